@@ -1,0 +1,40 @@
+# `make demo` and `make test` set themselves up: they need Python 3.11 and a package registry, nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test lint teacher benchmarks clean
+
+demo: $(READY) work/demo/scenes/dataset.json
+	$(BIN)/panolabel run configs/demo.yaml
+
+work/demo/scenes/dataset.json: | $(READY)
+	$(BIN)/panolabel scenes work/demo/scenes --kind mixed --count 8 --seed 90000 --height 512
+
+test: $(READY) lint
+	$(BIN)/python -m pytest -n 2
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+teacher: $(READY)
+	$(BIN)/python -m scenes.train_demo_teacher --out models/teachers/demo
+
+benchmarks: $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt ".[benchmarks]"
+	$(BIN)/python -m benchmarks.projection
+	$(BIN)/python -m benchmarks.fusion
+
+# torch comes first and exactly: any other request pulls gigabytes of CUDA.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[scenes,s3,test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) work build *.egg-info

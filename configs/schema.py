@@ -1,0 +1,283 @@
+"""What a pipeline's YAML may say: frozen models with every default filled in.
+
+An unknown key, a wrong type or a contradiction is a :class:`ConfigError` that names the key and the fix.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Degrees = Annotated[float, Field(ge=-360, le=360)]
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class ConfigError(ValueError):
+    """The config cannot be used; the message names each key and its fix."""
+
+
+class Settings(BaseModel):
+    """Base of all config models: frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(Settings):
+    """Where panoramas come from, and the truth to compare with where there is any."""
+
+    url: str
+    """Folder, glob, bucket URL, or a .csv / .parquet list with a column ``uri``; anything that fsspec opens."""
+    truth: str | None = None
+    """Data set folder with ``dataset.json`` and ``truth/<item>.npz``, in the layout that ``panolabel scenes`` writes."""
+
+
+class Ingest(Settings):
+    """Which files count as panoramas and how their pixels are read."""
+
+    aspect_tolerance: float = Field(0.01, ge=0, lt=0.5)
+    """Largest relative deviation of width / height from 2."""
+    min_width: int = Field(64, ge=2)
+    max_megapixels: float = Field(160.0, gt=0)
+    """Larger images are quarantined: a guard against decompression bombs. A 16k panorama has 134 megapixels."""
+    middle_grey: float = Field(0.18, gt=0, lt=1)
+    """Linear value that the log-average of a high-dynamic-range image is exposed to before tone mapping."""
+
+
+class Cubemap(Settings):
+    kind: Literal["cubemap"]
+    fov_degrees: float = Field(96.0, ge=90, lt=180)
+    """More than 90 makes neighbouring faces overlap."""
+
+
+class Icosahedron(Settings):
+    kind: Literal["icosahedron"]
+    fov_degrees: float = Field(90.0, ge=60, lt=180)
+
+
+class Rings(Settings):
+    kind: Literal["rings"]
+    pitches_degrees: tuple[Degrees, ...] = (0.0,)
+    views_per_ring: int = Field(8, ge=1)
+    poles: bool = True
+    """Add one view straight up and one straight down."""
+    fov_degrees: float = Field(90.0, gt=0, lt=180)
+
+
+class Random(Settings):
+    kind: Literal["random"]
+    count: int = Field(32, ge=1)
+    seed: int = 0
+    """Views differ from item to item: the generator is seeded with this and the item's digest."""
+    fov_degrees: tuple[float, float] = (80.0, 120.0)
+    pitch_degrees: tuple[Degrees, Degrees] = (-90.0, 90.0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Random:
+        for name in ("fov_degrees", "pitch_degrees"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name}: the range starts above its end ({low} > {high}); swap the two numbers")
+        return self
+
+
+class View(Settings):
+    yaw_degrees: Degrees
+    pitch_degrees: Degrees
+    roll_degrees: Degrees = 0.0
+    fov_degrees: float = Field(90.0, gt=0, lt=180)
+
+
+class ViewList(Settings):
+    kind: Literal["list"]
+    views: tuple[View, ...] = Field(min_length=1)
+
+
+Layout = Annotated[Cubemap | Icosahedron | Rings | Random | ViewList, Field(discriminator="kind")]
+
+
+class Project(Settings):
+    """Which perspective views are cut from each panorama."""
+
+    layout: Layout = Icosahedron(kind="icosahedron")
+    patch_size: int = Field(504, ge=16, le=4096)
+    """Side of the square patches in pixels."""
+    antialias: bool = True
+    """Prefilter where a patch is coarser than the panorama; without it fine texture aliases."""
+    keep_pixels: bool = False
+    """Store the patches too; by default ``label`` cuts them again, which is cheaper than keeping them."""
+
+
+FieldName = Literal["depth", "normals", "semantics", "sky", "instances"]
+
+
+class TeacherSettings(Settings):
+    """One frozen perspective model. ``settings`` belong to its kind; see docs/add-a-teacher.md."""
+
+    name: Identifier
+    kind: str
+    """``transformers``, ``onnx``, ``litert``, ``scenes``, or ``package.module:function`` of your own."""
+    fields: tuple[FieldName, ...] = Field(min_length=1)
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class Fuse(Settings):
+    """How patch labels become ERP labels."""
+
+    height: int = Field(1024, ge=8, le=8192)
+    """Rows of the fused labels; they are twice as wide."""
+    off_axis_power: float = Field(2.0, ge=0)
+    """A view's weight falls with this power of the cosine of the off-axis angle."""
+    edge_feather: float = Field(0.2, ge=0, le=1)
+    """Share of a patch's half-width over which its weight rises from its border inwards."""
+    align: Literal["auto", "none", "scale"] = "auto"
+    """Bring the views' depths to one scale over their overlaps; ``auto`` does so where the teacher is not metric."""
+    depth_edge: float = Field(0.1, gt=0)
+    """Relative jump in distance across which depths never mix."""
+    consistency_scale: float = Field(0.1, gt=0)
+    """Spread of log distance between views at which consistency has dropped to 1/e."""
+    depth_dtype: Literal["float16", "float32"] = "float16"
+    """float16 rounds distances by at most 0.05 %."""
+    normals_dtype: Literal["int8", "float16"] = "int8"
+    """int8 costs 0.2 degrees on average and 0.5 at most; float16 0.003 degrees at twice the bytes or more."""
+
+    @model_validator(mode="after")
+    def _even(self) -> Fuse:
+        if self.height % 2:
+            raise ValueError(f"height must be even so that the poles join, got {self.height}; use {self.height + 1}")
+        return self
+
+
+class Evaluate(Settings):
+    """Which figures the report shows."""
+
+    protocol: str = "panolabel"
+    """Name of an evaluation protocol in metrics/protocols.py."""
+
+
+class Execution(Settings):
+    """How a run is carried out. Nothing here can change an output, so nothing here enters a fingerprint."""
+
+    workers: int = Field(2, ge=1)
+    """Blocks in work at the same time."""
+    device: str = "auto"
+    """``auto``, ``cpu`` or a torch device such as ``cuda:0``."""
+    batch_size: int = Field(8, ge=1)
+    """Patches per forward pass of a teacher."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+    pictures: int = Field(8, ge=0)
+    """Panoramas shown with pictures in the report."""
+
+
+class Config(Settings):
+    """One pipeline: where it reads, where it keeps its work, and what every stage does."""
+
+    name: Identifier
+    root: str
+    """URL of the store that receives manifests, blocks, receipts and reports."""
+    source: Source
+    block_size: Annotated[int, Field(ge=1, le=512)] = 16
+    """Panoramas per block, the unit of work, cache and retry. Applies to items that are new to the store."""
+    ingest: Ingest = Ingest()
+    project: Project = Project()
+    teachers: tuple[TeacherSettings, ...] = Field(min_length=1)
+    fuse: Fuse = Fuse()
+    evaluate: Evaluate = Evaluate()
+    execution: Execution = Execution()
+
+    @model_validator(mode="after")
+    def _one_teacher_per_field(self) -> Config:
+        owner: dict[str, str] = {}
+        names: set[str] = set()
+        for teacher in self.teachers:
+            if teacher.name in names:
+                raise ValueError(f"teachers: the name {teacher.name!r} is used twice; give each teacher its own")
+            names.add(teacher.name)
+            for field in teacher.fields:
+                if field in owner:
+                    raise ValueError(
+                        f"teachers: both {owner[field]!r} and {teacher.name!r} give {field!r}; drop it from the `fields` of one"
+                    )
+                owner[field] = teacher.name
+        return self
+
+
+def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Config:
+    """Read a YAML file into a :class:`Config`.
+
+    Parameters
+    ----------
+    path : str or Path
+    overrides : dict, optional
+        Dotted keys to values, laid over the file: ``{"source.url": "/data"}``.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing, is not YAML, or does not fit the models; every problem is named with its key and the fix.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"config {path}: cannot be read ({error.strerror}); give the path of a YAML file") from error
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"config {path}: is not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"config {path}: must be a mapping of keys to values at the top level")
+    for key, value in (overrides or {}).items():
+        _lay_over(data, key.split("."), value)
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        problems = "\n".join(f"  {_explain(problem, data)}" for problem in error.errors())
+        raise ConfigError(f"config {path}:\n{problems}") from error
+
+
+def _lay_over(data: dict[str, Any], keys: list[str], value: Any) -> None:
+    for key in keys[:-1]:
+        nested = data.setdefault(key, {})
+        if not isinstance(nested, dict):
+            raise ConfigError(f"override {'.'.join(keys)}: {key} is not a mapping in the config")
+        data = nested
+    data[keys[-1]] = value
+
+
+def _explain(problem: Any, data: Any) -> str:
+    """One line for one pydantic problem: the dotted key, what is wrong, and what to write instead."""
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location) or "config"
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        nearest = difflib.get_close_matches(location[-1], known, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys here: {', '.join(sorted(known))}"
+        return f"{key}: unknown key; {hint}"
+    if problem["type"] == "missing":
+        return f"{key}: is required; add it"
+    if problem["type"] == "value_error":
+        return f"{key}: {problem['ctx']['error']}" if location else str(problem["ctx"]["error"])
+    return f"{key}: {problem['msg']} (got {problem['input']!r})"
+
+
+def _known_keys(location: list[str]) -> list[str]:
+    """Names of the fields that may stand at a place in the config, found by walking the models."""
+    models: list[type[BaseModel]] = [Config]
+    for part in location:
+        if part.isdigit():
+            continue
+        inner = [_inner_models(model.model_fields[part].annotation) for model in models if part in model.model_fields]
+        tagged = [
+            model for model in models if "kind" in model.model_fields and part in str(model.model_fields["kind"].annotation)
+        ]
+        models = [model for group in inner for model in group] or tagged or models
+    return sorted({name for model in models for name in model.model_fields})
+
+
+def _inner_models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in getattr(annotation, "__args__", ()) for model in _inner_models(argument)]

@@ -1,0 +1,175 @@
+"""What a run would do, and why: the config's wishes compared with the receipts that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any
+
+from configs.schema import Config
+from storage.fingerprint import differences
+from storage.manifest import Block, Item, blocks_of
+from storage.receipts import Receipt, block_url, blocks_with_receipts, read_receipt
+from storage.runs import latest_run
+from storage.urls import children, join
+from tasks import ingest
+from tasks.ingest import Scan
+from tasks.stages import Stage, stages
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One stage of a plan. ``seconds`` and ``bytes`` are estimates from receipts of the stage, None where there are none."""
+
+    stage: str
+    fingerprint: str
+    cached: int
+    to_run: int
+    items: int
+    reasons: tuple[str, ...]
+    seconds: float | None = None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole plan. ``owed`` names the blocks that each stage must make, of the manifest as it is now."""
+
+    stages: tuple[StagePlan, ...]
+    blocks: tuple[Block, ...]
+    owed: Mapping[str, tuple[str, ...]]
+    scan: Scan = field(repr=False)
+    definitions: tuple[Stage, ...] = field(repr=False)
+
+    @property
+    def anything_to_run(self) -> bool:
+        """Whether a run would do any work."""
+        return any(stage.to_run for stage in self.stages)
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as JSON values."""
+        return {"anything_to_run": self.anything_to_run, "stages": [asdict(stage) for stage in self.stages]}
+
+
+def make_plan(config: Config, retry_quarantined: bool = False) -> Plan:
+    """Compare a config with its store.
+
+    Parameters
+    ----------
+    config : Config
+    retry_quarantined : bool
+        Count blocks with quarantined items as owed, and read quarantined files again.
+    """
+    scan = ingest.scan(config, retry_quarantined)
+    blocks = tuple(blocks_of(scan.known))
+    previous = latest_run(config.root, config.name)
+    pending = _pending_blocks(config, scan)
+    plans = [_plan_ingest(config, scan)]
+    owed: dict[str, tuple[str, ...]] = {}
+    definitions = tuple(stages(config))
+    for stage in definitions:
+        existing = set(blocks_with_receipts(config.root, stage.name, stage.identity.fingerprint))
+        receipts = {name: _receipt(config, stage, name) for name in existing} if retry_quarantined else {}
+        redo = {name for name, receipt in receipts.items() if receipt and receipt.quarantined}
+        missing = [block for block in blocks if block.name not in existing or block.name in redo]
+        owed[stage.name] = tuple(block.name for block in missing)
+        reasons = _reasons(config, stage, missing, redo, previous)
+        if pending:
+            reasons.append(f"new items: {sum(pending)} in {len(pending)} block{'s' * (len(pending) > 1)}")
+        items = sum(len(block.items) for block in missing) + sum(pending)
+        seconds, size = _estimate(config, stage.name, items)
+        plans.append(
+            StagePlan(
+                stage.name,
+                stage.identity.fingerprint,
+                len(blocks) - len(missing),
+                len(missing) + len(pending),
+                items,
+                tuple(reasons),
+                seconds,
+                size,
+            )
+        )
+    return Plan(tuple(plans), blocks, owed, scan, definitions)
+
+
+def _plan_ingest(config: Config, scan: Scan) -> StagePlan:
+    known = {item.item: item for item in scan.known}
+    new = [entry.item for entry in scan.to_read if entry.item not in known]
+    changed = [entry.item for entry in scan.to_read if entry.item in known]
+    reasons = [f"new files: {len(new)}"] * bool(new)
+    reasons += [f"changed files: {', '.join(changed[:3])}{' ...' * (len(changed) > 3)}"] * bool(changed)
+    return StagePlan(
+        "ingest",
+        ingest.identity(config).fingerprint,
+        cached=len(scan.present) - len(scan.to_read),
+        to_run=len(scan.to_read),
+        items=len(scan.to_read),
+        reasons=tuple(reasons),
+    )
+
+
+def _pending_blocks(config: Config, scan: Scan) -> list[int]:
+    """Sizes of the blocks that files not yet read will make (if all of them are good); changed files keep their block."""
+    placed = {item.item for item in scan.known if item.block >= 0}
+    new = sum(entry.item not in placed for entry in scan.to_read)
+    return [min(config.block_size, new - start) for start in range(0, new, config.block_size)]
+
+
+def _receipt(config: Config, stage: Stage, block: str) -> Receipt | None:
+    return read_receipt(block_url(config.root, stage.name, stage.identity.fingerprint, block))
+
+
+def _reasons(
+    config: Config, stage: Stage, missing: Sequence[Block], redo: set[str], previous: Mapping[str, Any] | None
+) -> list[str]:
+    """Why blocks of the manifest are owed, most telling reason first."""
+    if not missing:
+        return []
+    reasons = [f"quarantined items tried again: {len(redo)} block(s)"] * bool(redo)
+    rest = [block for block in missing if block.name not in redo]
+    if not rest:
+        return reasons
+    before = (previous or {}).get("identities", {}).get(stage.name)
+    if before is None:
+        return [*reasons, "first run"]
+    if before["fingerprint"] != stage.identity.fingerprint:
+        return [*reasons, *(str(change) for change in differences(before, stage.identity.as_json()))]
+    seen = {name.split("-")[0]: name for name in (previous or {}).get("blocks", ())}
+    folder = join(config.root, "stages", stage.name, stage.identity.fingerprint)
+    on_disk = set(children(folder))
+    causes: dict[str, int] = {}
+    for block in rest:
+        known_as = seen.get(f"{block.index:06d}")
+        if known_as is None:
+            cause = "new items"
+        elif known_as != block.name:
+            cause = "items changed"
+        else:
+            cause = "receipt missing" if block.name in on_disk else "not run yet"
+        causes[cause] = causes.get(cause, 0) + 1
+    return [*reasons, *(f"{cause}: {count} block{'s' * (count > 1)}" for cause, count in sorted(causes.items()))]
+
+
+def _estimate(config: Config, stage: str, items: int, sample: int = 8) -> tuple[float | None, int | None]:
+    """Seconds of work and bytes for some items, from the receipts of earlier blocks of the stage under any fingerprint."""
+    if not items:
+        return 0.0, 0
+    seconds, sizes = [], []
+    folder = join(config.root, "stages", stage)
+    for fingerprint in children(folder):
+        for block in blocks_with_receipts(config.root, stage, fingerprint)[:sample]:
+            receipt = read_receipt(block_url(config.root, stage, fingerprint, block))
+            done = [row for row in receipt.items if row.state == "done"] if receipt else []
+            if receipt and done:
+                seconds.append(receipt.made["seconds"] / len(done))
+                sizes.append(receipt.bytes / len(done))
+    if not seconds:
+        return None, None
+    return round(median(seconds) * items, 1), int(median(sizes) * items)
+
+
+def items_by_name(plan: Plan) -> dict[str, Item]:
+    """All items of the manifest by name."""
+    return {item.item: item for item in plan.scan.known}

@@ -1,0 +1,101 @@
+"""What a user sees while a run goes on. Flows report events; the terminal shows them, and other places may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+class Observer(Protocol):
+    """Receives the events of a run."""
+
+    def stage_started(self, stage: str, items: int) -> None:
+        """A stage begins, with so many items to do."""
+
+    def items_done(self, stage: str, done: int, quarantined: int) -> None:
+        """So many more items of a stage are finished, some of them given up."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def stage_started(self, stage: str, items: int) -> None:
+        """Nothing to show."""
+
+    def items_done(self, stage: str, done: int, quarantined: int) -> None:
+        """Nothing to show."""
+
+
+class TerminalProgress:
+    """One live bar a stage, with items per second, time left, and how many items were quarantined."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            SpinnerColumn(finished_text="[green]✓[/]"),
+            TextColumn("{task.description:<18}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]:>12}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("[yellow]{task.fields[note]}[/]"),
+            console=console,
+        )
+        self._bars: dict[str, TaskID] = {}
+        self._quarantined: dict[str, int] = {}
+
+    def __enter__(self) -> TerminalProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def stage_started(self, stage: str, items: int) -> None:
+        """Add a bar."""
+        self._bars[stage] = self._progress.add_task(stage, total=items, rate="", note="")
+        self._quarantined[stage] = 0
+
+    def items_done(self, stage: str, done: int, quarantined: int) -> None:
+        """Move a bar on."""
+        self._quarantined[stage] += quarantined
+        bar = self._bars[stage]
+        self._progress.advance(bar, done)
+        row = self._progress.tasks[self._progress.task_ids.index(bar)]
+        count = self._quarantined[stage]
+        self._progress.update(
+            bar, rate=f"{row.completed / max(row.elapsed or 0, 1e-3):.1f} items/s", note=f"{count} quarantined" if count else ""
+        )
+
+
+_observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
+
+
+def observer() -> Observer:
+    """Where the flows of this context report to."""
+    return _observer.get() or Silent()
+
+
+@contextmanager
+def reporting_to(target: Observer) -> Iterator[None]:
+    """Let the flows that run inside report to ``target``."""
+    token = _observer.set(target)
+    try:
+        yield
+    finally:
+        _observer.reset(token)

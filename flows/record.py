@@ -1,0 +1,98 @@
+"""The record of one run as it grows: who, when, what was planned, what came of it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from configs.schema import Config
+from flows.plan import Plan
+from storage.receipts import Receipt, block_url, read_receipt
+from storage.runs import write_run
+
+
+def new_run_name(config: Config) -> str:
+    """A name that sorts by time: ``20260131-120000-demo-1a2b``."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{config.name}-{os.urandom(2).hex()}"
+
+
+class RunRecord:
+    """Keeps ``<root>/runs/<run>.json`` up to date from the plan to the end, so that a killed run leaves its trace."""
+
+    def __init__(self, config: Config, run: str) -> None:
+        self.config = config
+        self.plan: Plan | None = None
+        self._started = time.time()
+        self._data: dict[str, Any] = {
+            "run": run,
+            "user": _user(),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "config": config.model_dump(mode="json"),
+            "state": "running",
+        }
+
+    @property
+    def run(self) -> str:
+        """Name of the run."""
+        return self._data["run"]
+
+    def planned(self, plan: Plan) -> None:
+        """Note the plan that this run carries out."""
+        self.plan = plan
+        self._data["plan"] = plan.as_json()
+        self._data["identities"] = {stage.name: stage.identity.as_json() for stage in plan.definitions}
+        self._data["blocks"] = [block.name for block in plan.blocks]
+        write_run(self.config.root, self._data)
+
+    def finished(self, state: str, **more: Any) -> None:
+        """Note how it ended, with the counts of every stage."""
+        self._data |= {"state": state, "seconds": round(time.time() - self._started, 2), **more}
+        if self.plan is not None:
+            self._data["stages"] = stage_counts(self.config, self.plan, self.run)
+        write_run(self.config.root, self._data)
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as JSON values."""
+        return dict(self._data)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def stage_receipts(config: Config, plan: Plan) -> dict[str, list[Receipt]]:
+    """The receipts of every stage of a plan that exist now."""
+    return {
+        stage.name: [
+            receipt
+            for block in plan.blocks
+            if (receipt := read_receipt(block_url(config.root, stage.name, stage.identity.fingerprint, block.name)))
+        ]
+        for stage in plan.definitions
+    }
+
+
+def stage_counts(config: Config, plan: Plan, run: str) -> list[Mapping[str, Any]]:
+    """For every stage: blocks that were there before, blocks made by this run, quarantined items, seconds and bytes."""
+    counts = []
+    for stage, receipts in stage_receipts(config, plan).items():
+        made = [receipt for receipt in receipts if receipt.made["run"] == run]
+        counts.append(
+            {
+                "stage": stage,
+                "cached": len(receipts) - len(made),
+                "ran": len(made),
+                "items": sum(len(receipt.items) for receipt in receipts),
+                "quarantined": sum(len(receipt.quarantined) for receipt in receipts),
+                "seconds": round(sum(receipt.made["seconds"] for receipt in made), 2),
+                "bytes": sum(receipt.bytes for receipt in receipts),
+            }
+        )
+    return counts

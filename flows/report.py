@@ -1,0 +1,59 @@
+"""The report of a run: figures of all items, pictures of some, as one HTML file beside the run's record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.pictures import item_pictures
+from tasks.report import render_report
+
+from configs.schema import Config
+from flows.record import RunRecord, stage_counts, stage_receipts
+from flows.store import quarantined_items
+from storage.manifest import Item
+from storage.receipts import Receipt
+from storage.urls import filesystem, join, write_bytes
+from tasks.evaluate import summarise_rows
+from tasks.stages import Stage
+
+
+def write_run_report(config: Config, record: RunRecord) -> str:
+    """Write ``<root>/reports/<run>.html`` and return its URL."""
+    assert record.plan is not None, "a report follows a plan"
+    receipts = stage_receipts(config, record.plan)
+    shown = _items_to_show(config, record, receipts["evaluate"])
+    html = render_report(
+        title=f"{config.name}: {len(record.plan.scan.known)} panoramas",
+        run={**record.as_json(), "config": config.name},
+        plan_rows=stage_counts(config, record.plan, record.run),
+        summary=summary(receipts["evaluate"]),
+        items=shown,
+        quarantined=quarantined_items(config, record.plan),
+    )
+    url = join(config.root, "reports", f"{record.run}.html")
+    write_bytes(url, html.encode())
+    return filesystem(url)[1]
+
+
+def summary(evaluated: list[Receipt]) -> dict[str, Any]:
+    """Figures of all evaluated items together; empty if there are none."""
+    rows = [row for receipt in evaluated for row in receipt.items]
+    return summarise_rows(rows, evaluated[0].about) if any(row.state == "done" for row in rows) else {}
+
+
+def _items_to_show(config: Config, record: RunRecord, evaluated: list[Receipt]) -> list[dict[str, Any]]:
+    """Metrics and pictures of the first items that were not given up."""
+    assert record.plan is not None
+    fuse: Stage = next(stage for stage in record.plan.definitions if stage.name == "fuse")
+    blocks = {block.name: block for block in record.plan.blocks}
+    shown: list[dict[str, Any]] = []
+    for receipt in evaluated:
+        block = blocks[receipt.block]
+        for slot, row in enumerate(receipt.items):
+            if len(shown) == config.execution.pictures:
+                return shown
+            item: Item = block.items[slot]
+            if row.state == "done":
+                pictures = item_pictures(config, fuse.identity, block, slot)
+                shown.append({"item": item.item, "metrics": row.figures, "pictures": pictures})
+    return shown

@@ -1,0 +1,110 @@
+"""A Prefect server for the length of a run, where the user has none: SQLite in the store's neighbourhood, on a free port."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+START_SECONDS = 90
+STOP_SECONDS = 15
+PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+class ServerError(RuntimeError):
+    """No Prefect server could be reached or started."""
+
+
+def prefect_home() -> Path:
+    """Folder of the embedded server's database: ``PREFECT_HOME``, or the user's cache folder."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return Path(os.environ.get("PREFECT_HOME", cache / "panolabel" / "prefect"))
+
+
+@contextmanager
+def prefect_server(log_level: str = "WARNING") -> Iterator[str]:
+    """The API URL of a Prefect server: the one that ``PREFECT_API_URL`` names, or an embedded one that stops on leaving.
+
+    Must be entered before Prefect is imported, since Prefect reads its settings from the environment.
+    """
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", log_level)
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    if url := os.environ.get("PREFECT_API_URL"):
+        _wait_until_healthy(url, None)
+        yield url
+        return
+    home = prefect_home()
+    home.mkdir(parents=True, exist_ok=True)
+    url = f"http://127.0.0.1:{_free_port()}/api"
+    os.environ |= {"PREFECT_HOME": str(home), "PREFECT_API_URL": url, "PREFECT_LOGGING_TO_API_ENABLED": "false"}
+    server = _start(url, home)
+    try:
+        _wait_until_healthy(url, server, home / "server.log")
+        yield url
+    finally:
+        _stop(server)
+        del os.environ["PREFECT_API_URL"]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _die_with_parent() -> None:
+    """A run that is killed must not leave its server behind (Linux; elsewhere the server outlives a SIGKILL)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGTERM)
+
+
+def _start(url: str, home: Path) -> subprocess.Popen[bytes]:
+    port = url.rsplit(":", 1)[1].split("/")[0]
+    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    environment["PREFECT_API_DATABASE_CONNECTION_URL"] = f"sqlite+aiosqlite:///{home / 'prefect.db'}"
+    with (home / "server.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port, "--no-ui"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+
+
+def _wait_until_healthy(url: str, server: subprocess.Popen[bytes] | None, log: Path | None = None) -> None:
+    deadline = time.monotonic() + (START_SECONDS if server else 10)
+    while time.monotonic() < deadline:
+        if server is not None and server.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    if server is None:
+        raise ServerError(f"no Prefect server answers at PREFECT_API_URL = {url}; start it, or unset it to run embedded")
+    raise ServerError(f"the embedded Prefect server did not start; its log is {log}")
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    if server.poll() is not None:
+        return
+    os.killpg(server.pid, signal.SIGTERM)
+    try:
+        server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()

@@ -1,0 +1,169 @@
+"""Plans, outcomes and lineages as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+from configs.schema import Config
+from flows.plan import Plan
+from flows.store import Broken
+from storage.runs import latest_run
+from storage.urls import join
+
+console = Console()
+
+
+def plan_table(plan: Plan) -> Table:
+    """One row a stage: cached, to run, why, estimated time and bytes."""
+    table = Table(title="Plan", title_justify="left", title_style="bold")
+    for name in ("stage", "fingerprint"):
+        table.add_column(name)
+    for name in ("cached", "to run", "items", "time", "bytes"):
+        table.add_column(name, justify="right")
+    table.add_column("why", overflow="fold")
+    for row in plan.stages:
+        colour = "yellow" if row.to_run else "green"
+        table.add_row(
+            row.stage,
+            row.fingerprint[:8],
+            str(row.cached),
+            f"[{colour}]{row.to_run}[/]",
+            str(row.items),
+            duration(row.seconds),
+            size(row.bytes),
+            escape("\n".join(row.reasons)) or "[dim]nothing changed[/]",
+        )
+    return table
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds for people; a dash where there is nothing to estimate from."""
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(count: int | None) -> str:
+    """Bytes for people."""
+    if count is None:
+        return "–"
+    value, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def print_nothing_to_do(config: Config) -> None:
+    """Say that all is there already, and where."""
+    last = latest_run(config.root, config.name) or {}
+    console.print("[green]Nothing to run:[/] every block has its receipt.")
+    if report := last.get("report"):
+        console.print(f"Report of the last run: {report}", soft_wrap=True)
+
+
+def print_outcome(path: Path, config: Config, record: dict[str, Any]) -> None:
+    """What a run did, how accurate its labels are, and where to look next."""
+    table = Table(title=f"Run {record['run']}", title_justify="left", title_style="bold")
+    table.add_column("stage")
+    for name in ("cached", "ran", "quarantined", "work", "stored"):
+        table.add_column(name, justify="right")
+    for row in record["stages"]:
+        quarantined = f"[yellow]{row['quarantined']}[/]" if row["quarantined"] else "0"
+        table.add_row(
+            row["stage"], str(row["cached"]), str(row["ran"]), quarantined, duration(row["seconds"]), size(row["bytes"])
+        )
+    console.print(table)
+    if record.get("figures"):
+        console.print(figures_table(record["figures"]))
+    for row in record.get("quarantined", [])[:10]:
+        console.print(f"[yellow]quarantined[/] {escape(row['item'])} at {row['stage']}: {escape(row['reason'])}", soft_wrap=True)
+    console.print(f"\nReport:  {record['report']}", soft_wrap=True)
+    console.print(f"Lineage: panolabel trace {path} ITEM", soft_wrap=True)
+    console.print(f"Labels:  {join(config.root, 'stages', 'fuse')}/<fingerprint>/<block>/data.zarr", soft_wrap=True)
+
+
+def figures_table(figures: Sequence[dict[str, Any]]) -> Table:
+    """The headline figures: name, value, 95 % interval over panoramas."""
+    table = Table(title="Labels", title_justify="left", title_style="bold")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_column("95 % interval", justify="right")
+    for row in figures:
+        interval = f"{row['low']:.3f} – {row['high']:.3f}" if row.get("low") is not None else "–"
+        table.add_row(row["figure"], f"{row['value']:.3f}", interval)
+    return table
+
+
+def print_status(state: dict[str, Any]) -> None:
+    """The state of a store."""
+    console.print(f"[bold]{state['root']}[/] from {state['source']}", soft_wrap=True)
+    console.print(
+        f"{state['items']} items, {state['not_ingested']} not ingested, {state['gone_from_source']} gone from the source"
+    )
+    table = Table()
+    table.add_column("stage")
+    table.add_column("fingerprint")
+    for name in ("blocks done", "work", "stored"):
+        table.add_column(name, justify="right")
+    for row in state["stages"]:
+        table.add_row(
+            row["stage"],
+            row["fingerprint"][:8],
+            f"{row['done']} of {row['blocks']}",
+            duration(row["seconds"]),
+            size(row["bytes"]),
+        )
+    console.print(table)
+    for row in state["quarantined"]:
+        console.print(f"[yellow]quarantined[/] {escape(row['item'])} at {row['stage']}: {escape(row['reason'])}", soft_wrap=True)
+    if last := state["last_run"]:
+        console.print(f"last run: {last['run']} {last['state']}, started {last['started']} by {last['user']}", soft_wrap=True)
+
+
+def print_trace(lineage: dict[str, Any]) -> None:
+    """A lineage as a tree, from the pixels to the figures."""
+    source = lineage["source"]
+    tree = Tree(f"[bold]{escape(lineage['item'])}[/]  block {lineage['block']}, slot {lineage['slot']}")
+    pixels = tree.add(f"source {escape(source['uri'])}")
+    pixels.add(f"sha256 {source['sha256']}")
+    pixels.add(f"{source['width']}x{source['height']} pixels")
+    for step in lineage["steps"]:
+        branch = tree.add(f"[bold]{step['stage']}[/] {step['state']} {escape(step.get('reason', ''))}".rstrip())
+        branch.add(f"fingerprint {step['fingerprint']}, code version {step['version']}")
+        for name, value in step["weights"].items():
+            branch.add(f"weights of {name}: sha256 {value}")
+        for name, value in step["settings"].items():
+            branch.add(escape(f"{name}: {json_text(value)}"))
+        if "made" in step:
+            made = step["made"]
+            branch.add(f"made by run {made['run']} on {made['device']} with torch {made['versions']['torch']}")
+            branch.add(
+                f"{len(step['files'])} files, {size(sum(file['bytes'] for file in step['files'].values()))}, at {step['url']}"
+            )
+    console.print(tree, soft_wrap=True)
+
+
+def json_text(value: Any) -> str:
+    """A setting's value on one line."""
+    return ", ".join(f"{key} {inner}" for key, inner in value.items()) if isinstance(value, dict) else str(value)
+
+
+def print_verification(blocks: int, count: int, broken: Sequence[Broken]) -> None:
+    """What verification found."""
+    for damage in broken:
+        console.print(f"[red]broken[/] {damage.stage} {damage.block}: its receipt is withdrawn, the next run makes it again")
+        for problem in damage.problems[:5]:
+            console.print(f"  {escape(problem)}", soft_wrap=True)
+    console.print(f"{blocks} blocks, {size(count)} checked, {len(broken)} broken")

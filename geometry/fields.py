@@ -1,0 +1,102 @@
+"""Dense fields over patches: what a teacher says of every pixel, with its unit, frame and validity.
+
+| name      | values                         | unit                              | frame              | confidence           |
+|-----------|--------------------------------|-----------------------------------|--------------------|----------------------|
+| depth     | (N, h, w) float32              | metre, scale or inverse (below)   | axis or ray        | (N, h, w) or None    |
+| normals   | (N, h, w, 3) float32, unit     | unit                              | camera or world    | (N, h, w) or None    |
+| semantics | (N, h, w, K) uint16, best first| class (index into the vocabulary) | -                  | (N, h, w, K), needed |
+| sky       | (N, h, w) float32 in [0, 1]    | probability                       | -                  | None                 |
+| instances | (N, h, w) uint16, 0 for none   | segment                           | -                  | None                 |
+
+Depth units: ``metre``; ``scale``, a distance up to one unknown factor per view; ``inverse``, an inverse distance up to an
+unknown factor and offset per view (disparity-like). Depth frames: ``axis`` is along the optical axis (z-depth), ``ray`` is
+radial. ``canonical`` brings any of them to ray and world, which is all that later stages ever see.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geometry.cameras import Camera
+
+UNITS = {
+    "depth": ("metre", "scale", "inverse"),
+    "normals": ("unit",),
+    "semantics": ("class",),
+    "sky": ("probability",),
+    "instances": ("segment",),
+}
+FRAMES = {"depth": ("axis", "ray"), "normals": ("camera", "world")}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One dense field over a batch of N patches. See the module's table for shapes, units and frames.
+
+    ``valid`` is (N, h, w) bool. ``tables`` holds what belongs to a patch rather than a pixel: for ``instances`` the arrays
+    ``segment_class`` (N, S) int32 and ``segment_score`` (N, S) float32, where column k - 1 describes segment k.
+    """
+
+    name: str
+    values: NDArray
+    valid: NDArray[np.bool_]
+    unit: str
+    frame: str = "-"
+    confidence: NDArray[np.float32] | None = None
+    tables: Mapping[str, NDArray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS.get(self.name, ()):
+            raise ValueError(f"field {self.name!r} cannot have unit {self.unit!r}; known: {UNITS}")
+        if self.frame not in FRAMES.get(self.name, ("-",)):
+            raise ValueError(f"field {self.name!r} cannot have frame {self.frame!r}; known: {FRAMES.get(self.name, ('-',))}")
+        if self.values.shape[:3] != self.valid.shape:
+            raise ValueError(f"field {self.name!r}: values {self.values.shape} do not match valid {self.valid.shape}")
+
+
+def canonical(one: Field, cameras: Sequence[Camera]) -> Field:
+    """The same field in the frame that all later stages use: radial depth, world normals that face the camera.
+
+    Parameters
+    ----------
+    one : Field
+        Over N patches.
+    cameras : N cameras, of the patches' size
+
+    Returns
+    -------
+    Field
+        Pixels that are not finite (or not positive, for distances) are marked invalid and set to zero.
+    """
+    if one.name == "depth":
+        return _radial(one, cameras)
+    if one.name == "normals":
+        return _world_normals(one, cameras)
+    return one
+
+
+def _radial(depth: Field, cameras: Sequence[Camera]) -> Field:
+    values = depth.values.astype(np.float32, copy=True)
+    if depth.frame == "axis":
+        for patch, camera in zip(values, cameras, strict=True):
+            cos_off_axis = camera.rays()[..., 2].astype(np.float32)
+            # An inverse distance along the axis is 1 / (r cos), so it is multiplied where a distance is divided.
+            patch[:] = patch * cos_off_axis if depth.unit == "inverse" else patch / cos_off_axis
+    usable = np.isfinite(values) & ((values > 0) | (depth.unit == "inverse"))
+    valid = depth.valid & usable
+    return replace(depth, values=np.where(valid, values, 0).astype(np.float32), valid=valid, frame="ray")
+
+
+def _world_normals(normals: Field, cameras: Sequence[Camera]) -> Field:
+    values = normals.values.astype(np.float32, copy=True)
+    for patch, camera in zip(values, cameras, strict=True):
+        if normals.frame == "camera":
+            patch[:] = patch @ camera.matrix.T.astype(np.float32)
+        away = np.einsum("hwc,hwc->hw", patch, camera.directions().astype(np.float32)) > 0
+        patch[away] *= -1
+    length = np.linalg.norm(values, axis=-1)
+    valid = normals.valid & np.isfinite(length) & (length > 1e-6)
+    unit = np.where(valid[..., None], values / np.where(valid, length, 1)[..., None], 0)
+    return replace(normals, values=unit.astype(np.float32), valid=valid, frame="world")

@@ -1,0 +1,112 @@
+"""The Zarr arrays of one block: written whole shard by whole shard, read item by item.
+
+Arrays are ``(items, ...)`` with chunks of one item (512-pixel tiles of a large one). A shard holds as many items as fit a
+fixed number of bytes, 16 at most: memory stays bounded however large the block is, and no shard is written twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import BloscCodec, BloscShuffle
+
+from storage.urls import join, zarr_store
+
+SHARD_BYTES = 64 << 20
+SHARD_ITEMS = 16
+TILE = 512
+
+
+class BlockWriter:
+    """Streams the arrays of a block into ``data.zarr``.
+
+    Call :meth:`append` once per slot, in order, with the same array names, shapes and dtypes each time, or with None for an
+    item that was given up (its values stay at zero); then :meth:`close`. Writing the same items again gives the same bytes,
+    and never deletes what another writer of the same block may just have finished.
+    """
+
+    def __init__(self, url: str, count: int) -> None:
+        self._url = join(url, "data.zarr")
+        self._count = count
+        self._slot = 0
+        self._arrays: dict[str, zarr.Array] = {}
+        self._pending: dict[str, list[NDArray]] = {}
+        self._shard_items: dict[str, int] = {}
+
+    def append(self, arrays: Mapping[str, NDArray] | None) -> None:
+        """Add the arrays of the next item."""
+        if arrays is not None and not self._arrays:
+            self._create(arrays)
+        for name, array in self._arrays.items():
+            value = np.zeros(array.shape[1:], array.dtype) if arrays is None else arrays[name]
+            if value.shape != array.shape[1:] or value.dtype != array.dtype:
+                raise ValueError(
+                    f"array {name!r}: items of one block must agree; got {value.dtype}{value.shape}, "
+                    f"the first had {array.dtype}{array.shape[1:]}"
+                )
+            self._pending[name].append(value)
+            if len(self._pending[name]) == self._shard_items[name]:
+                self._flush(name, self._slot + 1)
+        self._slot += 1
+
+    def close(self) -> None:
+        """Write what is still pending. ValueError if items are missing."""
+        if self._slot != self._count:
+            raise ValueError(f"{self._url}: {self._slot} of {self._count} items were written")
+        for name in self._arrays:
+            if self._pending[name]:
+                self._flush(name, self._count)
+
+    def _create(self, arrays: Mapping[str, NDArray]) -> None:
+        group = zarr.open_group(zarr_store(self._url), mode="a", zarr_format=3)
+        for name, value in arrays.items():
+            shard_items = int(np.clip(SHARD_BYTES // max(value.nbytes, 1), 1, min(SHARD_ITEMS, self._count)))
+            self._arrays[name] = _create_array(group, name, self._count, value, shard_items)
+            self._shard_items[name] = shard_items
+            skipped = min(self._slot, self._count)  # items given up before the first good one
+            self._pending[name] = []
+            for slot in range(skipped):
+                self._pending[name].append(np.zeros_like(value))
+                if len(self._pending[name]) == shard_items:
+                    self._flush(name, slot + 1)
+
+    def _flush(self, name: str, end: int) -> None:
+        pending = self._pending[name]
+        self._arrays[name][end - len(pending) : end] = np.stack(pending)
+        pending.clear()
+
+
+def _create_array(group: zarr.Group, name: str, count: int, value: NDArray, shard_items: int) -> zarr.Array:
+    if name in group:
+        return group[name]
+    tile = tuple(min(size, TILE) if axis < 2 and value.ndim >= 2 else size for axis, size in enumerate(value.shape))
+    padded = tuple(-(-size // step) * step for size, step in zip(value.shape, tile, strict=True))
+    return group.create_array(
+        name,
+        shape=(count, *value.shape),
+        dtype=value.dtype,
+        chunks=(1, *tile),
+        shards=(shard_items, *padded),
+        compressors=BloscCodec(cname="zstd", clevel=1, shuffle=BloscShuffle.shuffle, typesize=value.dtype.itemsize),
+        fill_value=0,
+        config={"write_empty_chunks": True},
+    )
+
+
+class BlockReader:
+    """Reads single items of a block's arrays."""
+
+    def __init__(self, url: str) -> None:
+        self._group = zarr.open_group(zarr_store(join(url, "data.zarr"), read_only=True), mode="r", zarr_format=3)
+        self.names = tuple(sorted(self._group.array_keys()))
+
+    def item(self, slot: int, names: tuple[str, ...] | None = None) -> dict[str, NDArray]:
+        """The arrays of the item in one slot, all of them or those named."""
+        return {name: np.asarray(self._array(name)[slot]) for name in names or self.names}
+
+    def _array(self, name: str) -> Any:
+        return self._group[name]

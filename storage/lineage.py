@@ -1,0 +1,55 @@
+"""Lineage: from one label back to the pixels, the weights, the settings and the code that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from storage.fingerprint import Identity
+from storage.manifest import Block, Item
+from storage.receipts import Receipt, block_url, read_receipt
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one stage did for one item; ``receipt`` is None where the block is still owed."""
+
+    identity: Identity
+    url: str
+    receipt: Receipt | None
+
+
+def trace(root: str, item: Item, block: Block, identities: Sequence[Identity]) -> list[Step]:
+    """The steps behind an item's labels, first stage first."""
+    steps = []
+    for identity in identities:
+        url = block_url(root, identity.stage, identity.fingerprint, block.name)
+        steps.append(Step(identity, url, read_receipt(url)))
+    return steps
+
+
+def trace_as_json(item: Item, block: Block, steps: Sequence[Step]) -> dict[str, Any]:
+    """The lineage as JSON values: source, then one entry a stage with all digests."""
+    return {
+        "item": item.item,
+        "source": {"uri": item.uri, "sha256": item.digest, "height": item.height, "width": item.width, "metadata": item.metadata},
+        "block": block.name,
+        "slot": item.slot,
+        "steps": [_step_as_json(item, step) for step in steps],
+    }
+
+
+def _step_as_json(item: Item, step: Step) -> Mapping[str, Any]:
+    entry: dict[str, Any] = {**step.identity.as_json(), "url": step.url, "state": "not run"}
+    if step.receipt is not None:
+        row = step.receipt.row(item.item)
+        entry |= {
+            "state": row.state,
+            "reason": row.reason,
+            "figures": row.figures,
+            "made": step.receipt.made,
+            "files": step.receipt.files,
+        }
+        del entry["made"]["identity"]
+    return entry

@@ -1,0 +1,144 @@
+"""The manifest: which panoramas there are, which block and slot each one holds, and which are quarantined.
+
+Items never move. New items make new blocks, so work that is done stays valid; an item whose file changed keeps its place
+and gives its block a new name.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from storage.fingerprint import canonical_json, digest
+from storage.urls import exists, read_bytes, write_bytes
+
+SCHEMA = pa.schema(
+    [
+        ("item", pa.string()),
+        ("uri", pa.string()),
+        ("digest", pa.string()),
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+        ("split", pa.string()),
+        ("block", pa.int32()),
+        ("slot", pa.int32()),
+        ("size", pa.int64()),
+        ("stamp", pa.string()),
+        ("metadata", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One panorama. ``block`` is -1 for a quarantined one, whose ``reason`` says why.
+
+    ``size`` and ``stamp`` (modification time or entity tag) tell whether a file must be read again; ``digest`` is the
+    sha256 of its bytes; ``metadata`` holds what is known of the capture.
+    """
+
+    item: str
+    uri: str
+    digest: str
+    height: int
+    width: int
+    size: int
+    stamp: str
+    split: str = ""
+    block: int = -1
+    slot: int = -1
+    reason: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Block:
+    """The items of one block in the order of their slots; ``name`` changes when any item's bytes do."""
+
+    index: int
+    items: tuple[Item, ...]
+
+    @property
+    def name(self) -> str:
+        """Number and digest of the contents, such as ``000002-3fa9c1d0e5b7``."""
+        contents = [[item.item, item.digest, item.metadata] for item in self.items]
+        return f"{self.index:06d}-{digest(canonical_json(contents))[:12]}"
+
+
+class ManifestError(ValueError):
+    """Items that cannot stand side by side in one manifest."""
+
+
+def read_manifest(url: str) -> list[Item]:
+    """The items of a manifest file; none if there is no file yet."""
+    if not exists(url):
+        return []
+    rows = pq.read_table(io.BytesIO(read_bytes(url))).to_pylist()
+    return [Item(**{**row, "metadata": json.loads(row["metadata"])}) for row in rows]
+
+
+def write_manifest(url: str, items: Sequence[Item]) -> None:
+    """Write all items as Parquet, atomically."""
+    rows = [{**asdict(item), "metadata": canonical_json(item.metadata)} for item in items]
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), buffer, compression="zstd")
+    write_bytes(url, buffer.getvalue())
+
+
+def blocks_of(items: Iterable[Item]) -> list[Block]:
+    """The blocks that the placed items make, in order."""
+    placed = sorted((item for item in items if item.block >= 0), key=lambda item: (item.block, item.slot))
+    return [Block(index, tuple(group)) for index, group in groupby(placed, key=lambda item: item.block)]
+
+
+def place(known: Sequence[Item], checked: Sequence[Item], block_size: int) -> list[Item]:
+    """Merge freshly checked items into those known, giving new ones places in new blocks.
+
+    Parameters
+    ----------
+    known : items of the manifest as it was
+    checked : items that are new or whose file changed; those with a ``reason`` get no place
+    block_size : items in a new block
+
+    Raises
+    ------
+    ManifestError
+        Two items whose names are equal but for case or Unicode form.
+    """
+    merged = {item.item: item for item in known}
+    next_block = max((item.block for item in known), default=-1) + 1
+    newcomers = []
+    for item in checked:
+        before = merged.get(item.item)
+        if before is not None and before.block >= 0:
+            # Its slot stays taken even if the new file is broken: later stages then quarantine it by its digest.
+            merged[item.item] = replace(item, block=before.block, slot=before.slot)
+        else:
+            merged[item.item] = item
+            if not item.reason:
+                newcomers.append(item)
+    for position, item in enumerate(sorted(newcomers, key=lambda item: item.item)):
+        merged[item.item] = replace(item, block=next_block + position // block_size, slot=position % block_size)
+    refuse_clashes(list(merged))
+    return sorted(merged.values(), key=lambda item: item.item)
+
+
+def refuse_clashes(names: Sequence[str]) -> None:
+    """Raise ManifestError if two names would be one on some file systems: equal but for case or Unicode form."""
+    seen: dict[str, str] = {}
+    for name in names:
+        folded = unicodedata.normalize("NFC", name).casefold()
+        if folded in seen:
+            raise ManifestError(
+                f"items {seen[folded]!r} and {name!r} would get the same name; rename one file, or give both ids in a list"
+            )
+        seen[folded] = name

@@ -1,0 +1,110 @@
+"""Receipts: the proof that a block exists. Written last; data without one is rubbish and is overwritten."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from storage.urls import children, exists, files_below, join, read_bytes, remove, write_bytes
+
+FILE = "receipt.json"
+
+
+@dataclass(frozen=True)
+class ItemRow:
+    """What became of one item: ``done``, or ``quarantined`` with the reason. ``figures`` holds what the stage found."""
+
+    item: str
+    state: str
+    reason: str = ""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What one stage did to one block.
+
+    ``files`` maps every stored file, relative to the block's folder, to its size and sha256. ``about`` describes the outputs
+    for later stages (the vocabulary of a semantic teacher, say). ``made`` tells seconds, device, versions and run id.
+    """
+
+    stage: str
+    fingerprint: str
+    block: str
+    items: Sequence[ItemRow]
+    files: Mapping[str, Mapping[str, Any]]
+    about: Mapping[str, Any]
+    made: Mapping[str, Any]
+
+    def row(self, item: str) -> ItemRow:
+        """The row of one item."""
+        return next(row for row in self.items if row.item == item)
+
+    @property
+    def quarantined(self) -> list[ItemRow]:
+        """Rows of the items that were given up."""
+        return [row for row in self.items if row.state == "quarantined"]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes stored."""
+        return sum(entry["bytes"] for entry in self.files.values())
+
+
+def block_url(root: str, stage: str, fingerprint: str, block: str) -> str:
+    """Where a block of a stage lies."""
+    return join(root, "stages", stage, fingerprint, block)
+
+
+def read_receipt(url: str) -> Receipt | None:
+    """The receipt in a block's folder, or None. A receipt that cannot be parsed counts as none: the block is made again."""
+    if not exists(join(url, FILE)):
+        return None
+    try:
+        data = json.loads(read_bytes(join(url, FILE)))
+        return Receipt(**{**data, "items": tuple(ItemRow(**row) for row in data["items"])})
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def write_receipt(url: str, receipt: Receipt) -> None:
+    """Write the receipt of a block whose data is complete: from here on the block exists."""
+    write_bytes(join(url, FILE), json.dumps(asdict(receipt), indent=1, sort_keys=True, ensure_ascii=False).encode())
+
+
+def drop_receipt(url: str) -> None:
+    """Make a block owed again. Its data stays until it is overwritten."""
+    remove(join(url, FILE))
+
+
+def blocks_with_receipts(root: str, stage: str, fingerprint: str) -> list[str]:
+    """Names of the blocks of a stage that exist."""
+    folder = join(root, "stages", stage, fingerprint)
+    return [name for name in children(folder) if exists(join(folder, name, FILE))]
+
+
+def digest_files(url: str) -> dict[str, dict[str, Any]]:
+    """Size and sha256 of every data file in a block's folder, read back from the store."""
+    entries = {}
+    for name in files_below(url):
+        if name == FILE or name.rsplit("/", 1)[-1].startswith(".") or name.endswith(".partial"):
+            continue
+        data = read_bytes(join(url, name))
+        entries[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    return entries
+
+
+def damage(url: str, receipt: Receipt) -> list[str]:
+    """What of a block's data does not match its receipt: one line a file, none if all is well."""
+    present = digest_files(url)
+    problems = []
+    for name, entry in receipt.files.items():
+        if name not in present:
+            problems.append(f"{name}: is missing")
+        elif present[name] != entry:
+            now, then = present[name]["sha256"][:12], entry["sha256"][:12]
+            problems.append(f"{name}: bytes differ from the receipt (sha256 {now}, was {then})")
+    return problems

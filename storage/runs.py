@@ -1,0 +1,37 @@
+"""The ledger: one JSON file for every run, so that the next plan can say what changed and the team can say what happened."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from storage.urls import children, join, read_bytes, write_bytes
+
+
+def run_url(root: str, run: str) -> str:
+    """Where the record of a run lies."""
+    return join(root, "runs", f"{run}.json")
+
+
+def write_run(root: str, record: dict[str, Any]) -> None:
+    """Write the record of the run named ``record["run"]``; names sort by time."""
+    write_bytes(run_url(root, record["run"]), json.dumps(record, indent=1, ensure_ascii=False).encode())
+
+
+def run_names(root: str) -> list[str]:
+    """Names of all runs, oldest first."""
+    return [name.removesuffix(".json") for name in children(join(root, "runs")) if name.endswith(".json")]
+
+
+def read_run(root: str, run: str) -> dict[str, Any]:
+    """The record of one run."""
+    return json.loads(read_bytes(run_url(root, run)))
+
+
+def latest_run(root: str, config: str | None = None) -> dict[str, Any] | None:
+    """The record of the last run, of any pipeline or of the one whose config has this name."""
+    for name in reversed(run_names(root)):
+        record = read_run(root, name)
+        if config is None or record["config"]["name"] == config:
+            return record
+    return None

@@ -1,0 +1,81 @@
+"""evaluate: labels (+ ground truth where there is any) -> figures. Kept in the receipts; the report adds them up."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from metrics.evaluate import evaluate_item, summarise
+from metrics.protocols import protocol_named
+from numpy.typing import NDArray
+
+from configs.schema import Config
+from storage.fingerprint import Identity, digest
+from storage.manifest import Item
+from storage.receipts import ItemRow, Receipt
+from storage.urls import exists, join, read_bytes
+from tasks.block import BadItem, Job, Output, Upstream, block_task, run_block
+from tasks.fuse import decode_labels
+
+VERSION = "1"
+
+
+def identity(config: Config, fuse: str) -> Identity:
+    """What the figures depend on; truth files count as immutable, and their digests are recorded item by item."""
+    settings = {**config.evaluate.model_dump(mode="json"), "truth": config.source.truth}
+    return Identity("evaluate", VERSION, settings, upstream={"fuse": fuse})
+
+
+def evaluate_block(job: Job) -> Receipt:
+    """Figures for every fused panorama of a block, by the configured protocol."""
+    fused = Upstream(job, "fuse")
+    protocol = protocol_named(job.config.evaluate.protocol)
+    label_classes = fused.receipt.about["classes"]
+    truth_classes = read_truth_classes(job.config)
+
+    def evaluate_one(slot: int, item: Item) -> Output:
+        labels = decode_labels(fused.item(slot))
+        truth, truth_digest = read_truth(job.config, item)
+        figures = evaluate_item(labels, truth, label_classes, truth_classes, protocol)
+        return Output(figures={**figures, "truth": truth_digest})
+
+    return run_block(job, evaluate_one, {"protocol": protocol.name, "classes": label_classes, "truth_classes": truth_classes})
+
+
+def read_truth_classes(config: Config) -> list[str]:
+    """The vocabulary of the truth's labels; empty where there is no truth."""
+    if config.source.truth is None:
+        return []
+    return json.loads(read_bytes(join(config.source.truth, "dataset.json")))["classes"]
+
+
+def read_truth(config: Config, item: Item) -> tuple[dict[str, NDArray], str]:
+    """Truth arrays of an item and the sha256 of their file; nothing where there is no truth.
+
+    Raises
+    ------
+    BadItem
+        The file is there and cannot be read.
+    """
+    if config.source.truth is None:
+        return {}, ""
+    url = join(config.source.truth, "truth", f"{item.item}.npz")
+    if not exists(url):
+        return {}, ""
+    data = read_bytes(url)
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return dict(arrays), digest(data)
+    except (ValueError, OSError, EOFError) as error:
+        raise BadItem(f"{url}: the truth cannot be read: {error}") from error
+
+
+def summarise_rows(rows: Sequence[ItemRow], about: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of all evaluated items together."""
+    return summarise([row.figures for row in rows if row.state == "done"], about["truth_classes"])
+
+
+evaluate_task = block_task(evaluate_block)

@@ -1,0 +1,87 @@
+"""fuse: patch labels -> ERP labels. Brings the views of all teachers together on the sphere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from geometry.fusion import FusionSettings, fuse
+from numpy.typing import NDArray
+
+from configs.schema import Config
+from configs.schema import Fuse as Settings
+from storage.fingerprint import Identity
+from storage.manifest import Item
+from storage.receipts import Receipt
+from tasks import label, project
+from tasks.block import Job, Output, Upstream, block_task, run_block
+
+VERSION = "1"
+
+
+def identity(config: Config, labels: Mapping[str, str]) -> Identity:
+    """What the fused labels depend on. ``labels`` maps each label stage to its fingerprint."""
+    upstream = {"project": project.identity(config).fingerprint, **labels}
+    return Identity("fuse", VERSION, config.fuse.model_dump(mode="json"), upstream=upstream)
+
+
+def fuse_block(job: Job) -> Receipt:
+    """Fuse the patch labels of every panorama of a block."""
+    settings = job.config.fuse
+    views = Upstream(job, "project")
+    teachers = [Upstream(job, stage) for stage in sorted(job.identity.upstream) if stage.startswith("label.")]
+    classes = next((t.receipt.about["classes"] for t in teachers if "semantics" in t.receipt.about["fields"]), [])
+    sky = [index for index, name in enumerate(classes) if name.lower() == "sky"]
+    fusion = FusionSettings(
+        off_axis_power=settings.off_axis_power,
+        edge_feather=settings.edge_feather,
+        align=settings.align,
+        depth_edge=settings.depth_edge,
+        consistency_scale=settings.consistency_scale,
+        sky_class=sky[0] if sky else None,
+    )
+
+    def fuse_item(slot: int, _item: Item) -> Output:
+        cameras = project.decode_cameras(views.item(slot))
+        fields = {}
+        for teacher in teachers:
+            fields.update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
+        labels = fuse(fields, cameras, settings.height, 2 * settings.height, fusion)
+        return Output(encode_labels(labels, settings), _figures(labels))
+
+    units = {name: tags["unit"] for t in teachers for name, tags in t.receipt.about["fields"].items()}
+    about = {"classes": classes, "depth_unit": units.get("depth", ""), "normals_frame": "world"}
+    return run_block(job, fuse_item, about)
+
+
+def _figures(labels: Mapping[str, NDArray]) -> dict[str, float]:
+    shares = {name: round(float(value.mean()), 4) for name, value in labels.items() if value.dtype == bool}
+    return {**shares, "views": round(float(labels["views"].mean()), 2)}
+
+
+def encode_labels(labels: Mapping[str, NDArray], settings: Settings) -> dict[str, NDArray]:
+    """ERP labels in the dtypes of the store. Depths beyond float16's range become invalid."""
+    arrays = dict(labels)
+    if "depth" in arrays:
+        with np.errstate(over="ignore"):
+            depth = arrays["depth"].astype(settings.depth_dtype)
+        arrays["depth_valid"] = arrays["depth_valid"] & np.isfinite(depth)
+        arrays["depth"] = np.where(arrays["depth_valid"], depth, 0).astype(settings.depth_dtype)
+    if "normals" in arrays:
+        scaled = arrays["normals"] * 127 if settings.normals_dtype == "int8" else arrays["normals"]
+        arrays["normals"] = (np.round(scaled) if settings.normals_dtype == "int8" else scaled).astype(settings.normals_dtype)
+    return arrays
+
+
+def decode_labels(arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """Stored ERP labels with depth and normals as float32; normals are unit vectors again where valid."""
+    labels = dict(arrays)
+    if "depth" in labels:
+        labels["depth"] = labels["depth"].astype(np.float32)
+    if "normals" in labels:
+        normals = labels["normals"].astype(np.float32)
+        labels["normals"] = normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
+    return labels
+
+
+fuse_task = block_task(fuse_block)

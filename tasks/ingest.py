@@ -1,0 +1,80 @@
+"""ingest: source -> manifest. Reads every new or changed file once, checks that it is a panorama, and gives it a place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from configs.schema import Config, Ingest
+from storage.fingerprint import Identity, canonical_json, digest
+from storage.manifest import Item, place, read_manifest, write_manifest
+from storage.urls import filesystem, join, read_bytes
+from tasks.images import BadImage, decode_panorama
+from tasks.sources import Entry, list_source
+
+VERSION = "1"
+
+
+def identity(config: Config) -> Identity:
+    """What the manifest's contents depend on, apart from the files themselves."""
+    return Identity("ingest", VERSION, config.ingest.model_dump(mode="json"))
+
+
+def manifest_url(config: Config) -> str:
+    """One manifest for each source and way of reading it."""
+    files, path = filesystem(config.source.url)
+    source = digest(files.unstrip_protocol(path))[:12]
+    return join(config.root, "stages", "ingest", identity(config).fingerprint, f"{source}.parquet")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A source compared with its manifest: what is known, and what must be read."""
+
+    known: list[Item]
+    to_read: list[Entry]
+    present: frozenset[str]
+
+    @property
+    def absent(self) -> list[str]:
+        """Items of the manifest whose file is gone from the source; their labels stay."""
+        return [item.item for item in self.known if item.item not in self.present]
+
+
+def scan(config: Config, retry_quarantined: bool = False) -> Scan:
+    """Compare the source's listing with the manifest; reads no panorama."""
+    known = read_manifest(manifest_url(config))
+    unchanged = {_state(item) for item in known if not (item.reason and retry_quarantined)}
+    entries = list_source(config.source.url)
+    to_read = [entry for entry in entries if _state(entry) not in unchanged]
+    return Scan(known, to_read, frozenset(entry.item for entry in entries))
+
+
+def _state(one: Entry | Item) -> tuple[str, str, int, str, str, str]:
+    """What tells, without reading a file, whether it is as it was."""
+    return one.item, one.uri, one.size, one.stamp, one.split, canonical_json(one.metadata)
+
+
+def check_entry(entry: Entry, settings: Ingest) -> Item:
+    """Read one file and decode it; what is wrong with it becomes the item's ``reason``."""
+    height = width = 0
+    sha256 = reason = ""
+    try:
+        data = read_bytes(entry.uri)
+        sha256 = digest(data)
+        height, width = decode_panorama(data, settings).shape[:2]
+    except BadImage as error:
+        reason = str(error)
+    except FileNotFoundError:
+        reason = "there is no such file"
+    return Item(
+        entry.item, entry.uri, sha256, height, width, entry.size, entry.stamp, entry.split, reason=reason, metadata=entry.metadata
+    )
+
+
+def save(config: Config, known: Sequence[Item], checked: Sequence[Item]) -> list[Item]:
+    """Place the checked items and write the manifest."""
+    items = place(known, checked, config.block_size)
+    if checked:
+        write_manifest(manifest_url(config), items)
+    return items

@@ -1,0 +1,162 @@
+"""label: views -> patch labels. One teacher looks at every view of a panorama and says what it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from geometry.resample import extract_patches
+from numpy.typing import NDArray
+
+from configs.schema import Config, TeacherSettings
+from geometry.cameras import Camera
+from geometry.fields import Field, canonical
+from models.teachers import Teacher, load_teacher, weights_digest
+from storage.fingerprint import Identity
+from storage.manifest import Item
+from storage.receipts import Receipt
+from tasks import project
+from tasks.block import BadItem, Job, Output, Upstream, block_task, load_panorama, run_block
+from tasks.devices import resolve_device
+
+VERSION = "1"
+EXECUTION_ONLY = ("batch_size",)
+"""Settings of a teacher that cannot change what it says."""
+
+
+def stage_name(teacher: TeacherSettings) -> str:
+    """Each teacher is a stage of its own, so that a change to one leaves the others' labels valid."""
+    return f"label.{teacher.name}"
+
+
+def identity(config: Config, teacher: TeacherSettings) -> Identity:
+    """What a teacher's labels depend on; reads the weights' digest."""
+    settings = teacher.model_dump(mode="json", exclude={"name"})
+    settings["settings"] = {key: value for key, value in settings["settings"].items() if key not in EXECUTION_ONLY}
+    return Identity(
+        stage_name(teacher),
+        VERSION,
+        settings,
+        weights={teacher.name: weights_digest(teacher.kind, teacher.settings)},
+        upstream={"project": project.identity(config).fingerprint},
+    )
+
+
+def label_block(job: Job) -> Receipt:
+    """Label every view of every panorama of a block with one teacher."""
+    settings = next(teacher for teacher in job.config.teachers if stage_name(teacher) == job.identity.stage)
+    device = resolve_device(job.config.execution.device)
+    batch_size = settings.settings.get("batch_size", job.config.execution.batch_size)
+    teacher = load_teacher(settings.kind, settings.settings, device)
+    views = Upstream(job, "project")
+    about: dict[str, Any] = {"classes": list(teacher.classes), "fields": {}}
+
+    def label_item(slot: int, item: Item) -> Output:
+        stored = views.item(slot)
+        cameras = project.decode_cameras(stored)
+        pixels = stored.get("pixels")
+        if pixels is None:
+            pixels = extract_patches(load_panorama(item, job.config), cameras, antialias=job.config.project.antialias)
+        fields = look(teacher, pixels, cameras, {"item": item.item, **item.metadata}, settings.fields, batch_size)
+        about["fields"] = {name: {"unit": field.unit, "frame": field.frame} for name, field in fields.items()}
+        return Output(encode_fields(fields), {f"{name}_valid": round(float(f.valid.mean()), 4) for name, f in fields.items()})
+
+    return run_block(job, label_item, about, {settings.name: weights_digest(settings.kind, settings.settings)})
+
+
+def look(
+    teacher: Teacher,
+    pixels: NDArray[np.uint8],
+    cameras: tuple[Camera, ...],
+    item: Mapping[str, object],
+    wanted: tuple[str, ...],
+    batch_size: int,
+) -> dict[str, Field]:
+    """All wanted fields of one panorama's patches, canonical, computed in batches.
+
+    Parameters
+    ----------
+    pixels : (N, h, w, 3) uint8
+    cameras : N cameras
+    item : the panorama's name and capture metadata
+
+    Raises
+    ------
+    BadItem
+        A field has no valid pixel in any view.
+    ValueError
+        The teacher does not give a wanted field.
+    """
+    batches = []
+    for start in range(0, len(cameras), batch_size):
+        some = cameras[start : start + batch_size]
+        said = teacher(pixels[start : start + batch_size], some, item)
+        missing = set(wanted) - set(said)
+        if missing:
+            raise ValueError(f"the teacher does not give {sorted(missing)}, only {sorted(said)}; change its `fields`")
+        batches.append({name: canonical(said[name], some) for name in wanted})
+    fields = {name: _concatenate([batch[name] for batch in batches]) for name in wanted}
+    for name, field in fields.items():
+        if not field.valid.any():
+            raise BadItem(f"the teacher's {name} has no valid pixel in any view (not finite, or all sky)")
+    return fields
+
+
+def _concatenate(parts: list[Field]) -> Field:
+    first = parts[0]
+    confidences = [part.confidence for part in parts if part.confidence is not None]
+    return Field(
+        first.name,
+        np.concatenate([part.values for part in parts]),
+        np.concatenate([part.valid for part in parts]),
+        first.unit,
+        first.frame,
+        np.concatenate(confidences) if len(confidences) == len(parts) else None,
+        {name: np.concatenate([part.tables[name] for part in parts]) for name in first.tables},
+    )
+
+
+STORED = {
+    "depth": np.float16,
+    "normals": np.float16,
+    "semantics": np.uint16,
+    "sky": np.float16,
+    "instances": np.uint16,
+}
+
+
+def encode_fields(fields: Mapping[str, Field]) -> dict[str, NDArray]:
+    """Fields as arrays for the store: float16 values (inverse distances keep float32), confidence in 255 steps."""
+    arrays: dict[str, NDArray] = {}
+    for name, field in fields.items():
+        dtype = np.float32 if field.unit == "inverse" else STORED[name]
+        with np.errstate(over="ignore"):
+            values = field.values.astype(dtype)
+        finite = np.isfinite(values) if values.ndim == 3 else np.isfinite(values).all(axis=-1)
+        arrays[name] = np.where(finite if values.ndim == 3 else finite[..., None], values, 0).astype(dtype)
+        arrays[f"{name}_valid"] = field.valid & finite
+        if field.confidence is not None:
+            arrays[f"{name}_confidence"] = np.round(np.clip(field.confidence, 0, 1) * 255).astype(np.uint8)
+        arrays.update({f"{name}_{table}": values for table, values in field.tables.items()})
+    return arrays
+
+
+def decode_fields(arrays: Mapping[str, NDArray], about: Mapping[str, Any]) -> dict[str, Field]:
+    """The fields that :func:`encode_fields` stored; ``about`` comes from the block's receipt."""
+    fields = {}
+    for name, tags in about["fields"].items():
+        confidence = arrays.get(f"{name}_confidence")
+        fields[name] = Field(
+            name,
+            arrays[name] if name in ("semantics", "instances") else arrays[name].astype(np.float32),
+            arrays[f"{name}_valid"],
+            tags["unit"],
+            tags["frame"],
+            None if confidence is None else confidence.astype(np.float32) / 255,
+            {table: arrays[f"{name}_{table}"] for table in ("segment_class", "segment_score") if f"{name}_{table}" in arrays},
+        )
+    return fields
+
+
+label_task = block_task(label_block)

@@ -1,0 +1,36 @@
+"""The pipeline as a list: every stage in order, with what its output depends on and the task that makes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prefect.tasks import Task
+
+from configs.schema import Config
+from storage.fingerprint import Identity
+from tasks import evaluate, fuse, label, project
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage as this config wants it."""
+
+    identity: Identity
+    task: Task
+
+    @property
+    def name(self) -> str:
+        """Name of the stage, such as ``project`` or ``label.geometry``."""
+        return self.identity.stage
+
+
+def stages(config: Config) -> list[Stage]:
+    """All stages that work on blocks, in the order in which they run; ``ingest`` comes before them and makes the blocks."""
+    labels = {label.stage_name(teacher): label.identity(config, teacher) for teacher in config.teachers}
+    fused = fuse.identity(config, {name: identity.fingerprint for name, identity in labels.items()})
+    return [
+        Stage(project.identity(config), project.project_task),
+        *(Stage(identity, label.label_task) for identity in labels.values()),
+        Stage(fused, fuse.fuse_task),
+        Stage(evaluate.identity(config, fused.fingerprint), evaluate.evaluate_task),
+    ]
