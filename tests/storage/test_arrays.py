@@ -1,0 +1,105 @@
+"""Blocks stream, whole shard by whole shard, and writing twice gives the same bytes."""
+
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from storage import arrays
+from storage.arrays import BlockReader, BlockWriter
+from storage.receipts import digest_files
+
+
+def items(count: int, height: int = 40, seed: int = 0) -> list[dict[str, np.ndarray]]:
+    generator = np.random.default_rng(seed)
+    return [
+        {
+            "depth": generator.random((height, 2 * height)).astype(np.float16),
+            "normals": generator.integers(-127, 127, (height, 2 * height, 3)).astype(np.int8),
+            "valid": generator.random((height, 2 * height)) > 0.5,
+            "fov": generator.random(5),
+        }
+        for _ in range(count)
+    ]
+
+
+def write(url: str, some: list) -> None:
+    writer = BlockWriter(url, len(some))
+    for one in some:
+        writer.append(one)
+    writer.close()
+
+
+@pytest.mark.parametrize("url", ["{path}", "memory://arrays-test"])
+@pytest.mark.parametrize("count", [1, 5, 33])
+def test_what_is_written_is_read(tmp_path: Path, url: str, count: int) -> None:
+    url = url.format(path=tmp_path) + f"/{count}"
+    some = items(count)
+    write(url, some)
+    reader = BlockReader(url)
+    for slot, one in enumerate(some):
+        read = reader.item(slot)
+        assert read.keys() == one.keys()
+        for name in one:
+            np.testing.assert_array_equal(read[name], one[name])
+            assert read[name].dtype == one[name].dtype
+
+
+def test_large_items_are_tiled_and_come_back(tmp_path: Path) -> None:
+    some = items(2, height=600)
+    write(str(tmp_path), some)
+    np.testing.assert_array_equal(BlockReader(str(tmp_path)).item(1)["normals"], some[1]["normals"])
+
+
+def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    some = items(6)
+    write(str(tmp_path / "a"), some)
+    write(str(tmp_path / "b"), some)
+    first = digest_files(str(tmp_path / "a"))
+    assert first == digest_files(str(tmp_path / "b"))
+    write(str(tmp_path / "a"), some)
+    assert first == digest_files(str(tmp_path / "a"))
+    assert len(first) > 4
+
+
+def test_items_given_up_are_zero_wherever_they_stand(tmp_path: Path) -> None:
+    some = items(6)
+    write(str(tmp_path), [None, None, some[2], None, some[4], None])
+    reader = BlockReader(str(tmp_path))
+    for slot in (0, 1, 3, 5):
+        assert not any(values.any() for values in reader.item(slot).values())
+    for slot in (2, 4):
+        np.testing.assert_array_equal(reader.item(slot)["depth"], some[slot]["depth"])
+
+
+def test_items_of_one_block_must_agree(tmp_path: Path) -> None:
+    writer = BlockWriter(str(tmp_path), 2)
+    writer.append({"depth": np.zeros((4, 8), np.float32)})
+    with pytest.raises(ValueError, match=r"array 'depth'.*float32\(4, 9\).*first had float32\(4, 8\)"):
+        writer.append({"depth": np.zeros((4, 9), np.float32)})
+
+
+def test_closing_early_is_an_error(tmp_path: Path) -> None:
+    writer = BlockWriter(str(tmp_path), 2)
+    writer.append({"depth": np.zeros((4, 8), np.float32)})
+    with pytest.raises(ValueError, match="1 of 2 items"):
+        writer.close()
+
+
+def test_memory_does_not_grow_with_the_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrays, "SHARD_BYTES", 1 << 20)
+    one = {"depth": np.random.default_rng(0).random((256, 512)).astype(np.float32)}
+
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        writer = BlockWriter(str(tmp_path / str(count)), count)
+        for _ in range(count):
+            writer.append({"depth": one["depth"].copy()})
+        writer.close()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(2)
+    assert peak(48) < 1.5 * peak(8)
