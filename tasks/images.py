@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
-
-# OpenCV reads EXR only if this is set before it is imported.
-os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")
+import tempfile
 
 import cv2
 import numpy as np
@@ -18,7 +15,8 @@ from configs.schema import Ingest
 # Pillow's guard against decompression bombs warns at a fixed size; ours is checked from the header, and can be set.
 Image.MAX_IMAGE_PIXELS = None
 
-HDR_SIGNATURES = (b"#?RADIANCE", b"#?RGBE", b"\x76\x2f\x31\x01")
+RADIANCE_SIGNATURES = (b"#?RADIANCE", b"#?RGBE")
+EXR_SIGNATURE = b"\x76\x2f\x31\x01"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".hdr", ".exr")
 
 
@@ -48,8 +46,14 @@ def decode_panorama(data: bytes, settings: Ingest) -> NDArray[np.uint8]:
     """
     if not data:
         raise BadImage("the file is empty")
-    pixels = _decode_hdr(data, settings) if data.startswith(HDR_SIGNATURES) else _decode_ldr(data, settings)
-    return np.ascontiguousarray(pixels)
+    if data.startswith(RADIANCE_SIGNATURES):
+        linear = _decode_radiance(data)
+    elif data.startswith(EXR_SIGNATURE):
+        linear = _decode_exr(data)
+    else:
+        return np.ascontiguousarray(_decode_ldr(data, settings))
+    _check_size(linear.shape[1], linear.shape[0], settings)
+    return tone_map(linear, settings.middle_grey)
 
 
 def _check_size(width: int, height: int, settings: Ingest) -> None:
@@ -87,17 +91,32 @@ def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(image.convert("RGB"))
 
 
-def _decode_hdr(data: bytes, settings: Ingest) -> NDArray[np.uint8]:
+def _decode_radiance(data: bytes) -> NDArray[np.float32]:
     try:
         linear = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise BadImage(f"cannot be decoded: {error.err}") from error
     if linear is None:
-        raise BadImage("cannot be decoded: the HDR or EXR file is truncated or damaged")
-    if linear.ndim == 2:
-        linear = linear[..., None].repeat(3, axis=2)
-    _check_size(linear.shape[1], linear.shape[0], settings)
-    return tone_map(linear[..., 2::-1].astype(np.float32), settings.middle_grey)
+        raise BadImage("cannot be decoded: the HDR file is truncated or damaged")
+    return linear[..., ::-1].astype(np.float32)
+
+
+def _decode_exr(data: bytes) -> NDArray[np.float32]:
+    import OpenEXR
+
+    with tempfile.NamedTemporaryFile(suffix=".exr") as file:  # the library reads from paths only
+        file.write(data)
+        file.flush()
+        try:
+            channels = {name: channel.pixels for name, channel in OpenEXR.File(file.name).channels().items()}
+        except Exception as error:  # the library raises nothing more specific
+            raise BadImage(f"cannot be decoded: the EXR file is truncated or damaged ({error})") from error
+    for name in ("RGB", "RGBA"):
+        if name in channels:
+            return channels[name][..., :3].astype(np.float32)
+    if "Y" in channels:
+        return np.repeat(channels["Y"][..., None], 3, axis=2).astype(np.float32)
+    raise BadImage(f"the EXR file has the channels {sorted(channels)}, not R, G, B or Y")
 
 
 def tone_map(linear: NDArray[np.float32], middle_grey: float) -> NDArray[np.uint8]:
