@@ -1,0 +1,119 @@
+"""Teachers by kind: a table of loaders, one load per process, and the digest of what a kind depends on."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from models.teachers.base import Loader, Teacher
+from models.teachers.settings import FileSettings, LitertSettings, OnnxSettings, TransformersSettings, parse
+from models.teachers.weights import canonical_json, digest_files, digest_folder, digest_settings, model_file, model_folder
+
+KINDS = {
+    "transformers": "models.teachers.transformers_adapter:load",
+    "onnx": "models.teachers.onnx:load",
+    "litert": "models.teachers.litert:load",
+    "scenes": "scenes.teacher:load",
+}
+"""Where the loader of each kind is; names, so that nothing is imported before it is needed."""
+
+FILE_KINDS: dict[str, type[FileSettings]] = {"onnx": OnnxSettings, "litert": LitertSettings}
+KEPT = 4
+"""Teachers that a process holds at most."""
+
+_loaded: OrderedDict[tuple[str, ...], Teacher] = OrderedDict()
+_lock = threading.RLock()
+
+
+def load_teacher(kind: str, settings: Mapping[str, Any], device: str) -> Teacher:
+    """A teacher, loaded once per process for the same kind, settings, weights and device.
+
+    Parameters
+    ----------
+    kind : str
+        A key of :data:`KINDS`, or ``package.module:function`` of one's own with the signature of
+        :class:`~models.teachers.base.Loader`.
+    settings : mapping
+        What belongs to the kind; see :mod:`models.teachers.settings`.
+    device : str
+        ``cpu`` or a torch device.
+
+    Raises
+    ------
+    ValueError
+        Unknown kind or setting.
+    FileNotFoundError
+        The weights are not there; the message says how to get them.
+    """
+    key = (kind, canonical_json(settings), weights_digest(kind, settings), device)
+    with _lock:
+        if key not in _loaded:
+            _loaded[key] = resolve(kind)(settings, device)
+            while len(_loaded) > KEPT:
+                _loaded.popitem(last=False)
+        _loaded.move_to_end(key)
+        return _loaded[key]
+
+
+def weights_digest(kind: str, settings: Mapping[str, Any]) -> str:
+    """sha256 of what a teacher knows: its weights, or its settings where these are all there is.
+
+    A teacher of one's own is digested by its module's ``weights_digest(settings)`` if it has one, else by the module's
+    source, the settings without ``batch_size``, and the files that they name.
+    """
+    if kind == "transformers":
+        return digest_folder(model_folder(parse(TransformersSettings, settings, kind)))
+    if kind in FILE_KINDS:
+        return digest_files((path.name, path) for path in _model_files(parse(FILE_KINDS[kind], settings, kind)))
+    if kind in KINDS:
+        return digest_settings(settings)
+    return _own_digest(kind, settings)
+
+
+def resolve(kind: str) -> Loader:
+    """The loader that a kind names, imported now.
+
+    Raises
+    ------
+    ValueError
+        Unknown kind, or no such module or function.
+    """
+    path = KINDS.get(kind, kind)
+    module_name, _, function = path.partition(":")
+    if not function:
+        nearest = difflib.get_close_matches(kind, KINDS, n=1, cutoff=0.0)[0]
+        raise ValueError(
+            f"kind: unknown teacher {kind!r}; did you mean {nearest!r}? Known: {', '.join(KINDS)}, or 'package.module:function'"
+        )
+    try:
+        loader: Loader = getattr(importlib.import_module(module_name), function)
+    except (ModuleNotFoundError, AttributeError) as error:
+        # A missing dependency of an existing module is the reader's business too, so it is part of the message.
+        raise ValueError(f"kind: {path!r} cannot be loaded ({error}); check the names, and that the package is installed") from error
+    return loader
+
+
+def _model_files(settings: FileSettings) -> list[Path]:
+    names = [model_file(settings.classes, "classes")] if isinstance(settings.classes, str) else []
+    return [model_file(settings.file), *names]
+
+
+def _own_digest(kind: str, settings: Mapping[str, Any]) -> str:
+    resolve(kind)
+    module = importlib.import_module(kind.partition(":")[0])
+    if hasattr(module, "weights_digest"):
+        return str(module.weights_digest(settings))
+    files = [("module", Path(module.__file__))] if module.__file__ else []
+    for key, value in settings.items():
+        path = Path(value).expanduser() if isinstance(value, str) else None
+        if path and path.is_file():
+            files.append((key, path))
+        elif path and path.is_dir():
+            files += [(f"{key}/{inner.relative_to(path).as_posix()}", inner) for inner in path.rglob("*") if inner.is_file()]
+    knowing = {key: value for key, value in settings.items() if key != "batch_size"}
+    return digest_settings({"settings": knowing, "files": digest_files(files)})
