@@ -64,7 +64,7 @@ def pipeline(config: Config, run: str, retry_quarantined: bool = False) -> dict[
     except BaseException as error:
         record.finished("failed", reason=f"{type(error).__name__}: {error}")
         raise
-    record.finished("completed", report=write_run_report(config, record))
+    record.finished("completed", **write_run_report(config, record))
     return record.as_json()
 
 

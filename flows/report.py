@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.pictures import item_pictures
 from tasks.report import render_report
 
 from configs.schema import Config
@@ -14,25 +13,28 @@ from storage.manifest import Item
 from storage.receipts import Receipt
 from storage.urls import filesystem, join, write_bytes
 from tasks.evaluate import summarise_rows
+from tasks.showcase import item_pictures
 from tasks.stages import Stage
 
 
-def write_run_report(config: Config, record: RunRecord) -> str:
-    """Write ``<root>/reports/<run>.html`` and return its URL."""
+def write_run_report(config: Config, record: RunRecord) -> dict[str, Any]:
+    """Write ``<root>/reports/<run>.html``; return its path as ``report``, the ``summary`` and the ``quarantined`` items."""
     assert record.plan is not None, "a report follows a plan"
     receipts = stage_receipts(config, record.plan)
     shown = _items_to_show(config, record, receipts["evaluate"])
+    figures = summary(receipts["evaluate"])
+    quarantined = quarantined_items(config, record.plan)
     html = render_report(
         title=f"{config.name}: {len(record.plan.scan.known)} panoramas",
         run={**record.as_json(), "config": config.name},
         plan_rows=stage_counts(config, record.plan, record.run),
-        summary=summary(receipts["evaluate"]),
+        summary=figures,
         items=shown,
-        quarantined=quarantined_items(config, record.plan),
+        quarantined=quarantined,
     )
     url = join(config.root, "reports", f"{record.run}.html")
     write_bytes(url, html.encode())
-    return filesystem(url)[1]
+    return {"report": filesystem(url)[1], "summary": figures, "quarantined": quarantined}
 
 
 def summary(evaluated: list[Receipt]) -> dict[str, Any]:

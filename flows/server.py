@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import signal
 import socket
@@ -34,26 +35,35 @@ def prefect_home() -> Path:
 def prefect_server(log_level: str = "WARNING") -> Iterator[str]:
     """The API URL of a Prefect server: the one that ``PREFECT_API_URL`` names, or an embedded one that stops on leaving.
 
-    Must be entered before Prefect is imported, since Prefect reads its settings from the environment.
+    Prefect's loggers show ``log_level`` and above.
     """
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", log_level)
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
     if url := os.environ.get("PREFECT_API_URL"):
         _wait_until_healthy(url, None)
-        yield url
+        with _settings(url, log_level):
+            yield url
         return
     home = prefect_home()
     home.mkdir(parents=True, exist_ok=True)
     url = f"http://127.0.0.1:{_free_port()}/api"
-    os.environ |= {"PREFECT_HOME": str(home), "PREFECT_API_URL": url, "PREFECT_LOGGING_TO_API_ENABLED": "false"}
     server = _start(url, home)
     try:
         _wait_until_healthy(url, server, home / "server.log")
-        yield url
+        with _settings(url, log_level, home):
+            yield url
     finally:
         _stop(server)
-        del os.environ["PREFECT_API_URL"]
+
+
+@contextmanager
+def _settings(url: str, log_level: str, home: Path | None = None) -> Iterator[None]:
+    """Prefect's settings for the run, whether or not it was imported before."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+
+    for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).setLevel(log_level)
+    embedded = {PREFECT_HOME: home, PREFECT_LOGGING_TO_API_ENABLED: False} if home else {}
+    with temporary_settings({PREFECT_API_URL: url, **embedded}):
+        yield
 
 
 def _free_port() -> int:
@@ -70,8 +80,13 @@ def _die_with_parent() -> None:
 
 def _start(url: str, home: Path) -> subprocess.Popen[bytes]:
     port = url.rsplit(":", 1)[1].split("/")[0]
-    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    environment["PREFECT_API_DATABASE_CONNECTION_URL"] = f"sqlite+aiosqlite:///{home / 'prefect.db'}"
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
     with (home / "server.log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port, "--no-ui"],

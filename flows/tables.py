@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -22,12 +23,12 @@ console = Console()
 
 def plan_table(plan: Plan) -> Table:
     """One row a stage: cached, to run, why, estimated time and bytes."""
-    table = Table(title="Plan", title_justify="left", title_style="bold")
-    for name in ("stage", "fingerprint"):
-        table.add_column(name)
+    table = Table(title="Plan", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for name in ("stage", "print"):
+        table.add_column(name, no_wrap=True)
     for name in ("cached", "to run", "items", "time", "bytes"):
-        table.add_column(name, justify="right")
-    table.add_column("why", overflow="fold")
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("why", overflow="fold", min_width=24)
     for row in plan.stages:
         colour = "yellow" if row.to_run else "green"
         table.add_row(
@@ -75,7 +76,7 @@ def print_nothing_to_do(config: Config) -> None:
 
 def print_outcome(path: Path, config: Config, record: dict[str, Any]) -> None:
     """What a run did, how accurate its labels are, and where to look next."""
-    table = Table(title=f"Run {record['run']}", title_justify="left", title_style="bold")
+    table = Table(title=f"Run {record['run']}", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("stage")
     for name in ("cached", "ran", "quarantined", "work", "stored"):
         table.add_column(name, justify="right")
@@ -96,7 +97,7 @@ def print_outcome(path: Path, config: Config, record: dict[str, Any]) -> None:
 
 def figures_table(figures: Sequence[dict[str, Any]]) -> Table:
     """The headline figures: name, value, 95 % interval over panoramas."""
-    table = Table(title="Labels", title_justify="left", title_style="bold")
+    table = Table(title="Labels", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("figure")
     table.add_column("value", justify="right")
     table.add_column("95 % interval", justify="right")
@@ -112,7 +113,7 @@ def print_status(state: dict[str, Any]) -> None:
     console.print(
         f"{state['items']} items, {state['not_ingested']} not ingested, {state['gone_from_source']} gone from the source"
     )
-    table = Table()
+    table = Table(box=box.SIMPLE_HEAD)
     table.add_column("stage")
     table.add_column("fingerprint")
     for name in ("blocks done", "work", "stored"):

@@ -80,7 +80,7 @@ def _sample(packed: FloatArray, box: Box) -> Hit:
     log = found[..., 1] * box.dx
     log += found[..., 2] * box.dy
     log += found[..., 0]
-    return box, log, np.ascontiguousarray(found[..., 3])
+    return box, log, found[..., 3] * box.nearness
 
 
 def _fuse_band(

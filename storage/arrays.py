@@ -39,7 +39,7 @@ class BlockWriter:
 
     def append(self, arrays: Mapping[str, NDArray] | None) -> None:
         """Add the arrays of the next item."""
-        if arrays is not None and not self._arrays:
+        if arrays and not self._arrays:
             self._create(arrays)
         for name, array in self._arrays.items():
             value = np.zeros(array.shape[1:], array.dtype) if arrays is None else arrays[name]

@@ -64,7 +64,7 @@ def weights_digest(kind: str, settings: Mapping[str, Any]) -> str:
     """sha256 of what a teacher knows: its weights, or its settings where these are all there is.
 
     A teacher of one's own is digested by its module's ``weights_digest(settings)`` if it has one, else by the module's
-    source, the settings without ``batch_size``, and the files that they name.
+    source, the settings without ``batch_size``, and the file or folder that ``file``, ``model`` or ``weights`` names.
     """
     if kind == "transformers":
         return digest_folder(model_folder(parse(TransformersSettings, settings, kind)))
@@ -94,7 +94,7 @@ def resolve(kind: str) -> Loader:
         loader: Loader = getattr(importlib.import_module(module_name), function)
     except (ModuleNotFoundError, AttributeError) as error:
         # A missing dependency of an existing module is the reader's business too, so it is part of the message.
-        raise ValueError(f"kind: {path!r} cannot be loaded ({error}); check the names, and that the package is installed") from error
+        raise ValueError(f"kind: {path!r} cannot be loaded ({error}); check the names and the installation") from error
     return loader
 
 
@@ -109,11 +109,11 @@ def _own_digest(kind: str, settings: Mapping[str, Any]) -> str:
     if hasattr(module, "weights_digest"):
         return str(module.weights_digest(settings))
     files = [("module", Path(module.__file__))] if module.__file__ else []
-    for key, value in settings.items():
-        path = Path(value).expanduser() if isinstance(value, str) else None
-        if path and path.is_file():
+    for key in sorted({"file", "model", "weights"} & set(settings)):
+        path = Path(str(settings[key])).expanduser()
+        if path.is_file():
             files.append((key, path))
-        elif path and path.is_dir():
+        elif path.is_dir():
             files += [(f"{key}/{inner.relative_to(path).as_posix()}", inner) for inner in path.rglob("*") if inner.is_file()]
     knowing = {key: value for key, value in settings.items() if key != "batch_size"}
     return digest_settings({"settings": knowing, "files": digest_files(files)})

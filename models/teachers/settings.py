@@ -76,8 +76,10 @@ class Output(BaseModel):
     """Of a depth: along the optical axis, or radial."""
     layout: Literal["nchw", "nhwc"] | None = None
     """By default the input's layout."""
+    scores: Literal["logits", "probabilities"] = "logits"
+    """Of semantics with one number per class; an output of whole class numbers needs no choice."""
     scale: float = Field(1.0, gt=0)
-    """Factor from the output's numbers to the unit, after any dequantisation."""
+    """Of a depth: factor from the output's numbers to the unit, after any dequantisation."""
 
 
 class FileSettings(TeacherModel):
@@ -91,7 +93,7 @@ class FileSettings(TeacherModel):
     layout: Literal["nchw", "nhwc"]
     """Order of the input's axes."""
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Subtracted from RGB in [0, 1]. A quantised 8-bit input takes the pixels as they are."""
+    """Subtracted from RGB in [0, 1]. An input of unsigned bytes takes the pixels as they are."""
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Divided by, after the mean."""
     classes: tuple[str, ...] | str | None = None

@@ -62,10 +62,9 @@ def _snapshot(repository: str, revision: str | None) -> Path:
     for local_only, tensors in [(True, TENSORS), (False, TENSORS[:1]), (False, TENSORS)]:
         if offline and not local_only:
             break
+        wanted = [*DOWNLOADED, *tensors]
         try:
-            folder = Path(
-                snapshot_download(repository, revision=revision, local_files_only=local_only, allow_patterns=[*DOWNLOADED, *tensors])
-            )
+            folder = Path(snapshot_download(repository, revision=revision, local_files_only=local_only, allow_patterns=wanted))
         except LocalEntryNotFoundError:
             continue
         if _complete(folder):

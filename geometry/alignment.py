@@ -1,0 +1,179 @@
+"""One scale per view (and one offset, for inverse distances), from what views say of the directions that they share.
+
+A teacher that sees one view at a time knows distance up to a factor of its own. Overlaps fix those factors against each
+other; what they cannot fix, the common factor, is held by a gauge. Works on a coarse ERP: a few thousand shared directions
+per pair are plenty, and cost milliseconds.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+
+from geometry.backproject import BackProjection
+
+Array = NDArray[np.floating]
+
+COARSE = (128, 256)  # height and width of the ERP on which overlaps are compared
+MIN_OVERLAP = 16  # fewer shared directions than this say nothing robust about a pair
+ROUNDS = 30  # of reweighting; it converges well before
+
+
+def coarse_samples(values: Array, valid: NDArray[np.bool_], views: Sequence[BackProjection]) -> Array:
+    """Nearest values of all views at the directions of an ERP.
+
+    Parameters
+    ----------
+    values, valid : (N, h, w) arrays
+    views : N back-projections into one coarse ERP
+
+    Returns
+    -------
+    (N, H * W) float32
+        NaN where a view does not see the direction or is not valid there.
+    """
+    samples = np.full((len(views), views[0].height, views[0].width), np.nan, np.float32)
+    for sample, value, usable, view in zip(samples, values, valid, views, strict=True):
+        padded = np.append(np.where(usable, value, np.nan), np.nan).astype(np.float32)
+        for box in view.boxes:
+            sample[box.rows, box.columns] = padded[box.pixel]
+    return samples.reshape(len(views), -1)
+
+
+def view_scales(log_distance: Array) -> Array:
+    """Factors that bring the distances of all views to one scale.
+
+    Parameters
+    ----------
+    log_distance : (N, M) array
+        Log radial distance of N views at M shared directions, NaN where there is none.
+
+    Returns
+    -------
+    (N,) float64
+        Factor by which to multiply each view's distances. The median log factor of every connected group of views is
+        zero, so that metric views stay metric; a view without overlap keeps 1.
+
+    Notes
+    -----
+    Each pair gives ``median(log r_i - log r_j)``, which outlying pixels do not move; outlying pairs lose their say by
+    Huber reweighting, whose width follows the median residual.
+    """
+    count = len(log_distance)
+    first, second, delta, size = _pair_differences(log_distance)
+    if len(first) == 0:
+        return np.ones(count)
+    design = np.zeros((len(first), count))
+    design[np.arange(len(first)), first], design[np.arange(len(first)), second] = 1, -1
+    logs, weight = np.zeros(count), np.sqrt(size)
+    for _ in range(ROUNDS):
+        # Of all solutions lstsq gives the shortest: the gauge of each connected group is fixed without naming it.
+        update = np.linalg.lstsq(design * weight[:, None], -delta * weight, rcond=None)[0]
+        converged = np.abs(update - logs).max() < 1e-9
+        logs = update
+        if converged:
+            break
+        weight = np.sqrt(size * _huber(design @ logs + delta))
+    return np.exp(_centred(logs, first, second))
+
+
+def _pair_differences(log_distance: Array) -> tuple[NDArray[np.intp], NDArray[np.intp], Array, Array]:
+    """Views i < j that overlap, the median of log r_i - log r_j, and the number of shared directions."""
+    seen = np.isfinite(log_distance)
+    rows = []
+    for i in range(len(log_distance)):
+        mine = np.flatnonzero(seen[i])
+        for j in range(i + 1, len(log_distance)):
+            shared = mine[seen[j, mine]]
+            if len(shared) >= MIN_OVERLAP:
+                rows.append((i, j, np.median(log_distance[i, shared] - log_distance[j, shared]), len(shared)))
+    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
+    return table[:, 0].astype(np.intp), table[:, 1].astype(np.intp), table[:, 2], table[:, 3]
+
+
+def _huber(residual: Array) -> Array:
+    """Huber weights in (0, 1] of residuals, with a width of 1.5 robust standard deviations."""
+    size = np.abs(residual)
+    return 1 / np.maximum(1, size / max(1.5 * 1.4826 * float(np.median(size)), 1e-6))
+
+
+def _groups(count: int, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Label (count,) of the connected group of every view."""
+    linked = np.zeros((count, count), dtype=bool)
+    linked[first, second] = True
+    return connected_components(linked, directed=False)[1]
+
+
+def _centred(logs: Array, first: NDArray[np.intp], second: NDArray[np.intp]) -> Array:
+    group = _groups(len(logs), first, second)
+    centred = logs.copy()
+    for one in np.unique(group):
+        centred[group == one] -= np.median(logs[group == one])
+    return centred
+
+
+def view_affines(inverse: Array, cosine: Array) -> tuple[Array, Array]:
+    """Factor a and offset b per view such that ``a u + b cos(off-axis)`` is one inverse radial distance in all views.
+
+    Parameters
+    ----------
+    inverse : (N, M) array
+        Affine-invariant inverse radial distance u of N views at M shared directions, NaN where there is none.
+    cosine : (N, M) array
+        Cosine of the off-axis angle of each direction in each view.
+
+    Returns
+    -------
+    a, b : (N,) float64
+        The mean of a over every connected group of views is 1. A view without overlap keeps a = 1, b = 0.
+    """
+    count = len(inverse)
+    a, b = np.ones(count), np.zeros(count)
+    pairs = _pair_equations(inverse, cosine)
+    if not pairs:
+        return a, b
+    first, second = np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
+    group = _groups(count, first, second)
+    # One row per group for its gauge: the sum of a over its views.
+    gauge = np.concatenate([group[None, :] == np.unique(group)[:, None], np.zeros((group.max() + 1, count))], axis=1)
+    solution = np.concatenate([a, b])
+    weights = [np.ones(len(rows)) for _, _, rows in pairs]
+    for _ in range(ROUNDS):
+        update = _constrained(_normal_matrix(pairs, weights, count), gauge, gauge[:, :count].sum(axis=1))
+        converged = np.abs(update - solution).max() < 1e-7
+        solution = update
+        if converged:
+            break
+        weights = [_huber(rows @ solution[[i, j, count + i, count + j]]) for i, j, rows in pairs]
+    overlapping = np.isin(np.arange(count), np.concatenate([first, second]))
+    return np.where(overlapping, solution[:count], 1), np.where(overlapping, solution[count:], 0)
+
+
+def _pair_equations(inverse: Array, cosine: Array) -> list[tuple[int, int, Array]]:
+    """For overlapping views i < j the rows (u_i, -u_j, c_i, -c_j), whose product with (a_i, a_j, b_i, b_j) should vanish."""
+    seen = np.isfinite(inverse)
+    equations = []
+    for i in range(len(inverse)):
+        for j in range(i + 1, len(inverse)):
+            shared = np.flatnonzero(seen[i] & seen[j])
+            if len(shared) >= MIN_OVERLAP:
+                columns = (inverse[i, shared], -inverse[j, shared], cosine[i, shared], -cosine[j, shared])
+                equations.append((i, j, np.stack(columns, axis=1).astype(np.float64)))
+    return equations
+
+
+def _normal_matrix(pairs: list[tuple[int, int, Array]], weights: list[Array], count: int) -> Array:
+    matrix = np.zeros((2 * count, 2 * count))
+    for (i, j, rows), weight in zip(pairs, weights):
+        at = np.array([i, j, count + i, count + j])
+        matrix[np.ix_(at, at)] += (rows * weight[:, None]).T @ rows
+    return matrix
+
+
+def _constrained(matrix: Array, gauge: Array, target: Array) -> Array:
+    """Minimise ``x' matrix x`` subject to ``gauge x = target``."""
+    corner = np.zeros((len(gauge), len(gauge)))
+    # lstsq rather than solve: a view without overlap leaves its rows empty.
+    system = np.block([[matrix / np.abs(matrix).max(), gauge.T], [gauge, corner]])
+    return np.linalg.lstsq(system, np.concatenate([np.zeros(len(matrix)), target]), rcond=None)[0][: len(matrix)]

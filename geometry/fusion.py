@@ -1,0 +1,256 @@
+"""Patch labels of one panorama to ERP labels: ``fuse`` takes canonical fields over its views and returns named ERP arrays.
+
+Every view's say at an ERP pixel is its geometric weight (off-axis angle, distance to the patch edge) times the teacher's
+confidence, at the nearest patch pixel; how values are combined is each field's own business.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geometry.alignment import COARSE, coarse_samples, view_affines, view_scales
+from geometry.backproject import BackProjection, backprojection, view_weight
+from geometry.cameras import Camera
+from geometry.fields import Field
+from geometry.fusion_depth import fuse_depth
+from geometry.fusion_semantics import fuse_semantics
+
+FloatArray = NDArray[np.float32]
+FAR = 100.0  # an inverse distance is held at 1 / FAR of the median one, so that an offset cannot push it through infinity
+
+
+@dataclass(frozen=True)
+class FusionSettings:
+    """How views are combined.
+
+    Parameters
+    ----------
+    off_axis_power : float
+        A view's weight falls with cos(off-axis angle) to this power.
+    edge_feather : float
+        Fraction of the patch's half-width over which the weight rises from nearly 0 at its edge to 1; 0 for none.
+    align : {"auto", "none", "scale"}
+        Whether views get a common scale first: only where the teacher is not metric, never, or always. Inverse distances
+        are aligned (factor and offset) unless "none".
+    depth_edge : float
+        Relative jump of distance that counts as a depth edge; views that differ by more are not averaged.
+    consistency_scale : float
+        Standard deviation of log distance at which the consistency has dropped to 1/e.
+    normals_threshold : float
+        Normals whose agreement (length of the weighted mean) is below this are not valid.
+    classes : int
+        Size of the vocabulary: semantics are uint8 up to 256 classes, uint16 beyond.
+    sky_class : int or None
+        Label that means sky, used where there is no sky field.
+    min_confidence : float
+        Semantics whose share of the votes is below this are not valid.
+
+    Raises
+    ------
+    ValueError
+        If a setting is outside its range.
+    """
+
+    off_axis_power: float = 4.0
+    edge_feather: float = 0.2
+    align: Literal["auto", "none", "scale"] = "auto"
+    depth_edge: float = 0.1
+    consistency_scale: float = 0.1
+    normals_threshold: float = 0.3
+    classes: int = 256
+    sky_class: int | None = None
+    min_confidence: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.align not in ("auto", "none", "scale"):
+            raise ValueError(f"align must be auto, none or scale, got {self.align!r}")
+        for name in ("off_axis_power", "edge_feather", "normals_threshold", "min_confidence"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        for name in ("depth_edge", "consistency_scale"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if not 1 <= self.classes <= 65536:
+            raise ValueError(f"classes must lie in 1..65536, got {self.classes}")
+
+
+def fuse(
+    fields: Mapping[str, Field], cameras: Sequence[Camera], height: int, width: int, settings: FusionSettings
+) -> dict[str, NDArray]:
+    """Fuse the fields of one panorama.
+
+    Parameters
+    ----------
+    fields : mapping of name to canonical Field
+        Over the N views of one panorama. ``instances`` are not fused here.
+    cameras : N cameras, of the patches' size
+    height, width : int
+        Size of the ERP image.
+    settings : FusionSettings
+
+    Returns
+    -------
+    dict of (height, width[, 3]) arrays
+        ``views`` uint8, and for each field that is present: ``depth`` float32, ``depth_valid`` bool, ``depth_consistency``
+        uint8; ``normals`` float32, ``normals_valid`` bool, ``normals_agreement`` uint8; ``semantics`` and
+        ``semantics_runner_up`` uint8 or uint16, ``semantics_valid`` bool, ``semantics_confidence`` uint8; ``sky`` bool, from its
+        field or else from ``sky_class``. What is not valid is zero; depth and normals are not valid in the sky.
+
+    Raises
+    ------
+    ValueError
+        If there are no cameras, a field does not match them, or it is not canonical.
+    """
+    if not cameras:
+        raise ValueError("fuse needs at least one camera")
+    for one in fields.values():
+        _check(one, cameras)
+    views = [backprojection(camera, height, width) for camera in cameras]
+    geometric = np.stack([view_weight(camera, settings.off_axis_power, settings.edge_feather) for camera in cameras])
+    out = {"views": _count_views(views)}
+    if "depth" in fields:
+        out |= _depth(fields["depth"], cameras, views, geometric, settings)
+    if "normals" in fields:
+        out |= _normals(fields["normals"], views, geometric, settings)
+    if "semantics" in fields:
+        out |= _semantics(fields["semantics"], views, geometric, settings)
+    if "sky" in fields:
+        out["sky"] = _sky(fields["sky"], views, geometric)
+    elif "semantics" in fields and settings.sky_class is not None:
+        out["sky"] = out["semantics_valid"] & (out["semantics"] == settings.sky_class)
+    if "sky" in out:
+        for name in ("depth", "depth_valid", "depth_consistency", "normals", "normals_valid", "normals_agreement"):
+            if name in out:
+                out[name][out["sky"]] = 0
+    return out
+
+
+def _check(one: Field, cameras: Sequence[Camera]) -> None:
+    count, *size = one.valid.shape
+    if count != len(cameras) or any([camera.height, camera.width] != size for camera in cameras):
+        sizes = sorted({(camera.height, camera.width) for camera in cameras})
+        raise ValueError(f"field {one.name!r} is {one.valid.shape}, but there are {len(cameras)} cameras of (height, width) {sizes}")
+    if one.frame in ("axis", "camera"):
+        raise ValueError(f"field {one.name!r} is in frame {one.frame!r}: bring it to canonical form first")
+
+
+def _count_views(views: Sequence[BackProjection]) -> NDArray[np.uint8]:
+    count = np.zeros((views[0].height, views[0].width), np.uint8)
+    for view in views:
+        for box in view.boxes:
+            count[box.rows, box.columns] += view.seen(box)
+    return count
+
+
+def _weights(usable: NDArray[np.bool_], confidence: FloatArray | None, geometric: FloatArray) -> FloatArray:
+    """(N, h, w) weights: zero where not usable, or where the confidence is not a positive number."""
+    if confidence is None:
+        return np.where(usable, geometric, np.float32(0))
+    trusted = usable & np.isfinite(confidence) & (confidence > 0)
+    return np.where(trusted, geometric * np.where(trusted, confidence, 0), 0).astype(np.float32)
+
+
+def _finite(values: NDArray) -> NDArray[np.bool_]:
+    """Whether all of the last axis is finite; one product instead of a slow reduction over few channels."""
+    return np.isfinite(values @ np.ones(values.shape[-1], values.dtype))
+
+
+def _sum_over_views(values: FloatArray, weight: FloatArray, views: Sequence[BackProjection]) -> FloatArray:
+    """Sums (H, W, C + 1) of nearest values (N, h, w, C) times weight and, in the last channel, of weight."""
+    channels = values.shape[-1]
+    total = np.zeros((views[0].height, views[0].width, channels + 1), np.float32)
+    packed = np.zeros((weight[0].size + 1, channels + 1), np.float32)  # the last row is "not seen"
+    for value, own, view in zip(values, weight, views, strict=True):
+        for k in range(channels):
+            np.multiply(value[..., k].ravel(), own.ravel(), out=packed[:-1, k])
+        packed[:-1, channels] = own.ravel()
+        if not own.all():
+            packed[:-1][own.ravel() == 0] = 0  # whatever was there, NaN included
+        for box in view.boxes:
+            found = packed.take(box.pixel, axis=0, mode="clip")
+            found *= box.nearness[..., None]
+            total[box.rows, box.columns] += found
+    return total
+
+
+def _depth(
+    depth: Field, cameras: Sequence[Camera], views: Sequence[BackProjection], geometric: FloatArray, settings: FusionSettings
+) -> dict[str, NDArray]:
+    distance, usable = aligned_distance(depth, cameras, settings.align)
+    weight = _weights(usable, depth.confidence, geometric)
+    fused, valid, consistency = fuse_depth(distance, weight, views, np.log1p(settings.depth_edge), settings.consistency_scale)
+    return {"depth": fused, "depth_valid": valid, "depth_consistency": consistency}
+
+
+def aligned_distance(depth: Field, cameras: Sequence[Camera], align: str) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Radial distances (N, h, w) float32 of a canonical depth field, on one scale as ``align`` asks, and where they are usable."""
+    usable = depth.valid & np.isfinite(depth.values)
+    if depth.unit == "inverse":
+        return _distance_from_inverse(depth.values, usable, cameras, align)
+    usable &= np.where(usable, depth.values, 0) > 0
+    if align == "none" or (align == "auto" and depth.unit == "metre"):
+        return depth.values, usable
+    coarse = [backprojection(camera, *COARSE) for camera in cameras]
+    logs = np.log(np.where(usable, depth.values, 1))
+    return depth.values * view_scales(coarse_samples(logs, usable, coarse)).astype(np.float32)[:, None, None], usable
+
+
+def _distance_from_inverse(
+    values: FloatArray, usable: NDArray[np.bool_], cameras: Sequence[Camera], align: str
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    inverse = np.where(usable, values, 0).astype(np.float32)
+    if align != "none":
+        coarse = [backprojection(camera, *COARSE) for camera in cameras]
+        cosine = np.stack([camera.rays()[..., 2] for camera in cameras]).astype(np.float32)
+        factor, offset = view_affines(coarse_samples(inverse, usable, coarse), coarse_samples(cosine, usable, coarse))
+        inverse = factor.astype(np.float32)[:, None, None] * inverse + offset.astype(np.float32)[:, None, None] * cosine
+    positive = inverse[usable & (inverse > 0)]
+    if positive.size == 0:
+        return np.zeros_like(inverse), np.zeros_like(usable)
+    return 1 / np.maximum(inverse, np.median(positive) / np.float32(FAR)), usable
+
+
+def _normals(
+    normals: Field, views: Sequence[BackProjection], geometric: FloatArray, settings: FusionSettings
+) -> dict[str, NDArray]:
+    usable = normals.valid & _finite(normals.values)
+    total = _sum_over_views(normals.values, _weights(usable, normals.confidence, geometric), views)
+    weight = total[..., 3]
+    length = np.sqrt(total[..., 0] ** 2 + total[..., 1] ** 2 + total[..., 2] ** 2)
+    agreement = np.divide(length, weight, out=np.zeros_like(length), where=weight > 0)
+    valid = (weight > 0) & (agreement > max(settings.normals_threshold, 1e-6))
+    scale = np.divide(1, length, out=np.zeros_like(length), where=valid)
+    unit = np.empty((*length.shape, 3), np.float32)
+    for k in range(3):
+        np.multiply(total[..., k], scale, out=unit[..., k])
+    return {"normals": unit, "normals_valid": valid, "normals_agreement": _to_uint8(agreement)}
+
+
+def _semantics(
+    semantics: Field, views: Sequence[BackProjection], geometric: FloatArray, settings: FusionSettings
+) -> dict[str, NDArray]:
+    if semantics.confidence is None:
+        raise ValueError("semantics need the probability of each of their top classes as confidence")
+    usable = semantics.valid & _finite(semantics.confidence)
+    weight = _weights(usable, None, geometric)
+    label, share, runner_up = fuse_semantics(semantics.values, semantics.confidence, weight, views, settings.classes)
+    valid = (share > 0) & (share >= settings.min_confidence)
+    return {
+        "semantics": np.where(valid, label, 0).astype(label.dtype),
+        "semantics_valid": valid,
+        "semantics_confidence": _to_uint8(share),
+        "semantics_runner_up": np.where(valid, runner_up, 0).astype(label.dtype),
+    }
+
+
+def _sky(sky: Field, views: Sequence[BackProjection], geometric: FloatArray) -> NDArray[np.bool_]:
+    weight = _weights(sky.valid & np.isfinite(sky.values), None, geometric)
+    total = _sum_over_views(sky.values[..., None], weight, views)
+    return (total[..., 1] > 0) & (total[..., 0] >= 0.5 * total[..., 1])
+
+
+def _to_uint8(share: FloatArray) -> NDArray[np.uint8]:
+    return (np.clip(share, 0, 1) * 255 + np.float32(0.5)).astype(np.uint8)

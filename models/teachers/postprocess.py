@@ -1,0 +1,144 @@
+"""A network's output tensors -> fields at the patches' own resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import torch
+from torch.nn.functional import interpolate, normalize
+
+from geometry.fields import Field
+
+RUNNERS_UP = 3
+"""Classes kept per pixel: later stages vote over these instead of carrying all scores through warps."""
+NEAREST = 1e-3
+"""Metres: distances below are taken for this much where they are inverted."""
+
+
+def resize(values: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """(N, C, H, W) to (N, C, h, w), bilinear; smaller sizes are averaged into, not skipped through."""
+    if tuple(values.shape[-2:]) == size:
+        return values
+    return interpolate(values, size, mode="bilinear", align_corners=False, antialias=True)
+
+
+def depth_field(
+    values: torch.Tensor,
+    size: tuple[int, int],
+    unit: str,
+    frame: str = "axis",
+    depth_max: float | None = None,
+    border: tuple[int, int] = (0, 0),
+) -> Field:
+    """A depth field of (h, w) from a network's depths.
+
+    Parameters
+    ----------
+    values : (N, H, W) or (N, 1, H, W) tensor
+    size : (h, w)
+    depth_max : float, optional
+        Depths from here on are invalid.
+    border : (rows, columns)
+        Of the patch's pixels that were added on each side of the input, and are cut off again.
+    """
+    values = values.float().reshape(len(values), 1, *values.shape[-2:])
+    usable = torch.isfinite(values) & ((values > 0) | (unit == "inverse"))
+    # The inverse distance of a plane is linear in the image, so interpolating that keeps planes flat.
+    linear = values if unit == "inverse" else 1 / values.clamp(min=NEAREST)
+    linear = _resize_and_crop(torch.where(usable, linear, 0), size, border)
+    depth = linear if unit == "inverse" else 1 / linear.clamp(min=1e-9)
+    # A pixel is as good as all that flowed into it.
+    valid = _resize_and_crop(usable.float(), size, border) > 0.999
+    if depth_max is not None:
+        valid = valid & (depth < depth_max)
+    depth = torch.where(valid, depth, 0)
+    return Field("depth", depth.cpu().numpy(), valid.cpu().numpy(), unit, frame)
+
+
+def _resize_and_crop(values: torch.Tensor, size: tuple[int, int], border: tuple[int, int]) -> torch.Tensor:
+    (height, width), (rows, columns) = size, border
+    whole = resize(values, (height + 2 * rows, width + 2 * columns))
+    return whole[:, 0, rows : rows + height, columns : columns + width]
+
+
+def normals_field(values: torch.Tensor, size: tuple[int, int], axes: str) -> Field:
+    """Unit normals (N, h, w, 3) in the camera frame from a network's (N, 3, H, W) of any length.
+
+    ``axes`` says where the network's channels point: see ``TeacherModel.normals_axes``.
+    """
+    vectors = normalize(resize(normalize(values.float(), dim=1), size), dim=1)
+    camera = torch.empty_like(vectors)
+    for channel in range(3):
+        sign = -1 if axes[2 * channel] == "-" else 1
+        camera[:, "xyz".index(axes[2 * channel + 1])] = sign * vectors[:, channel]
+    # Opposite neighbours cancel, and a network may say nothing: neither leaves a direction.
+    valid = torch.isfinite(camera).all(dim=1) & (camera.norm(dim=1) > 0.5)
+    camera = torch.where(valid[:, None], camera, 0)
+    return Field("normals", camera.permute(0, 2, 3, 1).contiguous().cpu().numpy(), valid.cpu().numpy(), "unit", "camera")
+
+
+def semantic_names(classes: Sequence[str]) -> tuple[str, ...]:
+    """Names of the fields that class scores give: semantics, and sky where the vocabulary has it."""
+    return ("semantics", "sky") if sky_class(classes) is not None else ("semantics",)
+
+
+def sky_class(classes: Sequence[str]) -> int | None:
+    """Index of the class ``sky``; vocabularies list synonyms after commas."""
+    return next((index for index, name in enumerate(classes) if name.split(",")[0].strip().lower() == "sky"), None)
+
+
+def semantic_fields(
+    scores: Iterable[torch.Tensor], classes: Sequence[str], size: tuple[int, int], probability: Callable = torch.softmax
+) -> dict[str, Field]:
+    """Semantics (best classes first, with their probabilities), and sky, of N patches.
+
+    Parameters
+    ----------
+    scores : N tensors (C, H, W)
+        Taken one by one, as all classes of all patches at full size would not fit.
+    probability : function of (scores, dim)
+        From scores to probabilities.
+    """
+    best, confidence, sky, valid = [], [], [], []
+    index = sky_class(classes)
+    for one in scores:
+        shares = probability(resize(one[None].float(), size), dim=1)[0]
+        top = shares.topk(min(RUNNERS_UP, len(shares)), dim=0)
+        best.append(top.indices.permute(1, 2, 0).cpu().numpy().astype(np.uint16))
+        confidence.append(top.values.permute(1, 2, 0).cpu().numpy().astype(np.float32))
+        valid.append(np.isfinite(confidence[-1]).all(axis=-1) & (confidence[-1][..., 0] > 0))
+        if index is not None:
+            sky.append(shares[index].clamp(0, 1).cpu().numpy())
+    sure = np.where(np.stack(valid)[..., None], np.stack(confidence), 0)
+    fields = {"semantics": Field("semantics", np.stack(best), np.stack(valid), "class", confidence=sure)}
+    if index is not None:
+        values = np.where(np.stack(valid), np.stack(sky), 0).astype(np.float32)
+        fields["sky"] = Field("sky", values, np.stack(valid), "probability")
+    return fields
+
+
+def share(scores: torch.Tensor, dim: int) -> torch.Tensor:
+    """Scores that are not negative, as shares of their sum; zero where all are zero."""
+    return scores / scores.sum(dim=dim, keepdim=True).clamp(min=1e-9)
+
+
+def join(parts: Sequence[dict[str, Field]]) -> dict[str, Field]:
+    """Fields of batches, one after the other."""
+    return {name: _join([part[name] for part in parts]) for name in parts[0]}
+
+
+def _join(parts: Sequence[Field]) -> Field:
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    confidence = None if first.confidence is None else np.concatenate([part.confidence for part in parts])
+    return Field(
+        first.name,
+        np.concatenate([part.values for part in parts]),
+        np.concatenate([part.valid for part in parts]),
+        first.unit,
+        first.frame,
+        confidence,
+        {name: np.concatenate([part.tables[name] for part in parts]) for name in first.tables},
+    )

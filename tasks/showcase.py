@@ -1,0 +1,37 @@
+"""Pictures of one item for the report: what went in, what came out, and how far it is from the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import Config
+from storage.arrays import BlockReader
+from storage.fingerprint import Identity
+from storage.manifest import Block
+from storage.receipts import block_url
+from tasks import pictures
+from tasks.block import load_panorama
+from tasks.evaluate import read_truth
+from tasks.fuse import decode_labels
+
+
+def item_pictures(config: Config, fuse: Identity, block: Block, slot: int) -> dict[str, NDArray[np.uint8]]:
+    """Named RGB pictures of a fused item: panorama, depth, normals, semantics, confidence, depth error where truth is known."""
+    item = block.items[slot]
+    labels = decode_labels(BlockReader(block_url(config.root, fuse.stage, fuse.fingerprint, block.name)).item(slot))
+    truth, _ = read_truth(config, item)
+    shown: dict[str, NDArray[np.uint8]] = {"panorama": load_panorama(item, config)}
+    if "depth" in labels:
+        shown["depth"] = pictures.depth_picture(labels["depth"], labels["depth_valid"])
+    if "normals" in labels:
+        shown["normals"] = pictures.normals_picture(labels["normals"], labels["normals_valid"])
+    if "semantics" in labels:
+        shown["semantics"] = pictures.semantics_picture(labels["semantics"], labels["semantics_valid"])
+        shown["confidence"] = pictures.confidence_picture(labels["semantics_confidence"], labels["semantics_valid"])
+    if "depth" in labels:
+        shown["consistency"] = pictures.confidence_picture(labels["depth_consistency"], labels["depth_valid"])
+    if "depth" in labels and truth.get("depth", np.empty(0)).shape == labels["depth"].shape:
+        both = labels["depth_valid"] & ~truth["sky"]
+        shown["depth error"] = pictures.error_picture(labels["depth"], truth["depth"], both)
+    return shown

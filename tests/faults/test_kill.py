@@ -1,0 +1,77 @@
+"""A run may be killed at any moment. The next one goes on, and the store ends up byte-identical to an undisturbed run."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flows.plan import make_plan
+from tests.support.pipelines import data_bytes, load, run_pipeline, write_pipeline
+
+KILLS = 20
+
+RUN = """
+import sys
+from pathlib import Path
+from tests.support.pipelines import load, run_pipeline
+print("ready", flush=True)
+run_pipeline(load(Path(sys.argv[1])))
+"""
+
+
+def start(path: Path) -> subprocess.Popen:
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, str(path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=dict(os.environ)
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def relative(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Data by stage, block and file: fingerprints hold the path of the weights, which differs between two folders."""
+    return {f"{name.split('/')[1]}/{'/'.join(name.split('/')[3:])}": data for name, data in files.items()}
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_the_store_is_as_if_undisturbed(
+    tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    undisturbed = write_pipeline(tmp_path / "undisturbed", 12)
+    started = time.monotonic()
+    assert start(undisturbed).wait() == 0
+    whole = time.monotonic() - started
+    expected = relative(data_bytes(tmp_path / "undisturbed" / "store"))
+
+    generator, kills, stores, seen = random.Random(0), 0, 0, set()
+    while kills < KILLS:
+        stores += 1
+        path = write_pipeline(tmp_path / f"killed{stores}", 12)
+        store = path.parent / "store"
+        while True:
+            finished = {file: file.stat().st_mtime_ns for file in store.rglob("receipt.json")}
+            seen.add(len(finished))
+            process = start(path)
+            try:
+                returned = process.wait(generator.uniform(0, 0.7) * whole)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                returned = process.wait()
+                kills += 1
+            for file, stamp in finished.items():
+                assert file.stat().st_mtime_ns == stamp, "a finished block was made again"
+            if returned == 0:
+                break
+            assert returned == -signal.SIGKILL
+            if kills >= KILLS:
+                run_pipeline(load(path))
+                break
+        assert not make_plan(load(path)).anything_to_run
+        assert relative(data_bytes(store)) == expected
+    assert len(seen) > 3, f"the kills must fall at different points of the work; receipts seen: {sorted(seen)}"

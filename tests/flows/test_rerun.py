@@ -1,0 +1,147 @@
+"""Only what changed runs again. Executed tasks are counted by the Prefect server, and compared with the plan."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from configs.schema import Config
+from flows.plan import make_plan
+from flows.store import verify_store
+from tasks import fuse
+from tests.support.pipelines import data_bytes, load, run_pipeline, write_panoramas, write_pipeline
+
+pytestmark = pytest.mark.usefixtures("prefect_api")
+
+STAGES = ("project", "label.geometry", "label.classes", "fuse", "evaluate")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A pipeline of five panoramas in three blocks that has run once."""
+    path = write_pipeline(tmp_path)
+    assert executed(load(path)) == dict.fromkeys(STAGES, 3)
+    return path
+
+
+def executed(config: Config, **options: Any) -> dict[str, int]:
+    """Run, and count the block tasks that ran, stage by stage, as the Prefect server saw them; the plan must agree."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, FlowRunFilterParentFlowRunId
+
+    plan = make_plan(config, **options)
+    planned = {stage.stage: stage.to_run for stage in plan.stages if stage.to_run and stage.stage != "ingest"}
+    record = run_pipeline(config, **options)
+    with get_client(sync_client=True) as client:
+        (parent,) = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[record["run"]])))
+        children = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent.id]))
+        tasks = client.read_task_runs(flow_run_filter=children)
+    counts = Counter(task.name.split()[0] for task in tasks if task.state.is_completed() and not task.name.startswith("check"))
+    assert dict(counts) == planned
+    assert not make_plan(config).anything_to_run
+    return dict(counts)
+
+
+def reasons(config: Config) -> dict[str, tuple[str, ...]]:
+    return {stage.stage: stage.reasons for stage in make_plan(config).stages if stage.to_run}
+
+
+def test_nothing_changed_nothing_runs(path: Path) -> None:
+    assert reasons(load(path)) == {}
+    assert executed(load(path)) == {}
+
+
+def test_a_fuse_setting_reruns_fuse_and_after(path: Path) -> None:
+    changed = load(path, fuse__edge_feather=0.5)
+    assert reasons(changed)["fuse"] == ("fuse.edge_feather: 0.2 -> 0.5",)
+    assert reasons(changed)["evaluate"][0].startswith("upstream fuse: ")
+    assert executed(changed) == {"fuse": 3, "evaluate": 3}
+    assert executed(load(path)) == {}, "the old fingerprint's blocks are still there"
+
+
+def test_a_teachers_weights_rerun_its_labels_and_after(path: Path) -> None:
+    (path.parent / "classes.json").write_text(json.dumps({"factor": 3.25}))
+    assert reasons(load(path))["label.classes"][0].startswith("weights of classes: ")
+    assert executed(load(path)) == {"label.classes": 3, "fuse": 3, "evaluate": 3}
+
+
+def test_new_panoramas_run_in_blocks_of_their_own(path: Path) -> None:
+    before = data_bytes(path.parent / "store")
+    write_panoramas(path.parent / "images", [f"a{number}" for number in range(10)])
+    assert reasons(load(path))["fuse"] == ("new items: 10 in 5 blocks",)
+    assert executed(load(path)) == dict.fromkeys(STAGES, 5)
+    after = data_bytes(path.parent / "store")
+    assert before.items() <= after.items()
+
+
+def test_a_changed_panorama_reruns_its_block(path: Path) -> None:
+    image = path.parent / "images" / "p03.png"
+    image.write_bytes((path.parent / "images" / "p00.png").read_bytes())
+    assert reasons(load(path))["ingest"] == ("changed files: p03",)
+    record = run_pipeline(load(path))
+    assert {row["stage"]: row["ran"] for row in record["stages"]} == dict.fromkeys(STAGES, 1)
+
+
+def test_a_missing_receipt_reruns_its_block(path: Path) -> None:
+    receipt = sorted((path.parent / "store/stages/fuse").rglob("receipt.json"))[1]
+    receipt.unlink()
+    assert reasons(load(path)) == {"fuse": ("receipt missing: 1 block",)}
+    assert executed(load(path)) == {"fuse": 1}
+
+
+@pytest.mark.parametrize("damage", ["flip", "delete"])
+def test_a_damaged_chunk_reruns_its_block_after_verify(path: Path, damage: str) -> None:
+    root = path.parent / "store"
+    before = data_bytes(root)
+    chunk = next(file for file in sorted((root / "stages/label.geometry").rglob("*")) if "depth/c/" in str(file) and file.is_file())
+    if damage == "flip":
+        data = bytearray(chunk.read_bytes())
+        data[len(data) // 2] ^= 1
+        chunk.write_bytes(data)
+    else:
+        chunk.unlink()
+    broken = [found for _, found in verify_store(load(path)) if found]
+    assert [(one.stage, len(one.problems)) for one in broken] == [("label.geometry", 1)]
+    assert executed(load(path)) == {"label.geometry": 1}
+    assert data_bytes(root) == before
+    assert not any(found for _, found in verify_store(load(path)))
+
+
+def test_a_stages_code_version_reruns_it_and_after(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuse, "VERSION", "next")
+    assert reasons(load(path))["fuse"] == ("code version: 1 -> next",)
+    assert executed(load(path)) == {"fuse": 3, "evaluate": 3}
+
+
+@pytest.mark.parametrize("change", [{"execution__batch_size": 3}, {"execution__device": "cpu"}, {"execution__log_level": "DEBUG"}, {"execution__workers": 1}])
+def test_how_a_run_is_carried_out_reruns_nothing(path: Path, change: dict) -> None:
+    assert reasons(load(path, **change)) == {}
+
+
+def test_how_a_run_is_carried_out_changes_no_byte(tmp_path: Path) -> None:
+    one, other = write_pipeline(tmp_path / "one"), write_pipeline(tmp_path / "other")
+    run_pipeline(load(one))
+    run_pipeline(load(other, execution__batch_size=1, execution__workers=1))
+    stored = [
+        {name.split("/")[1] + "/" + "/".join(name.split("/")[4:]): data for name, data in data_bytes(path.parent / "store").items()}
+        for path in (one, other)
+    ]
+    assert stored[0].keys() == stored[1].keys()
+    assert stored[0] == stored[1]
+
+
+def test_a_quarantined_item_is_tried_again_only_when_asked(tmp_path: Path) -> None:
+    path = write_pipeline(tmp_path)
+    broken = load(path)
+    teachers = [teacher.model_dump() for teacher in broken.teachers]
+    teachers[0]["settings"]["fail_on"] = "p02"
+    broken = load(path, teachers=teachers)
+    record = run_pipeline(broken)
+    assert [row["quarantined"] for row in record["stages"]] == [0, 1, 0, 1, 1]
+    assert [(row["item"], row["stage"]) for row in record["quarantined"]] == [("p02", "label.geometry")]
+    assert executed(broken) == {}
+    assert not make_plan(broken).anything_to_run
+    plan = make_plan(broken, retry_quarantined=True)
+    assert {stage.stage: stage.to_run for stage in plan.stages if stage.to_run} == {"label.geometry": 1, "fuse": 1, "evaluate": 1}

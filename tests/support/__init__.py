@@ -1,0 +1,1 @@
+"""Shared by tests: small panoramas, and a teacher that runs in no time."""

@@ -1,0 +1,73 @@
+"""A small real pipeline in a folder: panoramas, config, runs through the real flow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import yaml
+
+from configs.schema import Config, load_config
+
+
+def write_panoramas(folder: Path, names: list[str], height: int = 48) -> None:
+    """Smooth random panoramas, seeded by their names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        generator = np.random.default_rng(list(name.encode()))
+        coarse = generator.integers(0, 256, (6, 12, 3)).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{name}.png"), cv2.resize(coarse, (2 * height, height), interpolation=cv2.INTER_CUBIC))
+
+
+def write_pipeline(folder: Path, count: int = 5, **changes: Any) -> Path:
+    """Panoramas ``p00``, ``p01``, ..., two teachers (``geometry`` and ``classes``), and a config; returns the config's path."""
+    write_panoramas(folder / "images", [f"p{number:02d}" for number in range(count)])
+    for name in ("geometry", "classes"):
+        (folder / f"{name}.json").write_text(json.dumps({"factor": 2.0}))
+    data = {
+        "name": "small",
+        "root": str(folder / "store"),
+        "source": {"url": str(folder / "images")},
+        "block_size": 2,
+        "project": {"patch_size": 24, "layout": {"kind": "cubemap", "fov_degrees": 100}},
+        "teachers": [
+            _teacher(folder, "geometry", ["depth", "normals"]),
+            _teacher(folder, "classes", ["semantics"]),
+        ],
+        "fuse": {"height": 32},
+        "execution": {"workers": 2, "pictures": 1},
+    }
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump({**data, **changes}))
+    return path
+
+
+def _teacher(folder: Path, name: str, fields: list[str]) -> dict[str, Any]:
+    settings = {"weights": str(folder / f"{name}.json")}
+    return {"name": name, "kind": "tests.support.brightness:load", "fields": fields, "settings": settings}
+
+
+def run_pipeline(config: Config, retry_quarantined: bool = False) -> dict[str, Any]:
+    """Run the real flow on the server that ``PREFECT_API_URL`` names, and return the record of the run."""
+    from flows.pipeline import pipeline
+    from flows.record import new_run_name
+
+    return pipeline(config, new_run_name(config), retry_quarantined)
+
+
+def load(path: Path, **overrides: Any) -> Config:
+    """The config with dotted overrides; double underscores stand for dots."""
+    return load_config(path, {key.replace("__", "."): value for key, value in overrides.items()})
+
+
+def data_bytes(root: Path) -> dict[str, bytes]:
+    """Every stored data file of every block that has a receipt: relative path -> bytes."""
+    files = {}
+    for receipt in sorted((root / "stages").rglob("receipt.json")):
+        for path in sorted(receipt.parent.rglob("*")):
+            if path.is_file() and path.name != "receipt.json" and not path.name.startswith("."):
+                files[str(path.relative_to(root))] = path.read_bytes()
+    return files
