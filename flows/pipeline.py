@@ -60,7 +60,8 @@ def pipeline(config: Config, run: str, retry_quarantined: bool = False) -> dict[
             owed = [block for block in plan.blocks if block.name in plan.owed[stage.name]]
             if owed:
                 jobs = [Job(config, stage.identity, block, run) for block in owed]
-                run_stage.with_options(name=stage.name, task_runner=ThreadPoolTaskRunner(config.execution.workers))(stage, jobs)
+                runner: Any = ThreadPoolTaskRunner(config.execution.workers)
+                run_stage.with_options(name=stage.name, task_runner=runner)(stage, jobs)
     except BaseException as error:
         record.finished("failed", reason=f"{type(error).__name__}: {error}")
         raise

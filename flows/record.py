@@ -81,7 +81,7 @@ def stage_receipts(config: Config, plan: Plan) -> dict[str, list[Receipt]]:
 
 def stage_counts(config: Config, plan: Plan, run: str) -> list[Mapping[str, Any]]:
     """For every stage: blocks that were there before, blocks made by this run, quarantined items, seconds and bytes."""
-    counts = []
+    counts: list[Mapping[str, Any]] = []
     for stage, receipts in stage_receipts(config, plan).items():
         made = [receipt for receipt in receipts if receipt.made["run"] == run]
         counts.append(

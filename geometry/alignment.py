@@ -98,6 +98,12 @@ def _huber(residual: Array) -> Array:
     return 1 / np.maximum(1, size / max(1.5 * 1.4826 * float(np.median(size)), 1e-6))
 
 
+def _redescending(residual: Array) -> Array:
+    """Geman-McClure weights in (0, 1] of residuals, with a width of 2.5 robust standard deviations."""
+    size = np.abs(residual)
+    return 1 / (1 + (size / max(2.5 * 1.4826 * float(np.median(size)), 1e-6)) ** 2) ** 2
+
+
 def _groups(count: int, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.intp]:
     """Label (count,) of the connected group of every view."""
     linked = np.zeros((count, count), dtype=bool)
@@ -137,15 +143,17 @@ def view_affines(inverse: Array, cosine: Array) -> tuple[Array, Array]:
     group = _groups(count, first, second)
     # One row per group for its gauge: the sum of a over its views.
     gauge = np.concatenate([group[None, :] == np.unique(group)[:, None], np.zeros((group.max() + 1, count))], axis=1)
-    solution = np.concatenate([a, b])
-    weights = [np.ones(len(rows)) for _, _, rows in pairs]
+    # Outliers sit in the unknowns' own coefficients, where plain least squares and Huber's weights are drawn to them: start
+    # from medians of ratios and let large residuals lose all their say.
+    positive = np.where(inverse > 0, inverse, np.nan)
+    solution = np.concatenate([view_scales(np.log(positive)), b])
     for _ in range(ROUNDS):
+        weights = [_redescending(rows @ solution[[i, j, count + i, count + j]]) for i, j, rows in pairs]
         update = _constrained(_normal_matrix(pairs, weights, count), gauge, gauge[:, :count].sum(axis=1))
         converged = np.abs(update - solution).max() < 1e-7
         solution = update
         if converged:
             break
-        weights = [_huber(rows @ solution[[i, j, count + i, count + j]]) for i, j, rows in pairs]
     overlapping = np.isin(np.arange(count), np.concatenate([first, second]))
     return np.where(overlapping, solution[:count], 1), np.where(overlapping, solution[count:], 0)
 

@@ -82,7 +82,9 @@ class BlockWriter:
 
 def _create_array(group: zarr.Group, name: str, count: int, value: NDArray, shard_items: int) -> zarr.Array:
     if name in group:
-        return group[name]
+        existing = group[name]
+        assert isinstance(existing, zarr.Array)
+        return existing
     tile = tuple(min(size, TILE) if axis < 2 and value.ndim >= 2 else size for axis, size in enumerate(value.shape))
     padded = tuple(-(-size // step) * step for size, step in zip(value.shape, tile, strict=True))
     return group.create_array(

@@ -173,7 +173,6 @@ def block_task(function: Callable[[Job], Receipt]) -> Task:
     in Prefect is the block's own.
     """
     return task(
-        function,
         task_run_name="{job.identity.stage} {job.block.name}",
         cache_key_fn=lambda _, parameters: parameters["job"].key,
         refresh_cache=True,
@@ -183,7 +182,7 @@ def block_task(function: Callable[[Job], Receipt]) -> Task:
         retry_jitter_factor=0.5,
         retry_condition_fn=_passing_fault,
         log_prints=False,
-    )
+    )(function)
 
 
 def _passing_fault(_task: Any, _run: Any, state: Any) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from geometry.fusion import FusionSettings, fuse
 from numpy.typing import NDArray
 
 from configs.schema import Config
 from configs.schema import Fuse as Settings
+from geometry.fusion import FusionSettings, fuse
 from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
@@ -30,7 +30,7 @@ def fuse_block(job: Job) -> Receipt:
     settings = job.config.fuse
     views = Upstream(job, "project")
     teachers = [Upstream(job, stage) for stage in sorted(job.identity.upstream) if stage.startswith("label.")]
-    classes = next((t.receipt.about["classes"] for t in teachers if "semantics" in t.receipt.about["fields"]), [])
+    classes: list[str] = next((t.receipt.about["classes"] for t in teachers if "semantics" in t.receipt.about["fields"]), [])
     sky = [index for index, name in enumerate(classes) if name.lower() == "sky"]
     fusion = FusionSettings(
         off_axis_power=settings.off_axis_power,

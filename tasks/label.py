@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from geometry.resample import extract_patches
 from numpy.typing import NDArray
 
 from configs.schema import Config, TeacherSettings
 from geometry.cameras import Camera
 from geometry.fields import Field, canonical
+from geometry.resample import extract_patches
 from models.teachers import Teacher, load_teacher, weights_digest
 from storage.fingerprint import Identity
 from storage.manifest import Item
@@ -153,7 +153,7 @@ def decode_fields(arrays: Mapping[str, NDArray], about: Mapping[str, Any]) -> di
             arrays[f"{name}_valid"],
             tags["unit"],
             tags["frame"],
-            None if confidence is None else confidence.astype(np.float32) / 255,
+            None if confidence is None else confidence.astype(np.float32) / np.float32(255),
             {table: arrays[f"{name}_{table}"] for table in ("segment_class", "segment_score") if f"{name}_{table}" in arrays},
         )
     return fields

@@ -64,8 +64,16 @@ def zoedepth() -> Any:
     return t.ZoeDepthForDepthEstimation(config)
 
 
-def dpt(model: Any, **more: Any) -> Any:
-    return model(t.DPTConfig(backbone_config=dinov2(), is_hybrid=False, **NECK, **more))
+def dpt_depth() -> Any:
+    return t.DPTForDepthEstimation(t.DPTConfig(backbone_config=dinov2(), is_hybrid=False, **NECK))
+
+
+def dpt_semantic() -> Any:
+    config = t.DPTConfig(
+        hidden_size=32, num_hidden_layers=4, num_attention_heads=2, intermediate_size=32, image_size=64, patch_size=16,
+        backbone_out_indices=[0, 1, 2, 3], is_hybrid=False, **NECK, id2label=NAMES, use_auxiliary_head=False,
+    )  # fmt: skip
+    return t.DPTForSemanticSegmentation(config)
 
 
 def glpn() -> Any:
@@ -97,7 +105,7 @@ def beit() -> Any:
     return t.BeitForSemanticSegmentation(config)
 
 
-MASKS = {"id2label": NAMES, "hidden_dim": 16, "mask_feature_size": 16, "feature_size": 16, "encoder_feedforward_dim": 16,
+MASKS = {"id2label": NAMES, "hidden_dim": 32, "mask_feature_size": 32, "feature_size": 32, "encoder_feedforward_dim": 16,
          "dim_feedforward": 16, "num_attention_heads": 2, "encoder_layers": 1, "decoder_layers": 2, "num_queries": 6}  # fmt: skip
 
 
@@ -107,7 +115,7 @@ def mask2former() -> Any:
 
 def oneformer() -> Any:
     config = t.OneFormerConfig(
-        backbone_config=t.SwinConfig(**SWIN), id2label=NAMES, hidden_dim=16, mask_dim=16, conv_dim=16, num_queries=6,
+        backbone_config=t.SwinConfig(**SWIN), id2label=NAMES, hidden_dim=32, mask_dim=32, conv_dim=32, num_queries=6,
         encoder_feedforward_dim=16, dim_feedforward=16, num_attention_heads=2, encoder_layers=1, decoder_layers=3,
         text_encoder_width=16, text_encoder_num_layers=1, text_encoder_vocab_size=64, text_encoder_proj_layers=1,
         text_encoder_n_ctx=2, query_dec_layers=1, task_seq_len=12, text_encoder_context_length=12,
@@ -130,8 +138,8 @@ MODELS: dict[str, Callable[[], Any]] = {
     "depth_anything_metric": lambda: depth_anything("metric"),
     "depth_pro": depth_pro,
     "zoedepth": zoedepth,
-    "dpt_depth": lambda: dpt(t.DPTForDepthEstimation),
-    "dpt_semantic": lambda: dpt(t.DPTForSemanticSegmentation, id2label=NAMES),
+    "dpt_depth": dpt_depth,
+    "dpt_semantic": dpt_semantic,
     "glpn": glpn,
     "segformer": segformer,
     "upernet": upernet,
@@ -143,7 +151,7 @@ MODELS: dict[str, Callable[[], Any]] = {
 
 SIZE = {
     "tipsv2": 56, "tipsv2_normals": 56, "depth_anything_relative": 56, "depth_anything_metric": 56, "depth_pro": 64,
-    "zoedepth": 64, "dpt_depth": 56, "dpt_semantic": 56,
+    "zoedepth": 64, "dpt_depth": 56,
 }  # fmt: skip
 
 
@@ -151,10 +159,11 @@ def save(name: str, folder: Path, seed: int = 0) -> Any:
     """Save the network with its input size, mean and deviation; the model itself is returned, in evaluation mode."""
     torch.manual_seed(seed)
     model = MODELS[name]().eval()
-    with torch.no_grad():  # Wider weights, so that outputs differ clearly from pixel to pixel.
+    with torch.no_grad():  # Wider weights than those of an untrained network, so that outputs differ clearly between pixels.
         for parameter in model.parameters():
             if parameter.ndim > 1:
-                parameter.mul_(1.5)
+                parameter.normal_(0, (2 / parameter[0].numel()) ** 0.5)
+    t.utils.logging.disable_progress_bar()
     model.save_pretrained(folder)
     side = SIZE.get(name, 64)
     said = {"size": {"height": side, "width": side}, "image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.25, 0.3]}
