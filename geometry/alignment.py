@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from geometry.backproject import BackProjection
 
 Array = NDArray[np.floating]
+Pair = tuple[int, int, Array]  # two views and their equations, see _pair_equations
 
 COARSE = (128, 256)  # height and width of the ERP on which overlaps are compared
 MIN_OVERLAP = 16  # fewer shared directions than this say nothing robust about a pair
@@ -66,7 +67,8 @@ def view_scales(log_distance: Array) -> Array:
         return np.ones(count)
     design = np.zeros((len(first), count))
     design[np.arange(len(first)), first], design[np.arange(len(first)), second] = 1, -1
-    logs, weight = np.zeros(count), np.sqrt(size)
+    logs: Array = np.zeros(count)
+    weight = np.sqrt(size)
     for _ in range(ROUNDS):
         # Of all solutions lstsq gives the shortest: the gauge of each connected group is fixed without naming it.
         update = np.linalg.lstsq(design * weight[:, None], -delta * weight, rcond=None)[0]
@@ -98,13 +100,13 @@ def _huber(residual: Array) -> Array:
     return 1 / np.maximum(1, size / max(1.5 * 1.4826 * float(np.median(size)), 1e-6))
 
 
-def _redescending(residual: Array) -> Array:
-    """Geman-McClure weights in (0, 1] of residuals, with a width of 2.5 robust standard deviations."""
+def _redescending(residual: Array, floor: float) -> Array:
+    """Geman-McClure weights in (0, 1] of residuals, with a width of 2.5 robust standard deviations, or ``floor`` if larger."""
     size = np.abs(residual)
-    return 1 / (1 + (size / max(2.5 * 1.4826 * float(np.median(size)), 1e-6)) ** 2) ** 2
+    return 1 / (1 + (size / max(2.5 * 1.4826 * float(np.median(size)), floor)) ** 2) ** 2
 
 
-def _groups(count: int, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.intp]:
+def _groups(count: int, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.signedinteger]:
     """Label (count,) of the connected group of every view."""
     linked = np.zeros((count, count), dtype=bool)
     linked[first, second] = True
@@ -139,29 +141,41 @@ def view_affines(inverse: Array, cosine: Array) -> tuple[Array, Array]:
     pairs = _pair_equations(inverse, cosine)
     if not pairs:
         return a, b
-    first, second = np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
-    group = _groups(count, first, second)
-    # One row per group for its gauge: the sum of a over its views.
-    gauge = np.concatenate([group[None, :] == np.unique(group)[:, None], np.zeros((group.max() + 1, count))], axis=1)
+    group = _groups(count, np.array([i for i, _, _ in pairs]), np.array([j for _, j, _ in pairs]))
+    for one in np.unique(group):
+        members = np.flatnonzero(group == one)
+        if len(members) > 1:
+            place = {int(view): k for k, view in enumerate(members)}
+            own = [(place[i], place[j], rows) for i, j, rows in pairs if group[i] == one]
+            a[members], b[members] = _connected_affines(inverse[members], cosine[members], own)
+    return a, b
+
+
+def _connected_affines(inverse: Array, cosine: Array, pairs: list[Pair]) -> tuple[Array, Array]:
+    count = len(inverse)
     # Outliers sit in the unknowns' own coefficients, where plain least squares and Huber's weights are drawn to them: start
     # from medians of ratios and let large residuals lose all their say.
-    positive = np.where(inverse > 0, inverse, np.nan)
-    solution = np.concatenate([view_scales(np.log(positive)), b])
+    solution = np.concatenate([view_scales(np.log(np.where(inverse > 0, inverse, np.nan))), np.zeros(count)])
+    # While solving, the level of inverse distance is held. Holding the mean of a instead would let all the rest go to zero
+    # where some views look squarely at a plane, whose u is proportional to c.
+    gauge = np.concatenate([np.nanmedian(inverse, axis=1), np.nanmedian(cosine, axis=1)])
+    level = gauge @ solution
     for _ in range(ROUNDS):
-        weights = [_redescending(rows @ solution[[i, j, count + i, count + j]]) for i, j, rows in pairs]
-        update = _constrained(_normal_matrix(pairs, weights, count), gauge, gauge[:, :count].sum(axis=1))
+        residuals = [rows @ solution[[i, j, count + i, count + j]] for i, j, rows in pairs]
+        weights = [_redescending(residual, 1e-3 * abs(level) / count) for residual in residuals]
+        update = _constrained(_normal_matrix(pairs, weights, count), gauge, level)
         converged = np.abs(update - solution).max() < 1e-7
         solution = update
         if converged:
             break
-    overlapping = np.isin(np.arange(count), np.concatenate([first, second]))
-    return np.where(overlapping, solution[:count], 1), np.where(overlapping, solution[count:], 0)
+    solution = solution / solution[:count].mean()
+    return solution[:count], solution[count:]
 
 
-def _pair_equations(inverse: Array, cosine: Array) -> list[tuple[int, int, Array]]:
+def _pair_equations(inverse: Array, cosine: Array) -> list[Pair]:
     """For overlapping views i < j the rows (u_i, -u_j, c_i, -c_j), whose product with (a_i, a_j, b_i, b_j) should vanish."""
     seen = np.isfinite(inverse)
-    equations = []
+    equations: list[Pair] = []
     for i in range(len(inverse)):
         for j in range(i + 1, len(inverse)):
             shared = np.flatnonzero(seen[i] & seen[j])
@@ -171,7 +185,7 @@ def _pair_equations(inverse: Array, cosine: Array) -> list[tuple[int, int, Array
     return equations
 
 
-def _normal_matrix(pairs: list[tuple[int, int, Array]], weights: list[Array], count: int) -> Array:
+def _normal_matrix(pairs: list[Pair], weights: list[Array], count: int) -> Array:
     matrix = np.zeros((2 * count, 2 * count))
     for (i, j, rows), weight in zip(pairs, weights):
         at = np.array([i, j, count + i, count + j])
@@ -179,9 +193,7 @@ def _normal_matrix(pairs: list[tuple[int, int, Array]], weights: list[Array], co
     return matrix
 
 
-def _constrained(matrix: Array, gauge: Array, target: Array) -> Array:
-    """Minimise ``x' matrix x`` subject to ``gauge x = target``."""
-    corner = np.zeros((len(gauge), len(gauge)))
-    # lstsq rather than solve: a view without overlap leaves its rows empty.
-    system = np.block([[matrix / np.abs(matrix).max(), gauge.T], [gauge, corner]])
-    return np.linalg.lstsq(system, np.concatenate([np.zeros(len(matrix)), target]), rcond=None)[0][: len(matrix)]
+def _constrained(matrix: Array, gauge: Array, level: float) -> Array:
+    """Minimise ``x' matrix x`` subject to ``gauge . x = level``."""
+    system = np.block([[matrix / np.abs(matrix).max(), gauge[:, None]], [gauge[None, :], np.zeros((1, 1))]])
+    return np.linalg.lstsq(system, np.append(np.zeros(len(matrix)), level), rcond=None)[0][: len(matrix)]

@@ -5,6 +5,7 @@ band a view owns the few runs of columns that it may see. Such a :class:`Box` ne
 poles need no special case, because runs come from half-space tests on directions rather than from outlines in the ERP.
 """
 
+import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from geometry.directions import erp_angles
 BAND = 32  # rows of a band: a box then stays within a core's cache through a whole fusion step
 CELL = 8  # side of the coarse cells that decide which columns a box spans; divides BAND
 CACHE_BYTES = 256 * 2**20
+WORKERS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 FloatArray = NDArray[np.float32]
 
@@ -32,7 +34,7 @@ class Box:
     rows, columns : slice
         The rectangle of size (m, n); its rows lie in one band.
     pixel : (m, n) int32
-        Flat index of the patch pixel that contains the direction; ``camera.width * camera.height`` where the view does not see it.
+        Flat index of the patch pixel that contains the direction; ``camera.width * camera.height`` where it is not seen.
     dx, dy : (m, n) float32
         Offset in patch pixels from that pixel's centre, within [-0.5, 0.5]; zero where not seen.
     """
@@ -116,7 +118,7 @@ def build_backprojection(camera: Camera, height: int, width: int) -> BackProject
     boxes = []
     for start in range(0, height, BAND):
         rows = slice(start, min(start + BAND, height))
-        for columns in _runs(cells[start // CELL : -(-rows.stop // CELL)].any(axis=0), width):
+        for columns in _runs(np.any(cells[start // CELL : -(-rows.stop // CELL)], axis=0), width):
             box = _box(camera, rows, columns, across[:, columns], down[:, rows])
             if box.pixel.min() < camera.width * camera.height:
                 boxes.append(box)
@@ -166,7 +168,10 @@ def _box(camera: Camera, rows: slice, columns: slice, across: FloatArray, down: 
     return Box(rows, columns, np.where(seen, i * np.int32(width) + j, np.int32(width * height)), column, row)
 
 
-def by_band(views: Sequence[BackProjection]) -> list[tuple[slice, list[tuple[int, Box]]]]:
+Band = tuple[slice, list[tuple[int, Box]]]
+
+
+def by_band(views: Sequence[BackProjection]) -> list[Band]:
     """For each band of the ERP its rows and the (view, box) pairs in it; views must share one ERP size.
 
     Raises
@@ -178,9 +183,7 @@ def by_band(views: Sequence[BackProjection]) -> list[tuple[slice, list[tuple[int
     if len(sizes) != 1:
         raise ValueError(f"views must share one ERP size, got {sorted(sizes)}")
     height = views[0].height
-    bands: list[tuple[slice, list[tuple[int, Box]]]] = [
-        (slice(start, min(start + BAND, height)), []) for start in range(0, height, BAND)
-    ]
+    bands: list[Band] = [(slice(start, min(start + BAND, height)), []) for start in range(0, height, BAND)]
     for number, view in enumerate(views):
         for box in view.boxes:
             bands[box.rows.start // BAND][1].append((number, box))

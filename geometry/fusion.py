@@ -5,6 +5,7 @@ confidence, at the nearest patch pixel; how values are combined is each field's 
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.alignment import COARSE, coarse_samples, view_affines, view_scales
-from geometry.backproject import BackProjection, backprojection, view_weight
+from geometry.backproject import WORKERS, BackProjection, Band, backprojection, by_band, view_weight
 from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.fusion_depth import fuse_depth
@@ -110,7 +111,7 @@ def fuse(
         _check(one, cameras)
     views = [backprojection(camera, height, width) for camera in cameras]
     geometric = np.stack([view_weight(camera, settings.off_axis_power, settings.edge_feather) for camera in cameras])
-    out = {"views": _count_views(views)}
+    out: dict[str, NDArray] = {"views": _count_views(views)}
     if "depth" in fields:
         out |= _depth(fields["depth"], cameras, views, geometric, settings)
     if "normals" in fields:
@@ -132,7 +133,7 @@ def _check(one: Field, cameras: Sequence[Camera]) -> None:
     count, *size = one.valid.shape
     if count != len(cameras) or any([camera.height, camera.width] != size for camera in cameras):
         sizes = sorted({(camera.height, camera.width) for camera in cameras})
-        raise ValueError(f"field {one.name!r} is {one.valid.shape}, but there are {len(cameras)} cameras of (height, width) {sizes}")
+        raise ValueError(f"field {one.name!r} is {one.valid.shape}, but cameras are {len(cameras)} of (height, width) {sizes}")
     if one.frame in ("axis", "camera"):
         raise ValueError(f"field {one.name!r} is in frame {one.frame!r}: bring it to canonical form first")
 
@@ -160,20 +161,32 @@ def _finite(values: NDArray) -> NDArray[np.bool_]:
 
 def _sum_over_views(values: FloatArray, weight: FloatArray, views: Sequence[BackProjection]) -> FloatArray:
     """Sums (H, W, C + 1) of nearest values (N, h, w, C) times weight and, in the last channel, of weight."""
-    channels = values.shape[-1]
-    total = np.zeros((views[0].height, views[0].width, channels + 1), np.float32)
-    packed = np.zeros((weight[0].size + 1, channels + 1), np.float32)  # the last row is "not seen"
-    for value, own, view in zip(values, weight, views, strict=True):
-        for k in range(channels):
-            np.multiply(value[..., k].ravel(), own.ravel(), out=packed[:-1, k])
-        packed[:-1, channels] = own.ravel()
-        if not own.all():
-            packed[:-1][own.ravel() == 0] = 0  # whatever was there, NaN included
-        for box in view.boxes:
-            found = packed.take(box.pixel, axis=0, mode="clip")
+    total = np.zeros((views[0].height, views[0].width, values.shape[-1] + 1), np.float32)
+
+    def sum_band(band: Band) -> None:
+        for number, box in band[1]:
+            found = packed[number].take(box.pixel, axis=0, mode="clip")
             found *= box.nearness[..., None]
             total[box.rows, box.columns] += found
+
+    # Views and bands are independent of each other, and numpy lets go of the interpreter while it works.
+    with ThreadPoolExecutor(WORKERS) as pool:
+        packed = list(pool.map(_pack, values, weight))
+        list(pool.map(sum_band, by_band(views)))
     return total
+
+
+def _pack(values: FloatArray, weight: FloatArray) -> FloatArray:
+    """(h * w + 1, C + 1) of one view: values times weight, and weight; the last row is "not seen"."""
+    channels, own = values.shape[-1], weight.ravel()
+    packed = np.zeros((own.size + 1, channels + 1), np.float32)
+    with np.errstate(invalid="ignore"):  # zero times infinity, cleared below
+        for k in range(channels):
+            np.multiply(values[..., k].ravel(), own, out=packed[:-1, k])
+    packed[:-1, channels] = own
+    if not own.all():
+        packed[:-1][own == 0] = 0  # whatever was there, NaN included
+    return packed
 
 
 def _depth(
@@ -186,7 +199,7 @@ def _depth(
 
 
 def aligned_distance(depth: Field, cameras: Sequence[Camera], align: str) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Radial distances (N, h, w) float32 of a canonical depth field, on one scale as ``align`` asks, and where they are usable."""
+    """Radial distances (N, h, w) float32 of a canonical depth field, on one scale as ``align`` asks, and where usable."""
     usable = depth.valid & np.isfinite(depth.values)
     if depth.unit == "inverse":
         return _distance_from_inverse(depth.values, usable, cameras, align)
@@ -210,7 +223,7 @@ def _distance_from_inverse(
     positive = inverse[usable & (inverse > 0)]
     if positive.size == 0:
         return np.zeros_like(inverse), np.zeros_like(usable)
-    return 1 / np.maximum(inverse, np.median(positive) / np.float32(FAR)), usable
+    return np.reciprocal(np.maximum(inverse, np.float32(np.median(positive) / FAR))), usable
 
 
 def _normals(

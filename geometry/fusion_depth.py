@@ -7,11 +7,12 @@ one surface are averaged; where views disagree by more than ``depth_edge``, the 
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.backproject import BackProjection, Box, by_band
+from geometry.backproject import WORKERS, BackProjection, Band, Box, by_band
 
 FloatArray = NDArray[np.float32]
 Hit = tuple[Box, FloatArray, FloatArray]  # a box, its log distances, its weights (zero where not seen or not valid)
@@ -44,10 +45,16 @@ def fuse_depth(
     """
     shape = (views[0].height, views[0].width)
     depth, spread, count = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.uint8)
-    packed = [pack_log_distance(one, own) for one, own in zip(distance, weight, strict=True)]
-    for rows, pairs in by_band(views):
+
+    def fuse_band(band: Band) -> None:
+        rows, pairs = band
         hits = [_sample(packed[number], box) for number, box in pairs]
         depth[rows], spread[rows], count[rows] = _fuse_band((rows.stop - rows.start, shape[1]), hits, depth_edge)
+
+    # Views and bands are independent of each other, and numpy lets go of the interpreter while it works.
+    with ThreadPoolExecutor(WORKERS) as pool:
+        packed = list(pool.map(pack_log_distance, distance, weight))
+        list(pool.map(fuse_band, by_band(views)))
     valid = count > 0
     np.exp(depth, out=depth, where=valid)
     agreement = np.exp(spread / np.float32(-consistency_scale))
@@ -104,7 +111,7 @@ def _fuse_band(
         moment *= log - origin
         second[at] += moment
     some = count > 0
-    scale = 1 / np.where(some, total, 1)
+    scale: FloatArray = np.reciprocal(np.where(some, total, np.float32(1)))
     mean = first * scale
     spread = np.sqrt(np.maximum(second * scale - mean * mean, 0))
     # Rounding must not carry the mean outside the values it was made of.

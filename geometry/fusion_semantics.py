@@ -4,15 +4,17 @@ Each view votes, with the nearest patch pixel's top K classes, its weight times 
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.backproject import BackProjection, Box, by_band
+from geometry.backproject import WORKERS, BackProjection, Band, Box, by_band
 
 FloatArray = NDArray[np.float32]
 Labels = NDArray[np.unsignedinteger]
-Ballot = tuple[NDArray[np.uint16], FloatArray, FloatArray]
+Ballot = tuple[NDArray[np.uint16], FloatArray]
 
 
 def fuse_semantics(
@@ -46,7 +48,8 @@ def fuse_semantics(
     """
     dtype = np.uint8 if classes <= 256 else np.uint16
     # Votes are counted only for classes that occur in this panorama, however large the vocabulary is.
-    present = _classes_with_votes(labels, weight)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        present = np.flatnonzero(np.any(list(pool.map(_classes_with_votes, labels, weight)), axis=0))
     if len(present) and present[-1] >= classes:
         raise ValueError(f"semantics hold label {present[-1]}, but the vocabulary has {classes} classes")
     shape = (views[0].height, views[0].width)
@@ -54,37 +57,43 @@ def fuse_semantics(
     if len(present) == 0:
         return label, share, runner_up
     names = present.astype(dtype)
-    ballots = [_ballot(*view, present) for view in zip(labels, probabilities, weight, strict=True)]
-    for rows, pairs in by_band(views):
+
+    def fuse_band(band: Band) -> None:
+        rows, pairs = band
         hits = [(box, ballots[number]) for number, box in pairs]
         votes, total = _count((rows.stop - rows.start, shape[1]), hits, len(present))
         best, most, second, next_most = _top_two(votes)
         label[rows] = np.where(total > 0, names[best], 0)
         runner_up[rows] = np.where(total > 0, names[np.where(next_most > 0, second, best)], 0)
         np.divide(most, total, out=share[rows], where=total > 0)
+
+    # Views and bands are independent of each other, and numpy lets go of the interpreter while it works.
+    with ThreadPoolExecutor(WORKERS) as pool:
+        ballots = list(pool.map(_ballot, labels, probabilities, weight, repeat(present)))
+        list(pool.map(fuse_band, by_band(views)))
     return label, share, runner_up
 
 
-def _classes_with_votes(labels: Labels, weight: FloatArray) -> Labels:
+def _classes_with_votes(labels: Labels, weight: FloatArray) -> NDArray[np.bool_]:
+    """For every value that the labels' type can hold, whether it occurs where the weight is positive."""
     occurs = np.zeros(np.iinfo(labels.dtype).max + 1, dtype=bool)
-    for own, w in zip(labels, weight, strict=True):
-        occurs[own if w.all() else own[w > 0]] = True
-    return np.flatnonzero(occurs).astype(labels.dtype)
+    occurs[labels if weight.all() else labels[weight > 0]] = True
+    return occurs
 
 
-def _ballot(labels: Labels, probabilities: FloatArray, weight: FloatArray, present: Labels) -> Ballot:
-    """One view's votes: index into ``present`` (K, h * w), votes (K, h * w), and weight (h * w + 1), whose last is "not seen"."""
+def _ballot(labels: Labels, probabilities: FloatArray, weight: FloatArray, present: NDArray[np.intp]) -> Ballot:
+    """One view's indices into ``present`` (h * w, K); its votes and weight (h * w + 1, K + 1), with a last row for "not seen"."""
     lookup = np.zeros(np.iinfo(labels.dtype).max + 1, np.uint16)
     lookup[present] = np.arange(len(present), dtype=np.uint16)
-    own = np.append(weight, np.float32(0))
-    index = np.empty((labels.shape[-1], weight.size), np.uint16)
-    votes = np.zeros((labels.shape[-1], own.size), np.float32)
-    for k in range(labels.shape[-1]):
-        lookup.take(labels[..., k].ravel(), out=index[k], mode="clip")
-        np.multiply(probabilities[..., k].ravel(), own[:-1], out=votes[k, :-1])
-    if not weight.all():
-        votes[:, own == 0] = 0  # whatever was there, NaN included
-    return index, votes, own
+    own, top = weight.ravel(), labels.shape[-1]
+    votes = np.zeros((own.size + 1, top + 1), np.float32)
+    with np.errstate(invalid="ignore"):  # zero times infinity, cleared below
+        for k in range(top):
+            np.multiply(probabilities[..., k].ravel(), own, out=votes[:-1, k])
+    votes[:-1, top] = own
+    if not own.all():
+        votes[:-1][own == 0] = 0  # whatever was there, NaN included
+    return lookup.take(labels, mode="clip").reshape(-1, top), votes
 
 
 def _count(shape: tuple[int, int], hits: list[tuple[Box, Ballot]], classes: int) -> tuple[FloatArray, FloatArray]:
@@ -92,15 +101,16 @@ def _count(shape: tuple[int, int], hits: list[tuple[Box, Ballot]], classes: int)
     size = shape[0] * shape[1]
     votes, total = np.zeros(classes * size, np.float32), np.zeros(shape, np.float32)
     pixel = np.arange(size).reshape(shape)
-    for box, (index, vote, weight) in hits:
-        near = box.nearness
-        total[:, box.columns] += weight.take(box.pixel, mode="clip") * near
-        own = pixel[:, box.columns]
-        for one, amount in zip(index, vote):
+    for box, (index, vote) in hits:
+        near, own = box.nearness, pixel[:, box.columns]
+        classes_here = index.take(box.pixel, axis=0, mode="clip")
+        votes_here = vote.take(box.pixel, axis=0, mode="clip")
+        for k in range(index.shape[1]):
             # A view has one say per rank and pixel, so no index repeats within one addition.
-            at = np.multiply(one.take(box.pixel, mode="clip"), size, dtype=np.intp)
+            at = np.multiply(classes_here[..., k], size, dtype=np.intp)
             at += own
-            votes[at] += amount.take(box.pixel, mode="clip") * near
+            votes[at] += votes_here[..., k] * near
+        total[:, box.columns] += votes_here[..., -1] * near
     return votes.reshape(classes, *shape), total
 
 

@@ -1,12 +1,14 @@
 """View layouts: named sets of square perspective cameras. Sizes are in pixels, angles in radians.
 
-| layout               | views      | share of the sphere that a view of 90 degrees adds |
-|----------------------|------------|-----------------------------------------------------|
-| cubemap              | 6          | each direction seen 1.0 times; 1.117 with 96 degrees |
-| icosahedron_vertices | 12         | 2.0 times                                           |
-| icosahedron          | 20         | 3.33 times                                          |
-| rings                | by request |                                                     |
-| random               | by request | count / 6 times                                     |
+A square view of 90 degrees sees a sixth of the sphere, so on average a direction is seen by this many views:
+
+| layout               | views      | views of 90 degrees per direction |
+|----------------------|------------|-----------------------------------|
+| cubemap              | 6          | 1 (1.117 with 96 degrees)         |
+| icosahedron_vertices | 12         | 2                                 |
+| icosahedron          | 20         | 3.33                              |
+| rings                | by request | views / 6                         |
+| random               | by request | views / 6                         |
 """
 
 from collections.abc import Sequence
@@ -18,6 +20,7 @@ from geometry.cameras import Camera
 from geometry.directions import erp_angles
 
 HALF_PI = np.pi / 2
+EIGHT_YAWS = tuple(turn * np.pi / 4 for turn in range(8))
 CUBE_FACES = {
     "front": (0.0, 0.0),
     "right": (HALF_PI, 0.0),
@@ -52,7 +55,7 @@ def icosahedron_vertices(size: int, fov: float = HALF_PI) -> tuple[Camera, ...]:
 def rings(
     size: int,
     fov: float = HALF_PI,
-    yaws: Sequence[float] | NDArray[np.floating] = tuple(np.arange(8) * (np.pi / 4)),
+    yaws: Sequence[float] | NDArray[np.floating] = EIGHT_YAWS,
     pitches: Sequence[float] | NDArray[np.floating] = (0.0,),
     poles: bool = True,
 ) -> tuple[Camera, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.cameras import Camera
+from geometry.depth import normals_from_depth
 from geometry.fields import Field, canonical
 from models.teachers.base import Teacher
 
@@ -22,8 +23,6 @@ class DerivedNormals:
     fields: tuple[str, ...]
 
     def __call__(self, patches: NDArray[np.uint8], cameras: Sequence[Camera], item: Mapping[str, object]) -> dict[str, Field]:
-        from geometry.depth import normals_from_depth
-
         said = dict(self.teacher(patches, cameras, item))
         depth = canonical(said["depth"], cameras)
         pairs = [normals_from_depth(*one) for one in zip(depth.values, depth.valid, cameras, strict=True)]

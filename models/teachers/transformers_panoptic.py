@@ -129,6 +129,9 @@ def _task_tokens(network: Network) -> torch.Tensor:
     """OneFormer is told in words what to do; one panoptic pass gives both semantics and instances."""
     from transformers import AutoTokenizer
 
+    # Without these files transformers makes up an empty vocabulary, and says nothing of it.
+    if not any((network.folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
+        raise FileNotFoundError(f"model: {network.folder} lacks OneFormer's tokenizer.json; copy it from the hub repository")
     word = {"semantics": "semantic", "instances": "instance"}.get(str(network.settings.task), "panoptic")
     tokenizer = AutoTokenizer.from_pretrained(network.folder, local_files_only=True)
     length = network.config.task_seq_len

@@ -166,7 +166,8 @@ def save(name: str, folder: Path, seed: int = 0) -> Any:
     t.utils.logging.disable_progress_bar()
     model.save_pretrained(folder)
     side = SIZE.get(name, 64)
-    said = {"size": {"height": side, "width": side}, "image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.25, 0.3]}
+    said: dict[str, Any] = {"size": {"height": side, "width": side}, "image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.25, 0.3]}
+    said |= {"do_normalize": True, "resample": 2}
     (folder / "preprocessor_config.json").write_text(json.dumps(said))
     return model
 

@@ -1,0 +1,118 @@
+"""Depth conversions, and surface normals from depth, for perspective views and on the sphere."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geometry.cameras import Camera
+from geometry.directions import erp_angles, erp_directions
+from geometry.padding import sphere_rows
+
+MAX_INCIDENCE = float(np.radians(87))
+"""A surface seen more obliquely than this is taken for a jump between two surfaces."""
+
+FloatArray = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
+
+
+def z_to_radial(z: NDArray[np.floating], camera: Camera) -> NDArray[np.floating]:
+    """Radial distance (h, w) from depth along the optical axis (h, w), in the same unit and dtype."""
+    return (z / camera.rays()[..., 2]).astype(z.dtype)
+
+
+def radial_to_z(radial: NDArray[np.floating], camera: Camera) -> NDArray[np.floating]:
+    """Depth along the optical axis (h, w) from radial distance (h, w), in the same unit and dtype."""
+    return (radial * camera.rays()[..., 2]).astype(radial.dtype)
+
+
+def normals_from_depth(
+    depth: NDArray[np.floating], valid: BoolArray, camera: Camera, max_incidence: float = MAX_INCIDENCE
+) -> tuple[FloatArray, BoolArray]:
+    """Normals of the surface that a depth patch describes.
+
+    Along each axis the neighbour at the more similar distance is used, so that normals stay clean up to an object's edge.
+
+    Parameters
+    ----------
+    depth : (h, w) float, radial distance
+    valid : (h, w) bool
+    camera : Camera of the same size
+    max_incidence : float
+        Radians. Pixels whose both neighbours along an axis differ more than a surface this oblique would are invalid.
+
+    Returns
+    -------
+    normals : (h, w, 3) float32
+        Unit, camera frame, facing the camera; zero where invalid.
+    valid : (h, w) bool
+    """
+    here = _Samples(camera.rays(), depth, valid & (depth > 0))
+    padded = _Samples(
+        np.pad(here.rays, ((1, 1), (1, 1), (0, 0)), mode="edge"), np.pad(here.depth, 1, mode="edge"), np.pad(here.valid, 1)
+    )
+    left, right = padded[1:-1, :-2], padded[1:-1, 2:]
+    above, below = padded[:-2, 1:-1], padded[2:, 1:-1]
+    return _normals(here, left, right, above, below, max_incidence)
+
+
+def normals_from_erp_depth(
+    depth: NDArray[np.floating], valid: BoolArray, max_incidence: float = MAX_INCIDENCE
+) -> tuple[FloatArray, BoolArray]:
+    """The same on the sphere: normals (H, W, 3) float32 in the world frame, facing the viewpoint, and their validity (H, W).
+
+    Neighbours wrap at the seam and continue over the poles. Towards the poles they are taken more columns away, so that the
+    step is about one row's height everywhere: adjacent columns would be so close that rounding of depth tilts the normal.
+    """
+    height, width = depth.shape
+    here = _Samples(erp_directions(height, width), depth, valid & (depth > 0))
+    padded = _Samples(*(sphere_rows(array, -1, height + 1, 0) for array in (here.rays, here.depth, here.valid)))
+    step = np.rint(width / (2 * height) / np.cos(erp_angles(height, width)[1])).astype(int).clip(1, max(1, width // 8))
+    rows, columns = np.arange(height)[:, None], np.arange(width)
+    left, right = here[rows, (columns - step[:, None]) % width], here[rows, (columns + step[:, None]) % width]
+    return _normals(here, left, right, padded[:-2], padded[2:], max_incidence)
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """Rays (h, w, 3) with the distance (h, w) and validity (h, w) of the surface along them."""
+
+    rays: NDArray[np.floating]
+    depth: NDArray[np.floating]
+    valid: BoolArray
+
+    def __getitem__(self, index: tuple | slice) -> "_Samples":
+        return _Samples(self.rays[index], self.depth[index], self.valid[index])
+
+    def points(self) -> NDArray[np.floating]:
+        return self.rays * self.depth[..., None]
+
+
+def _normals(
+    here: _Samples, left: _Samples, right: _Samples, above: _Samples, below: _Samples, max_incidence: float
+) -> tuple[FloatArray, BoolArray]:
+    along_row, row_valid = _tangent(here, left, right, max_incidence)
+    along_column, column_valid = _tangent(here, above, below, max_incidence)
+    normals = np.cross(along_row, along_column)
+    normals *= -np.sign(np.einsum("hwc,hwc->hw", normals, here.rays))[..., None]
+    length = np.linalg.norm(normals, axis=-1)
+    valid = here.valid & row_valid & column_valid & (length > 0)
+    normals = np.where(valid[..., None], normals / np.where(valid, length, 1)[..., None], 0)
+    return normals.astype(np.float32), valid
+
+
+def _tangent(here: _Samples, before: _Samples, after: _Samples, max_incidence: float) -> tuple[NDArray[np.floating], BoolArray]:
+    """Difference (h, w, 3) to the neighbour at the more similar distance, and whether it lies on the same surface."""
+    slopes = _slope(here, before), _slope(here, after)
+    forward = slopes[1] <= slopes[0]
+    points = here.points()
+    tangent = np.where(forward[..., None], after.points() - points, points - before.points())
+    return tangent, np.minimum(*slopes) <= np.tan(max_incidence)
+
+
+def _slope(one: _Samples, other: _Samples) -> NDArray[np.floating]:
+    """Tangent of the incidence angle of a surface through both: change of log distance per radian; infinite where not valid."""
+    both = one.valid & other.valid
+    ratio = np.where(both, other.depth, 1) / np.where(both, one.depth, 1)
+    angle = np.linalg.norm(other.rays - one.rays, axis=-1)
+    return np.where(both, np.abs(np.log(ratio)) / np.where(both, angle, 1), np.inf)

@@ -1,0 +1,50 @@
+"""The sphere pad and the box filter on it."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.ndimage import uniform_filter1d
+
+from geometry.directions import angles_to_directions, directions_to_erp
+from geometry.padding import STRIPE, box_filter_sphere, pad_sphere, sphere_rows
+
+
+@given(st.integers(0, 6), st.sampled_from([(6, 12), (8, 16), (6, 14)]))
+def test_every_padded_pixel_is_the_pixel_at_its_direction(margin: int, size: tuple[int, int]) -> None:
+    height, width = size
+    numbers = np.arange(height * width).reshape(size)
+    longitude = ((np.arange(-margin, width + margin) + 0.5) / width - 0.5) * 2 * np.pi
+    latitude = (0.5 - (np.arange(-margin, height + margin) + 0.5) / height) * np.pi  # goes on beyond 90 degrees
+    column, row = directions_to_erp(angles_to_directions(longitude[None, :], latitude[:, None]), height, width)
+    expected = numbers[np.floor(row).astype(int), np.floor(column).astype(int) % width]
+    np.testing.assert_array_equal(pad_sphere(numbers, margin), expected)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.float16, np.int64])
+def test_any_dtype_and_channels(dtype: type) -> None:
+    array = np.random.default_rng(0).integers(0, 2, (4, 8, 3)).astype(dtype)
+    padded = pad_sphere(array, 1)
+    assert padded.dtype == dtype
+    assert padded.shape == (6, 10, 3)
+    np.testing.assert_array_equal(padded[1:-1, 1:-1], array)
+
+
+def test_rows_are_a_part_of_the_padded_array() -> None:
+    array = np.random.default_rng(0).random((8, 16))
+    for start, stop in ((-2, 3), (2, 5), (6, 10)):
+        np.testing.assert_array_equal(sphere_rows(array, start, stop, 2), pad_sphere(array, 2)[start + 2 : stop + 2])
+
+
+@pytest.mark.parametrize("margin", [-1, 5])
+def test_impossible_margins_are_refused(margin: int) -> None:
+    with pytest.raises(ValueError, match="cannot be continued"):
+        pad_sphere(np.zeros((4, 8)), margin)
+
+
+@pytest.mark.parametrize("box", [(3, 2), (3, 3), (1, 2)])
+def test_box_filter_is_a_mean_on_the_sphere(box: tuple[int, int]) -> None:
+    array = np.random.default_rng(0).random((STRIPE + 6, 2 * STRIPE, 3)).astype(np.float32)
+    wide = pad_sphere(array, 4).astype(np.float64)
+    expected = uniform_filter1d(uniform_filter1d(wide, box[0], axis=1), box[1], axis=0)[2:-2, 2:-2]
+    np.testing.assert_allclose(box_filter_sphere(array, *box, margin=2), expected, atol=1e-6)
