@@ -19,7 +19,8 @@ SHADOW_OFFSET = 2e-3
 
 @dataclass(frozen=True)
 class Frame:
-    """What a camera sees. ``depth`` is radial, in metres, 0 at the sky; normals face the camera, are in the frame's world, 0 at the sky."""
+    """What a camera sees: ``image`` (H, W, 3) sRGB; ``depth`` radial in metres and ``normals`` (H, W, 3) facing the camera, in the
+    turned panorama's frame, both 0 at the sky; ``semantics``, ``instances`` (0 for stuff) and ``sky`` (H, W)."""
 
     image: NDArray[np.uint8]
     depth: NDArray[np.float32]
@@ -95,7 +96,7 @@ def cast(scene: Scene, position: Array, rays: Array) -> Hits:
 
 
 def shade(scene: Scene, position: Array, rays: Array, hits: Hits) -> Array:
-    """Linear RGB (N, 3) of rays: albedo under the lights with hard shadows and an ambient term; the sky where they hit nothing."""
+    """Linear RGB (N, 3) of rays: albedo under lights with hard shadows and an ambient term; the sky where they hit nothing."""
     colour = np.zeros((len(rays), 3), np.float32)
     found = hits.triangle >= 0
     colour[~found] = sky_colour(scene, rays[~found])

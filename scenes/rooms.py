@@ -43,7 +43,9 @@ def build_room(seed: int) -> Scene:
     )
 
 
-def _paint(generator: Generator, patterns: tuple[str, ...], light: bool = False, scale: float = 1.0, grain: float = 0.12) -> Material:
+def _paint(
+    generator: Generator, patterns: tuple[str, ...], light: bool = False, scale: float = 1.0, grain: float = 0.12
+) -> Material:
     """A random material of one of some patterns; ``light`` colours suit walls."""
     low, high = (0.5, 0.9) if light else (0.06, 0.6)
     base = generator.uniform(low, high)
@@ -56,7 +58,11 @@ def _paint(generator: Generator, patterns: tuple[str, ...], light: bool = False,
 def _wood(generator: Generator) -> Material:
     tone = generator.uniform(0.12, 0.5)
     return Material(
-        "planks", (tone, tone * 0.7, tone * 0.42), (tone * 0.4, tone * 0.25, tone * 0.15), 0.6, seed=int(generator.integers(1 << 30))
+        "planks",
+        (tone, tone * 0.7, tone * 0.42),
+        (tone * 0.4, tone * 0.25, tone * 0.15),
+        0.6,
+        seed=int(generator.integers(1 << 30)),
     )
 
 
@@ -97,7 +103,9 @@ def _openings(builder: Builder, generator: Generator, width: float, depth: float
             continue
         walls.take(x, z, 0.8)
         wide, tall = generator.uniform(0.9, 1.5), generator.uniform(1.0, 1.4)
-        pane = Material("blotches", (0.55, 0.7, 0.85), (0.85, 0.9, 0.95), 1.5, glow=2.0, grain=0.05, seed=int(generator.integers(1 << 30)))
+        pane = Material(
+            "blotches", (0.55, 0.7, 0.85), (0.85, 0.9, 0.95), 1.5, glow=2.0, grain=0.05, seed=int(generator.integers(1 << 30))
+        )
         builder.add("box", "window", frame, (x, z), (wide + 0.14, tall + 0.14, 0.05), base=0.83, yaw=yaw)
         for half in (-0.25, 0.25):
             builder.add("box", "window", pane, (x, z), (wide / 2 - 0.05, tall, 0.08), base=0.9, yaw=yaw, offset=(half * wide, 0))
@@ -205,7 +213,9 @@ def _bed(builder: Builder, generator: Generator, centre: Place, yaw: float) -> N
     number = builder.instance()
     wide = generator.uniform(1.0, 1.6)
     builder.add("box", "bed", _wood(generator), centre, (wide + 0.06, 0.3, 1.96), 0, yaw, number)
-    builder.add("box", "bed", _paint(generator, ("solid", "stripes", "checker"), scale=0.5), centre, (wide, 0.22, 1.9), 0.3, yaw, number)
+    builder.add(
+        "box", "bed", _paint(generator, ("solid", "stripes", "checker"), scale=0.5), centre, (wide, 0.22, 1.9), 0.3, yaw, number
+    )
     builder.add("box", "bed", _wood(generator), centre, (wide + 0.06, 0.95, 0.06), 0, yaw, number, (0, -0.96))
     pillow = _paint(generator, ("solid",), light=True)
     builder.add("ball", "bed", pillow, centre, (wide * 0.7, 0.18, 0.45), 0.48, yaw, number, (0, -0.65))

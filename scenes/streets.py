@@ -81,16 +81,16 @@ def _buildings(builder: Builder, generator: Generator, side: int, front: float) 
             wall = Material(pattern, _tone(generator, 0.2, 0.75), accent, generator.uniform(0.85, 1.3), seed=_seed(generator))
             builder.add("box", "building", wall, (side * (front + back + deep / 2), middle), (deep, tall, wide))
             roof = Material("tiles", _tone(generator, 0.1, 0.35), scale=0.5, seed=_seed(generator))
-            builder.add("box", "building", roof, (side * (front + back + deep / 2), middle), (deep + 0.6, 0.4, wide + 0.3), base=tall)
+            builder.add(
+                "box", "building", roof, (side * (front + back + deep / 2), middle), (deep + 0.6, 0.4, wide + 0.3), base=tall
+            )
         elif generator.random() < 0.7:
             boards = Material("stripes", _tone(generator, 0.2, 0.6), _tone(generator, 0.05, 0.2), 0.6, seed=_seed(generator))
             builder.add("box", "fence", boards, (side * (front + 0.2), middle), (0.08, generator.uniform(1.0, 1.9), wide))
         z += wide + generator.uniform(0, 3)
 
 
-def _pavement_objects(
-    builder: Builder, generator: Generator, taken: Footprints, side: int, kerb: float, pavement: float
-) -> None:
+def _pavement_objects(builder: Builder, generator: Generator, taken: Footprints, side: int, kerb: float, pavement: float) -> None:
     """Lamp posts, signs and trees along the kerb."""
     for z in np.arange(-LENGTH / 2 + 4, LENGTH / 2, generator.uniform(8, 14)):
         x, z = side * (kerb + 0.5), z + generator.uniform(-1.5, 1.5)
@@ -103,7 +103,9 @@ def _pavement_objects(
         elif choice < 0.6:
             builder.add("cylinder", "pole", Material("solid", (0.4, 0.4, 0.42)), (x, z), (0.07, 2.4, 0.07), KERB)
             face = Material("checker", _tone(generator, 0.3, 0.8, 0.6), (0.9, 0.9, 0.9), 0.5, seed=_seed(generator))
-            builder.add("box", "sign", face, (x, z), (0.7, 0.7, 0.05), KERB + 1.9, generator.uniform(-0.4, 0.4), builder.instance())
+            builder.add(
+                "box", "sign", face, (x, z), (0.7, 0.7, 0.05), KERB + 1.9, generator.uniform(-0.4, 0.4), builder.instance()
+            )
         elif choice < 0.95 and pavement > 2.6:
             _tree(builder, generator, (x + side * 0.3, z))
         taken.take(x, z, 0.7)
@@ -120,7 +122,12 @@ def _tree(builder: Builder, generator: Generator, centre: tuple[float, float]) -
     for _ in range(5):
         size = generator.uniform(1.4, 2.6)
         builder.add(
-            "ball", "vegetation", leaves, centre, (size, size * 0.9, size), KERB + tall + generator.uniform(-0.4, 1.4),
+            "ball",
+            "vegetation",
+            leaves,
+            centre,
+            (size, size * 0.9, size),
+            KERB + tall + generator.uniform(-0.4, 1.4),
             offset=tuple(generator.uniform(-0.8, 0.8, 2)),
         )
 
@@ -151,7 +158,9 @@ def _car(builder: Builder, generator: Generator, centre: tuple[float, float], ya
     builder.add("box", "car", paint, centre, (wide, body, long), 0.3, yaw, number)
     share = 0.8 if van else generator.uniform(0.45, 0.6)
     builder.add("box", "car", glass, centre, (wide * 0.9, cabin, long * share), 0.3 + body, yaw, number, (0, -0.06 * long))
-    builder.add("box", "car", paint, centre, (wide * 0.88, 0.06, long * share * 0.96), 0.3 + body + cabin, yaw, number, (0, -0.06 * long))
+    builder.add(
+        "box", "car", paint, centre, (wide * 0.88, 0.06, long * share * 0.96), 0.3 + body + cabin, yaw, number, (0, -0.06 * long)
+    )
     for x in (-1, 1):
         for z in (-1, 1):
             wheel = (x * (wide / 2 - 0.08), z * long * 0.31)

@@ -15,8 +15,8 @@ Array = NDArray[np.floating]
 class Material:
     """How a surface looks.
 
-    ``pattern`` names a function of this module, ``colour`` and ``accent`` are linear RGB albedos in [0, 1], ``scale`` is the size of the
-    pattern in metres, ``glow`` is added light (lamps, bright windows), ``grain`` the strength of the noise on top.
+    ``pattern`` names a function of this module; ``colour`` and ``accent`` are linear RGB albedos in [0, 1]; ``scale`` is the size
+    of the pattern in metres; ``glow`` is added light (lamps, bright windows); ``grain`` is the strength of the noise on top.
     """
 
     pattern: str
@@ -32,7 +32,9 @@ def albedo(material: Material, points: Array, normals: Array) -> Array:
     """Linear RGB albedo (N, 3) at world points (N, 3) with surface normals (N, 3)."""
     across, up = _surface_coordinates(points, normals)
     share = PATTERNS[material.pattern](across / material.scale, up / material.scale, material.seed)
-    colour = np.array(material.colour, np.float32) + share[:, None] * (np.subtract(material.accent, material.colour)).astype(np.float32)
+    colour = np.array(material.colour, np.float32) + share[:, None] * (np.subtract(material.accent, material.colour)).astype(
+        np.float32
+    )
     grain = noise(points * 6, material.seed) * 0.6 + noise(points * 40, material.seed + 1) * 0.4
     return np.clip(colour * (1 + material.grain * (2 * grain[:, None] - 1)), 0, 1)
 
@@ -130,7 +132,6 @@ def lanes(across: Array, up: Array, seed: int) -> Array:
 
 
 PATTERNS: dict[str, Callable[[Array, Array, int], Array]] = {
-    function.__name__: function
-    for function in (solid, bricks, planks, tiles, checker, stripes, blotches, facade, lanes)
+    function.__name__: function for function in (solid, bricks, planks, tiles, checker, stripes, blotches, facade, lanes)
 }
 """Pattern name -> share of the accent in [0, 1] at surface coordinates in units of the material's scale."""
