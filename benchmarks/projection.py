@@ -148,8 +148,7 @@ def py360convert_methods(panorama: Image) -> dict[str, Method]:
     fov = 2 * float(np.arctan((SIZE - 1) / 2 / CAMERAS[0].focal))
     angles = [tuple(map(float, directions_to_angles(camera.axis))) for camera in CAMERAS]
     samplers = [
-        EquirecSampler.from_perspective(fov, fov, -yaw, pitch, 0.0, HEIGHT, WIDTH, SIZE, SIZE, 1)
-        for yaw, pitch in angles
+        EquirecSampler.from_perspective(fov, fov, -yaw, pitch, 0.0, HEIGHT, WIDTH, SIZE, SIZE, 1) for yaw, pitch in angles
     ]
     degrees = np.degrees(angles)
 

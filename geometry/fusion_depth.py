@@ -90,9 +90,7 @@ def _sample(packed: FloatArray, box: Box) -> Hit:
     return box, log, found[..., 3] * box.nearness
 
 
-def _fuse_band(
-    shape: tuple[int, int], hits: list[Hit], depth_edge: float
-) -> tuple[FloatArray, FloatArray, NDArray[np.uint8]]:
+def _fuse_band(shape: tuple[int, int], hits: list[Hit], depth_edge: float) -> tuple[FloatArray, FloatArray, NDArray[np.uint8]]:
     """Log distance, its standard deviation over the views, and the number of views, of one band; zeros where there is none."""
     total, first, second = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     low, high = np.full(shape, np.inf, np.float32), np.full(shape, -np.inf, np.float32)

@@ -96,7 +96,7 @@ def cast(scene: Scene, position: Array, rays: Array) -> Hits:
 
 
 def shade(scene: Scene, position: Array, rays: Array, hits: Hits) -> Array:
-    """Linear RGB (N, 3) of rays: albedo under lights with hard shadows and an ambient term; the sky where they hit nothing."""
+    """Linear RGB (N, 3) of rays: albedo under lights with hard shadows and an ambient term; the sky where they miss."""
     colour = np.zeros((len(rays), 3), np.float32)
     found = hits.triangle >= 0
     colour[~found] = sky_colour(scene, rays[~found])
@@ -110,7 +110,7 @@ def shade(scene: Scene, position: Array, rays: Array, hits: Hits) -> Array:
         surface[here] = albedo(scene.materials[index], points[here], normals[here])
         glow[here] = scene.materials[index].glow
     # Light from above is stronger than light from below, which also tells floors from ceilings.
-    light = np.array(scene.ambient, np.float32) * (0.75 - 0.25 * normals[:, 1:2]).astype(np.float32)
+    light: Array = np.array(scene.ambient, np.float32) * (0.75 - 0.25 * normals[:, 1:2]).astype(np.float32)
     for lamp in scene.lights:
         light = light + _lit(scene, lamp.kind, np.array(lamp.position), np.array(lamp.colour, np.float32), points, normals)
     colour[found] = surface * (light + glow[:, None])

@@ -10,6 +10,7 @@ from scenes.textures import Material
 from scenes.world import Builder, Footprints, Light, Scene
 
 Generator = np.random.Generator
+Place = tuple[float, float]
 WALL = 0.1
 """Thickness of walls in metres."""
 
@@ -140,7 +141,7 @@ def _ceiling_lamps(builder: Builder, generator: Generator, width: float, depth: 
 
 def _furnish(builder: Builder, generator: Generator, taken: Footprints, width: float, depth: float) -> None:
     """Furniture along the walls and tables in the open, as much as the floor takes."""
-    along: list[tuple[Callable[..., float], float, float]] = [
+    along: list[tuple[Callable[[Builder, Generator, Place, float], None], float, float]] = [
         (_sofa, 1.0, 0.55),
         (_shelf, 0.6, 0.25),
         (_shelf, 0.6, 0.25),
@@ -163,9 +164,6 @@ def _furnish(builder: Builder, generator: Generator, taken: Footprints, width: f
         if taken.free(x, z, 1.0):
             _table_with_chairs(builder, generator, (x, z), generator.uniform(0, 2 * np.pi))
             taken.take(x, z, 1.0)
-
-
-Place = tuple[float, float]
 
 
 def _table_with_chairs(builder: Builder, generator: Generator, centre: Place, yaw: float) -> None:

@@ -66,7 +66,8 @@ def noise(points: Array, seed: int) -> Array:
     for corner in range(8):
         offset = np.array([corner & 1, corner >> 1 & 1, corner >> 2])
         weight = np.where(offset, part, 1 - part).prod(axis=1)
-        total += weight * _hash(*(cell + offset).T, seed)
+        x, y, z = (cell + offset).T
+        total += weight * _hash(x, y, z, seed)
     return total
 
 

@@ -49,14 +49,15 @@ def build_network(recipe: Recipe) -> Any:
     from transformers import Tipsv2DptConfig, Tipsv2DptForDensePrediction, Tipsv2VisionConfig
 
     torch.manual_seed(recipe.seed)
+    shape: dict[str, Any] = {"out_indices": [max(1, round(recipe.layers * share / 4)) for share in (1, 2, 3, 4)]}
     backbone = Tipsv2VisionConfig(
+        **shape,
         hidden_size=recipe.hidden,
         num_hidden_layers=recipe.layers,
         num_attention_heads=4,
         mlp_ratio=3,
         image_size=recipe.size,
         patch_size=8,
-        out_indices=[max(1, round(recipe.layers * share / 4)) for share in (1, 2, 3, 4)],
         apply_layernorm=True,
         reshape_hidden_states=False,
     )
@@ -99,7 +100,7 @@ def to_batch(views: Views, chosen: NDArray[np.integer], generator: np.random.Gen
         for array in (image, normals, depth, semantics):
             array[mirrored] = array[mirrored, :, ::-1]
         normals[mirrored, ..., 0] *= -1
-    pixels = torch.from_numpy((image - np.float32(MEAN)) / np.float32(STD)).permute(0, 3, 1, 2).contiguous()
+    pixels = torch.from_numpy((image - np.array(MEAN, np.float32)) / np.array(STD, np.float32)).permute(0, 3, 1, 2).contiguous()
     return {
         "pixels": pixels,
         "depth": torch.from_numpy(depth),
@@ -133,7 +134,8 @@ def train(recipe: Recipe, views: Views, checkpoint: Path | None = None, every: i
     """The trained network (an exponential moving average of its weights) and the loss of every step."""
     network = build_network(recipe).train()
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    decay, rest = [], []
+    decay: list[Tensor] = []
+    rest: list[Tensor] = []
     for parameter in network.parameters():
         (decay if parameter.ndim > 1 else rest).append(parameter)
     groups = [{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}]

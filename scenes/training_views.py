@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,7 @@ def _shard(folder: Path, start: int, stop: int, size: int) -> Path:
     if not path.exists():
         parts = [vars(render_scene_views(seed, size)) for seed in range(start, stop)]
         temporary = path.with_suffix(".tmp.npz")
-        np.savez(temporary, **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        arrays: dict[str, Any] = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        np.savez(temporary, **arrays)
         temporary.replace(path)
     return path

@@ -38,6 +38,7 @@ def fuse_block(job: Job) -> Receipt:
         align=settings.align,
         depth_edge=settings.depth_edge,
         consistency_scale=settings.consistency_scale,
+        classes=len(classes) or 256,
         sky_class=sky[0] if sky else None,
     )
 

@@ -27,9 +27,7 @@ class Teacher(Protocol):
     @property
     def fields(self) -> tuple[str, ...]: ...
 
-    def __call__(
-        self, patches: NDArray[np.uint8], cameras: Sequence[Camera], item: Mapping[str, object]
-    ) -> dict[str, Field]:
+    def __call__(self, patches: NDArray[np.uint8], cameras: Sequence[Camera], item: Mapping[str, object]) -> dict[str, Field]:
         """Dense fields of N patches, each tagged with the model's own unit and frame.
 
         Parameters
