@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.report import render_report
-
 from configs.schema import Config
 from flows.record import RunRecord, stage_counts, stage_receipts
 from flows.store import quarantined_items
@@ -13,6 +11,7 @@ from storage.manifest import Item
 from storage.receipts import Receipt
 from storage.urls import filesystem, join, write_bytes
 from tasks.evaluate import summarise_rows
+from tasks.report import render_report
 from tasks.showcase import item_pictures
 from tasks.stages import Stage
 
@@ -31,6 +30,7 @@ def write_run_report(config: Config, record: RunRecord) -> dict[str, Any]:
         summary=figures,
         items=shown,
         quarantined=quarantined,
+        classes=receipts["evaluate"][0].about["classes"] if receipts["evaluate"] else (),
     )
     url = join(config.root, "reports", f"{record.run}.html")
     write_bytes(url, html.encode())
@@ -56,6 +56,6 @@ def _items_to_show(config: Config, record: RunRecord, evaluated: list[Receipt]) 
                 return shown
             item: Item = block.items[slot]
             if row.state == "done":
-                pictures = item_pictures(config, fuse.identity, block, slot)
+                pictures = item_pictures(config, fuse.identity, block, slot, len(receipt.about["classes"]))
                 shown.append({"item": item.item, "metrics": row.figures, "pictures": pictures})
     return shown

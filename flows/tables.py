@@ -24,8 +24,7 @@ console = Console()
 def plan_table(plan: Plan) -> Table:
     """One row a stage: cached, to run, why, estimated time and bytes."""
     table = Table(title="Plan", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for name in ("stage", "print"):
-        table.add_column(name, no_wrap=True)
+    table.add_column("stage", no_wrap=True)
     for name in ("cached", "to run", "items", "time", "bytes"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("why", overflow="fold", min_width=24)
@@ -33,7 +32,6 @@ def plan_table(plan: Plan) -> Table:
         colour = "yellow" if row.to_run else "green"
         table.add_row(
             row.stage,
-            row.fingerprint[:8],
             str(row.cached),
             f"[{colour}]{row.to_run}[/]",
             str(row.items),
@@ -86,8 +84,8 @@ def print_outcome(path: Path, config: Config, record: dict[str, Any]) -> None:
             row["stage"], str(row["cached"]), str(row["ran"]), quarantined, duration(row["seconds"]), size(row["bytes"])
         )
     console.print(table)
-    if record.get("figures"):
-        console.print(figures_table(record["figures"]))
+    if headline := record["summary"].get("headline"):
+        console.print(figures_table(headline))
     for row in record.get("quarantined", [])[:10]:
         console.print(f"[yellow]quarantined[/] {escape(row['item'])} at {row['stage']}: {escape(row['reason'])}", soft_wrap=True)
     console.print(f"\nReport:  {record['report']}", soft_wrap=True)

@@ -96,7 +96,7 @@ def cast(scene: Scene, position: Array, rays: Array) -> Hits:
 
 
 def shade(scene: Scene, position: Array, rays: Array, hits: Hits) -> Array:
-    """Linear RGB (N, 3) of rays: albedo under lights with hard shadows and an ambient term; the sky where they miss."""
+    """Linear RGB (N, 3) of rays: albedo under lights with hard shadows and an an ambient term, or the sky."""
     colour = np.zeros((len(rays), 3), np.float32)
     found = hits.triangle >= 0
     colour[~found] = sky_colour(scene, rays[~found])

@@ -71,7 +71,19 @@ def build_network(recipe: Recipe) -> Any:
         id2label=dict(enumerate(CLASSES)),
         label2id={name: index for index, name in enumerate(CLASSES)},
     )
-    return Tipsv2DptForDensePrediction(config)
+    network = Tipsv2DptForDensePrediction(config)
+    # The class is made to be loaded, not trained: its own initialisation gives activations of a hundred times the unit.
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            for part, factor in {
+                "convolution2.weight": 0.1,
+                "neck.convs": 0.3,
+                "project.weight": 0.3,
+                "head.weight": 0.05,
+            }.items():
+                if part in name:
+                    parameter.mul_(factor)
+    return network
 
 
 Batch = dict[str, Tensor]
@@ -149,7 +161,7 @@ def train(recipe: Recipe, views: Views, checkpoint: Path | None = None, every: i
         optimiser.step()
         schedule.step()
         optimiser.zero_grad()
-        losses.append(float(loss))
+        losses.append(loss.item())
         keep = min(0.99, step / (step + 10))
         for name, value in network.state_dict().items():
             average[name].lerp_(value, 1 - keep) if value.is_floating_point() else average[name].copy_(value)

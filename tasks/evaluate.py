@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from metrics.evaluate import evaluate_item, summarise
-from metrics.protocols import protocol_named
 from numpy.typing import NDArray
 
 from configs.schema import Config
+from metrics.evaluate import evaluate_item, summarise
+from metrics.protocols import protocol_named
 from storage.fingerprint import Identity, digest
 from storage.manifest import Item
 from storage.receipts import ItemRow, Receipt
@@ -75,7 +75,8 @@ def read_truth(config: Config, item: Item) -> tuple[dict[str, NDArray], str]:
 
 def summarise_rows(rows: Sequence[ItemRow], about: Mapping[str, Any]) -> dict[str, Any]:
     """The figures of all evaluated items together."""
-    return summarise([row.figures for row in rows if row.state == "done"], about["truth_classes"])
+    figures = summarise([row.figures for row in rows if row.state == "done"], about["truth_classes"])
+    return {**figures, "protocol": about["protocol"]}
 
 
 evaluate_task = block_task(evaluate_block)

@@ -16,8 +16,11 @@ from tasks.evaluate import read_truth
 from tasks.fuse import decode_labels
 
 
-def item_pictures(config: Config, fuse: Identity, block: Block, slot: int) -> dict[str, NDArray[np.uint8]]:
-    """Named RGB pictures of a fused item: panorama, depth, normals, semantics, confidence, depth error where truth is known."""
+def item_pictures(config: Config, fuse: Identity, block: Block, slot: int, classes: int) -> dict[str, NDArray[np.uint8]]:
+    """Named RGB pictures of a fused item: panorama, depth, normals, semantics, confidence, depth error where truth is known.
+
+    ``classes`` is the size of the labels' vocabulary, which fixes the colours.
+    """
     item = block.items[slot]
     labels = decode_labels(BlockReader(block_url(config.root, fuse.stage, fuse.fingerprint, block.name)).item(slot))
     truth, _ = read_truth(config, item)
@@ -27,7 +30,7 @@ def item_pictures(config: Config, fuse: Identity, block: Block, slot: int) -> di
     if "normals" in labels:
         shown["normals"] = pictures.normals_picture(labels["normals"], labels["normals_valid"])
     if "semantics" in labels:
-        shown["semantics"] = pictures.semantics_picture(labels["semantics"], labels["semantics_valid"])
+        shown["semantics"] = pictures.semantics_picture(labels["semantics"], labels["semantics_valid"], classes)
         shown["confidence"] = pictures.confidence_picture(labels["semantics_confidence"], labels["semantics_valid"])
     if "depth" in labels:
         shown["consistency"] = pictures.confidence_picture(labels["depth_consistency"], labels["depth_valid"])
