@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.floating]
 Figures = dict[str, float | None]
+NEAREST = 0.01
+"""Metres. Aligned distances are no nearer, so that a fit that sends them below zero cannot make them drop out."""
 NAMES = ("abs_rel", "rmse", "log10", "delta1", "delta2", "delta3")
 
 
@@ -40,14 +42,15 @@ def align(prediction: Array, truth: Array, valid: NDArray[np.bool_], weights: Ar
     """The prediction brought to the truth's scale.
 
     ``metric``: as it is. ``scale``: least squares, s = sum(w p g) / sum(w p^2). ``scale_and_shift``: least squares of s p + t.
-    ``median``: ratio of the medians of valid pixels, unweighted as the peers do. With no valid pixel the prediction stays.
+    ``median``: ratio of the medians of valid pixels, unweighted as the peers do. Without a valid pixel,
+    and where it is not positive, the prediction stays as it is.
     """
-    usable = valid & np.isfinite(prediction) & np.isfinite(truth)
-    if not usable.any():
+    usable = valid & np.isfinite(prediction) & np.isfinite(truth) & (prediction > 0) & (truth > 0)
+    if alignment == "metric" or not usable.any():
         return prediction
     said, true, weight = (array[usable].astype(np.float64) for array in (prediction, truth, weights))
     scale, shift = ALIGNMENTS[alignment](said, true, weight)
-    return prediction * scale + shift
+    return np.where(prediction > 0, np.maximum(prediction * scale + shift, NEAREST), prediction)
 
 
 def _metric(said: Array, true: Array, weight: Array) -> tuple[float, float]:

@@ -54,8 +54,9 @@ def evaluate_item(
     figures: dict[str, Any] = {"coverage": coverage_figures(labels, protocol)}
     if not truth:
         return figures
-    height, width = truth["sky"].shape
-    weights = np.repeat(row_weights(height, protocol.by_area)[:, None], width, axis=1)
+    height, width = next(iter(truth.values())).shape[:2]
+    sky = _sky(truth, (height, width))
+    weights = _pixel_weights((height, width), protocol)
     kept = np.repeat(kept_rows(height, protocol.pole_crop)[:, None], width, axis=1)
     bands = band_rows(height)
     if "depth" in labels and "depth" in truth:
@@ -65,7 +66,7 @@ def evaluate_item(
         figures["depth"] = _with_bands(lambda where: depth_figures(said, true, valid & where, weights), bands, width, "abs_rel")
     if "normals" in labels and "normals" in truth:
         normals = _nearest(labels["normals"], (height, width))
-        known = _nearest(labels["normals_valid"], (height, width)) & ~truth["sky"] & kept
+        known = _nearest(labels["normals_valid"], (height, width)) & ~sky & kept
         figures["normals"] = _with_bands(
             lambda where: normal_figures(normals, truth["normals"], known & where, weights), bands, width, "mean"
         )
@@ -78,24 +79,32 @@ def evaluate_item(
             return confusion(classes, truth["semantics"], seen & where, weights, len(truth_classes))
 
         figures["semantics"] = _with_bands(lambda where: semantic_figures(count(where)), bands, width, "pixel_accuracy")
-        figures["semantics"]["confusion"] = np.round(count(np.ones_like(seen)), 2).tolist()
+        figures["semantics"]["confusion"] = np.round(count(np.ones_like(seen)), 6).tolist()
     return figures
 
 
 def coverage_figures(labels: Labels, protocol: Protocol) -> dict[str, float]:
-    """What can be said without truth: share of valid pixels, and the mean of each confidence over them, in [0, 1]."""
+    """What can be said without truth: share of valid pixels, and the mean of each confidence over them, in [0, 1].
+
+    Depth consistency is averaged over pixels that two views or more see: elsewhere there is nothing to agree with.
+    """
     figures = {}
     for name, confidence in (("depth", "consistency"), ("normals", "agreement"), ("semantics", "confidence")):
         if name in labels:
             valid = labels[f"{name}_valid"]
-            weights = np.repeat(row_weights(valid.shape[0], protocol.by_area)[:, None], valid.shape[1], axis=1)
+            weights = _pixel_weights(valid.shape, protocol)
             figures[name] = float((weights * valid).sum() / weights.sum())
-            if valid.any():
-                mean = np.average(labels[f"{name}_{confidence}"][valid], weights=weights[valid]) / 255
+            judged = valid & (labels["views"] >= 2) if name == "depth" and "views" in labels else valid
+            if judged.any():
+                mean = np.average(labels[f"{name}_{confidence}"][judged], weights=weights[judged]) / 255
                 figures[f"{name}_{confidence}"] = float(mean)
     if "sky" in labels:
-        figures["sky"] = float(labels["sky"].mean())
+        figures["sky"] = float(np.average(labels["sky"], weights=_pixel_weights(labels["sky"].shape, protocol)))
     return figures
+
+
+def _pixel_weights(shape: tuple[int, ...], protocol: Protocol) -> NDArray[np.floating]:
+    return np.repeat(row_weights(shape[0], protocol.by_area)[:, None], shape[1], axis=1)
 
 
 def _with_bands(figures: Callable[[Mask], dict[str, Any]], bands: Mapping[str, Mask], width: int, shown: str) -> dict[str, Any]:
@@ -115,8 +124,12 @@ def _depth_pair(labels: Labels, truth: Labels, protocol: Protocol) -> tuple[NDAr
         total = cv2.resize(np.where(valid, said, 0).astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
         said, valid = total / np.maximum(share, 1e-6), share > 0.5
     true = truth["depth"]
-    counts = valid & ~truth["sky"] & (true > protocol.truth_range[0]) & (true < protocol.truth_range[1])
+    counts = valid & ~_sky(truth, shape) & (true > protocol.truth_range[0]) & (true < protocol.truth_range[1])
     return said, np.clip(true, *protocol.clip) if protocol.clip else true, counts
+
+
+def _sky(truth: Labels, shape: tuple[int, ...]) -> Mask:
+    return truth["sky"].astype(bool) if "sky" in truth else np.zeros(shape, bool)
 
 
 def _nearest(array: NDArray, shape: tuple[int, int]) -> NDArray:
@@ -139,6 +152,8 @@ def summarise(
         percentile bootstrap interval over items (``low``, ``high``; None for one item); ``bands``: figure -> band -> mean;
         ``per_class``: rows of class and IoU.
     """
+    if not items:
+        return {"items": 0, "headline": [], "bands": {}, "per_class": []}
     generator = np.random.default_rng(seed)
     draws = generator.integers(len(items), size=(resamples, len(items)))
     headline = []

@@ -44,7 +44,7 @@ def render_report(
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"figure": format_figure, "uri": picture_uri}
     template = environment.from_string(files("tasks").joinpath("report.html").read_text(encoding="utf-8"))
-    colours = palette(len(classes)) if classes else []
+    colours = palette(len(classes)).tolist()
     legend = [(name, f"#{red:02x}{green:02x}{blue:02x}") for name, (red, green, blue) in zip(classes, colours)]
     return template.render(
         title=title, run=run, stages=plan_rows, summary=summary, items=items, quarantined=quarantined, legend=legend

@@ -35,9 +35,11 @@ def executed(config: Config, **options: Any) -> dict[str, int]:
     planned = {stage.stage: stage.to_run for stage in plan.stages if stage.to_run and stage.stage != "ingest"}
     record = run_pipeline(config, **options)
     with get_client(sync_client=True) as client:
-        (parent,) = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[record["run"]])))
+        (parent,) = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[record["run"]])), limit=200, sort="ID_DESC"
+        )
         children = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent.id]))
-        tasks = client.read_task_runs(flow_run_filter=children)
+        tasks = client.read_task_runs(flow_run_filter=children, limit=200, sort="ID_DESC")
     counts = Counter(task.name.split()[0] for task in tasks if task.state.is_completed() and not task.name.startswith("check"))
     assert dict(counts) == planned
     assert not make_plan(config).anything_to_run
