@@ -1,0 +1,124 @@
+"""The command line as a user meets it: a real process, its output and its exit code."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.pipelines import load, run_pipeline, write_pipeline
+
+
+def panolabel(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "160", **environment}, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
+    """A pipeline whose third panorama is broken, after its run through the command line."""
+    path = write_pipeline(tmp_path_factory.mktemp("cli"), 3)
+    (path.parent / "images" / "p02.png").write_bytes(b"no image")
+    result = panolabel("run", path, PREFECT_API_URL=prefect_api)
+    assert result.returncode == 0, result.stderr
+    assert "quarantined p02 at ingest: not an image in a known format" in result.stdout
+    assert "Traceback" not in result.stdout + result.stderr
+    return path
+
+
+def test_a_second_run_says_that_all_is_there(path: Path) -> None:
+    result = panolabel("run", path)
+    assert result.returncode == 0
+    assert "Nothing to run" in result.stdout
+
+
+def test_plan_check_fails_only_when_something_would_run(path: Path) -> None:
+    assert panolabel("plan", path, "--check").returncode == 0
+    changed = panolabel("plan", path, "--check", "--set", "fuse.edge_feather=0.4")
+    assert changed.returncode == 1
+    assert "fuse.edge_feather: 0.2 -> 0.4" in changed.stdout
+
+
+def test_plan_as_json_gives_reasons_and_estimates(path: Path) -> None:
+    result = panolabel("plan", path, "--json", "--set", "fuse.edge_feather=0.4")
+    fuse = next(stage for stage in json.loads(result.stdout)["stages"] if stage["stage"] == "fuse")
+    assert (fuse["to_run"], fuse["reasons"]) == (1, ["fuse.edge_feather: 0.2 -> 0.4"])
+    assert fuse["seconds"] > 0
+    assert fuse["bytes"] > 0
+
+
+def test_status_shows_blocks_and_quarantine(path: Path) -> None:
+    state = json.loads(panolabel("status", path, "--json").stdout)
+    assert [(row["done"], row["blocks"]) for row in state["stages"]] == [(1, 1)] * 5
+    assert state["quarantined"] == [
+        {"item": "p02", "stage": "ingest", "reason": "not an image in a known format (JPEG, PNG, TIFF, WebP, BMP, HDR, EXR)"}
+    ]
+
+
+def test_trace_goes_back_to_pixels_and_weights(path: Path) -> None:
+    import hashlib
+
+    lineage = json.loads(panolabel("trace", path, "p01", "--json").stdout)
+    assert lineage["source"]["sha256"] == hashlib.sha256((path.parent / "images" / "p01.png").read_bytes()).hexdigest()
+    assert [step["stage"] for step in lineage["steps"]] == ["project", "label.geometry", "label.classes", "fuse", "evaluate"]
+    fingerprints = {step["stage"]: step["fingerprint"] for step in lineage["steps"]}
+    for step in lineage["steps"]:
+        assert step["state"] == "done"
+        for name, fingerprint in step["upstream"].items():
+            assert fingerprints.get(name, fingerprint) == fingerprint
+    assert len(lineage["steps"][1]["weights"]["geometry"]) == 64
+    told = panolabel("trace", path, "p01").stdout
+    assert lineage["source"]["sha256"] in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["trace", "{path}", "p1"], "did you mean 'p01'?"),
+        (["trace", "{path}", "p02"], "was quarantined at ingest"),
+        (["plan", "{path}", "--set", "fuze.height=3"], "fuze: unknown key; did you mean 'fuse'?"),
+        (["plan", "{path}", "--source", "/no/such/folder"], "no panoramas found"),
+        (["plan", "no.yaml"], "cannot be read"),
+    ],
+)
+def test_mistakes_are_one_message_and_exit_code_2(path: Path, arguments: list[str], expected: str) -> None:
+    result = panolabel(*(argument.format(path=path) for argument in arguments))
+    assert result.returncode == 2
+    assert expected in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_run_that_fails_names_the_block_and_exits_with_1(tmp_path: Path, prefect_api: str) -> None:
+    path = write_pipeline(tmp_path, 2)
+    run_pipeline(load(path))
+    folder = tmp_path / "store" / "stages" / "fuse"
+    for receipt in folder.rglob("receipt.json"):
+        receipt.unlink()
+    for receipt in (tmp_path / "store" / "stages" / "project").rglob("data.zarr"):
+        receipt.rename(receipt.with_name("gone"))
+    result = panolabel("run", path, PREFECT_API_URL=prefect_api)
+    assert result.returncode == 1
+    assert "stage fuse: 1 of 1 blocks could not be made" in result.stderr
+    assert not list(folder.rglob("receipt.json"))
+
+
+def test_verify_reports_damage_with_exit_code_1(path: Path) -> None:
+    assert panolabel("verify", path).returncode == 0
+
+
+def test_help_answers_at_once() -> None:
+    """Its imports are light: several times faster than importing Prefect alone, measured on the same machine."""
+
+    def seconds(*command: str) -> float:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, *command], capture_output=True, check=True)
+        return time.perf_counter() - started
+
+    ours = min(seconds("-m", "flows.cli", "--help") for _ in range(3))
+    heavy = min(seconds("-c", "import prefect, torch") for _ in range(2))
+    assert ours < 0.5 * heavy
