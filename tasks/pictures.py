@@ -31,6 +31,8 @@ def normals_picture(normals: NDArray[np.floating], valid: NDArray[np.bool_]) -> 
 
 def palette(count: int) -> Picture:
     """``count`` colours (count, 3), far apart in hue from one to the next."""
+    if count == 0:
+        return np.zeros((0, 3), np.uint8)
     index = np.arange(count)
     hue = (index * 0.618034 % 1 * 180).astype(np.uint8)
     saturation = np.array([200, 130, 235], np.uint8)[index % 3]
