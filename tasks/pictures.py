@@ -11,16 +11,24 @@ from numpy.typing import NDArray
 Picture = NDArray[np.uint8]
 INVALID = (48, 48, 52)
 """Colour of pixels without a label."""
+ROOM = 256
+"""Pixels. A narrower picture has no room for a scale."""
 
 
 def depth_picture(depth: NDArray[np.floating], valid: NDArray[np.bool_]) -> Picture:
-    """Distances (H, W) on a logarithmic scale, near red, far blue, from the 1st to the 99th percentile of the valid ones."""
+    """Distances (H, W) on a logarithmic scale, near red, far blue, over :func:`depth_range`; a scale gives it in metres."""
     if not valid.any():
         return _masked(np.zeros((*depth.shape, 3), np.uint8), valid)
-    logs = np.log(np.maximum(depth, 1e-6))
-    near, far = np.percentile(logs[valid], [1, 99])
-    share = np.clip((logs - near) / max(far - near, 1e-6), 0, 1)
-    return _masked(_coloured(1 - share, cv2.COLORMAP_TURBO), valid)
+    near, far = depth_range(depth, valid)
+    share = np.clip(np.log(np.maximum(depth, 1e-6) / near) / max(np.log(far / near), 1e-6), 0, 1)
+    picture = _masked(_coloured(1 - share, cv2.COLORMAP_TURBO), valid)
+    return _with_scale(picture, _coloured(np.linspace(1, 0, ROOM)[None], cv2.COLORMAP_TURBO), f"{near:.2g} m", f"{far:.3g} m")
+
+
+def depth_range(depth: NDArray[np.floating], valid: NDArray[np.bool_]) -> tuple[float, float]:
+    """The 1st and 99th percentile of valid distances (H, W), which must not be empty, in metres."""
+    near, far = np.percentile(np.maximum(depth[valid], 1e-6), [1, 99])
+    return float(near), float(far)
 
 
 def normals_picture(normals: NDArray[np.floating], valid: NDArray[np.bool_]) -> Picture:
@@ -30,14 +38,15 @@ def normals_picture(normals: NDArray[np.floating], valid: NDArray[np.bool_]) -> 
 
 
 def palette(count: int) -> Picture:
-    """``count`` colours (count, 3), far apart in hue from one to the next."""
+    """``count`` distinct colours (count, 3), far apart in hue from one to the next; the first ones do not depend on ``count``."""
     if count == 0:
         return np.zeros((0, 3), np.uint8)
     index = np.arange(count)
-    hue = (index * 0.618034 % 1 * 180).astype(np.uint8)
-    saturation = np.array([200, 130, 235], np.uint8)[index % 3]
-    value = np.array([235, 200, 150, 250], np.uint8)[index % 4]
-    return np.asarray(cv2.cvtColor(np.stack([hue, saturation, value], axis=-1)[None], cv2.COLOR_HSV2RGB)[0], np.uint8)
+    hue = index * 0.618034 % 1 * 360
+    saturation = np.array([0.78, 0.51, 0.92])[index % 3]
+    value = np.array([0.92, 0.78, 0.59, 0.98])[index % 4]
+    colours = cv2.cvtColor(np.stack([hue, saturation, value], axis=-1)[None].astype(np.float32), cv2.COLOR_HSV2RGB)[0]
+    return np.round(colours * 255).astype(np.uint8)
 
 
 def semantics_picture(labels: NDArray[np.integer], valid: NDArray[np.bool_], classes: int = 256) -> Picture:
@@ -47,7 +56,8 @@ def semantics_picture(labels: NDArray[np.integer], valid: NDArray[np.bool_], cla
 
 def confidence_picture(confidence: NDArray[np.uint8], valid: NDArray[np.bool_]) -> Picture:
     """Confidence (H, W) from dark (0) to bright (255)."""
-    return _masked(_coloured(confidence / 255, cv2.COLORMAP_VIRIDIS), valid)
+    picture = _masked(_coloured(confidence / 255, cv2.COLORMAP_VIRIDIS), valid)
+    return _with_scale(picture, _coloured(np.linspace(0, 1, ROOM)[None], cv2.COLORMAP_VIRIDIS), "0", "1")
 
 
 def error_picture(
@@ -55,7 +65,8 @@ def error_picture(
 ) -> Picture:
     """Relative error of distances (H, W), dark for none, bright from ``most`` on."""
     error = np.abs(prediction - truth) / np.maximum(truth, 1e-6)
-    return _masked(_coloured(np.clip(np.where(valid, error, 0) / most, 0, 1), cv2.COLORMAP_INFERNO), valid)
+    picture = _masked(_coloured(np.clip(np.where(valid, error, 0) / most, 0, 1), cv2.COLORMAP_INFERNO), valid)
+    return _with_scale(picture, _coloured(np.linspace(0, 1, ROOM)[None], cv2.COLORMAP_INFERNO), "0 %", f">{most * 100:g} %")
 
 
 def contact_sheet(pictures: Mapping[str, Picture], columns: int = 3, width: int = 480) -> Picture:
@@ -76,3 +87,19 @@ def _coloured(share: NDArray[np.floating], colours: int) -> Picture:
 
 def _masked(picture: Picture, valid: NDArray[np.bool_]) -> Picture:
     return np.where(valid[..., None], picture, np.array(INVALID, np.uint8))
+
+
+def _with_scale(picture: Picture, ramp: Picture, low: str, high: str) -> Picture:
+    """The picture with a colour scale (1, n, 3) between two captions on its lower edge: the nadir, where least is lost."""
+    height, width = picture.shape[:2]
+    if width < ROOM:
+        return picture
+    unit = max(width // 64, 6)
+    picture, font, size, stroke = picture.copy(), cv2.FONT_HERSHEY_SIMPLEX, unit / 28, max(unit // 16, 1)
+    spans = [cv2.getTextSize(text, font, size, stroke)[0][0] for text in (low, high)]
+    top, bar, left = height - 2 * unit, 14 * unit, 2 * unit + spans[0]
+    cv2.rectangle(picture, (0, top - unit // 2), (left + bar + 2 * unit + spans[1], height), (20, 20, 22), -1)
+    for text, x in ((low, unit), (high, left + bar + unit)):
+        cv2.putText(picture, text, (x, top + unit), font, size, (240, 240, 240), stroke, cv2.LINE_AA)
+    picture[top : top + unit, left : left + bar] = cv2.resize(ramp, (bar, unit), interpolation=cv2.INTER_LINEAR)
+    return picture

@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from metrics.evaluate import FIGURES, HEADLINES
+from metrics.protocols import PROTOCOLS
 from tasks.pictures import palette
 
-WIDTH = 640
+WIDTH = 768
 """Pixels that a picture is at most wide in a report."""
 
 
@@ -42,13 +44,27 @@ def render_report(
     classes : names for the legend of the semantics pictures
     """
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"figure": format_figure, "uri": picture_uri}
+    environment.filters |= {"figure": format_figure, "uri": picture_uri, "figures": item_figures}
     template = environment.from_string(files("tasks").joinpath("report.html").read_text(encoding="utf-8"))
     colours = palette(len(classes)).tolist()
     legend = [(name, f"#{red:02x}{green:02x}{blue:02x}") for name, (red, green, blue) in zip(classes, colours)]
+    protocol = PROTOCOLS.get(summary.get("protocol", ""))
     return template.render(
-        title=title, run=run, stages=plan_rows, summary=summary, items=items, quarantined=quarantined, legend=legend
+        title=title,
+        run=run,
+        stages=plan_rows,
+        summary=summary,
+        protocol=protocol.description if protocol else "",
+        items=items,
+        quarantined=quarantined,
+        legend=legend,
     )
+
+
+def item_figures(metrics: Mapping[str, Any]) -> list[tuple[str, float | None]]:
+    """The headline figures that one panorama has: shown name and value."""
+    places = [(shown, *key.split(".")) for shown, key in FIGURES.items() if key in HEADLINES]
+    return [(shown, metrics[group][name]) for shown, group, name in places if name in metrics.get(group, {})]
 
 
 def format_figure(value: float | None) -> str:

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchmetrics import MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError
 
-from metrics.depth import NAMES, NEAREST, align, depth_figures
+from metrics.depth import ALIGNMENTS, NAMES, NEAREST, align, depth_figures, depth_from_sums, depth_sums
 
 
 def scene(seed: int, shape: tuple[int, int] = (8, 16)):
@@ -98,3 +100,28 @@ def test_constant_prediction_shifts_to_the_mean():
     truth = np.array([1.0, 2.0, 6.0])
     aligned = align(np.full(3, 5.0), truth, np.ones(3, bool), np.ones(3), "scale_and_shift")
     np.testing.assert_allclose(aligned, 3.0)
+
+
+def test_figures_match_torchmetrics():
+    prediction, truth, valid, weights = scene(7)
+    figures = depth_figures(prediction, truth, valid, np.ones_like(weights))
+    said, true = torch.from_numpy(prediction[valid]), torch.from_numpy(truth[valid])
+    assert figures["abs_rel"] == pytest.approx(float(MeanAbsolutePercentageError()(said, true)))
+    assert figures["rmse"] == pytest.approx(float(MeanSquaredError(squared=False)(said, true)))
+    assert figures["log10"] == pytest.approx(float(MeanAbsoluteError()(said.log10(), true.log10())))
+
+
+def test_added_sums_pool_the_pixels():
+    one, other = scene(8), scene(9, (4, 8))
+    sums = [depth_sums(*arrays) for arrays in (one, other)]
+    pooled = depth_from_sums({name: sums[0][name] + sums[1][name] for name in sums[0]})
+    together = [np.concatenate([a.ravel(), b.ravel()]) for a, b in zip(one, other)]
+    assert pooled == pytest.approx(depth_figures(*together))
+
+
+def test_pixels_of_no_weight_are_no_pixels():
+    prediction, truth, valid, weights = scene(10)
+    nothing = np.zeros_like(weights)
+    assert depth_figures(prediction, truth, valid, nothing) == dict.fromkeys(NAMES)
+    for alignment in ALIGNMENTS:
+        np.testing.assert_array_equal(align(prediction, truth, valid, nothing, alignment), prediction)

@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from metrics.evaluate import evaluate_item, summarise
+from metrics.depth import depth_figures
+from metrics.evaluate import evaluate_item, pooled_figures, summarise
+from metrics.normals import normal_figures
 from metrics.protocols import protocol_named
 
 CLASSES = ["sky", "floor", "wall"]
@@ -163,8 +165,13 @@ def test_summary_means_and_interval():
 
 def test_miou_pools_the_confusion():
     matrices = [[[4, 0, 0], [0, 1, 0]], [[0, 0, 0], [3, 1, 0]]]
-    items = [{"coverage": {}, "semantics": {"pixel_accuracy": 0.5, "bands": {}, "confusion": one}} for one in matrices]
+    items = [
+        {"coverage": {}, "semantics": {"miou": miou, "pixel_accuracy": 0.5, "bands": {}, "confusion": one}}
+        for one, miou in zip(matrices, (1, 0.25))
+    ]
     row = headline(summarise(items, ["floor", "wall"]))["semantics.miou"]
+    assert row["over"] == "pixels"
+    assert row["over_images"] == pytest.approx(0.625)
     assert row["value"] == pytest.approx((4 / 7 + 2 / 5) / 2)
     assert row["low"] <= row["value"] <= row["high"]
 
@@ -186,4 +193,53 @@ def test_items_without_a_figure_are_left_out_of_its_mean():
 def test_one_item_has_no_interval_and_none_has_no_figures():
     row = headline(summarise([{"coverage": {"depth": 0.5}}], []))["coverage.depth"]
     assert (row["value"], row["low"], row["high"]) == (0.5, None, None)
-    assert summarise([], CLASSES) == {"items": 0, "headline": [], "bands": {}, "per_class": []}
+    assert summarise([], CLASSES) == {"items": 0, "figures": [], "headline": [], "bands": {}, "per_class": []}
+
+
+def test_pooled_figures_are_those_of_one_big_panorama():
+    truths = [truth_of(seed) for seed in (0, 1)]
+    spoilt = [labels_of(truth, factor) for truth, factor in zip(truths, (1.1, 1.6))]
+    noise = np.random.default_rng(5)
+    for labels in spoilt:
+        labels["normals"] = labels["normals"] + noise.normal(scale=0.2, size=labels["normals"].shape)
+        labels["depth_valid"] = labels["depth_valid"] & (noise.random(labels["depth_valid"].shape) < noise.random())
+    pooled = pooled_figures([evaluate(labels, truth, "unweighted") for labels, truth in zip(spoilt, truths)])
+
+    def both(rows, name):
+        return np.concatenate([row[name] for row in rows])
+
+    ones, sky = np.ones((2 * HEIGHT, WIDTH)), both(truths, "sky")
+    depth = depth_figures(both(spoilt, "depth"), both(truths, "depth"), both(spoilt, "depth_valid"), ones)
+    assert pooled["depth"] == pytest.approx(depth)
+    normals = normal_figures(both(spoilt, "normals"), both(truths, "normals"), ~sky, ones)
+    assert pooled["normals"].pop("median") == pytest.approx(normals.pop("median"), abs=0.25)
+    assert pooled["normals"] == pytest.approx(normals)
+
+
+def test_a_summary_offers_both_averages_and_names_its_own():
+    truths = [truth_of(seed) for seed in (0, 1)]
+    spoilt = [labels_of(truth, factor) for truth, factor in zip(truths, (1.1, 1.5))]
+    spoilt[1]["depth_valid"] = np.zeros_like(truths[1]["sky"])
+    spoilt[1]["depth_valid"][HEIGHT // 2, 0] = True
+    items = [evaluate(labels, truth, "unweighted") for labels, truth in zip(spoilt, truths)]
+    row = headline(summarise(items, CLASSES))["depth.abs_rel"]
+    assert row["over"] == "images"
+    assert row["value"] == row["over_images"] == pytest.approx(0.3, rel=1e-4)
+    count = (HEIGHT - 6) * WIDTH
+    assert row["over_pixels"] == pytest.approx((0.1 * count + 0.5) / (count + 1), rel=1e-4)
+    assert {one["key"] for one in summarise(items, CLASSES)["figures"]} > {"depth.log10", "normals.rmse", "semantics.miou_union"}
+
+
+def test_nothing_valid_gives_none_and_not_zero():
+    truth = truth_of()
+    labels = labels_of(truth)
+    for name in ("depth", "normals", "semantics"):
+        labels[f"{name}_valid"] = np.zeros_like(truth["sky"])
+    figures = evaluate(labels, truth)
+    for group, name in (("depth", "abs_rel"), ("normals", "mean"), ("semantics", "miou"), ("coverage", "depth_consistency")):
+        assert figures[group][name] is None
+    assert figures["coverage"]["depth"] == 0
+    summary = summarise([figures, figures], CLASSES)
+    assert "depth.abs_rel" not in headline(summary)
+    assert "semantics.miou" not in headline(summary)
+    json.dumps([figures, summary], allow_nan=False)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrics.normals import NAMES, angles, normal_figures, weighted_median
+from metrics.normals import NAMES, angles, normal_figures, normal_sums, normals_from_sums, weighted_median
 
 
 def tilted(degrees):
@@ -58,3 +58,32 @@ def test_weighted_median_is_the_lower_median_of_repeats(pairs):
     values, counts = np.array([pair[0] for pair in pairs]), np.array([pair[1] for pair in pairs])
     repeated = np.sort(np.repeat(values, counts))
     assert weighted_median(values, counts.astype(float)) == repeated[(len(repeated) - 1) // 2]
+
+
+def test_root_mean_square():
+    figures = normal_figures(tilted([30.0, 40.0]), tilted([0.0, 0.0]), np.ones(2, bool), np.ones(2))
+    assert figures["rmse"] == pytest.approx(np.sqrt((30**2 + 40**2) / 2))
+
+
+def test_angles_match_the_arc_cosine():
+    generator = np.random.default_rng(0)
+    one, other = generator.normal(size=(2, 100, 3))
+    cosine = (one * other).sum(-1) / np.linalg.norm(one, axis=-1) / np.linalg.norm(other, axis=-1)
+    np.testing.assert_allclose(angles(one, other), np.degrees(np.arccos(cosine)), rtol=1e-9)
+
+
+def test_added_sums_pool_the_pixels():
+    generator = np.random.default_rng(1)
+    parts = [(generator.normal(size=(n, 3)), generator.normal(size=(n, 3)), np.ones(n, bool), np.ones(n)) for n in (40, 300)]
+    sums = [normal_sums(*part) for part in parts]
+    pooled = normals_from_sums({name: np.add(sums[0][name], sums[1][name]) for name in sums[0]})
+    exact = normal_figures(*(np.concatenate(arrays) for arrays in zip(*parts)))
+    assert pooled.pop("median") == pytest.approx(exact.pop("median"), abs=5)  # bins are 5 degrees wide beyond 90
+    assert pooled == pytest.approx(exact)
+
+
+@given(st.floats(0, 29.9))
+@settings(max_examples=30, deadline=None)
+def test_the_histograms_median_is_good_to_a_bin(degrees):
+    sums = normal_sums(tilted([degrees] * 3), tilted([0.0] * 3), np.ones(3, bool), np.ones(3))
+    assert normals_from_sums(sums)["median"] == pytest.approx(degrees, abs=0.25)

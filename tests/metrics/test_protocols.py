@@ -29,3 +29,5 @@ def test_unknown_name_offers_the_nearest():
 def test_unknown_alignment_is_refused():
     with pytest.raises(ValueError, match="alignment 'affine' is not one of metric"):
         Protocol("mine", "", alignment="affine")
+    with pytest.raises(ValueError, match="unmatched 'maybe' is neither"):
+        Protocol("mine", "", unmatched="maybe")

@@ -42,20 +42,25 @@ def test_confusion_is_the_weighted_count():
 def test_unknown_classes_count_as_wrong():
     truth = np.array([0, 0, 1, 1])
     matrix = confusion(np.array([0, -1, 1, -1]), truth, np.ones(4, bool), np.ones(4), 2)
-    assert semantic_figures(matrix) == pytest.approx({"miou": 0.5, "pixel_accuracy": 0.5, "mean_accuracy": 0.5})
+    assert list(semantic_figures(matrix).values()) == pytest.approx([0.5] * 4)
+    ignored = confusion(np.array([0, -1, 1, -1]), truth, np.ones(4, bool), np.ones(4), 2, unmatched="ignore")
+    assert list(semantic_figures(ignored).values()) == pytest.approx([1] * 4)
 
 
 def test_classes_absent_from_the_truth_do_not_enter_the_mean():
     matrix = confusion(np.array([0, 0, 2]), np.array([0, 0, 0]), np.ones(3, bool), np.ones(3), 4)
     assert class_ious(matrix) == [pytest.approx(2 / 3), None, None, None]
     assert semantic_figures(matrix)["miou"] == pytest.approx(2 / 3)
+    # A class that was only predicted enters the mean over the union as 0; the fourth, seen by nobody, does not.
+    assert class_ious(matrix, "union") == [pytest.approx(2 / 3), None, 0, None]
+    assert semantic_figures(matrix)["miou_union"] == pytest.approx(1 / 3)
 
 
 def test_perfect_and_empty():
     _, truth, valid, weights = labels(2)
-    assert list(semantic_figures(confusion(truth, truth, valid, weights, CLASSES)).values()) == pytest.approx([1, 1, 1])
+    assert list(semantic_figures(confusion(truth, truth, valid, weights, CLASSES)).values()) == pytest.approx([1] * 4)
     nothing = semantic_figures(confusion(truth, truth, np.zeros_like(valid), weights, CLASSES))
-    assert nothing == {"miou": None, "pixel_accuracy": None, "mean_accuracy": None}
+    assert nothing == dict.fromkeys(["miou", "miou_union", "pixel_accuracy", "mean_accuracy"])
 
 
 def test_truth_outside_the_vocabulary_does_not_count():
