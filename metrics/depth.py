@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,22 +20,45 @@ def depth_figures(prediction: Array, truth: Array, valid: NDArray[np.bool_], wei
     All arrays (...) of one shape. Pixels that are not finite, or where either distance is not positive, do not count as valid;
     with no valid pixel every figure is None.
     """
-    usable = valid & np.isfinite(prediction) & np.isfinite(truth) & (prediction > 0) & (truth > 0)
+    return depth_from_sums(depth_sums(prediction, truth, valid, weights))
+
+
+def depth_sums(prediction: Array, truth: Array, valid: NDArray[np.bool_], weights: Array) -> dict[str, float]:
+    """What :func:`depth_figures` divides: the ``weight`` of the pixels and the weighted sums over them.
+
+    Adding the sums of many panoramas, name by name, pools their pixels.
+    """
+    usable = usable_pixels(prediction, truth, valid)
     weight = weights[usable].astype(np.float64)
-    if not weight.sum() > 0:
-        return dict.fromkeys(NAMES)
     said, true = prediction[usable].astype(np.float64), truth[usable].astype(np.float64)
     ratio = np.maximum(said / true, true / said)
-
-    def mean(values: NDArray) -> float:
-        return float((weight * values).sum() / weight.sum())
-
-    return {
-        "abs_rel": mean(np.abs(said - true) / true),
-        "rmse": float(np.sqrt(mean((said - true) ** 2))),
-        "log10": mean(np.abs(np.log10(said) - np.log10(true))),
-        **{f"delta{power}": mean(ratio < 1.25**power) for power in (1, 2, 3)},
+    sums = {
+        "weight": weight,
+        "relative": weight * (np.abs(said - true) / true),
+        "squared": weight * (said - true) ** 2,
+        "log10": weight * np.abs(np.log10(said / true)),
+        **{f"delta{power}": weight * (ratio < 1.25**power) for power in (1, 2, 3)},
     }
+    return {name: float(values.sum()) for name, values in sums.items()}
+
+
+def depth_from_sums(sums: Mapping[str, float]) -> Figures:
+    """The figures of :func:`depth_figures` from sums, of one panorama or added over many."""
+    weight = sums["weight"]
+    if not weight > 0:
+        return dict.fromkeys(NAMES)
+    deltas = {name: sums[name] / weight for name in ("delta1", "delta2", "delta3")}
+    return {
+        "abs_rel": sums["relative"] / weight,
+        "rmse": float(np.sqrt(sums["squared"] / weight)),
+        "log10": sums["log10"] / weight,
+        **deltas,
+    }
+
+
+def usable_pixels(prediction: Array, truth: Array, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Valid pixels where both distances are finite and positive."""
+    return valid & np.isfinite(prediction) & np.isfinite(truth) & (prediction > 0) & (truth > 0)
 
 
 def align(prediction: Array, truth: Array, valid: NDArray[np.bool_], weights: Array, alignment: str) -> Array:
@@ -45,7 +68,7 @@ def align(prediction: Array, truth: Array, valid: NDArray[np.bool_], weights: Ar
     ``median``: ratio of the medians of valid pixels, unweighted as the peers do. Without a valid pixel,
     and where it is not positive, the prediction stays as it is.
     """
-    usable = valid & np.isfinite(prediction) & np.isfinite(truth) & (prediction > 0) & (truth > 0)
+    usable = usable_pixels(prediction, truth, valid) & (weights > 0)
     if alignment == "metric" or not usable.any():
         return prediction
     said, true, weight = (array[usable].astype(np.float64) for array in (prediction, truth, weights))

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.depth import align, depth_figures
-from metrics.normals import normal_figures
+from metrics.bootstrap import bootstrap_intervals, column_means
+from metrics.depth import align, depth_figures, depth_from_sums, depth_sums
+from metrics.normals import normal_figures, normal_sums, normals_from_sums
 from metrics.protocols import Protocol
 from metrics.semantics import class_ious, confusion, semantic_figures, vocabulary_map
 from metrics.weights import band_rows, kept_rows, row_weights
@@ -18,20 +19,40 @@ from metrics.weights import band_rows, kept_rows, row_weights
 Labels = Mapping[str, NDArray]
 Mask = NDArray[np.bool_]
 
-HEADLINES = {
+FIGURES = {
     "depth AbsRel": "depth.abs_rel",
     "depth RMSE (m)": "depth.rmse",
+    "depth log10": "depth.log10",
     "depth delta1": "depth.delta1",
+    "depth delta2": "depth.delta2",
+    "depth delta3": "depth.delta3",
     "normals mean (deg)": "normals.mean",
     "normals median (deg)": "normals.median",
+    "normals RMSE (deg)": "normals.rmse",
+    "normals < 5 deg": "normals.within_5",
     "normals < 11.25 deg": "normals.within_11_25",
+    "normals < 22.5 deg": "normals.within_22_5",
+    "normals < 30 deg": "normals.within_30",
+    "mIoU": "semantics.miou",
+    "mIoU, union of classes": "semantics.miou_union",
     "pixel accuracy": "semantics.pixel_accuracy",
+    "mean class accuracy": "semantics.mean_accuracy",
     "depth coverage": "coverage.depth",
+    "normals coverage": "coverage.normals",
+    "semantics coverage": "coverage.semantics",
     "depth consistency": "coverage.depth_consistency",
     "normals agreement": "coverage.normals_agreement",
     "semantic confidence": "coverage.semantics_confidence",
+    "sky": "coverage.sky",
 }
-"""Figures at the top of a report: shown name -> place in an item's figures."""
+"""Shown name -> place in an item's figures."""
+
+HEADLINES = frozenset(
+    {"depth.abs_rel", "depth.rmse", "depth.delta1", "normals.mean", "normals.median", "normals.within_11_25", "semantics.miou"}
+    | {"semantics.pixel_accuracy", "coverage.depth"}
+    | {"coverage.depth_consistency", "coverage.normals_agreement", "coverage.semantics_confidence"}
+)
+"""Those at the top of a report."""
 
 
 def evaluate_item(
@@ -49,7 +70,8 @@ def evaluate_item(
     Returns
     -------
     dict
-        ``coverage`` always; ``depth``, ``normals`` and ``semantics`` where both sides have them, each with ``bands`` by latitude.
+        ``coverage`` always; ``depth``, ``normals`` and ``semantics`` where both sides have them, each with ``bands`` by latitude
+        and what pools its pixels over panoramas: ``sums`` or ``confusion``. None stands where no pixel counts.
     """
     figures: dict[str, Any] = {"coverage": coverage_figures(labels, protocol)}
     if not truth:
@@ -63,41 +85,41 @@ def evaluate_item(
         said, true, valid = _depth_pair(labels, truth, protocol)
         valid &= kept
         said = align(said, true, valid, weights, protocol.alignment)
-        figures["depth"] = _with_bands(lambda where: depth_figures(said, true, valid & where, weights), bands, width, "abs_rel")
+        depths = (said, true, valid, weights)
+        figures["depth"] = {**_with_bands(depth_figures, depths, bands, "abs_rel"), "sums": depth_sums(*depths)}
     if "normals" in labels and "normals" in truth:
-        normals = _nearest(labels["normals"], (height, width))
         known = _nearest(labels["normals_valid"], (height, width)) & ~sky & kept
-        figures["normals"] = _with_bands(
-            lambda where: normal_figures(normals, truth["normals"], known & where, weights), bands, width, "mean"
-        )
+        normals = (_nearest(labels["normals"], (height, width)), truth["normals"], known, weights)
+        figures["normals"] = {**_with_bands(normal_figures, normals, bands, "mean"), "sums": normal_sums(*normals)}
     if "semantics" in labels and "semantics" in truth:
         to_truth = np.append(vocabulary_map(label_classes, truth_classes), -1)
         classes = to_truth[np.minimum(_nearest(labels["semantics"], (height, width)), len(to_truth) - 1)]
         seen = _nearest(labels["semantics_valid"], (height, width)) & kept
+        pixels = (classes, truth["semantics"], seen, weights)
 
-        def count(where: Mask) -> NDArray[np.floating]:
-            return confusion(classes, truth["semantics"], seen & where, weights, len(truth_classes))
+        def count(said: NDArray, true: NDArray, valid: Mask, weights: NDArray) -> NDArray[np.floating]:
+            return confusion(said, true, valid, weights, len(truth_classes), protocol.unmatched)
 
-        figures["semantics"] = _with_bands(lambda where: semantic_figures(count(where)), bands, width, "pixel_accuracy")
-        figures["semantics"]["confusion"] = np.round(count(np.ones_like(seen)), 6).tolist()
+        figures["semantics"] = _with_bands(lambda *arrays: semantic_figures(count(*arrays)), pixels, bands, "pixel_accuracy")
+        figures["semantics"]["confusion"] = np.round(count(*pixels), 6).tolist()
     return figures
 
 
-def coverage_figures(labels: Labels, protocol: Protocol) -> dict[str, float]:
+def coverage_figures(labels: Labels, protocol: Protocol) -> dict[str, float | None]:
     """What can be said without truth: share of valid pixels, and the mean of each confidence over them, in [0, 1].
 
-    Depth consistency is averaged over pixels that two views or more see: elsewhere there is nothing to agree with.
+    Depth consistency is averaged over pixels that two views or more see: elsewhere there is nothing to agree with. A mean over
+    no pixel is None.
     """
-    figures = {}
+    figures: dict[str, float | None] = {}
     for name, confidence in (("depth", "consistency"), ("normals", "agreement"), ("semantics", "confidence")):
         if name in labels:
             valid = labels[f"{name}_valid"]
             weights = _pixel_weights(valid.shape, protocol)
             figures[name] = float((weights * valid).sum() / weights.sum())
             judged = valid & (labels["views"] >= 2) if name == "depth" and "views" in labels else valid
-            if judged.any():
-                mean = np.average(labels[f"{name}_{confidence}"][judged], weights=weights[judged]) / 255
-                figures[f"{name}_{confidence}"] = float(mean)
+            sure = labels[f"{name}_{confidence}"][judged]
+            figures[f"{name}_{confidence}"] = float(np.average(sure, weights=weights[judged]) / 255) if judged.any() else None
     if "sky" in labels:
         figures["sky"] = float(np.average(labels["sky"], weights=_pixel_weights(labels["sky"].shape, protocol)))
     return figures
@@ -107,10 +129,12 @@ def _pixel_weights(shape: tuple[int, ...], protocol: Protocol) -> NDArray[np.flo
     return np.repeat(row_weights(shape[0], protocol.by_area)[:, None], shape[1], axis=1)
 
 
-def _with_bands(figures: Callable[[Mask], dict[str, Any]], bands: Mapping[str, Mask], width: int, shown: str) -> dict[str, Any]:
-    everywhere = np.ones((len(next(iter(bands.values()))), width), bool)
-    by_band = {name: figures(everywhere & rows[:, None])[shown] for name, rows in bands.items()}
-    return {**figures(everywhere), "bands": by_band}
+def _with_bands(
+    measure: Callable[..., dict[str, Any]], arrays: Sequence[NDArray], bands: Mapping[str, Mask], shown: str
+) -> dict[str, Any]:
+    """Figures of whole arrays (H, ...), and one of them, ``shown``, by latitude band."""
+    by_band = {name: measure(*(array[rows] for array in arrays))[shown] for name, rows in bands.items()}
+    return {**measure(*arrays), "bands": by_band}
 
 
 def _depth_pair(labels: Labels, truth: Labels, protocol: Protocol) -> tuple[NDArray, NDArray, Mask]:
@@ -148,36 +172,69 @@ def summarise(
     Returns
     -------
     dict
-        ``items``; ``headline``: rows of figure, key, value (mean over items; mIoU from the pooled confusion) and the 95 %
-        percentile bootstrap interval over items (``low``, ``high``; None for one item); ``bands``: figure -> band -> mean;
-        ``per_class``: rows of class and IoU.
+        ``items``; ``figures``: rows of ``figure``, ``key``, ``over_images`` (mean over the panoramas that have it),
+        ``over_pixels`` (of all their pixels pooled; None where there is no such thing), ``value`` (the one of the two that
+        ``over`` names: ``pixels`` for mIoU, else ``images``) and the 95 % percentile bootstrap interval of ``value`` over
+        panoramas (``low``, ``high``; None for fewer than two); ``headline``: those rows that come first in a report;
+        ``bands``: figure -> band -> mean; ``per_class``: rows of class and IoU.
     """
     if not items:
-        return {"items": 0, "headline": [], "bands": {}, "per_class": []}
-    generator = np.random.default_rng(seed)
-    draws = generator.integers(len(items), size=(resamples, len(items)))
-    headline = []
-    for figure, key in HEADLINES.items():
-        values = np.array([_look_up(item, key) for item in items], np.float64)
-        if np.isfinite(values).any():
-            means = _nanmean(values[draws], axis=1)
-            headline.append({"figure": figure, "key": key, "value": float(np.nanmean(values)), **_interval(means, len(items))})
-    summary: dict[str, Any] = {"items": len(items), "headline": headline, "bands": _mean_bands(items), "per_class": []}
-    matrices = [np.array(item["semantics"]["confusion"]) for item in items if "semantics" in item]
-    if matrices:
-        stack = np.stack(matrices)
-        pooled = stack.sum(axis=0)
-        miou = semantic_figures(pooled)["miou"]
-        some = generator.integers(len(stack), size=(resamples, len(stack)))
-        resampled = np.array([semantic_figures(stack[draw].sum(axis=0))["miou"] for draw in some], np.float64)
-        if miou is not None:
-            row = {"figure": "mIoU", "key": "semantics.miou", "value": miou, **_interval(resampled, len(stack))}
-            headline.insert(next((i for i, one in enumerate(headline) if one["key"] == "semantics.pixel_accuracy"), 0), row)
-        ious = class_ious(pooled)
-        summary["per_class"] = [
-            {"class": name, "iou": iou} for name, iou in zip(truth_classes, ious, strict=True) if iou is not None
-        ]
-    return summary
+        return {"items": 0, "figures": [], "headline": [], "bands": {}, "per_class": []}
+    table = np.array([[_look_up(item, key) for key in FIGURES.values()] for item in items], np.float64)
+    sums, means = column_means(table)
+    over_images, known = means(sums.sum(axis=0)), np.isfinite(table).sum(axis=0)
+    low, high = bootstrap_intervals(sums, means, seed, resamples)
+    pooled = pooled_figures(items)
+    rows = [
+        _row(figure, key, over_images[i], _look_up(pooled, key), (low[i], high[i]) if known[i] > 1 else (np.nan, np.nan))
+        for i, (figure, key) in enumerate(FIGURES.items())
+    ]
+    per_class = []
+    if matrices := _matrices(items):
+        row = next(row for row in rows if row["key"] == "semantics.miou")
+        row.update(over="pixels", value=row["over_pixels"], **_miou_interval(matrices, seed, resamples))
+        ious = class_ious(np.sum(matrices, axis=0))
+        per_class = [{"class": name, "iou": iou} for name, iou in zip(truth_classes, ious, strict=True) if iou is not None]
+    rows = [row for row in rows if row["value"] is not None]
+    headline = [row for row in rows if row["key"] in HEADLINES]
+    return {"items": len(items), "figures": rows, "headline": headline, "bands": _mean_bands(items), "per_class": per_class}
+
+
+def pooled_figures(items: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """``depth``, ``normals`` and ``semantics`` figures of all pixels of all panoramas as if they were one image."""
+    pooled: dict[str, dict[str, float | None]] = {}
+    for group, figures in (("depth", depth_from_sums), ("normals", normals_from_sums)):
+        sums = [item[group]["sums"] for item in items if "sums" in item.get(group, {})]
+        if sums:
+            pooled[group] = figures({name: np.sum([one[name] for one in sums], axis=0) for name in sums[0]})
+    if matrices := _matrices(items):
+        pooled["semantics"] = semantic_figures(np.sum(matrices, axis=0))
+    return pooled
+
+
+def _matrices(items: Sequence[Mapping[str, Any]]) -> list[NDArray]:
+    return [np.array(item["semantics"]["confusion"], np.float64) for item in items if "semantics" in item]
+
+
+def _miou_interval(matrices: Sequence[NDArray], seed: int, resamples: int) -> dict[str, float | None]:
+    if len(matrices) < 2:
+        return {"low": None, "high": None}
+
+    def miou(total: NDArray) -> NDArray:
+        return np.array([semantic_figures(total.reshape(matrices[0].shape))["miou"]], np.float64)
+
+    low, high = bootstrap_intervals(np.stack([matrix.ravel() for matrix in matrices]), miou, seed, resamples)
+    return {"low": _number(low[0]), "high": _number(high[0])}
+
+
+def _row(figure: str, key: str, over_images: float, over_pixels: float, ends: tuple[float, float]) -> dict[str, Any]:
+    images = _number(over_images)
+    row = {"figure": figure, "key": key, "over": "images", "value": images, "over_images": images}
+    return {**row, "over_pixels": _number(over_pixels), "low": _number(ends[0]), "high": _number(ends[1])}
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _look_up(item: Mapping[str, Any], key: str) -> float:
@@ -186,26 +243,12 @@ def _look_up(item: Mapping[str, Any], key: str) -> float:
     return float("nan") if value is None else value
 
 
-def _interval(values: NDArray, count: int) -> dict[str, float | None]:
-    finite = values[np.isfinite(values)]
-    if count < 2 or not len(finite):
-        return {"low": None, "high": None}
-    low, high = np.percentile(finite, [2.5, 97.5])
-    return {"low": float(low), "high": float(high)}
-
-
-def _nanmean(values: NDArray, axis: int) -> NDArray:
-    known = np.isfinite(values)
-    count = known.sum(axis=axis)
-    return np.where(count > 0, np.where(known, values, 0).sum(axis=axis) / np.maximum(count, 1), np.nan)
-
-
 def _mean_bands(items: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
     shown = {"depth AbsRel": "depth", "normals mean (deg)": "normals", "pixel accuracy": "semantics"}
     bands: dict[str, dict[str, float | None]] = {}
     for figure, group in shown.items():
         rows = [item[group]["bands"] for item in items if group in item]
         if rows:
-            means = {band: _nanmean(np.array([row[band] for row in rows], np.float64), axis=0) for band in rows[0]}
-            bands[figure] = {band: float(mean) if np.isfinite(mean) else None for band, mean in means.items()}
+            sums, means = column_means(np.array([list(row.values()) for row in rows], np.float64))
+            bands[figure] = dict(zip(rows[0], map(_number, means(sums.sum(axis=0)))))
     return bands

@@ -13,8 +13,9 @@ class Protocol:
     """How figures are made.
 
     ``truth_range``: truth in metres that counts; ``clip``: range that truth is clipped to first, if any; ``pole_crop``: share of
-    the height that is left out at the top and at the bottom. Figures are always made image by image and then averaged over
-    images, except mIoU, which pools the confusion of all images.
+    the height that is left out at the top and at the bottom; ``unmatched``: whether a predicted class without namesake in the
+    truth is ``wrong`` or is to ``ignore``. Figures are always made image by image and then averaged over images, except mIoU,
+    which pools the confusion of all images; a summary names, and gives, both.
     """
 
     name: str
@@ -24,10 +25,13 @@ class Protocol:
     truth_range: tuple[float, float] = (0.0, float("inf"))
     clip: tuple[float, float] | None = None
     pole_crop: float = 0.0
+    unmatched: str = "wrong"
 
     def __post_init__(self) -> None:
         if self.alignment not in ALIGNMENTS:
             raise ValueError(f"protocol {self.name}: alignment {self.alignment!r} is not one of {', '.join(ALIGNMENTS)}")
+        if self.unmatched not in ("wrong", "ignore"):
+            raise ValueError(f"protocol {self.name}: unmatched {self.unmatched!r} is neither wrong nor ignore")
 
 
 OURS = Protocol("panolabel", "metric depth, pixels weighted by solid angle")

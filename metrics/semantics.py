@@ -17,14 +17,21 @@ def vocabulary_map(label_classes: Sequence[str], truth_classes: Sequence[str]) -
 
 
 def confusion(
-    prediction: NDArray[np.integer], truth: NDArray[np.integer], valid: NDArray[np.bool_], weights: Array, classes: int
+    prediction: NDArray[np.integer],
+    truth: NDArray[np.integer],
+    valid: NDArray[np.bool_],
+    weights: Array,
+    classes: int,
+    unmatched: str = "wrong",
 ) -> Array:
     """Weight of pixels by true class (rows) and predicted class (columns), (classes, classes + 1) float64.
 
-    The last column takes predictions outside the truth's vocabulary (-1): always wrong. Pixels that are not valid, or whose
-    truth is outside, do not count.
+    The last column takes predictions outside the truth's vocabulary (-1): always wrong, or not counted at all if ``unmatched``
+    is ``"ignore"``. Pixels that are not valid, or whose truth is outside, do not count.
     """
     usable = valid & (truth >= 0) & (truth < classes)
+    if unmatched == "ignore":
+        usable &= (prediction >= 0) & (prediction < classes)
     said = prediction[usable].astype(np.int64)
     said = np.where((said >= 0) & (said < classes), said, classes)
     flat = truth[usable].astype(np.int64) * (classes + 1) + said
@@ -32,23 +39,31 @@ def confusion(
     return counted.reshape(classes, classes + 1)
 
 
-def class_ious(matrix: Array) -> list[float | None]:
-    """Intersection over union of every class; None where the truth has no pixel of it."""
+def class_ious(matrix: Array, present: str = "truth") -> list[float | None]:
+    """Intersection over union of every class; None where it is absent.
+
+    ``present``: ``"truth"`` asks for a pixel of it in the truth, ``"union"`` for one in the truth or the prediction.
+    """
     hit = np.diag(matrix)
     true, said = matrix.sum(axis=1), matrix[:, : len(matrix)].sum(axis=0)
     union = true + said - hit
-    return [float(hit[index] / union[index]) if true[index] > 0 else None for index in range(len(matrix))]
+    counted = (true if present == "truth" else union) > 0
+    return [float(hit[index] / union[index]) if counted[index] else None for index in range(len(matrix))]
 
 
 def semantic_figures(matrix: Array) -> dict[str, float | None]:
-    """mIoU and mean accuracy over the classes present in the truth, and pixel accuracy; None if there is no pixel."""
+    """mIoU and mean accuracy over the classes present in the truth, and pixel accuracy; None if there is no pixel.
+
+    ``miou_union`` also counts, as 0, classes that were only predicted.
+    """
     ious = [iou for iou in class_ious(matrix) if iou is not None]
     if not ious:
-        return {"miou": None, "pixel_accuracy": None, "mean_accuracy": None}
+        return dict.fromkeys(("miou", "miou_union", "pixel_accuracy", "mean_accuracy"))
     true = matrix.sum(axis=1)
     present = true > 0
     return {
         "miou": float(np.mean(ious)),
+        "miou_union": float(np.mean([iou for iou in class_ious(matrix, "union") if iou is not None])),
         "pixel_accuracy": float(np.trace(matrix) / true.sum()),
         "mean_accuracy": float((np.diag(matrix)[present] / true[present]).mean()),
     }

@@ -43,8 +43,8 @@ def palette(count: int) -> Picture:
         return np.zeros((0, 3), np.uint8)
     index = np.arange(count)
     hue = index * 0.618034 % 1 * 360
-    saturation = np.array([0.78, 0.51, 0.92])[index % 3]
-    value = np.array([0.92, 0.78, 0.59, 0.98])[index % 4]
+    saturation = np.array([0.62, 0.40, 0.78])[index % 3]
+    value = np.array([0.90, 0.72, 0.52, 0.97])[index % 4]
     colours = cv2.cvtColor(np.stack([hue, saturation, value], axis=-1)[None].astype(np.float32), cv2.COLOR_HSV2RGB)[0]
     return np.round(colours * 255).astype(np.uint8)
 
@@ -94,10 +94,10 @@ def _with_scale(picture: Picture, ramp: Picture, low: str, high: str) -> Picture
     height, width = picture.shape[:2]
     if width < ROOM:
         return picture
-    unit = max(width // 64, 6)
-    picture, font, size, stroke = picture.copy(), cv2.FONT_HERSHEY_SIMPLEX, unit / 28, max(unit // 16, 1)
+    unit = width // 42
+    picture, font, size, stroke = picture.copy(), cv2.FONT_HERSHEY_SIMPLEX, unit / 24, max(unit // 12, 1)
     spans = [cv2.getTextSize(text, font, size, stroke)[0][0] for text in (low, high)]
-    top, bar, left = height - 2 * unit, 14 * unit, 2 * unit + spans[0]
+    top, bar, left = height - 2 * unit, 10 * unit, 2 * unit + spans[0]
     cv2.rectangle(picture, (0, top - unit // 2), (left + bar + 2 * unit + spans[1], height), (20, 20, 22), -1)
     for text, x in ((low, unit), (high, left + bar + unit)):
         cv2.putText(picture, text, (x, top + unit), font, size, (240, 240, 240), stroke, cv2.LINE_AA)

@@ -7,6 +7,7 @@ from tasks.pictures import (
     confidence_picture,
     contact_sheet,
     depth_picture,
+    depth_range,
     error_picture,
     normals_picture,
     palette,
@@ -55,6 +56,31 @@ def test_classes_have_colours_of_their_own() -> None:
     distance = np.abs(colours[:, None] - colours[None]).sum(-1) + 999 * np.eye(24)
     assert distance.min() > 20
     assert tuple(semantics_picture(np.full((4, 8), 5), VALID, 24)[0, 0]) == tuple(colours[5])
+
+
+def test_no_colour_comes_twice() -> None:
+    assert len(np.unique(palette(256), axis=0)) == 256
+    np.testing.assert_array_equal(palette(256)[:24], palette(24))
+
+
+def test_depth_range_is_in_metres_and_of_valid_pixels() -> None:
+    depth = np.concatenate([np.linspace(1, 101, 1001), [1e6, np.nan]])
+    valid = np.isfinite(depth) & (depth < 1e6)
+    np.testing.assert_allclose(depth_range(depth, valid), [2, 100])
+
+
+def test_a_wide_picture_has_a_scale_that_spares_the_rest() -> None:
+    height, width = 256, 512
+    depth = np.tile(np.geomspace(0.5, 20, width), (height, 1))
+    valid = np.ones((height, width), bool)
+    wide, narrow = depth_picture(depth, valid), depth_picture(depth[:, ::8], valid[:, ::8])
+    np.testing.assert_array_equal(wide[0, ::8], wide[height // 2, ::8])
+    assert not np.array_equal(wide[0], wide[-1])
+    np.testing.assert_array_equal(narrow[0], narrow[-1])
+    # Along the scale as along the picture: near is red on its left, far is blue on its right.
+    row = wide[-(2 * (width // 42)) + 3].astype(int)
+    redness = row[:, 0] - row[:, 2]
+    assert redness.argmax() < redness[: width // 2].argmin()
 
 
 def test_brighter_means_surer_and_more_wrong() -> None:

@@ -1,0 +1,70 @@
+"""Code that can change a stage's output does not change in silence: raise the stage's VERSION, or say that the output is the same.
+
+``python -m tests.tasks.test_versions`` records the code as it is now, in ``stage_code.json``.
+"""
+
+import ast
+import hashlib
+import json
+from pathlib import Path
+
+import grimp
+import pytest
+
+from tasks import evaluate, fuse, ingest, label, project
+
+STAGES = {"ingest": ingest, "project": project, "label": label, "fuse": fuse, "evaluate": evaluate}
+ROOMS = ("tasks", "models", "geometry", "metrics")
+"""Where code that makes outputs lives; what only moves them (storage, block loop, other stages) has tests of its own."""
+
+CARRIERS = {"tasks.block", "tasks.devices", "tasks.sources", "tasks.pictures", "tasks.report", "tasks.showcase", "tasks.stages"}
+RECORD = Path(__file__).with_name("stage_code.json")
+
+
+def code_digest(module: str) -> str:
+    """sha256 of a module's syntax without docstrings, comments and layout."""
+    path = Path(*module.split("."))
+    source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
+    tree = ast.parse(source.read_text())
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+            node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+
+
+def current_code() -> dict[str, dict]:
+    """For every stage its version and the digest of each module that its output depends on."""
+    code = {}
+    for name, module in STAGES.items():
+        graph = grimp.build_graph(*ROOMS, cache_dir=None)
+        for other in CARRIERS | {f"tasks.{stage}" for stage in STAGES if stage != name}:
+            graph.remove_module(other)
+        modules = sorted(graph.find_upstream_modules(f"tasks.{name}") | {f"tasks.{name}"})
+        code[name] = {"version": module.VERSION, "modules": {one: code_digest(one) for one in modules}}
+    return code
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_changed_code_comes_with_a_changed_version(stage: str) -> None:
+    recorded, now = json.loads(RECORD.read_text())[stage], current_code()[stage]
+    before, after = recorded["modules"], now["modules"]
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    if now["version"] == recorded["version"]:
+        assert not changed, (
+            f"{', '.join(changed)} changed under stage {stage!r}: if its output can differ, raise VERSION in tasks/{stage}.py; "
+            "then record the code with `python -m tests.tasks.test_versions`"
+        )
+
+
+def test_the_digest_sees_code_and_not_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    digests = []
+    for text in ('"""A."""\nx = 1  # one\n', '"""B."""\n\n\nx = 1\n', '"""A."""\nx = 2\n'):
+        Path("module.py").write_text(text)
+        digests.append(code_digest("module"))
+    assert digests[0] == digests[1] != digests[2]
+
+
+if __name__ == "__main__":
+    RECORD.write_text(json.dumps(current_code(), indent=1, sort_keys=True) + "\n")
