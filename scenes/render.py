@@ -19,8 +19,11 @@ SHADOW_OFFSET = 2e-3
 
 @dataclass(frozen=True)
 class Frame:
-    """What a camera sees: ``image`` (H, W, 3) sRGB; radial ``depth`` in metres and ``normals`` (H, W, 3) facing the camera, in the
-    turned panorama's frame, both 0 at the sky; ``semantics``, ``instances`` (0 for stuff) and ``sky`` (H, W)."""
+    """What a camera sees.
+
+    ``image`` (H, W, 3) sRGB; ``depth`` (H, W) radial in metres and ``normals`` (H, W, 3) that face the camera, in the turned
+    panorama's frame, both 0 at the sky; ``semantics``, ``instances`` (0 for stuff) and ``sky`` (H, W).
+    """
 
     image: NDArray[np.uint8]
     depth: NDArray[np.float32]
