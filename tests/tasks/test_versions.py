@@ -1,4 +1,4 @@
-"""Code that can change a stage's output does not change in silence: raise the stage's VERSION, or say that the output is the same.
+"""Code that can change a stage's output does not change in silence: raise its VERSION, or record that the output is the same.
 
 ``python -m tests.tasks.test_versions`` records the code as it is now, in ``stage_code.json``.
 """
