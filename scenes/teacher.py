@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -109,31 +110,39 @@ def _cached_scene(kind: str, seed: int) -> Scene:
 
 def _corrupt_classes(frame: Frame, wrong: Corruptions, generator: Generator) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """First and second class (h, w, 2) and instances (h, w) of a view, with confused, missed and false objects."""
-    first, instances = frame.semantics.astype(np.uint16), frame.instances.copy()
-    second = np.zeros_like(first)
+    true = frame.semantics.astype(np.uint16)
+    first, second, instances = true.copy(), np.zeros_like(true), frame.instances.copy()
     for instance in np.unique(instances[instances > 0]):
         if generator.random() < wrong.miss_rate:
-            mask = instances == instance
-            around = first[~mask & ~np.isin(first, list(THINGS))]
-            first[mask] = np.bincount(around).argmax() if around.size else 0
+            mask = frame.instances == instance
+            first[mask] = _class_around(true, mask)
             instances[mask] = 0
-    for label in np.unique(first):
+    before = first.copy()  # a class is confused once, whatever others are confused with
+    for label in np.unique(before):
         if generator.random() < wrong.class_confusion:
-            mask = first == label
-            other = (label + generator.integers(1, len(CLASSES))) % len(CLASSES)
-            first[mask], second[mask] = other, label
+            mask = before == label
+            first[mask] = (label + generator.integers(1, len(CLASSES))) % len(CLASSES)
+            second[mask] = true[mask]
     if generator.random() < wrong.false_rate:
         height, width = first.shape
         row, column = generator.uniform(0.2, 0.8, 2) * (height, width)
         tall, wide = generator.uniform(0.05, 0.2, 2) * (height, width)
         rows, columns = np.ogrid[:height, :width]
         blob = ((rows - row) / tall) ** 2 + ((columns - column) / wide) ** 2 < 1
-        second[blob] = first[blob]
+        second[blob] = true[blob]
         first[blob] = generator.choice(sorted(THINGS))
         instances[blob] = instances.max() + 1
     # The second class must differ from the first, or the vote would count one class twice.
     second = np.where(second == first, (first + 1) % len(CLASSES), second).astype(np.uint16)
     return np.stack([first, second], axis=-1), instances.astype(np.uint16)
+
+
+def _class_around(classes: NDArray[np.uint16], mask: NDArray[np.bool_]) -> int:
+    """The stuff class that is most frequent along a mask's border; of the whole view if only things touch it, or 0."""
+    ring = (cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0) & ~mask
+    stuff = ~np.isin(classes, list(THINGS))
+    around = classes[ring & stuff] if (ring & stuff).any() else classes[stuff]
+    return int(np.bincount(around).argmax()) if around.size else 0
 
 
 def _segments(instances: NDArray[np.uint16], classes: NDArray[np.uint16]) -> tuple[NDArray, NDArray, NDArray[np.uint16]]:

@@ -64,6 +64,19 @@ def test_the_position_and_heading_explain_the_image(tmp_path: Path) -> None:
     assert np.median(np.abs(down + capture["position"][1])) < 0.05, "the floor lies as deep as the camera is high"
 
 
+def test_no_scene_is_in_two_splits(tmp_path: Path) -> None:
+    parts = tmp_path / "a", tmp_path / "b"
+    for root, seed in zip(parts, (0, 5)):  # seeds 5 to 9 are in both data sets
+        write_dataset(root, "mixed", 10, seed, 8, 16, supersample=1, amodal=False, processes=1)
+    splits: dict[tuple[str, int], set[str]] = {}
+    for root in parts:
+        for path in (root / "images").glob("*.json"):
+            capture = json.loads(path.read_text())
+            splits.setdefault((capture["scene"], capture["seed"]), set()).add(capture["split"])
+    assert all(len(names) == 1 for names in splits.values())
+    assert {name for names in splits.values() for name in names} == {"train", "val", "test"}
+
+
 @pytest.mark.parametrize(("kind", "size", "message"), [("castle", (8, 16), "use one of"), ("room", (8, 15), "twice as wide")])
 def test_what_cannot_be_made_is_refused(tmp_path: Path, kind: str, size: tuple[int, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):

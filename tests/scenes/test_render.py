@@ -100,13 +100,15 @@ def test_a_heading_rolls_the_panorama_and_turns_its_normals() -> None:
     heading = columns * 2 * np.pi / width
     straight, turned = render_erp(scene, position, 32, width), render_erp(scene, position, 32, width, heading=heading)
     rolled = np.roll(straight.semantics, -columns, axis=1)
-    assert (rolled == turned.semantics).mean() > 0.995
-    same = (rolled == turned.semantics) & ~turned.sky & (turned.depth < 30)
-    np.testing.assert_allclose(np.roll(straight.depth, -columns, axis=1)[same], turned.depth[same], rtol=2e-2)
+    same = (rolled == turned.semantics) & ~turned.sky
+    # Rays along an edge may fall to either side, as the turn is rounded.
+    assert (rolled == turned.semantics).mean() > 0.999
+    error = np.abs(np.roll(straight.depth, -columns, axis=1) - turned.depth)
+    assert (error < 1e-4).mean() > 0.999
     cos, sin = np.cos(heading), np.sin(heading)
     rotated = np.roll(straight.normals, -columns, axis=1) @ np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]]).T
     agreement = (rotated * turned.normals).sum(-1)[same]
-    assert np.mean(agreement > 0.999) > 0.98
+    assert np.mean(agreement > 0.9999) > 0.999
 
 
 def test_an_amodal_mask_is_the_whole_object_alone() -> None:
