@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from geometry.resample import extract_patches
 from numpy.typing import NDArray
 
 from configs.schema import Config, Cubemap, Icosahedron, Random, Rings
 from configs.schema import Project as Settings
 from geometry import layouts
 from geometry.cameras import Camera
+from geometry.resample import extract_patches
 from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt

@@ -24,7 +24,7 @@ def alone(scene: Scene, instance: int) -> Scene:
 
 @pytest.mark.parametrize("kind", ["room", "street"])
 def test_masks_are_those_of_objects_rendered_alone(kind: str) -> None:
-    scene = build_scene(kind, 9)
+    scene = build_scene(kind, 8)
     position = scene.free_position(np.random.default_rng(0))
     masks = amodal_masks(scene, position, erp_directions(48, 96))
     frame = render_erp(scene, position, 48, 96)
