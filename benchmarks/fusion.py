@@ -133,7 +133,7 @@ def with_torch(folder: Path, cameras: tuple[Camera, ...]) -> tuple[Callable[[], 
     import torch
 
     patches, grids = torch.from_numpy(np.load(folder / "channels_first.npy")), []
-    feather = torch.from_numpy(backproject.view_weight(cameras[0], SETTINGS.off_axis_power, SETTINGS.edge_feather))
+    feather = torch.tensor(backproject.view_weight(cameras[0], SETTINGS.off_axis_power, SETTINGS.edge_feather))
 
     def build() -> None:
         maps = (np.stack(full_maps(camera), axis=-1) for camera in cameras)

@@ -26,7 +26,7 @@ from geometry import resample
 from geometry.cameras import Camera
 from geometry.directions import directions_to_angles, directions_to_erp
 from geometry.layouts import icosahedron
-from geometry.padding import box_filter_sphere, pad_sphere
+from geometry.padding import binomial_sphere, pad_sphere
 
 HEIGHT, WIDTH, SIZE, FOV = 2048, 4096, 504, np.pi / 2
 CAMERAS = icosahedron(SIZE, FOV)
@@ -79,7 +79,7 @@ def load_panorama() -> tuple[Image, str]:
         if photograph is not None and photograph.shape == (HEIGHT, WIDTH, 3):
             return np.asarray(photograph, dtype=np.uint8), f"Photograph {path.name}"
     noise = np.random.default_rng(0).normal(size=(HEIGHT, WIDTH, 3)).astype(np.float32)
-    return np.clip(127 + 90 * box_filter_sphere(noise, 3, 2, 0), 0, 255).astype(np.uint8), "Procedural noise, 3x2 pixels wide"
+    return np.clip(127 + 90 * binomial_sphere(noise, 5, 0), 0, 255).astype(np.uint8), "Procedural noise, smoothed by 1 4 6 4 1"
 
 
 def machine() -> str:
@@ -93,7 +93,7 @@ BARE = "cv2.remap, bare: fixed-point maps, one stacked call, no sphere pad"
 
 def all_methods(panorama: Image) -> dict[str, Method]:
     """Name -> function that returns the (20, 504, 504, 3) patches."""
-    maps = resample._fixed_point_maps(CAMERAS, HEIGHT, WIDTH, 0.0)
+    maps = resample._fixed_point_maps(CAMERAS, HEIGHT, WIDTH)
     padded = pad_sphere(panorama, resample.MARGIN)
     coordinates = [directions_to_erp(camera.directions(), HEIGHT, WIDTH) for camera in CAMERAS]
     columns, rows = (np.concatenate(one).astype(np.float32) + np.float32(resample.MARGIN - 0.5) for one in zip(*coordinates))

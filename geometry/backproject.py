@@ -9,6 +9,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from threading import Lock
 
 import numpy as np
@@ -196,11 +197,17 @@ def view_weight(camera: Camera, off_axis_power: float, edge_feather: float) -> F
     ``cos(off-axis angle) ** off_axis_power``, times a ramp that rises from nearly 0 at the patch edge to 1 at
     ``edge_feather`` times the half-width. Made in patch space: all views of one size and field of view share it.
     """
-    x = np.arange(camera.width, dtype=np.float32) + np.float32(0.5)
-    y = np.arange(camera.height, dtype=np.float32) + np.float32(0.5)
-    tangent = ((x - camera.width / 2) / camera.focal)[None, :] ** 2 + ((y - camera.height / 2) / camera.focal)[:, None] ** 2
+    return _view_weight(camera.width, camera.height, camera.focal, off_axis_power, edge_feather)
+
+
+@lru_cache(maxsize=8)
+def _view_weight(width: int, height: int, focal: float, off_axis_power: float, edge_feather: float) -> FloatArray:
+    x = np.arange(width, dtype=np.float32) + np.float32(0.5)
+    y = np.arange(height, dtype=np.float32) + np.float32(0.5)
+    tangent = ((x - width / 2) / focal)[None, :] ** 2 + ((y - height / 2) / focal)[:, None] ** 2
     weight = (1 + tangent) ** np.float32(-off_axis_power / 2)
     if edge_feather > 0:
-        to_edge = np.minimum(np.minimum(x, camera.width - x)[None, :], np.minimum(y, camera.height - y)[:, None])
-        weight *= np.clip(to_edge / (edge_feather * min(camera.width, camera.height) / 2), 1e-3, 1)
+        to_edge = np.minimum(np.minimum(x, width - x)[None, :], np.minimum(y, height - y)[:, None])
+        weight *= np.clip(to_edge / (edge_feather * min(width, height) / 2), 1e-3, 1)
+    weight.setflags(write=False)  # shared by all who ask
     return weight.astype(np.float32, copy=False)

@@ -4,10 +4,10 @@ Every view's say at an ERP pixel is its geometric weight (off-axis angle, distan
 confidence, at the nearest patch pixel; how values are combined is each field's own business.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from geometry.fusion_depth import fuse_depth
 from geometry.fusion_semantics import fuse_semantics
 
 FloatArray = NDArray[np.float32]
+_Part = TypeVar("_Part")
 FAR = 100.0  # an inverse distance is held at 1 / FAR of the median one, so that an offset cannot push it through infinity
 
 
@@ -110,7 +111,7 @@ def fuse(
     for one in fields.values():
         _check(one, cameras)
     views = [backprojection(camera, height, width) for camera in cameras]
-    geometric = np.stack([view_weight(camera, settings.off_axis_power, settings.edge_feather) for camera in cameras])
+    geometric = [view_weight(camera, settings.off_axis_power, settings.edge_feather) for camera in cameras]
     out: dict[str, NDArray] = {"views": _count_views(views)}
     if "depth" in fields:
         out |= _depth(fields["depth"], cameras, views, geometric, settings)
@@ -146,12 +147,25 @@ def _count_views(views: Sequence[BackProjection]) -> NDArray[np.uint8]:
     return count
 
 
-def _weights(usable: NDArray[np.bool_], confidence: FloatArray | None, geometric: FloatArray) -> FloatArray:
+def _weights(usable: NDArray[np.bool_], confidence: FloatArray | None, geometric: Sequence[FloatArray]) -> FloatArray:
     """(N, h, w) weights: zero where not usable, or where the confidence is not a positive number."""
-    if confidence is None:
-        return np.where(usable, geometric, np.float32(0))
-    trusted = usable & np.isfinite(confidence) & (confidence > 0)
-    return np.where(trusted, geometric * np.where(trusted, confidence, 0), 0).astype(np.float32)
+    weight = np.zeros(usable.shape, np.float32)
+
+    def weigh(view: int) -> None:
+        if confidence is None:
+            np.copyto(weight[view], geometric[view], where=usable[view])
+        else:
+            trusted = usable[view] & np.isfinite(confidence[view]) & (confidence[view] > 0)
+            np.multiply(confidence[view], geometric[view], out=weight[view], where=trusted)
+
+    _in_threads(weigh, range(len(usable)))
+    return weight
+
+
+def _in_threads(work: Callable[[_Part], object], parts: Iterable[_Part]) -> None:
+    """Views and bands are independent of each other, and numpy lets go of the interpreter while it works."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(work, parts))
 
 
 def _finite(values: NDArray) -> NDArray[np.bool_]:
@@ -169,20 +183,20 @@ def _sum_over_views(values: FloatArray, weight: FloatArray, views: Sequence[Back
             found *= box.nearness[..., None]
             total[box.rows, box.columns] += found
 
-    # Views and bands are independent of each other, and numpy lets go of the interpreter while it works.
     with ThreadPoolExecutor(WORKERS) as pool:
         packed = list(pool.map(_pack, values, weight))
-        list(pool.map(sum_band, by_band(views)))
+    _in_threads(sum_band, by_band(views))
     return total
 
 
 def _pack(values: FloatArray, weight: FloatArray) -> FloatArray:
     """(h * w + 1, C + 1) of one view: values times weight, and weight; the last row is "not seen"."""
     channels, own = values.shape[-1], weight.ravel()
-    packed = np.zeros((own.size + 1, channels + 1), np.float32)
+    packed, flat = np.empty((own.size + 1, channels + 1), np.float32), values.reshape(-1, channels)
+    packed[-1] = 0
     with np.errstate(invalid="ignore"):  # zero times infinity, cleared below
         for k in range(channels):
-            np.multiply(values[..., k].ravel(), own, out=packed[:-1, k])
+            np.multiply(flat[:, k], own, out=packed[:-1, k])
     packed[:-1, channels] = own
     if not own.all():
         packed[:-1][own == 0] = 0  # whatever was there, NaN included
@@ -190,7 +204,11 @@ def _pack(values: FloatArray, weight: FloatArray) -> FloatArray:
 
 
 def _depth(
-    depth: Field, cameras: Sequence[Camera], views: Sequence[BackProjection], geometric: FloatArray, settings: FusionSettings
+    depth: Field,
+    cameras: Sequence[Camera],
+    views: Sequence[BackProjection],
+    geometric: Sequence[FloatArray],
+    settings: FusionSettings,
 ) -> dict[str, NDArray]:
     distance, usable = aligned_distance(depth, cameras, settings.align)
     weight = _weights(usable, depth.confidence, geometric)
@@ -227,23 +245,31 @@ def _distance_from_inverse(
 
 
 def _normals(
-    normals: Field, views: Sequence[BackProjection], geometric: FloatArray, settings: FusionSettings
+    normals: Field, views: Sequence[BackProjection], geometric: Sequence[FloatArray], settings: FusionSettings
 ) -> dict[str, NDArray]:
     usable = normals.valid & _finite(normals.values)
     total = _sum_over_views(normals.values, _weights(usable, normals.confidence, geometric), views)
-    weight = total[..., 3]
-    length = np.sqrt(total[..., 0] ** 2 + total[..., 1] ** 2 + total[..., 2] ** 2)
-    agreement = np.divide(length, weight, out=np.zeros_like(length), where=weight > 0)
-    valid = (weight > 0) & (agreement > max(settings.normals_threshold, 1e-6))
-    scale = np.divide(1, length, out=np.zeros_like(length), where=valid)
-    unit = np.empty((*length.shape, 3), np.float32)
-    for k in range(3):
-        np.multiply(total[..., k], scale, out=unit[..., k])
-    return {"normals": unit, "normals_valid": valid, "normals_agreement": _to_uint8(agreement)}
+    height, width = total.shape[:2]
+    unit, agreement = np.empty((height, width, 3), np.float32), np.empty((height, width), np.uint8)
+    valid = np.empty((height, width), np.bool_)
+
+    def normalise(band: Band) -> None:
+        rows, _ = band
+        x, y, z, weight = np.moveaxis(total[rows], -1, 0)
+        length = np.sqrt(x * x + y * y + z * z)
+        agree = np.divide(length, weight, out=np.zeros_like(length), where=weight > 0)
+        valid[rows] = (weight > 0) & (agree > max(settings.normals_threshold, 1e-6))
+        scale = np.divide(1, length, out=np.zeros_like(length), where=valid[rows])
+        for k, component in enumerate((x, y, z)):
+            np.multiply(component, scale, out=unit[rows, :, k])
+        agreement[rows] = _to_uint8(agree)
+
+    _in_threads(normalise, by_band(views))
+    return {"normals": unit, "normals_valid": valid, "normals_agreement": agreement}
 
 
 def _semantics(
-    semantics: Field, views: Sequence[BackProjection], geometric: FloatArray, settings: FusionSettings
+    semantics: Field, views: Sequence[BackProjection], geometric: Sequence[FloatArray], settings: FusionSettings
 ) -> dict[str, NDArray]:
     if semantics.confidence is None:
         raise ValueError("semantics need the probability of each of their top classes as confidence")
@@ -259,7 +285,7 @@ def _semantics(
     }
 
 
-def _sky(sky: Field, views: Sequence[BackProjection], geometric: FloatArray) -> NDArray[np.bool_]:
+def _sky(sky: Field, views: Sequence[BackProjection], geometric: Sequence[FloatArray]) -> NDArray[np.bool_]:
     weight = _weights(sky.valid & np.isfinite(sky.values), None, geometric)
     total = _sum_over_views(sky.values[..., None], weight, views)
     return (total[..., 1] > 0) & (total[..., 0] >= 0.5 * total[..., 1])

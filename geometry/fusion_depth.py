@@ -65,16 +65,19 @@ def fuse_depth(
 def pack_log_distance(distance: FloatArray, weight: FloatArray) -> FloatArray:
     """(h * w + 1, 4) float32 of one view: log distance, its slope per pixel in x and in y, weight; the last row is "not seen"."""
     valid = weight > 0
-    log = np.log(np.where(valid, distance, 1), dtype=np.float32)
-    packed = np.zeros((log.size + 1, 4), np.float32)
+    log = np.log(distance if valid.all() else np.where(valid, distance, 1), dtype=np.float32)
+    packed = np.empty((log.size + 1, 4), np.float32)
+    packed[-1] = 0
     for k, channel in enumerate((log, _slope(log, valid), _slope(log.T, valid.T).T, weight)):
-        packed[:-1, k] = channel.ravel()
+        packed[:-1, k].reshape(log.shape)[:] = channel
     return packed
 
 
 def _slope(values: FloatArray, valid: NDArray[np.bool_]) -> FloatArray:
     """Limited slope along the last axis: the smaller one-sided difference, zero at extrema, beside invalid pixels and at ends."""
-    step = np.diff(values, axis=1) * (valid[:, 1:] & valid[:, :-1])
+    step = np.diff(values, axis=1)
+    if not valid.all():
+        step *= valid[:, 1:] & valid[:, :-1]
     slope = np.zeros_like(values)
     before, after = step[:, :-1], step[:, 1:]
     smaller = np.where(np.abs(before) < np.abs(after), before, after)

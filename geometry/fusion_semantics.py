@@ -83,16 +83,17 @@ def _classes_with_votes(labels: Labels, weight: FloatArray) -> NDArray[np.bool_]
 
 def _ballot(labels: Labels, probabilities: FloatArray, weight: FloatArray, present: NDArray[np.intp]) -> Ballot:
     """One view's indices into ``present`` (h * w, K); its votes and weight (h * w + 1, K + 1), with a last row for "not seen"."""
-    lookup = np.zeros(np.iinfo(labels.dtype).max + 1, np.uint16)
-    lookup[present] = np.arange(len(present), dtype=np.uint16)
     own, top = weight.ravel(), labels.shape[-1]
-    votes = np.zeros((own.size + 1, top + 1), np.float32)
+    votes, flat = np.empty((own.size + 1, top + 1), np.float32), probabilities.reshape(-1, top)
+    votes[-1] = 0
     with np.errstate(invalid="ignore"):  # zero times infinity, cleared below
         for k in range(top):
-            np.multiply(probabilities[..., k].ravel(), own, out=votes[:-1, k])
+            np.multiply(flat[:, k], own, out=votes[:-1, k])
     votes[:-1, top] = own
     if not own.all():
         votes[:-1][own == 0] = 0  # whatever was there, NaN included
+    lookup = np.zeros(np.iinfo(labels.dtype).max + 1, np.uint16)
+    lookup[present] = np.arange(len(present), dtype=np.uint16)
     return lookup.take(labels, mode="clip").reshape(-1, top), votes
 
 

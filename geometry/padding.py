@@ -3,14 +3,13 @@
 Columns wrap. Beyond a pole the image goes on with the column half a turn away, its rows mirrored.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-STRIPE = 64  # rows that are filtered at a time: they stay in a core's cache
+from geometry.scratch import scratch
 
 
 def pad_sphere(array: NDArray[Any], margin: int) -> NDArray[Any]:
@@ -35,18 +34,18 @@ def pad_sphere(array: NDArray[Any], margin: int) -> NDArray[Any]:
     return sphere_rows(array, -margin, array.shape[0] + margin, margin)
 
 
-def sphere_rows(array: NDArray[Any], start: int, stop: int, margin: int) -> NDArray[Any]:
+def sphere_rows(array: NDArray[Any], start: int, stop: int, margin: int, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """Rows ``start`` to ``stop`` of an ERP array, which may lie beyond its poles, wrapped by ``margin`` columns on both sides.
 
     Returns
     -------
-    (stop - start, W + 2 margin[, C]) array: a copy
+    (stop - start, W + 2 margin[, C]) array: a copy, in ``out`` where given
     """
     height, width = array.shape[:2]
     beyond = max(-start, stop - height, margin)
     if margin < 0 or beyond > min(height, width):
         raise ValueError(f"an ERP array of {height}x{width} cannot be continued by {beyond if margin >= 0 else margin} pixels")
-    rows = np.empty((stop - start, width + 2 * margin, *array.shape[2:]), dtype=array.dtype)
+    rows = np.empty((stop - start, width + 2 * margin, *array.shape[2:]), dtype=array.dtype) if out is None else out
     inside = rows[:, margin : margin + width]
     first, last = max(start, 0), min(stop, height)
     inside[first - start : last - start] = array[first:last]
@@ -60,29 +59,41 @@ def sphere_rows(array: NDArray[Any], start: int, stop: int, margin: int) -> NDAr
     return rows
 
 
-def box_filter_sphere(array: NDArray[Any], columns: int, rows: int, margin: int) -> NDArray[Any]:
-    """Mean over a box of ``columns`` x ``rows`` pixels on the padded sphere, with as many threads as OpenCV uses.
-
-    An even box cannot be centred on a pixel: its values then belong half a pixel before the pixel (left, or above).
+def binomial_sphere(array: NDArray[Any], taps: int, margin: int) -> NDArray[Any]:
+    """The padded sphere, smoothed by a binomial kernel of ``taps`` x ``taps`` pixels: 1 (none), 1 2 1 or 1 4 6 4 1.
 
     Parameters
     ----------
     array : (H, W, C) uint8 or float32
-    columns, rows : int, from 1 to 3
+    taps : 1, 3 or 5
+    margin : int
 
     Returns
     -------
-    (H + 2 margin, W + 2 margin, C) array of the same dtype
+    (H + 2 margin, W + 2 margin, C) array of the same dtype, in :func:`geometry.scratch.scratch`: this thread's next call
+    overwrites it.
     """
     height, width, channels = array.shape
-    filtered = np.empty((height + 2 * margin, width + 2 * margin, channels), dtype=array.dtype)
+    smooth = scratch("smooth", (height + 2 * margin, width + 2 * margin, channels), array.dtype)
+    if taps == 1:
+        return sphere_rows(array, -margin, height + margin, margin, smooth)
+    reach = taps // 2
+    _binomial(array, taps, smooth[margin : margin + height, margin : margin + width])  # right but for its borders
+    # The seam: the last and the first columns side by side.
+    near = reach + margin
+    seam = np.concatenate([array[:, -near - reach :], array[:, : near + reach]], axis=1)
+    across = _binomial(seam, taps, np.empty_like(seam))[:, reach:-reach]
+    smooth[margin : margin + height, : margin + near] = across[:, near - margin :]
+    smooth[margin : margin + height, width + margin - near :] = across[:, : near + margin]
+    for start, stop in ((-margin, reach), (height - reach, height + margin)):  # the poles
+        block = sphere_rows(array, start - reach, stop + reach, margin + reach)
+        smooth[start + margin : stop + margin] = _binomial(block, taps, np.empty_like(block))[reach:-reach, reach:-reach]
+    return smooth
 
-    def filter_stripe(top: int) -> None:
-        bottom = min(top + STRIPE, len(filtered))
-        block = sphere_rows(array, top - margin - 1, bottom - margin + 1, margin + 1)
-        mean = cv2.blur(block, (columns, rows)).reshape(block.shape)
-        filtered[top:bottom] = mean[1:-1, 1:-1]
 
-    with ThreadPoolExecutor(max(1, cv2.getNumThreads())) as pool:
-        list(pool.map(filter_stripe, range(0, len(filtered), STRIPE)))
-    return filtered
+def _binomial(array: NDArray[Any], taps: int, result: NDArray[Any]) -> NDArray[Any]:
+    """Smooth a flat image into ``result``. Rows and columns in turn: on a large image twice as fast as one call for both."""
+    across = scratch("across", array.shape, array.dtype)
+    cv2.GaussianBlur(array, (taps, 1), 0, dst=across)
+    cv2.GaussianBlur(across, (1, taps), 0, dst=result)
+    return result

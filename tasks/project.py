@@ -18,7 +18,7 @@ from storage.receipts import Receipt
 from tasks import ingest
 from tasks.block import Job, Output, block_task, load_panorama, run_block
 
-VERSION = "1"
+VERSION = "2"
 
 
 def identity(config: Config) -> Identity:

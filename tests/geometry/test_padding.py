@@ -1,13 +1,13 @@
-"""The sphere pad and the box filter on it."""
+"""The sphere pad and smoothing on it."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.ndimage import uniform_filter1d
+from scipy.ndimage import convolve1d
 
 from geometry.directions import angles_to_directions, directions_to_erp
-from geometry.padding import STRIPE, box_filter_sphere, pad_sphere, sphere_rows
+from geometry.padding import binomial_sphere, pad_sphere, sphere_rows
 
 
 @given(st.integers(0, 6), st.sampled_from([(6, 12), (8, 16), (6, 14)]))
@@ -42,9 +42,14 @@ def test_impossible_margins_are_refused(margin: int) -> None:
         pad_sphere(np.zeros((4, 8)), margin)
 
 
-@pytest.mark.parametrize("box", [(3, 2), (3, 3), (1, 2)])
-def test_box_filter_is_a_mean_on_the_sphere(box: tuple[int, int]) -> None:
-    array = np.random.default_rng(0).random((STRIPE + 6, 2 * STRIPE, 3)).astype(np.float32)
-    wide = pad_sphere(array, 4).astype(np.float64)
-    expected = uniform_filter1d(uniform_filter1d(wide, box[0], axis=1), box[1], axis=0)[2:-2, 2:-2]
-    np.testing.assert_allclose(box_filter_sphere(array, *box, margin=2), expected, atol=1e-6)
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("margin", [0, 1, 2])
+@pytest.mark.parametrize(("taps", "kernel"), [(1, [1]), (3, [1, 2, 1]), (5, [1, 4, 6, 4, 1])])
+def test_binomial_is_a_weighted_mean_on_the_sphere(taps: int, kernel: list[int], margin: int, channels: int, dtype: type) -> None:
+    array = (255 * np.random.default_rng(0).random((12, 24, channels))).astype(dtype)
+    wide = pad_sphere(array, 6).astype(np.float64)
+    weights = np.array(kernel) / sum(kernel)
+    expected = convolve1d(convolve1d(wide, weights, axis=1), weights, axis=0)[6 - margin : 18 + margin, 6 - margin : 30 + margin]
+    tolerance = 1.0 if dtype is np.uint8 else 1e-3  # uint8 is rounded twice
+    np.testing.assert_allclose(binomial_sphere(array, taps, margin), expected, atol=tolerance)

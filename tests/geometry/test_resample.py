@@ -93,7 +93,7 @@ def test_seam_and_poles_leave_no_trace() -> None:
 def test_antialiasing_comes_nearer_to_supersampling(size: int, least_gain: float) -> None:
     """Blurred noise has detail near the pixel limit everywhere, as photographs of foliage do."""
     noise = np.random.default_rng(0).normal(size=(384, 768, 3)).astype(np.float32)
-    panorama = np.clip(127 + 90 * resample.box_filter_sphere(noise, 3, 2, 0), 0, 255).astype(np.uint8)
+    panorama = np.clip(127 + 90 * resample.binomial_sphere(noise, 5, 0), 0, 255).astype(np.uint8)
     cameras = layouts.icosahedron(size)[::7]
     assert choose_prefilter(cameras[0], 384, 768) != Prefilter()
     truth = np.stack([supersampled(panorama, camera) for camera in cameras])
