@@ -2,37 +2,20 @@
 
 from collections.abc import Iterator
 
-import boto3
 import numpy as np
 import pytest
-from moto.server import ThreadedMotoServer
 
 from storage.arrays import BlockReader, BlockWriter
 from storage.receipts import ItemRow, Receipt, block_url, blocks_with_receipts, damage, digest_files, read_receipt, write_receipt
-from storage.urls import children, exists, filesystem, read_bytes, remove, write_bytes
+from storage.urls import children, exists, read_bytes, remove, write_bytes
 from tasks.sources import list_source
+from tests.support.object_store import s3_bucket
 
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    monkeypatch = pytest.MonkeyPatch()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": endpoint,
-    }.items():
-        monkeypatch.setenv(name, value)
-    filesystem.cache_clear()
-    boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="panoramas")
-    yield "s3://panoramas"
-    filesystem.cache_clear()
-    monkeypatch.undo()
-    server.stop()
+    with s3_bucket("panoramas") as url:
+        yield url
 
 
 def test_a_block_lives_on_an_object_store(bucket: str) -> None:
