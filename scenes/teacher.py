@@ -22,6 +22,10 @@ from scenes.world import Scene, build_scene
 SURE = 0.9
 """Probability that the teacher gives to its first class; the second gets the rest."""
 
+PROBABILITIES = ("class_confusion", "miss_rate", "false_rate")
+CAPTURE = ("scene", "seed", "position", "heading")
+"""What a panorama's metadata must say, so that its scene can be built again."""
+
 Generator = np.random.Generator
 
 
@@ -43,6 +47,14 @@ class Corruptions:
     class_confusion: float = 0.0
     miss_rate: float = 0.0
     false_rate: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, bool) or not isinstance(value, int if name == "seed" else (int, float)):
+                raise ValueError(f"{name}: must be a {'whole ' * (name == 'seed')}number, got {value!r}")
+            most = 1 if name in PROBABILITIES else 89 if name.endswith("degrees") else np.inf
+            if not 0 <= value <= most:
+                raise ValueError(f"{name}: must lie between 0 and {most:g}, got {value:g}")
 
 
 @dataclass(frozen=True)
@@ -96,9 +108,10 @@ def load(settings: Mapping[str, Any], device: str = "cpu") -> ScenesTeacher:
 
 
 def _scene_of(item: Mapping[str, Any]) -> tuple[Scene, NDArray, float]:
-    if "scene" not in item:
+    if missing := [name for name in CAPTURE if name not in item]:
         raise ValueError(
-            f"item {item.get('item')!r} says nothing of a scene: the scenes teacher needs a data set of `panolabel scenes`"
+            f"item {item.get('item')!r} does not say its {', '.join(missing)}: "
+            "the scenes teacher needs a data set of `panolabel scenes`"
         )
     return _cached_scene(str(item["scene"]), int(item["seed"])), np.array(item["position"], np.float64), float(item["heading"])
 

@@ -129,3 +129,22 @@ def test_errors_name_the_setting_or_the_need() -> None:
         load({"view_scal": 1})
     with pytest.raises(ValueError, match="panolabel scenes"):
         load({})(NONE[:1], CAMERAS[:1], {"item": "photo"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"miss_rate": 1.5}, "miss_rate: must lie between 0 and 1, got 1.5"),
+        ({"view_scale": -0.1}, "view_scale: must lie between 0 and inf"),
+        ({"seed": 0.5}, "seed: must be a whole number"),
+        ({"depth_noise": "much"}, "depth_noise: must be a number"),
+    ],
+)
+def test_settings_out_of_range_are_named(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load(settings)
+
+
+def test_a_panorama_that_does_not_say_its_scene_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="item 'a' does not say its position, heading"):
+        load({})(np.zeros((1, 4, 4, 3), np.uint8), [Camera.looking(4, 4, 1.5, 0, 0)], {"item": "a", "scene": "room", "seed": 1})
