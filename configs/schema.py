@@ -6,11 +6,13 @@ An unknown key, a wrong type or a contradiction is a :class:`ConfigError` that n
 from __future__ import annotations
 
 import difflib
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from configs.plain_yaml import MOST_BYTES, parse_yaml
 
 Degrees = Annotated[float, Field(ge=-360, le=360)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -23,7 +25,7 @@ class ConfigError(ValueError):
 class Settings(BaseModel):
     """Base of all config models: frozen, and closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Source(Settings):
@@ -158,11 +160,47 @@ class Evaluate(Settings):
     """Name of an evaluation protocol in metrics/protocols.py."""
 
 
+class Runner(Settings):
+    """Who does the work: threads of this process, or the workers of a Dask cluster."""
+
+    kind: Literal["threads", "dask"] = "threads"
+    cluster: str = "local"
+    """For Dask: ``local`` (processes on this machine), ``cuda`` (one worker for each GPU of this machine; needs dask-cuda),
+    ``address`` (a cluster that is there already), or ``package.module:Class`` of a Dask cluster."""
+    address: str | None = None
+    """Scheduler of a cluster that is there already, such as ``tcp://scheduler:8786``."""
+    cluster_settings: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of the cluster's class."""
+    workers: int = Field(2, ge=1)
+    """Blocks in work at the same time; with a cluster of our own, its workers, each doing one block at a time."""
+    window: int | None = Field(None, ge=1)
+    """Blocks submitted and not finished; by default twice the workers. Bounds the memory of flow and scheduler."""
+    gpus_per_block: float | None = Field(None, gt=0)
+    """Share of a worker's resource ``GPU`` that a block of a teacher takes (workers started with ``--resources GPU=1``)."""
+    recycle: bool = False
+    """Restart the cluster's workers between flow runs: a cure for libraries that leak memory."""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Runner:
+        if self.kind == "threads" and (self.cluster != "local" or self.address or self.cluster_settings):
+            raise ValueError("cluster, address and cluster_settings are for kind: dask; add it, or remove them")
+        if self.cluster == "address" and not self.address:
+            raise ValueError("address: is required with cluster: address; give the scheduler's, such as tcp://host:8786")
+        if self.address and self.cluster != "address":
+            raise ValueError(f"address: is given but cluster is {self.cluster!r}; write cluster: address, or remove the address")
+        if self.cluster not in ("local", "cuda", "address") and ":" not in self.cluster:
+            raise ValueError(f"cluster: must be local, cuda, address or package.module:Class, got {self.cluster!r}")
+        return self
+
+
 class Execution(Settings):
     """How a run is carried out. Nothing here can change an output, so nothing here enters a fingerprint."""
 
-    workers: int = Field(2, ge=1)
-    """Blocks in work at the same time."""
+    runner: Runner = Runner()
+    max_quarantined: float = Field(0.5, gt=0, le=1)
+    """Share of given-up items, of at least 20 tried in a stage, at which a run stops: a sign of a mistake, not of bad items."""
+    blocks_per_flow_run: int = Field(1000, ge=1, le=1000)
+    """More blocks than this become several flow runs: Prefect slows down with the task runs of one."""
     device: str = "auto"
     """``auto``, ``cpu`` or a torch device such as ``cuda:0``."""
     batch_size: int = Field(8, ge=1)
@@ -220,13 +258,15 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
         The file is missing, is not YAML, or does not fit the models; every problem is named with its key and the fix.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"config {path}: cannot be read ({error.strerror}); give the path of a YAML file") from error
+        with Path(path).open("rb") as file:
+            raw = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"config {path}: cannot be read ({reason}); give the path of a YAML file") from error
     try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"config {path}: is not valid YAML: {error}") from error
+        data = parse_yaml(raw)
+    except ValueError as error:
+        raise ConfigError(f"config {path}: {error}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"config {path}: must be a mapping of keys to values at the top level")
     for key, value in (overrides or {}).items():
@@ -260,7 +300,13 @@ def _explain(problem: Any, data: Any) -> str:
         return f"{key}: is required; add it"
     if problem["type"] == "value_error":
         return f"{key}: {problem['ctx']['error']}" if location else str(problem["ctx"]["error"])
-    return f"{key}: {problem['msg']} (got {problem['input']!r})"
+    return f"{key}: {problem['msg']} (got {_shown(problem['input'])})"
+
+
+def _shown(value: Any) -> str:
+    """A wrong value as a message may show it: short, and without a URL, which may hold a password."""
+    text = value if isinstance(value, str) else reprlib.repr(value)
+    return f"{type(value).__name__} with a URL" if "://" in text else reprlib.repr(value)
 
 
 def _known_keys(location: list[str]) -> list[str]:

@@ -96,7 +96,7 @@ def run(
         else:
             print_nothing_to_do(wanted)
         return
-    record = _run_pipeline(wanted, new_run_name(wanted), retry_quarantined, show=not as_json)
+    record = _run_pipeline(wanted, new_run_name(wanted.name), retry_quarantined, show=not as_json)
     if as_json:
         print(json.dumps(record))
     else:

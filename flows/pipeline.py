@@ -7,21 +7,21 @@ Every stage is a subflow, every block a task run. What already has its receipt d
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow, task
-from prefect.futures import PrefectFuture
-from prefect.states import State
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.runtime import flow_run
 
 from configs.schema import Config
+from flows.artifacts import publish_outcome, publish_plan
+from flows.blocks import in_a_window, make_blocks
 from flows.plan import make_plan
 from flows.progress import observer
-from flows.record import RunRecord
+from flows.record import RunRecord, new_run_name
 from flows.report import write_run_report
-from storage.manifest import Item
+from flows.workers import Workers, start_workers
+from storage.manifest import Block, Item
 from tasks import ingest
 from tasks.block import Job
 from tasks.sources import Entry
@@ -30,58 +30,73 @@ from tasks.stages import Stage
 FILES_PER_CHECK = 16
 
 
-class RunFailed(RuntimeError):
-    """Blocks could not be made; the message names them and how to go on."""
+def _flow_run_name() -> str:
+    return flow_run.parameters.get("run") or new_run_name(flow_run.parameters["config"]["name"])
 
 
-@flow(name="panolabel", flow_run_name="{run}", log_prints=False)
-def pipeline(config: Config, run: str, retry_quarantined: bool = False) -> dict[str, Any]:
+@flow(name="panolabel", flow_run_name=_flow_run_name, log_prints=False)
+def pipeline(
+    config: Config,
+    run: str | None = None,
+    retry_quarantined: bool = False,
+    only: dict[str, list[str]] | None = None,
+) -> dict[str, Any]:
     """Run everything that a config owes, and return the record of the run.
 
     Parameters
     ----------
     config : Config
-    run : str
-        Name of the run in the ledger and in Prefect.
+    run : str, optional
+        Name of the run in the ledger and in Prefect; by default made of time and config.
     retry_quarantined : bool
         Try quarantined items again.
+    only : mapping of stage to block names, optional
+        Make just these of the blocks that are owed.
 
     Raises
     ------
     RunFailed
         A stage could not finish; what is done stays done, and the next run goes on from there.
+    Interrupted
+        The process was asked to stop.
     """
-    record = RunRecord(config, run)
+    record = RunRecord(config, run or flow_run.name)
     try:
-        ingest_source(config, retry_quarantined)
-        plan = make_plan(config, retry_quarantined)
-        record.planned(plan)
-        for stage in plan.definitions:
-            owed = [block for block in plan.blocks if block.name in plan.owed[stage.name]]
-            if owed:
-                jobs = [Job(config, stage.identity, block, run) for block in owed]
-                runner: Any = ThreadPoolTaskRunner(config.execution.workers)
-                run_stage.with_options(name=stage.name, task_runner=runner)(stage, jobs)
+        with start_workers(config.execution.runner) as workers:
+            if only is None:
+                ingest_source(config, retry_quarantined, workers)
+            plan = make_plan(config, retry_quarantined)
+            record.planned(plan)
+            publish_plan(plan)
+            for stage in plan.definitions:
+                wanted = set(plan.owed[stage.name]) & set(plan.owed[stage.name] if only is None else only.get(stage.name, ()))
+                run_stage(stage, [block for block in plan.blocks if block.name in wanted], config, record.run, workers)
     except BaseException as error:
         record.finished("failed", reason=f"{type(error).__name__}: {error}")
+        publish_outcome(record.as_json())
         raise
     record.finished("completed", **write_run_report(config, record))
+    publish_outcome(record.as_json())
     return record.as_json()
 
 
-@flow(name="ingest", flow_run_name="ingest", validate_parameters=False)
-def ingest_source(config: Config, retry_quarantined: bool) -> list[Item]:
-    """Check new and changed files of the source, and write the manifest."""
+def ingest_source(config: Config, retry_quarantined: bool, workers: Workers) -> list[Item]:
+    """Check new and changed files of the source, and write the manifest; a subflow if there are any."""
     scan = ingest.scan(config, retry_quarantined)
     if not scan.to_read:
         return scan.known
-    observer().stage_started("ingest", len(scan.to_read))
     groups = [scan.to_read[start : start + FILES_PER_CHECK] for start in range(0, len(scan.to_read), FILES_PER_CHECK)]
     checked: list[Item] = []
-    for future in _in_a_window((check_files.submit(config, group) for group in groups), 2 * config.execution.workers):
-        items = future.result()
-        checked += items
-        observer().items_done("ingest", len(items), sum(bool(item.reason) for item in items))
+
+    @flow(name="ingest", flow_run_name="ingest", task_runner=workers.task_runner())
+    def check_new_files(files: int) -> None:
+        observer().stage_started("ingest", files)
+        for _, future in in_a_window(((group, check_files.submit(config, group)) for group in groups), workers.window):
+            items = future.result()
+            checked.extend(items)
+            observer().items_done("ingest", len(items), sum(bool(item.reason) for item in items))
+
+    check_new_files(len(scan.to_read))
     return ingest.save(config, scan.known, checked)
 
 
@@ -91,35 +106,26 @@ def check_files(config: Config, entries: list[Entry]) -> list[Item]:
     return [ingest.check_entry(entry, config.ingest) for entry in entries]
 
 
-@flow(flow_run_name="{stage.name}", validate_parameters=False)
-def run_stage(stage: Stage, jobs: list[Job]) -> None:
-    """Make the owed blocks of one stage; raises RunFailed after all others are done if any could not be made."""
-    observer().stage_started(stage.name, sum(len(job.block.items) for job in jobs))
-    window = 2 * jobs[0].config.execution.workers
-    failures = []
-    for job, future in zip(jobs, _in_a_window((stage.task.submit(job) for job in jobs), window), strict=True):
-        state: State = future.state
-        if not state.is_completed():
-            failures.append(f"{job.block.name}: {state.message}")
-            continue
-        receipt = future.result()
-        observer().items_done(stage.name, len(receipt.items), len(receipt.quarantined))
-    if failures:
-        shown = "\n  ".join(failures[:5])
-        raise RunFailed(f"stage {stage.name}: {len(failures)} of {len(jobs)} blocks could not be made:\n  {shown}")
+def run_stage(stage: Stage, owed: Sequence[Block], config: Config, run: str, workers: Workers) -> None:
+    """Make the owed blocks of one stage, in one subflow for every ``blocks_per_flow_run`` of them.
 
+    Raises
+    ------
+    RunFailed
+        Blocks could not be made; all others are done first, unless going on makes no sense (full disk, lost permission).
+    """
+    if not owed:
+        return
+    observer().stage_started(stage.name, sum(len(block.items) for block in owed))
+    size = config.execution.blocks_per_flow_run
+    parts = [owed[start : start + size] for start in range(0, len(owed), size)]
+    for number, part in enumerate(parts, 1):
+        jobs = [Job(config, stage.identity, block, run) for block in part]
+        name = stage.name if len(parts) == 1 else f"{stage.name} {number} of {len(parts)}"
 
-def _in_a_window(submissions: Iterable[PrefectFuture], size: int) -> Iterable[PrefectFuture]:
-    """Finished futures in the order of submission, with at most ``size`` in flight: memory and Prefect's load stay bounded."""
-    flying: deque[PrefectFuture] = deque()
-    for future in submissions:
-        flying.append(future)
-        if len(flying) >= size:
-            yield _finished(flying.popleft())
-    while flying:
-        yield _finished(flying.popleft())
+        @flow(name=stage.name, flow_run_name=name, task_runner=workers.task_runner())
+        def stage_flow(blocks: int, items: int, jobs: Sequence[Job] = jobs) -> None:
+            make_blocks(stage, jobs, workers)
 
-
-def _finished(future: PrefectFuture) -> PrefectFuture:
-    future.wait()
-    return future
+        stage_flow.with_options(validate_parameters=False)(len(jobs), sum(len(job.block.items) for job in jobs))
+        workers.recycle()

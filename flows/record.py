@@ -15,9 +15,9 @@ from storage.receipts import Receipt, block_url, read_receipt
 from storage.runs import write_run
 
 
-def new_run_name(config: Config) -> str:
-    """A name that sorts by time: ``20260131-120000-demo-1a2b``."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{config.name}-{os.urandom(2).hex()}"
+def new_run_name(config: str) -> str:
+    """A name for a run of the config of that name, which sorts by time: ``20260131-120000-demo-1a2b``."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{config}-{os.urandom(2).hex()}"
 
 
 class RunRecord:

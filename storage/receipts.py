@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from storage import attempts
 from storage.urls import children, exists, files_below, join, read_bytes, remove, write_bytes
 
 FILE = "receipt.json"
@@ -90,7 +91,7 @@ def digest_files(url: str) -> dict[str, dict[str, Any]]:
     """Size and sha256 of every data file in a block's folder, read back from the store."""
     entries = {}
     for name in files_below(url):
-        if name == FILE or name.rsplit("/", 1)[-1].startswith(".") or name.endswith(".partial"):
+        if name in (FILE, attempts.FILE) or name.rsplit("/", 1)[-1].startswith(".") or name.endswith(".partial"):
             continue
         data = read_bytes(join(url, name))
         entries[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}

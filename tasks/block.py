@@ -1,23 +1,22 @@
-"""One stage over one block: the loop that every stage shares, and the Prefect task around it.
+"""One stage over one block: the loop that every stage shares.
 
-A stage gives a function of one item. This module streams the items of a block through it, quarantines those that fail with
+A stage gives functions of one item. This module streams the items of a block through them, quarantines those that fail with
 a reason, and writes the receipt last.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
-from prefect import task
-from prefect.tasks import Task
 
 from configs.schema import Config
 from storage.arrays import BlockReader, BlockWriter
@@ -25,8 +24,12 @@ from storage.fingerprint import Identity, digest
 from storage.manifest import Block, Item
 from storage.receipts import ItemRow, Receipt, block_url, digest_files, drop_receipt, read_receipt, write_receipt
 from storage.urls import read_bytes
+from tasks.code import code_digest
 from tasks.images import BadImage, decode_panorama
+from tasks.overlap import Background, prefetch
 
+READ_AHEAD = 2  # items between reading and computing
+WRITE_BEHIND = 2  # items between computing and writing
 REPORTED_VERSIONS = ("panolabel", "torch", "transformers", "zarr", "opencv-python-headless", "numpy", "prefect")
 
 
@@ -36,12 +39,21 @@ class BadItem(ValueError):
 
 @dataclass(frozen=True)
 class Job:
-    """One block of one stage, and all that is needed to make it, on any worker."""
+    """One block of one stage, and all that is needed to make it, on any worker.
+
+    ``code`` is the digest of the code that planned it; a worker with other code refuses. ``guarded`` asks for a process of its
+    own, in which ``journal`` names the file that says which item is in hand, and ``given_up`` the items that must not be tried,
+    with the reason.
+    """
 
     config: Config
     identity: Identity
     block: Block
     run: str
+    code: str = field(default_factory=code_digest)
+    guarded: bool = False
+    journal: str = ""
+    given_up: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -60,14 +72,20 @@ class Job:
 
 @dataclass(frozen=True)
 class Output:
-    """What a stage makes of one item: arrays for the store, and figures for the receipt."""
+    """What a stage makes of one item: values that its ``encode`` turns into arrays for the store, and figures for the receipt."""
 
-    arrays: Mapping[str, NDArray] = field(default_factory=dict)
+    values: Any = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
-ItemFunction = Callable[[int, Item], Output]
-"""Slot and item -> output; raises BadItem (or another ValueError) to give the item up."""
+Read = Callable[[int, Item], Any]
+"""Slot and item -> what ``compute`` needs, fetched and decoded. Raises BadItem (or another ValueError) to give the item up."""
+
+Compute = Callable[[Item, Any], Output]
+"""Item and what was read -> output; raises like Read."""
+
+Encode = Callable[[Any], Mapping[str, NDArray]]
+"""An output's values -> arrays of the same shapes and dtypes for every item."""
 
 
 class Upstream:
@@ -106,39 +124,56 @@ def load_panorama(item: Item, config: Config) -> NDArray:
         raise BadItem(str(error)) from error
 
 
-def run_block(job: Job, compute: ItemFunction, about: Mapping[str, Any], weights: Mapping[str, str] | None = None) -> Receipt:
-    """Stream the items of a block through ``compute`` and store what comes out; the receipt is written last.
+def run_block(
+    job: Job,
+    compute: Compute,
+    about: Mapping[str, Any],
+    weights: Mapping[str, str] | None = None,
+    read: Read = lambda _slot, _item: None,
+    encode: Encode = dict,
+) -> Receipt:
+    """Stream the items of a block through read, compute and encode, and store what comes out; the receipt is written last.
+
+    Reading, computing, and encoding with writing each have a thread, with a few items between them: a device that computes
+    waits neither for files nor for compression.
 
     Parameters
     ----------
     job : Job
-    compute : function of (slot, item)
+    compute : function of (item, what ``read`` gave)
     about : mapping
-        Describes the outputs for later stages; read after the last item, so ``compute`` may fill it in.
+        Describes the outputs for later stages; looked at after the last item, so ``compute`` may fill it in.
     weights : mapping, optional
         Digests of the weights in use, checked against the fingerprint's.
+    read : function of (slot, item)
+    encode : function of an output's values
 
     Raises
     ------
     RuntimeError
-        The weights in use are not those that the fingerprint names.
+        The weights or the code in use are not those that were planned.
     """
-    if weights is not None and dict(weights) != dict(job.identity.weights):
-        planned = dict(job.identity.weights)
-        raise RuntimeError(f"{job.key}: weights in use {dict(weights)} are not those planned {planned}; plan again")
+    _check_as_planned(job, weights)
     started = time.time()
     drop_receipt(job.url)
     writer = BlockWriter(job.url, len(job.block.items))
     rows = []
-    for slot, item in enumerate(job.block.items):
-        try:
-            output = compute(slot, item)
-        except ValueError as error:
-            writer.append(None)
-            rows.append(ItemRow(item.item, "quarantined", str(error)))
-        else:
-            writer.append(output.arrays)
-            rows.append(ItemRow(item.item, "done", "", output.figures))
+
+    def store(values: Any) -> None:
+        writer.append(None if values is None else encode(values))
+
+    # A guarded job keeps a journal of the item in hand, so nothing may be read ahead.
+    ahead = 0 if job.journal else READ_AHEAD
+    with Background(WRITE_BEHIND) as storing:
+        for item, inputs in prefetch(partial(_read, job, read), job.block.items, ahead):
+            try:
+                output = compute(item, inputs())
+            except ValueError as error:
+                storing.submit(store, None)
+                rows.append(ItemRow(item.item, "quarantined", str(error)))
+            else:
+                storing.submit(store, output.values)
+                rows.append(ItemRow(item.item, "done", "", output.figures))
     writer.close()
     receipt = Receipt(
         job.identity.stage,
@@ -153,6 +188,25 @@ def run_block(job: Job, compute: ItemFunction, about: Mapping[str, Any], weights
     return receipt
 
 
+def _check_as_planned(job: Job, weights: Mapping[str, str] | None) -> None:
+    if job.code != code_digest():
+        raise RuntimeError(
+            f"{job.key}: this worker runs other code ({code_digest()}) than the flow that planned the block ({job.code}); "
+            "install the same version of panolabel on every worker"
+        )
+    if weights is not None and dict(weights) != dict(job.identity.weights):
+        planned = dict(job.identity.weights)
+        raise RuntimeError(f"{job.key}: weights in use {dict(weights)} are not those planned {planned}; plan again")
+
+
+def _read(job: Job, read: Read, slot: int, item: Item) -> Any:
+    if job.journal:
+        Path(job.journal).write_text(item.item, encoding="utf-8")
+    if item.item in job.given_up:
+        raise BadItem(job.given_up[item.item])
+    return read(slot, item)
+
+
 def _made(job: Job, started: float) -> dict[str, Any]:
     return {
         "run": job.run,
@@ -164,27 +218,3 @@ def _made(job: Job, started: float) -> dict[str, Any]:
         "versions": {name: version(name) for name in REPORTED_VERSIONS},
         "identity": job.identity.as_json(),
     }
-
-
-def block_task(function: Callable[[Job], Receipt]) -> Task:
-    """The Prefect task of a stage: one run a block, keyed like the block, retried when the store fails in passing.
-
-    The receipt is the truth of whether a block exists, so a task that is submitted always runs (``refresh_cache``); its key
-    in Prefect is the block's own.
-    """
-    return task(
-        task_run_name="{job.identity.stage} {job.block.name}",
-        cache_key_fn=lambda _, parameters: parameters["job"].key,
-        refresh_cache=True,
-        persist_result=True,
-        retries=2,
-        retry_delay_seconds=[1, 5],
-        retry_jitter_factor=0.5,
-        retry_condition_fn=_passing_fault,
-        log_prints=False,
-    )(function)
-
-
-def _passing_fault(_task: Any, _run: Any, state: Any) -> bool:
-    error = state.result(raise_on_failure=False)
-    return isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EACCES, errno.ENOENT, errno.EROFS)

@@ -17,7 +17,7 @@ from storage.fingerprint import Identity, digest
 from storage.manifest import Item
 from storage.receipts import ItemRow, Receipt
 from storage.urls import exists, join, read_bytes
-from tasks.block import BadItem, Job, Output, Upstream, block_task, run_block
+from tasks.block import BadItem, Job, Output, Upstream, run_block
 from tasks.fuse import decode_labels
 
 VERSION = "1"
@@ -36,13 +36,16 @@ def evaluate_block(job: Job) -> Receipt:
     label_classes = fused.receipt.about["classes"]
     truth_classes = read_truth_classes(job.config)
 
-    def evaluate_one(slot: int, item: Item) -> Output:
-        labels = decode_labels(fused.item(slot))
-        truth, truth_digest = read_truth(job.config, item)
+    def read(slot: int, item: Item) -> tuple[dict[str, NDArray], dict[str, NDArray], str]:
+        return decode_labels(fused.item(slot)), *read_truth(job.config, item)
+
+    def evaluate_one(_item: Item, inputs: tuple[dict[str, NDArray], dict[str, NDArray], str]) -> Output:
+        labels, truth, truth_digest = inputs
         figures = evaluate_item(labels, truth, label_classes, truth_classes, protocol)
         return Output(figures={**figures, "truth": truth_digest})
 
-    return run_block(job, evaluate_one, {"protocol": protocol.name, "classes": label_classes, "truth_classes": truth_classes})
+    about = {"protocol": protocol.name, "classes": label_classes, "truth_classes": truth_classes}
+    return run_block(job, evaluate_one, about, read=read)
 
 
 def read_truth_classes(config: Config) -> list[str]:
@@ -77,6 +80,3 @@ def summarise_rows(rows: Sequence[ItemRow], about: Mapping[str, Any]) -> dict[st
     """The figures of all evaluated items together."""
     figures = summarise([row.figures for row in rows if row.state == "done"], about["truth_classes"])
     return {**figures, "protocol": about["protocol"]}
-
-
-evaluate_task = block_task(evaluate_block)

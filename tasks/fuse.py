@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import Config
 from configs.schema import Fuse as Settings
+from geometry.cameras import Camera
+from geometry.fields import Field
 from geometry.fusion import FusionSettings, fuse
 from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks import label, project
-from tasks.block import Job, Output, Upstream, block_task, run_block
+from tasks.block import Job, Output, Upstream, run_block
 
 VERSION = "1"
 
@@ -42,17 +45,19 @@ def fuse_block(job: Job) -> Receipt:
         sky_class=sky[0] if sky else None,
     )
 
-    def fuse_item(slot: int, _item: Item) -> Output:
-        cameras = project.decode_cameras(views.item(slot))
-        fields = {}
+    def read(slot: int, _item: Item) -> tuple[dict[str, Field], tuple[Camera, ...]]:
+        fields: dict[str, Field] = {}
         for teacher in teachers:
             fields.update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
-        labels = fuse(fields, cameras, settings.height, 2 * settings.height, fusion)
-        return Output(encode_labels(labels, settings), _figures(labels))
+        return fields, project.decode_cameras(views.item(slot))
+
+    def fuse_item(_item: Item, patch_labels: tuple[dict[str, Field], tuple[Camera, ...]]) -> Output:
+        labels = fuse(*patch_labels, settings.height, 2 * settings.height, fusion)
+        return Output(labels, _figures(labels))
 
     units = {name: tags["unit"] for t in teachers for name, tags in t.receipt.about["fields"].items()}
     about = {"classes": classes, "depth_unit": units.get("depth", ""), "normals_frame": "world"}
-    return run_block(job, fuse_item, about)
+    return run_block(job, fuse_item, about, read=read, encode=partial(encode_labels, settings=settings))
 
 
 def _figures(labels: Mapping[str, NDArray]) -> dict[str, float]:
@@ -83,6 +88,3 @@ def decode_labels(arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
         normals = labels["normals"].astype(np.float32)
         labels["normals"] = normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
     return labels
-
-
-fuse_task = block_task(fuse_block)

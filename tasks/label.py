@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks import project
-from tasks.block import BadItem, Job, Output, Upstream, block_task, load_panorama, run_block
+from tasks.block import BadItem, Job, Output, Upstream, load_panorama, run_block
 from tasks.devices import resolve_device
 
 VERSION = "1"
@@ -52,17 +53,21 @@ def label_block(job: Job) -> Receipt:
     views = Upstream(job, "project")
     about: dict[str, Any] = {"classes": list(teacher.classes), "fields": {}}
 
-    def label_item(slot: int, item: Item) -> Output:
+    def read(slot: int, item: Item) -> tuple[NDArray[np.uint8], tuple[Camera, ...]]:
         stored = views.item(slot)
         cameras = project.decode_cameras(stored)
         pixels = stored.get("pixels")
         if pixels is None:
             pixels = extract_patches(load_panorama(item, job.config), cameras, antialias=job.config.project.antialias)
-        fields = look(teacher, pixels, cameras, {"item": item.item, **item.metadata}, settings.fields, batch_size)
-        about["fields"] = {name: {"unit": field.unit, "frame": field.frame} for name, field in fields.items()}
-        return Output(encode_fields(fields), {f"{name}_valid": round(float(f.valid.mean()), 4) for name, f in fields.items()})
+        return pixels, cameras
 
-    return run_block(job, label_item, about, {settings.name: weights_digest(settings.kind, settings.settings)})
+    def label_item(item: Item, patches: tuple[NDArray[np.uint8], tuple[Camera, ...]]) -> Output:
+        fields = look(teacher, *patches, {"item": item.item, **item.metadata}, settings.fields, batch_size)
+        about["fields"] = {name: {"unit": field.unit, "frame": field.frame} for name, field in fields.items()}
+        return Output(fields, {f"{name}_valid": round(float(f.valid.mean()), 4) for name, f in fields.items()})
+
+    weights = {settings.name: weights_digest(settings.kind, settings.settings)}
+    return run_block(job, label_item, about, weights, read, encode_fields)
 
 
 def look(
@@ -88,6 +93,22 @@ def look(
     ValueError
         The teacher does not give a wanted field.
     """
+    batches = _halving_once(partial(_look_in_batches, teacher, pixels, cameras, item, wanted), batch_size)
+    fields = {name: _concatenate([batch[name] for batch in batches]) for name in wanted}
+    for name, field in fields.items():
+        if not field.valid.any():
+            raise BadItem(f"the teacher's {name} has no valid pixel in any view (not finite, or all sky)")
+    return fields
+
+
+def _look_in_batches(
+    teacher: Teacher,
+    pixels: NDArray[np.uint8],
+    cameras: tuple[Camera, ...],
+    item: Mapping[str, object],
+    wanted: tuple[str, ...],
+    batch_size: int,
+) -> list[dict[str, Field]]:
     batches = []
     for start in range(0, len(cameras), batch_size):
         some = cameras[start : start + batch_size]
@@ -96,11 +117,29 @@ def look(
         if missing:
             raise ValueError(f"the teacher does not give {sorted(missing)}, only {sorted(said)}; change its `fields`")
         batches.append({name: canonical(said[name], some) for name in wanted})
-    fields = {name: _concatenate([batch[name] for batch in batches]) for name in wanted}
-    for name, field in fields.items():
-        if not field.valid.any():
-            raise BadItem(f"the teacher's {name} has no valid pixel in any view (not finite, or all sky)")
-    return fields
+    return batches
+
+
+def _halving_once(look: Callable[[int], list[dict[str, Field]]], batch_size: int) -> list[dict[str, Field]]:
+    """``look`` with the batch size, or half of it where the device's memory is too small; BadItem if that is too much too."""
+    for patches in (batch_size, max(1, batch_size // 2)):
+        try:
+            return look(patches)
+        except RuntimeError as error:
+            if type(error).__name__ != "OutOfMemoryError":  # torch's own; it cannot be named without importing torch
+                raise
+            _free_device_memory()
+    raise BadItem(
+        f"the device ran out of memory with {max(1, batch_size // 2)} patches at a time; lower execution.batch_size or "
+        "project.patch_size"
+    )
+
+
+def _free_device_memory() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _concatenate(parts: list[Field]) -> Field:
@@ -157,6 +196,3 @@ def decode_fields(arrays: Mapping[str, NDArray], about: Mapping[str, Any]) -> di
             {table: arrays[f"{name}_{table}"] for table in ("segment_class", "segment_score") if f"{name}_{table}" in arrays},
         )
     return fields
-
-
-label_task = block_task(label_block)

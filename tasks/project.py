@@ -16,7 +16,7 @@ from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks import ingest
-from tasks.block import Job, Output, block_task, load_panorama, run_block
+from tasks.block import Job, Output, load_panorama, run_block
 
 VERSION = "2"
 
@@ -53,15 +53,17 @@ def project_block(job: Job) -> Receipt:
     """Store the cameras of every item of a block, and its patches with ``project.keep_pixels``."""
     settings = job.config.project
 
-    def project_item(_slot: int, item: Item) -> Output:
+    def read(_slot: int, item: Item) -> NDArray | None:
+        return load_panorama(item, job.config) if settings.keep_pixels else None
+
+    def project_item(item: Item, panorama: NDArray | None) -> Output:
         cameras = choose_views(settings, item.digest)
         arrays = encode_cameras(cameras)
-        if settings.keep_pixels:
-            panorama = load_panorama(item, job.config)
+        if panorama is not None:
             arrays["pixels"] = extract_patches(panorama, cameras, antialias=settings.antialias)
         return Output(arrays)
 
-    return run_block(job, project_item, {"patch_size": settings.patch_size, "layout": settings.layout.kind})
+    return run_block(job, project_item, {"patch_size": settings.patch_size, "layout": settings.layout.kind}, read=read)
 
 
 def encode_cameras(cameras: tuple[Camera, ...]) -> dict[str, NDArray]:
@@ -77,6 +79,3 @@ def decode_cameras(arrays: Mapping[str, NDArray]) -> tuple[Camera, ...]:
     """The cameras that :func:`encode_cameras` stored."""
     rows = zip(arrays["size"], arrays["fov"], arrays["rotation"], strict=True)
     return tuple(Camera.from_matrix(size[0], size[1], fov, rotation) for size, fov, rotation in rows)
-
-
-project_task = block_task(project_block)

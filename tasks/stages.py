@@ -1,14 +1,15 @@
-"""The pipeline as a list: every stage in order, with what its output depends on and the task that makes it."""
+"""The pipeline as a list: every stage in order, with what its output depends on and the function that makes a block of it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-
-from prefect.tasks import Task
 
 from configs.schema import Config
 from storage.fingerprint import Identity
+from storage.receipts import Receipt
 from tasks import evaluate, fuse, label, project
+from tasks.block import Job
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Stage:
     """A stage as this config wants it."""
 
     identity: Identity
-    task: Task
+    make: Callable[[Job], Receipt]
 
     @property
     def name(self) -> str:
@@ -29,8 +30,8 @@ def stages(config: Config) -> list[Stage]:
     labels = {label.stage_name(teacher): label.identity(config, teacher) for teacher in config.teachers}
     fused = fuse.identity(config, {name: identity.fingerprint for name, identity in labels.items()})
     return [
-        Stage(project.identity(config), project.project_task),
-        *(Stage(identity, label.label_task) for identity in labels.values()),
-        Stage(fused, fuse.fuse_task),
-        Stage(evaluate.identity(config, fused.fingerprint), evaluate.evaluate_task),
+        Stage(project.identity(config), project.project_block),
+        *(Stage(identity, label.label_block) for identity in labels.values()),
+        Stage(fused, fuse.fuse_block),
+        Stage(evaluate.identity(config, fused.fingerprint), evaluate.evaluate_block),
     ]

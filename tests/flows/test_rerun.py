@@ -119,7 +119,7 @@ def test_a_stages_code_version_reruns_it_and_after(path: Path, monkeypatch: pyte
 
 
 def test_how_a_run_is_carried_out_reruns_nothing(path: Path) -> None:
-    for change in ({"batch_size": 3}, {"device": "cpu"}, {"log_level": "DEBUG"}, {"workers": 1}):
+    for change in ({"batch_size": 3}, {"device": "cpu"}, {"log_level": "DEBUG"}, {"runner": {"workers": 1}}):
         changed = load(path, **{f"execution__{key}": value for key, value in change.items()})
         assert reasons(changed) == {}, change
 
@@ -127,7 +127,7 @@ def test_how_a_run_is_carried_out_reruns_nothing(path: Path) -> None:
 def test_how_a_run_is_carried_out_changes_no_byte(tmp_path: Path) -> None:
     one, other = write_pipeline(tmp_path / "one"), write_pipeline(tmp_path / "other")
     run_pipeline(load(one))
-    run_pipeline(load(other, execution__batch_size=1, execution__workers=1))
+    run_pipeline(load(other, execution__batch_size=1, execution__runner__workers=1))
     assert without_fingerprints(one.parent / "store") == without_fingerprints(other.parent / "store")
 
 

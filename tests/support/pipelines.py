@@ -38,7 +38,7 @@ def write_pipeline(folder: Path, count: int = 5, **changes: Any) -> Path:
             _teacher(folder, "classes", ["semantics"]),
         ],
         "fuse": {"height": 32},
-        "execution": {"workers": 2, "pictures": 1},
+        "execution": {"runner": {"workers": 2}, "pictures": 1},
     }
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump({**data, **changes}))
@@ -50,12 +50,12 @@ def _teacher(folder: Path, name: str, fields: list[str]) -> dict[str, Any]:
     return {"name": name, "kind": "tests.support.brightness:load", "fields": fields, "settings": settings}
 
 
-def run_pipeline(config: Config, retry_quarantined: bool = False) -> dict[str, Any]:
+def run_pipeline(config: Config, retry_quarantined: bool = False, only: dict[str, list[str]] | None = None) -> dict[str, Any]:
     """Run the real flow on the server that ``PREFECT_API_URL`` names, and return the record of the run."""
     from flows.pipeline import pipeline
     from flows.record import new_run_name
 
-    return pipeline(config, new_run_name(config), retry_quarantined)
+    return pipeline(config, new_run_name(config.name), retry_quarantined, only)
 
 
 def load(path: Path, **overrides: Any) -> Config:

@@ -1,0 +1,54 @@
+"""The Prefect task of a stage: one run a block, keyed like the block."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import Any
+
+from prefect import task
+from prefect.tasks import Task
+
+from storage import attempts
+from storage.receipts import Receipt
+from tasks.block import Job
+from tasks.guard import run_guarded
+
+DEATHS_BEFORE_GUARD = 3
+
+
+def block_task(make: Callable[[Job], Receipt]) -> Task[[Job], Receipt]:
+    """The Prefect task around a stage's function, retried when the store fails in passing.
+
+    The receipt is the truth of whether a block exists, so a task that is submitted always runs (``refresh_cache``); its key
+    in Prefect is the block's own. A block whose earlier attempts died is made in a process of its own.
+    """
+
+    def make_block(job: Job) -> Receipt:
+        guarded = attempts.begin(job.url, job.run) >= DEATHS_BEFORE_GUARD or job.guarded
+        try:
+            return run_guarded(job) if guarded else make(job)
+        finally:
+            attempts.end(job.url)
+
+    return task(
+        task_run_name="{job.identity.stage} {job.block.name}",
+        name=make.__name__,
+        cache_key_fn=_key,
+        refresh_cache=True,
+        persist_result=True,
+        retries=2,
+        retry_delay_seconds=[1, 5],
+        retry_jitter_factor=0.5,
+        retry_condition_fn=_passing_fault,
+        log_prints=False,
+    )(make_block)
+
+
+def _key(_context: Any, parameters: dict[str, Any]) -> str:
+    return parameters["job"].key
+
+
+def _passing_fault(_task: Any, _run: Any, state: Any) -> bool:
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EACCES, errno.ENOENT, errno.EROFS)
