@@ -7,19 +7,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from prefect.futures import PrefectFuture
-from prefect.utilities.annotations import quote
 
 from flows.artifacts import StageProgress
 from flows.drain import Interrupted, asked_to_stop
 from flows.progress import observer
-from flows.workers import Workers, died_with_its_worker
+from flows.workers import Workers, died_with_its_worker, own_error
 from storage.receipts import Receipt
 from tasks.block import Job
 from tasks.stages import Stage
-from tasks.task import block_task
+from tasks.task import Parcel, block_task
 
 LEAST_TRIED = 20  # items, before a share of quarantined ones means anything
 HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
@@ -93,7 +92,7 @@ def _make(stage: Stage, jobs: Sequence[Job], workers: Workers, made: _Tally) -> 
             if made.stop or asked_to_stop():
                 return
             with workers.resources(needs_gpu):
-                yield job, task.submit(cast(Job, quote(job)))  # quoted: Prefect must not search every item for futures
+                yield job, task.submit(Parcel(job))
 
     for job, future in in_a_window(submissions(), workers.window):
         if died_with_its_worker(future):
@@ -107,8 +106,9 @@ def _make(stage: Stage, jobs: Sequence[Job], workers: Workers, made: _Tally) -> 
         if state.is_completed():
             made.done(future.result())
         else:
-            error = state.result(raise_on_failure=False) if state.is_final() else None
-            made.failed(job, error if isinstance(error, BaseException) else None, state.message or f"ended as {state.name}")
+            error = state.result(raise_on_failure=False) if state.is_final() else own_error(future)
+            message = state.message if state.is_final() else f"its task ended as {state.name}: {error!r}"
+            made.failed(job, error if isinstance(error, BaseException) else None, message or repr(error))
     return died
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from prefect import flow, task
+from prefect import Flow, flow, task
 from prefect.runtime import flow_run
 
 from configs.schema import Config
@@ -123,9 +123,15 @@ def run_stage(stage: Stage, owed: Sequence[Block], config: Config, run: str, wor
         jobs = [Job(config, stage.identity, block, run) for block in part]
         name = stage.name if len(parts) == 1 else f"{stage.name} {number} of {len(parts)}"
 
-        @flow(name=stage.name, flow_run_name=name, task_runner=workers.task_runner())
-        def stage_flow(blocks: int, items: int, jobs: Sequence[Job] = jobs) -> None:
-            make_blocks(stage, jobs, workers)
-
-        stage_flow.with_options(validate_parameters=False)(len(jobs), sum(len(job.block.items) for job in jobs))
+        _stage_flow(stage, name, jobs, workers)(len(jobs), sum(len(job.block.items) for job in jobs))
         workers.recycle()
+
+
+def _stage_flow(stage: Stage, name: str, jobs: Sequence[Job], workers: Workers) -> Flow[[int, int], None]:
+    """A flow over some blocks. The jobs are no parameters: Prefect would store every one of them with the flow run."""
+
+    @flow(name=stage.name, flow_run_name=name, task_runner=workers.task_runner())
+    def stage_flow(blocks: int, items: int) -> None:
+        make_blocks(stage, jobs, workers)
+
+    return stage_flow

@@ -75,6 +75,15 @@ def start_workers(settings: Runner) -> Iterator[Workers]:
             yield Workers(settings, cluster.scheduler_address)
 
 
+def own_error(future: PrefectFuture[Any]) -> BaseException | None:
+    """What went wrong with a finished future before or after its task: Dask could not carry it over, say."""
+    wrapped = getattr(future, "wrapped_future", None)
+    if wrapped is None or getattr(wrapped, "status", "finished") == "finished":
+        return None
+    error = wrapped.exception()
+    return error if isinstance(error, BaseException) else None
+
+
 def died_with_its_worker(future: PrefectFuture[Any]) -> bool:
     """Whether a finished future says nothing of its task because the worker is gone."""
     wrapped = getattr(future, "wrapped_future", None)

@@ -17,14 +17,22 @@ from tasks.guard import run_guarded
 DEATHS_BEFORE_GUARD = 3
 
 
-def block_task(make: Callable[[Job], Receipt]) -> Task[[Job], Receipt]:
+class Parcel:
+    """A job on its way to a worker. Prefect and Dask search dataclasses for futures, and a job holds thousands of items."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+
+def block_task(make: Callable[[Job], Receipt]) -> Task[[Parcel], Receipt]:
     """The Prefect task around a stage's function, retried when the store fails in passing.
 
     The receipt is the truth of whether a block exists, so a task that is submitted always runs (``refresh_cache``); its key
     in Prefect is the block's own. A block whose earlier attempts died is made in a process of its own.
     """
 
-    def make_block(job: Job) -> Receipt:
+    def make_block(parcel: Parcel) -> Receipt:
+        job = parcel.job
         guarded = attempts.begin(job.url, job.run) >= DEATHS_BEFORE_GUARD or job.guarded
         try:
             return run_guarded(job) if guarded else make(job)
@@ -32,7 +40,7 @@ def block_task(make: Callable[[Job], Receipt]) -> Task[[Job], Receipt]:
             attempts.end(job.url)
 
     return task(
-        task_run_name="{job.identity.stage} {job.block.name}",
+        task_run_name="{parcel.job.identity.stage} {parcel.job.block.name}",
         name=make.__name__,
         cache_key_fn=_key,
         refresh_cache=True,
@@ -46,7 +54,7 @@ def block_task(make: Callable[[Job], Receipt]) -> Task[[Job], Receipt]:
 
 
 def _key(_context: Any, parameters: dict[str, Any]) -> str:
-    return parameters["job"].key
+    return parameters["parcel"].job.key
 
 
 def _passing_fault(_task: Any, _run: Any, state: Any) -> bool:

@@ -1,0 +1,93 @@
+"""The pipeline on a Dask cluster: the same bytes, and an item that kills its worker costs itself only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from configs.schema import ConfigError
+from flows.plan import make_plan
+from flows.workers import start_workers
+from storage.receipts import read_receipt
+from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_pipeline
+
+pytest.importorskip("prefect_dask")
+pytestmark = pytest.mark.usefixtures("prefect_api")
+
+DASK = {"kind": "dask", "workers": 2}
+
+
+def task_run_states(run: str) -> dict[str, int]:
+    """How many task runs of a run's subflows ended in which state, as the Prefect server knows them."""
+    from collections import Counter
+
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, FlowRunFilterParentFlowRunId
+
+    with get_client(sync_client=True) as client:
+        (parent,) = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[run])), limit=9, sort="ID_DESC"
+        )
+        children = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent.id]))
+        return dict(
+            Counter(task.state_name for task in client.read_task_runs(flow_run_filter=children, limit=200, sort="ID_DESC"))
+        )
+
+
+def test_a_cluster_makes_the_bytes_of_threads(tmp_path: Path) -> None:
+    threads, cluster = write_pipeline(tmp_path / "threads"), write_pipeline(tmp_path / "cluster")
+    run_pipeline(load(threads))
+    record = run_pipeline(load(cluster, execution__runner=DASK))
+    assert without_fingerprints(threads.parent / "store") == without_fingerprints(cluster.parent / "store")
+    assert task_run_states(record["run"]) == {"Completed": 16}
+    processes = {read_receipt(str(path.parent)).made["process"] for path in (tmp_path / "cluster").rglob("receipt.json")}  # type: ignore[union-attr]
+    assert len(processes) == 2, "both workers must have worked"
+
+
+def test_an_item_that_kills_its_worker_is_found_and_the_others_are_done_once(tmp_path: Path) -> None:
+    path = write_pipeline(tmp_path, 6)
+    teachers = [teacher.model_dump(mode="json") for teacher in load(path).teachers]
+    teachers[0]["settings"]["kill_on"] = "p02"
+    config = load(path, teachers=teachers, execution__runner=DASK)
+    record = run_pipeline(config)
+    assert record["quarantined"] == [
+        {"item": "p02", "stage": "label.geometry", "reason": "at label.geometry: killed its process twice (SIGKILL)"}
+    ]
+    assert not make_plan(config).anything_to_run
+    folder = tmp_path / "store" / "stages" / "label.geometry"
+    receipts = [json.loads(file.read_text()) for file in sorted(folder.rglob("receipt.json"))]
+    assert [[row["state"] for row in receipt["items"]] for receipt in receipts] == [
+        ["done", "done"],
+        ["quarantined", "done"],
+        ["done", "done"],
+    ]
+    assert not list(folder.rglob("attempts.json"))
+
+
+def test_a_cluster_that_is_not_there_is_an_error_that_says_so() -> None:
+    from configs.schema import Runner
+
+    runner = Runner(kind="dask", cluster="address", address="tcp://127.0.0.1:9")
+    with pytest.raises(ConfigError, match="no Dask scheduler answers at tcp://127.0.0.1:9"), start_workers(runner):
+        pass
+    with (
+        pytest.raises(ConfigError, match="cannot be imported"),
+        start_workers(Runner(kind="dask", cluster="no_such_module:Cluster")),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("runner", "message"),
+    [
+        ({"kind": "threads", "cluster": "cuda"}, "are for kind: dask"),
+        ({"kind": "dask", "cluster": "address"}, "address: is required"),
+        ({"kind": "dask", "address": "tcp://a:1"}, "write cluster: address"),
+        ({"kind": "dask", "cluster": "kubernetes"}, "must be local, cuda, address or package.module:Class"),
+    ],
+)
+def test_contradictions_name_the_key(tmp_path: Path, runner: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(write_pipeline(tmp_path, 1), execution__runner=runner)
