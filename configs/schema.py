@@ -6,11 +6,13 @@ An unknown key, a wrong type or a contradiction is a :class:`ConfigError` that n
 from __future__ import annotations
 
 import difflib
+import json
 import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import to_jsonable_python
 
 from configs.plain_yaml import MOST_BYTES, parse_yaml
 
@@ -20,6 +22,18 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 class ConfigError(ValueError):
     """The config cannot be used; the message names each key and its fix."""
+
+
+def _have_a_json_form(values: dict[str, Any]) -> dict[str, Any]:
+    """What is kept in fingerprints and records must be writable as JSON, which knows no infinity and no bytes."""
+    try:
+        json.dumps(to_jsonable_python(values), allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"holds what JSON cannot say ({error}); use text, finite numbers, lists and mappings") from error
+    return values
+
+
+PlainSettings = Annotated[dict[str, Any], AfterValidator(_have_a_json_form)]
 
 
 class Settings(BaseModel):
@@ -123,7 +137,7 @@ class TeacherSettings(Settings):
     kind: str
     """``transformers``, ``onnx``, ``litert``, ``scenes``, or ``package.module:function`` of your own."""
     fields: tuple[FieldName, ...] = Field(min_length=1)
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: PlainSettings = Field(default_factory=dict)
 
 
 class Fuse(Settings):
@@ -169,7 +183,7 @@ class Runner(Settings):
     ``address`` (a cluster that is there already), or ``package.module:Class`` of a Dask cluster."""
     address: str | None = None
     """Scheduler of a cluster that is there already, such as ``tcp://scheduler:8786``."""
-    cluster_settings: dict[str, Any] = Field(default_factory=dict)
+    cluster_settings: PlainSettings = Field(default_factory=dict)
     """Arguments of the cluster's class."""
     workers: int = Field(2, ge=1)
     """Blocks in work at the same time; with a cluster of our own, its workers, each doing one block at a time."""
@@ -199,6 +213,8 @@ class Execution(Settings):
     runner: Runner = Runner()
     max_quarantined: float = Field(0.5, gt=0, le=1)
     """Share of given-up items, of at least 20 tried in a stage, at which a run stops: a sign of a mistake, not of bad items."""
+    keep_patch_labels: bool = True
+    """Without, ``panolabel gc`` drops patch labels once the fused block has its receipt, and ``plan`` does not owe them."""
     blocks_per_flow_run: int = Field(1000, ge=1, le=1000)
     """More blocks than this become several flow runs: Prefect slows down with the task runs of one."""
     device: str = "auto"

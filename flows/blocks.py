@@ -27,7 +27,11 @@ _Job = TypeVar("_Job")
 
 
 class RunFailed(RuntimeError):
-    """Blocks could not be made; the message names them and how to go on."""
+    """Blocks could not be made; the message names them, ``failures`` lists them all as (stage, block, message)."""
+
+    def __init__(self, message: str, failures: Sequence[tuple[str, str, str]] = ()) -> None:
+        super().__init__(message)
+        self.failures = list(failures)
 
 
 def make_blocks(stage: Stage, jobs: Sequence[Job], workers: Workers) -> None:
@@ -49,8 +53,9 @@ def make_blocks(stage: Stage, jobs: Sequence[Job], workers: Workers) -> None:
     if asked_to_stop():
         raise Interrupted(f"stopped at stage {stage.name}; what is done stays done")
     if made.failures:
-        shown = "\n  ".join(made.failures[:5])
-        raise RunFailed(f"stage {stage.name}: {len(made.failures)} of {len(jobs)} blocks could not be made:\n  {shown}")
+        shown = "\n  ".join(f"{block}: {message}" for _, block, message in made.failures[:5])
+        message = f"stage {stage.name}: {len(made.failures)} of {len(jobs)} blocks could not be made:\n  {shown}"
+        raise RunFailed(message, made.failures)
     if made.stop:
         raise RunFailed(f"stage {stage.name}: {made.stop}")
 
@@ -60,7 +65,7 @@ class _Tally:
 
     def __init__(self, stage: str, max_quarantined: float, progress: StageProgress) -> None:
         self.stage, self.max_quarantined, self.progress = stage, max_quarantined, progress
-        self.failures: list[str] = []
+        self.failures: list[tuple[str, str, str]] = []
         self.stop = ""
         self.tried = self.quarantined = 0
 
@@ -77,7 +82,7 @@ class _Tally:
             )
 
     def failed(self, job: Job, error: BaseException | None, message: str) -> None:
-        self.failures.append(f"{job.block.name}: {message}")
+        self.failures.append((self.stage, job.block.name, message))
         if isinstance(error, OSError) and error.errno in HOPELESS:
             self.stop = message
 

@@ -16,6 +16,7 @@ from prefect.runtime import flow_run
 from configs.schema import Config
 from flows.artifacts import publish_outcome, publish_plan
 from flows.blocks import in_a_window, make_blocks
+from flows.drain import Interrupted
 from flows.plan import make_plan
 from flows.progress import observer
 from flows.record import RunRecord, new_run_name
@@ -38,7 +39,7 @@ def _flow_run_name() -> str:
 def pipeline(
     config: Config,
     run: str | None = None,
-    retry_quarantined: bool = False,
+    retry: bool | list[str] = False,
     only: dict[str, list[str]] | None = None,
 ) -> dict[str, Any]:
     """Run everything that a config owes, and return the record of the run.
@@ -48,8 +49,8 @@ def pipeline(
     config : Config
     run : str, optional
         Name of the run in the ledger and in Prefect; by default made of time and config.
-    retry_quarantined : bool
-        Try quarantined items again.
+    retry : bool or names of items
+        Try quarantined items again: all, or those named.
     only : mapping of stage to block names, optional
         Make just these of the blocks that are owed.
 
@@ -60,19 +61,21 @@ def pipeline(
     Interrupted
         The process was asked to stop.
     """
-    record = RunRecord(config, run or flow_run.name)
+    record = RunRecord(config, run or flow_run.name, flow_run.ui_url or "")
     try:
         with start_workers(config.execution.runner) as workers:
             if only is None:
-                ingest_source(config, retry_quarantined, workers)
-            plan = make_plan(config, retry_quarantined)
+                ingest_source(config, retry, workers)
+            plan = make_plan(config, retry)
             record.planned(plan)
             publish_plan(plan)
             for stage in plan.definitions:
                 wanted = set(plan.owed[stage.name]) & set(plan.owed[stage.name] if only is None else only.get(stage.name, ()))
                 run_stage(stage, [block for block in plan.blocks if block.name in wanted], config, record.run, workers)
     except BaseException as error:
-        record.finished("failed", reason=f"{type(error).__name__}: {error}")
+        state = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
+        failures = [dict(zip(("stage", "block", "message"), row)) for row in getattr(error, "failures", ())]
+        record.finished(state, reason=f"{type(error).__name__}: {error}", failures=failures)
         publish_outcome(record.as_json())
         raise
     record.finished("completed", **write_run_report(config, record))
@@ -80,9 +83,9 @@ def pipeline(
     return record.as_json()
 
 
-def ingest_source(config: Config, retry_quarantined: bool, workers: Workers) -> list[Item]:
+def ingest_source(config: Config, retry: bool | list[str], workers: Workers) -> list[Item]:
     """Check new and changed files of the source, and write the manifest; a subflow if there are any."""
-    scan = ingest.scan(config, retry_quarantined)
+    scan = ingest.scan(config, retry)
     if not scan.to_read:
         return scan.known
     groups = [scan.to_read[start : start + FILES_PER_CHECK] for start in range(0, len(scan.to_read), FILES_PER_CHECK)]

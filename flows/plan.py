@@ -10,11 +10,11 @@ from typing import Any
 from configs.schema import Config
 from storage.fingerprint import differences
 from storage.manifest import Block, Item, blocks_of
-from storage.receipts import Receipt, block_url, blocks_with_receipts, read_receipt
+from storage.receipts import Receipt, block_url, blocks_with_receipts, dropped_blocks, read_receipt
 from storage.runs import latest_run
 from storage.urls import children, join
 from tasks import ingest
-from tasks.ingest import Scan
+from tasks.ingest import Retry, Scan, wants_retry
 from tasks.stages import Stage, stages
 
 
@@ -48,31 +48,39 @@ class Plan:
         return any(stage.to_run for stage in self.stages)
 
     def as_json(self) -> dict[str, Any]:
-        """The plan as JSON values."""
-        return {"anything_to_run": self.anything_to_run, "stages": [asdict(stage) for stage in self.stages]}
+        """The plan as JSON values, complete enough to be compared with a later one."""
+        return {
+            "anything_to_run": self.anything_to_run,
+            "stages": [asdict(stage) for stage in self.stages],
+            "identities": {stage.name: stage.identity.as_json() for stage in self.definitions},
+            "owed": {stage: list(blocks) for stage, blocks in self.owed.items()},
+            "files": sorted(entry.item for entry in self.scan.to_read),
+        }
 
 
-def make_plan(config: Config, retry_quarantined: bool = False) -> Plan:
+def make_plan(config: Config, retry: Retry = False) -> Plan:
     """Compare a config with its store.
 
     Parameters
     ----------
     config : Config
-    retry_quarantined : bool
-        Count blocks with quarantined items as owed, and read quarantined files again.
+    retry : bool or names of items
+        Count blocks with these quarantined items as owed, and read these quarantined files again.
     """
-    scan = ingest.scan(config, retry_quarantined)
+    scan = ingest.scan(config, retry)
     blocks = tuple(blocks_of(scan.known))
     previous = latest_run(config.root, config.name)
     pending = _pending_blocks(config, scan)
     plans = [_plan_ingest(config, scan)]
     owed: dict[str, tuple[str, ...]] = {}
     definitions = tuple(stages(config))
+    dropped = _dropped_and_not_needed(config, definitions)
     for stage in definitions:
-        existing = set(blocks_with_receipts(config.root, stage.name, stage.identity.fingerprint))
-        receipts = {name: _receipt(config, stage, name) for name in existing} if retry_quarantined else {}
-        redo = {name for name, receipt in receipts.items() if receipt and receipt.quarantined}
-        missing = [block for block in blocks if block.name not in existing or block.name in redo]
+        existing = _existing(config, stage)
+        satisfied = existing | dropped.get(stage.name, set())
+        receipts = {name: _receipt(config, stage, name) for name in existing} if retry else {}
+        redo = {name for name, receipt in receipts.items() if receipt and _has_one_to_retry(receipt, retry)}
+        missing = [block for block in blocks if block.name not in satisfied or block.name in redo]
         owed[stage.name] = tuple(block.name for block in missing)
         reasons = _reasons(config, stage, missing, redo, previous)
         if pending:
@@ -92,6 +100,24 @@ def make_plan(config: Config, retry_quarantined: bool = False) -> Plan:
             )
         )
     return Plan(tuple(plans), blocks, owed, scan, definitions)
+
+
+def _existing(config: Config, stage: Stage) -> set[str]:
+    return set(blocks_with_receipts(config.root, stage.name, stage.identity.fingerprint))
+
+
+def _dropped_and_not_needed(config: Config, definitions: Sequence[Stage]) -> dict[str, set[str]]:
+    """Blocks of patch labels that ``gc`` dropped, and that nothing needs since their fused block has its receipt."""
+    labels = [stage for stage in definitions if stage.name.startswith("label.")]
+    dropped = {stage.name: set(dropped_blocks(config.root, stage.name, stage.identity.fingerprint)) for stage in labels}
+    if not any(dropped.values()):
+        return {}
+    fused = _existing(config, next(stage for stage in definitions if stage.name == "fuse"))
+    return {name: blocks & fused for name, blocks in dropped.items()}
+
+
+def _has_one_to_retry(receipt: Receipt, retry: Retry) -> bool:
+    return any(wants_retry(retry, row.item) for row in receipt.quarantined)
 
 
 def _plan_ingest(config: Config, scan: Scan) -> StagePlan:

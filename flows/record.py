@@ -23,16 +23,18 @@ def new_run_name(config: str) -> str:
 class RunRecord:
     """Keeps ``<root>/runs/<run>.json`` up to date from the plan to the end, so that a killed run leaves its trace."""
 
-    def __init__(self, config: Config, run: str) -> None:
+    def __init__(self, config: Config, run: str, prefect: str = "") -> None:
         self.config = config
         self.plan: Plan | None = None
         self._started = time.time()
         self._data: dict[str, Any] = {
             "run": run,
-            "user": _user(),
+            "user": user_name(),
+            "process": os.getpid(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "config": config.model_dump(mode="json"),
             "state": "running",
+            "prefect": prefect,
         }
 
     @property
@@ -43,7 +45,7 @@ class RunRecord:
     def planned(self, plan: Plan) -> None:
         """Note the plan that this run carries out."""
         self.plan = plan
-        self._data["plan"] = plan.as_json()
+        self._data["plan"] = {key: plan.as_json()[key] for key in ("anything_to_run", "stages")}
         self._data["identities"] = {stage.name: stage.identity.as_json() for stage in plan.definitions}
         self._data["blocks"] = [block.name for block in plan.blocks]
         write_run(self.config.root, self._data)
@@ -60,7 +62,8 @@ class RunRecord:
         return dict(self._data)
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Who runs this."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -3,38 +3,60 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from configs.schema import Config, ConfigError
 from flows.plan import Plan, make_plan
 from flows.record import stage_receipts
+from storage.fingerprint import Identity
 from storage.lineage import trace, trace_as_json
 from storage.manifest import Block, Item, blocks_of
 from storage.receipts import block_url, blocks_with_receipts, damage, drop_receipt, read_receipt
-from storage.runs import latest_run
 
 
 def find_item(config: Config, plan: Plan, name: str) -> tuple[Item, Block]:
     """An item of the manifest and its block; ConfigError names the nearest match, or why the item was given up."""
     items = {item.item: item for item in plan.scan.known}
     if name not in items:
-        nearest = difflib.get_close_matches(name, items, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"the manifest of {config.source.url} has {len(items)} items"
-        raise ConfigError(f"item {name!r} is not known; {hint}")
+        raise ConfigError(
+            f"item {name!r} is not known; {nearest_item(name, items, f'items in the manifest of {config.source.url}')}"
+        )
     item = items[name]
     if item.block < 0:
         raise ConfigError(f"item {name!r} has no labels; it was quarantined at ingest: {item.reason}")
     return item, next(block for block in blocks_of(plan.scan.known) if block.index == item.block)
 
 
-def trace_item(config: Config, name: str) -> dict[str, Any]:
-    """The lineage of one item's labels under this config, as JSON values."""
+def nearest_item(name: str, names: Collection[str], what: str) -> str:
+    """A hint for a name that is not among ``names``: the nearest one, or how many there are."""
+    nearest = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {nearest[0]!r}?" if nearest else f"there are {len(names)} {what}"
+
+
+def trace_item(config: Config, name: str, stage: str | None = None) -> dict[str, Any]:
+    """The lineage of one item's labels under this config, as JSON values; of one stage and what it was made from if asked.
+
+    Raises
+    ------
+    ConfigError
+        There is no such item or stage.
+    """
     plan = make_plan(config)
     item, block = find_item(config, plan, name)
-    steps = trace(config.root, item, block, [stage.identity for stage in plan.definitions])
-    return trace_as_json(item, block, steps)
+    identities = {one.name: one.identity for one in plan.definitions}
+    if stage is not None:
+        if stage not in identities:
+            raise ConfigError(f"stage {stage!r} is not known; stages: {', '.join(identities)}")
+        needed = _upstream_of(stage, identities)
+        identities = {one: identity for one, identity in identities.items() if one in needed}
+    return trace_as_json(item, block, trace(config.root, item, block, list(identities.values())))
+
+
+def _upstream_of(stage: str, identities: Mapping[str, Identity]) -> set[str]:
+    """A stage and all that it was made from."""
+    return {stage}.union(*(_upstream_of(one, identities) for one in identities[stage].upstream if one in identities))
 
 
 def quarantined_items(config: Config, plan: Plan) -> list[dict[str, str]]:
@@ -45,33 +67,6 @@ def quarantined_items(config: Config, plan: Plan) -> list[dict[str, str]]:
             for row in receipt.quarantined:
                 rows.setdefault(row.item, (stage, row.reason))
     return [{"item": item, "stage": stage, "reason": reason} for item, (stage, reason) in sorted(rows.items())]
-
-
-def store_status(config: Config) -> dict[str, Any]:
-    """The state of the store under this config, as JSON values: items, blocks a stage, quarantine, the last run."""
-    plan = make_plan(config)
-    receipts = stage_receipts(config, plan)
-    last = latest_run(config.root, config.name)
-    return {
-        "root": config.root,
-        "source": config.source.url,
-        "items": len(plan.scan.known),
-        "not_ingested": len(plan.scan.to_read),
-        "gone_from_source": len(plan.scan.absent),
-        "stages": [
-            {
-                "stage": stage.name,
-                "fingerprint": stage.identity.fingerprint,
-                "blocks": len(plan.blocks),
-                "done": len(receipts[stage.name]),
-                "bytes": sum(receipt.bytes for receipt in receipts[stage.name]),
-                "seconds": round(sum(receipt.made["seconds"] for receipt in receipts[stage.name]), 1),
-            }
-            for stage in plan.definitions
-        ],
-        "quarantined": quarantined_items(config, plan),
-        "last_run": {key: last[key] for key in ("run", "state", "started", "seconds", "user") if key in last} if last else None,
-    }
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from configs.schema import Config
+from flows.garbage import Garbage
 from flows.plan import Plan
 from flows.store import Broken
 from storage.runs import latest_run
@@ -128,10 +129,63 @@ def print_status(state: dict[str, Any]) -> None:
             size(row["bytes"]),
         )
     console.print(table)
-    for row in state["quarantined"]:
+    for row in state["quarantined"][:10]:
         console.print(f"[yellow]quarantined[/] {escape(row['item'])} at {row['stage']}: {escape(row['reason'])}", soft_wrap=True)
+    for row in state["causes"] if len(state["quarantined"]) > 10 else ():
+        console.print(f"  {row['items']} x {escape(row['cause'])}", soft_wrap=True)
+    if state["waived"]:
+        console.print(f"{state['waived']} items waived")
     if last := state["last_run"]:
-        console.print(f"last run: {last['run']} {last['state']}, started {last['started']} by {last['user']}", soft_wrap=True)
+        _print_last_run(last)
+
+
+def _print_last_run(last: dict[str, Any]) -> None:
+    console.print(f"last run: {last['run']} {last['state']}, started {last['started']} by {last['user']}", soft_wrap=True)
+    if reason := last.get("reason"):
+        console.print(f"  {escape(reason)}", soft_wrap=True)
+    rest = f", {last['items_owed']} item-stages to go" + (
+        f", about {duration(last['eta_seconds'])} left" if last["eta_seconds"] is not None else ""
+    )
+    done = f"  {last['items_done']} item-stages at {last['items_per_second']:.2f} a second"
+    console.print(done + (rest if last["items_owed"] else ""), soft_wrap=True)
+    if last.get("prefect"):
+        console.print(f"  in Prefect: {last['prefect']}", soft_wrap=True)
+
+
+def print_failures(path: Path, found: dict[str, Any]) -> None:
+    """Dead letters: items, blocks and causes."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("item", "stage", "reason"):
+        table.add_column(name, overflow="fold")
+    for row in found["items"]:
+        table.add_row(escape(row["item"]), row["stage"], escape(row["reason"]))
+    if found["items"]:
+        console.print(table)
+    for row in found["causes"]:
+        console.print(f"{row['items']} x {escape(row['cause'])}", soft_wrap=True)
+    for row in found["blocks"]:
+        console.print(f"[red]not made[/] {row['stage']} {row['block']}: {escape(row['message'])}", soft_wrap=True)
+    for row in found["waived"]:
+        console.print(f"[dim]waived[/] {escape(row['item'])} by {escape(row['by'])}: {escape(row['waived'])}", soft_wrap=True)
+    if not (found["items"] or found["blocks"]):
+        console.print("[green]Nothing failed[/]" + (" that is not waived" if found["waived"] else ""))
+    else:
+        console.print(f"Try again:  panolabel failures retry {path} [ITEM ...]", soft_wrap=True)
+        console.print(f"Accept:     panolabel failures waive {path} ITEM ... --reason TEXT", soft_wrap=True)
+
+
+def print_garbage(found: Sequence[Garbage], dry_run: bool) -> None:
+    """What goes, or would go."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("bytes", justify="right")
+    table.add_column("why")
+    table.add_column("what", overflow="fold")
+    for one in found:
+        table.add_row(size(one.bytes), one.why, escape(one.url))
+    if found:
+        console.print(table)
+    total = sum(one.bytes for one in found)
+    console.print(f"{len(found)} things, {size(total)}: {'would be removed (--dry-run)' if dry_run else 'removed'}")
 
 
 def print_trace(lineage: dict[str, Any]) -> None:

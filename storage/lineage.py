@@ -8,7 +8,7 @@ from typing import Any
 
 from storage.fingerprint import Identity
 from storage.manifest import Block, Item
-from storage.receipts import Receipt, block_url, read_receipt
+from storage.receipts import Receipt, block_url, read_dropped, read_receipt
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ def trace(root: str, item: Item, block: Block, identities: Sequence[Identity]) -
     steps = []
     for identity in identities:
         url = block_url(root, identity.stage, identity.fingerprint, block.name)
-        steps.append(Step(identity, url, read_receipt(url)))
+        steps.append(Step(identity, url, read_receipt(url) or read_dropped(url)))
     return steps
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -19,6 +20,10 @@ import pyarrow.parquet as pq
 
 from storage.fingerprint import canonical_json, digest
 from storage.urls import exists, read_bytes, write_bytes
+
+DRIVE = re.compile(r"[A-Za-z]:")
+BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that make a terminal or browser show a name backwards."""
 
 SCHEMA = pa.schema(
     [
@@ -79,11 +84,50 @@ class ManifestError(ValueError):
 
 
 def read_manifest(url: str) -> list[Item]:
-    """The items of a manifest file; none if there is no file yet."""
+    """The items of a manifest file; none if there is no file yet.
+
+    Raises
+    ------
+    ManifestError
+        The file is damaged, or was written by something else.
+    """
     if not exists(url):
         return []
-    rows = pq.read_table(io.BytesIO(read_bytes(url))).to_pylist()
-    return [Item(**{**row, "metadata": json.loads(row["metadata"])}) for row in rows]
+    try:
+        file = pq.ParquetFile(io.BytesIO(read_bytes(url)))
+        if not file.schema_arrow.equals(SCHEMA):
+            raise ManifestError(f"its columns are {file.schema_arrow.names}, not {SCHEMA.names}")
+        items = [_item(row) for row in file.read().to_pylist()]
+        _refuse_contradictions(items)
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError, RecursionError, OSError, MemoryError, pa.ArrowException) as error:
+        raise ManifestError(
+            f"manifest {url}: is damaged ({str(error)[:200]}); restore it from a backup, or remove it to ingest the source anew"
+        ) from error
+    return items
+
+
+def _item(row: dict[str, Any]) -> Item:
+    missing = [name for name, value in row.items() if value is None]
+    if missing:
+        raise ManifestError(f"item {row['item']!r} has no {', '.join(missing)}")
+    if problem := unsafe_name(row["item"]):
+        raise ManifestError(f"item name {row['item'][:80]!r} {problem}")
+    metadata = json.loads(row["metadata"])
+    if not isinstance(metadata, dict):
+        raise ManifestError(f"the metadata of item {row['item']!r} is no JSON object")
+    return Item(**{**row, "metadata": metadata})
+
+
+def _refuse_contradictions(items: Sequence[Item]) -> None:
+    """Raise ManifestError where two items have one name, or one place."""
+    for what, values in (
+        ("names", [item.item for item in items]),
+        ("places", [(item.block, item.slot) for item in items if item.block >= 0]),
+    ):
+        if len(set(values)) < len(values):
+            raise ManifestError(f"two of its items have the same {what[:-1]}")
 
 
 def write_manifest(url: str, items: Sequence[Item]) -> None:
@@ -112,8 +156,11 @@ def place(known: Sequence[Item], checked: Sequence[Item], block_size: int) -> li
     Raises
     ------
     ManifestError
-        Two items whose names are equal but for case or Unicode form.
+        Two items whose names are equal but for case or Unicode form, or a name that is not safe as part of a path.
     """
+    for item in checked:
+        if problem := unsafe_name(item.item):
+            raise ManifestError(f"item name {item.item[:80]!r} {problem}; rename the file, or give ids in a list")
     merged = {item.item: item for item in known}
     next_block = max((item.block for item in known), default=-1) + 1
     newcomers = []
@@ -130,6 +177,21 @@ def place(known: Sequence[Item], checked: Sequence[Item], block_size: int) -> li
         merged[item.item] = replace(item, block=next_block + position // block_size, slot=position % block_size)
     refuse_clashes(list(merged))
     return sorted(merged.values(), key=lambda item: item.item)
+
+
+def unsafe_name(name: str) -> str:
+    """Why an item may not have this name, as the rest of a sentence that starts with it; empty if it may.
+
+    Names become parts of paths, of URLs and of what terminals show, on this system and on others.
+    """
+    parts = name.split("/")
+    if any(part in ("", ".", "..") for part in parts) or "\\" in name or DRIVE.match(name):
+        return "may not leave its folder: it has an empty part, '.', '..', a backslash or a drive letter"
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in BIDI for letter in name):
+        return "may not hold control characters or bytes that are no UTF-8"
+    if len(name.encode()) > 1024 or any(len(part.encode()) > 240 for part in parts):
+        return "is longer than file systems allow (240 bytes a part, 1024 in all)"
+    return ""
 
 
 def refuse_clashes(names: Sequence[str]) -> None:

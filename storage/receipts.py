@@ -12,6 +12,8 @@ from storage import attempts
 from storage.urls import children, exists, files_below, join, read_bytes, remove, write_bytes
 
 FILE = "receipt.json"
+DROPPED = "dropped.json"
+"""Holds the receipt of a block whose data was dropped on purpose, so that its lineage can still be told."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,14 @@ def block_url(root: str, stage: str, fingerprint: str, block: str) -> str:
 
 def read_receipt(url: str) -> Receipt | None:
     """The receipt in a block's folder, or None. A receipt that cannot be parsed counts as none: the block is made again."""
-    if not exists(join(url, FILE)):
+    return _read(join(url, FILE))
+
+
+def _read(url: str) -> Receipt | None:
+    if not exists(url):
         return None
     try:
-        data = json.loads(read_bytes(join(url, FILE)))
+        data = json.loads(read_bytes(url))
         return Receipt(**{**data, "items": tuple(ItemRow(**row) for row in data["items"])})
     except (ValueError, TypeError, KeyError):
         return None
@@ -87,11 +93,37 @@ def blocks_with_receipts(root: str, stage: str, fingerprint: str) -> list[str]:
     return [name for name in children(folder) if exists(join(folder, name, FILE))]
 
 
+def drop_data(url: str) -> int:
+    """Drop a block's data and keep its receipt as :data:`DROPPED`; returns the bytes that became free.
+
+    The receipt goes before the data, so that nobody reads data that is being dropped.
+    """
+    receipt = read_receipt(url)
+    if receipt is None:
+        return 0
+    write_bytes(join(url, DROPPED), read_bytes(join(url, FILE)))
+    drop_receipt(url)
+    for name in receipt.files:
+        remove(join(url, name))
+    return receipt.bytes
+
+
+def read_dropped(url: str) -> Receipt | None:
+    """The receipt of a block whose data was dropped, or None."""
+    return _read(join(url, DROPPED))
+
+
+def dropped_blocks(root: str, stage: str, fingerprint: str) -> list[str]:
+    """Names of the blocks of a stage whose data was dropped."""
+    folder = join(root, "stages", stage, fingerprint)
+    return [name for name in children(folder) if exists(join(folder, name, DROPPED))]
+
+
 def digest_files(url: str) -> dict[str, dict[str, Any]]:
     """Size and sha256 of every data file in a block's folder, read back from the store."""
     entries = {}
     for name in files_below(url):
-        if name in (FILE, attempts.FILE) or name.rsplit("/", 1)[-1].startswith(".") or name.endswith(".partial"):
+        if name in (FILE, DROPPED, attempts.FILE) or name.rsplit("/", 1)[-1].startswith(".") or name.endswith(".partial"):
             continue
         data = read_bytes(join(url, name))
         entries[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}

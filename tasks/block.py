@@ -23,7 +23,7 @@ from storage.arrays import BlockReader, BlockWriter
 from storage.fingerprint import Identity, digest
 from storage.manifest import Block, Item
 from storage.receipts import ItemRow, Receipt, block_url, digest_files, drop_receipt, read_receipt, write_receipt
-from storage.urls import read_bytes
+from storage.urls import read_bytes, settle
 from tasks.code import code_digest
 from tasks.images import BadImage, decode_panorama
 from tasks.overlap import Background, prefetch
@@ -175,6 +175,7 @@ def run_block(
                 storing.submit(store, output.values)
                 rows.append(ItemRow(item.item, "done", "", output.figures))
     writer.close()
+    settle(job.url)
     receipt = Receipt(
         job.identity.stage,
         job.identity.fingerprint,

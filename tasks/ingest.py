@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from configs.schema import Config, Ingest
@@ -12,7 +12,7 @@ from storage.urls import filesystem, join, read_bytes
 from tasks.images import BadImage, decode_panorama
 from tasks.sources import Entry, list_source
 
-VERSION = "1"
+VERSION = "2"
 
 
 def identity(config: Config) -> Identity:
@@ -25,6 +25,15 @@ def manifest_url(config: Config) -> str:
     files, path = filesystem(config.source.url)
     source = digest(files.unstrip_protocol(path))[:12]
     return join(config.root, "stages", "ingest", identity(config).fingerprint, f"{source}.parquet")
+
+
+Retry = bool | Collection[str]
+"""Which given-up items are to be tried again: all, none, or those named."""
+
+
+def wants_retry(retry: Retry, item: str) -> bool:
+    """Whether a given-up item is to be tried again."""
+    return retry if isinstance(retry, bool) else item in retry
 
 
 @dataclass(frozen=True)
@@ -41,10 +50,10 @@ class Scan:
         return [item.item for item in self.known if item.item not in self.present]
 
 
-def scan(config: Config, retry_quarantined: bool = False) -> Scan:
-    """Compare the source's listing with the manifest; reads no panorama."""
+def scan(config: Config, retry: Retry = False) -> Scan:
+    """Compare the source's listing with the manifest; reads no panorama. ``retry`` names given-up items to read again."""
     known = read_manifest(manifest_url(config))
-    unchanged = {_state(item) for item in known if not (item.reason and retry_quarantined)}
+    unchanged = {_state(item) for item in known if not (item.reason and wants_retry(retry, item.item))}
     entries = list_source(config.source.url)
     to_read = [entry for entry in entries if _state(entry) not in unchanged]
     return Scan(known, to_read, frozenset(entry.item for entry in entries))

@@ -5,17 +5,26 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable
+import os
+import re
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from storage.manifest import unsafe_name
 from storage.urls import filesystem, is_local, join, read_bytes
 from tasks.images import SUFFIXES
 
 LISTS = (".csv", ".parquet")
+REMOTE = ("s3", "gs", "gcs", "az", "abfs", "abfss", "hf", "http", "https")
+"""Kinds of URLs that a list may name, besides its own. fsspec knows many more, some of which open local files by other names."""
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+MOST_SIDECAR_BYTES = 1_000_000
+MOST_URI_LETTERS = 4096
+MOST_NAME_BYTES = 255
 
 
 class SourceError(ValueError):
@@ -38,8 +47,8 @@ def list_source(url: str) -> list[Entry]:
     """All panoramas of a source, sorted by item.
 
     An item is named by its path below the source's folder, without the suffix. A list (.csv, .parquet) has a column ``uri``
-    (absolute, or relative to the list), and may have ``item`` and ``split``; its other columns become capture metadata. Beside an
-    image, ``<name>.json`` may hold capture metadata too.
+    (relative to the list, or absolute; local files must lie below the list's folder), and may have ``item`` and ``split``; its
+    other columns become capture metadata. Beside an image, ``<name>.json`` may hold capture metadata too.
 
     Raises
     ------
@@ -55,8 +64,8 @@ def list_source(url: str) -> list[Entry]:
             both = f"{seen[entry.item]} and {entry.uri}"
             raise SourceError(f"source {url}: {both} would both be item {entry.item!r}; rename one, or give ids in a list")
         seen[entry.item] = entry.uri
-        if entry.item.startswith("/") or ".." in entry.item.split("/"):
-            raise SourceError(f"source {url}: item name {entry.item!r} may not leave its folder; rename it")
+        if problem := unsafe_name(entry.item):
+            raise SourceError(f"source {url}: item name {entry.item[:80]!r} {problem}; rename the file, or give ids in a list")
     return sorted(entries, key=lambda entry: entry.item)
 
 
@@ -79,25 +88,54 @@ def _from_files(url: str) -> list[Entry]:
         found, base = files.find(path, detail=True), path
     base = base.rstrip("/") + "/"
     images = {name: info for name, info in found.items() if name.lower().endswith(SUFFIXES)}
-    sidecars = {name for name in found if name.lower().endswith(".json")}
+    sidecars = {name: info for name, info in found.items() if name.lower().endswith(".json")}
     entries = []
     for name, info in images.items():
         stem = name.rsplit(".", 1)[0]
-        metadata = _sidecar(files.unstrip_protocol(f"{stem}.json")) if f"{stem}.json" in sidecars else {}
+        sidecar = sidecars.get(f"{stem}.json")
+        if is_local(url):
+            for path, about in ((name, info), (f"{stem}.json", sidecar or {"type": "file"})):
+                if about["type"] != "file":  # links, pipes, devices; folders that are links are never entered
+                    _refuse_outside(f"source {url}", path, base)
+        metadata = _sidecar(files.unstrip_protocol(f"{stem}.json"), sidecar) if sidecar else {}
         uri = name if is_local(url) else files.unstrip_protocol(name)
         split = str(metadata.pop("split", ""))
         entries.append(Entry(stem.removeprefix(base), uri, int(info["size"] or 0), _stamp(info), split, metadata))
     return entries
 
 
-def _sidecar(uri: str) -> dict[str, Any]:
+def _refuse_outside(where: str, path: str, folder: str) -> None:
+    """Raise SourceError if a local path leads out of a folder, through ``..`` or links, or to what is no regular file."""
+    real, root = os.path.realpath(path), os.path.realpath(folder)
+    if os.path.commonpath([real, root]) != root:
+        raise SourceError(
+            f"{where}: {path!r} leads out of {root} to {real}; copy the file there, use the folder that holds it as the source, "
+            "or move the list to a folder above it"
+        )
+    if os.path.exists(real) and not os.path.isfile(real):
+        raise SourceError(f"{where}: {path!r} is a folder, pipe or device, not a file; remove it")
+
+
+def _sidecar(uri: str, info: dict[str, Any]) -> dict[str, Any]:
+    if int(info.get("size") or 0) > MOST_SIDECAR_BYTES:
+        raise SourceError(f"sidecar {uri}: is larger than {MOST_SIDECAR_BYTES // 1000} kB, too much for capture metadata")
     try:
         metadata = json.loads(read_bytes(uri))
-    except ValueError as error:
-        raise SourceError(f"sidecar {uri}: is not valid JSON ({error}); mend or remove it") from error
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"sidecar {uri}: is not valid JSON ({str(error)[:200]}); mend or remove it") from error
     if not isinstance(metadata, dict):
         raise SourceError(f"sidecar {uri}: must hold a JSON object of capture metadata")
-    return metadata
+    return _plain(f"sidecar {uri}", metadata)
+
+
+def _plain(where: str, metadata: dict[str, Any]) -> dict[str, Any]:
+    """Metadata as JSON values; dates and the like become text."""
+    try:
+        text = json.dumps(metadata, allow_nan=False, ensure_ascii=False, default=str)
+        text.encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        raise SourceError(f"{where}: the metadata has no form in JSON ({str(error)[:200]}); correct or remove it") from error
+    return json.loads(text)
 
 
 def _from_list(url: str) -> list[Entry]:
@@ -105,23 +143,50 @@ def _from_list(url: str) -> list[Entry]:
         data = read_bytes(url)
     except FileNotFoundError as error:
         raise SourceError(f"source {url}: there is no such list") from error
-    rows: Iterable[dict[str, Any]]
+    try:
+        rows = _rows(url, data)
+    except (ValueError, OSError, csv.Error, pa.ArrowException, MemoryError) as error:
+        raise SourceError(f"source {url}: cannot be read as a list ({str(error)[:200]}); write it anew") from error
+    return [_list_entry(url, number, row) for number, row in enumerate(rows, 1)]
+
+
+def _rows(url: str, data: bytes) -> list[dict[str, Any]]:
     if url.endswith(".parquet"):
-        rows = pq.read_table(io.BytesIO(data)).to_pylist()
-    else:
-        rows = csv.DictReader(io.StringIO(data.decode("utf-8-sig")))
-    return [_list_entry(url, number, dict(row)) for number, row in enumerate(rows, 1)]
+        return pq.read_table(io.BytesIO(data)).to_pylist()
+    return [dict(row) for row in csv.DictReader(io.StringIO(data.decode("utf-8-sig")))]
 
 
 def _list_entry(url: str, number: int, row: dict[str, Any]) -> Entry:
-    uri = row.pop("uri", None)
-    if not uri:
-        raise SourceError(f"source {url}: row {number} has no `uri`; the list needs a column of that name")
-    if not urlsplit(uri).scheme and not uri.startswith("/"):
-        uri = join(url.rsplit("/", 1)[0] if "/" in url else ".", uri)
+    where = f"source {url}: row {number}"
+    uri = _list_uri(where, url, row.pop("uri", None))
     files, path = filesystem(uri)
     info = files.info(path) if files.exists(path) else {"size": 0}
     item = row.pop("item", None) or path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
     split = str(row.pop("split", None) or "")
-    metadata = {key: value for key, value in row.items() if key and value is not None}
-    return Entry(str(item), uri, int(info["size"] or 0), _stamp(info), split, metadata)
+    # NaN is how tables of numbers say that a value is missing.
+    metadata = {key: value for key, value in row.items() if key and value is not None and value == value}
+    return Entry(str(item), uri, int(info["size"] or 0), _stamp(info), split, _plain(where, metadata))
+
+
+def _list_uri(where: str, url: str, uri: Any) -> str:
+    """Where a row's file lies. What a list says is not trusted: it must not reach local files outside its own folder."""
+    if not uri:
+        raise SourceError(f"{where} has no `uri`; the list needs a column of that name")
+    if not isinstance(uri, str) or CONTROL.search(uri) or "\\" in uri or "::" in uri or len(uri) > MOST_URI_LETTERS:
+        raise SourceError(f"{where}: uri {str(uri)[:80]!r} must be a path or URL without backslashes, '::' or control characters")
+    scheme = uri.partition(":")[0] if urlsplit(uri).scheme else ""
+    folder = url.rsplit("/", 1)[0] if "/" in url else "."
+    if not scheme and not uri.startswith("/"):
+        if ".." in uri.split("/"):
+            raise SourceError(f"{where}: uri {uri!r} leads out of the list's folder {folder}; move the list to a folder above it")
+        uri = join(folder, uri)
+    elif scheme and scheme not in (*REMOTE, "file", urlsplit(url).scheme):
+        raise SourceError(f"{where}: uri {uri[:80]!r} is of a kind that lists may not use; known: file, {', '.join(REMOTE)}")
+    if is_local(uri):
+        path = filesystem(uri)[1]
+        if any(len(part.encode()) > MOST_NAME_BYTES for part in path.split("/")):
+            raise SourceError(f"{where}: uri {uri[:80]!r} is longer than file systems allow; correct it")
+        if not is_local(url):
+            raise SourceError(f"{where}: uri {uri!r} is a local file, which a remote list may not name; download the list")
+        _refuse_outside(where, path, filesystem(folder)[1])
+    return uri

@@ -19,35 +19,65 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 TENSORS = ("*.safetensors", "*.bin")
 DIGESTED = (*TENSORS, "config.json", "preprocessor_config.json")
 DOWNLOADED = ("*.json", "*.txt")
+PICKLE_NAMES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", *PICKLE_NAMES)
+"""Checkpoints that can carry code. They are read only where ``model`` names the file itself, and only those of `transformers`."""
 
 
 def model_folder(settings: TransformersSettings) -> Path:
     """The local folder with a model's ``config.json`` and weights; a hub model is downloaded if need be.
 
+    Weights are safetensors. A pickled checkpoint must be asked for by name: ``model: folder/pytorch_model.bin``.
+
     Raises
     ------
     ValueError
-        A hub id comes without a pinned commit.
+        A hub id comes without a pinned commit, or there is only a pickled checkpoint that was not asked for.
     FileNotFoundError
         There are no weights; says where it looked and how to get them.
     """
-    local = DEMO if settings.model == "demo" else Path(settings.model).expanduser()
+    place, pickled = _asked_for(settings.model)
+    local = DEMO if place == "demo" else Path(place).expanduser()
     if local.is_dir():
-        if not _complete(local):
+        if not _complete(local, pickled):
+            _refuse_pickles(local)
             raise FileNotFoundError(
-                f"model: the folder {local} lacks config.json or weights ({' or '.join(TENSORS)}); save a model there "
-                "with save_pretrained, or copy all files of the hub repository"
+                f"model: the folder {local} lacks config.json or weights (*.safetensors); save a model there with "
+                "save_pretrained, or copy all files of the hub repository"
             )
         return local
-    if settings.model == "demo" or not HUB_ID.fullmatch(settings.model):
+    if place == "demo" or not HUB_ID.fullmatch(place):
         raise FileNotFoundError(
             f"model: there is no folder {local.resolve()}; give the folder of a model saved with save_pretrained, a hub id "
             "such as 'depth-anything/Depth-Anything-V2-Small-hf' with its revision, or 'demo'"
         )
-    return _snapshot(settings.model, settings.revision)
+    return _snapshot(place, settings.revision, pickled)
 
 
-def _snapshot(repository: str, revision: str | None) -> Path:
+def _asked_for(model: str) -> tuple[str, bool]:
+    """The folder or hub id, and whether the setting names a pickled checkpoint in it."""
+    place, _, name = model.rpartition("/")
+    if not name.lower().endswith(PICKLE_ENDINGS) or Path(model).expanduser().is_dir():
+        return model, False
+    if name not in PICKLE_NAMES:
+        raise ValueError(
+            f"model: {model!r} is a pickled checkpoint, which can carry code and is not read; load it where you trust it and "
+            "save it as safetensors with save_pretrained(folder), then give that folder"
+        )
+    return place or ".", True
+
+
+def _refuse_pickles(folder: Path) -> None:
+    pickles = sorted(name for name in os.listdir(folder) if name.lower().endswith(PICKLE_ENDINGS))
+    if pickles and not any(folder.glob("*.safetensors")):
+        raise ValueError(
+            f"model: the folder {folder} holds only a pickled checkpoint ({pickles[0]}), which can carry code; save it as "
+            "safetensors (model.save_pretrained(folder)), take a revision of the hub repository that has them, or, if you trust "
+            f"where it comes from, ask for it by name: model: {folder / PICKLE_NAMES[0]}"
+        )
+
+
+def _snapshot(repository: str, revision: str | None, pickled: bool) -> Path:
     if revision is None or not COMMIT.fullmatch(revision):
         raise ValueError(
             f"revision: hub model {repository!r} needs a pinned commit of 40 hex digits, got {revision!r}, because a branch may "
@@ -58,16 +88,13 @@ def _snapshot(repository: str, revision: str | None) -> Path:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     offline = os.environ.get("HF_HUB_OFFLINE", "0").upper() in ("1", "ON", "YES", "TRUE")
-    # The cache comes first, so that planning needs no network; safetensors before the pickles of the same weights.
-    for local_only, tensors in [(True, TENSORS), (False, TENSORS[:1]), (False, TENSORS)]:
-        if offline and not local_only:
-            break
-        wanted = [*DOWNLOADED, *tensors]
+    wanted = [*DOWNLOADED, "*.bin" if pickled else "*.safetensors"]
+    for local_only in (True,) if offline else (True, False):  # the cache comes first, so that planning needs no network
         try:
             folder = Path(snapshot_download(repository, revision=revision, local_files_only=local_only, allow_patterns=wanted))
         except LocalEntryNotFoundError:
             continue
-        if _complete(folder):
+        if _complete(folder, pickled):
             return folder
     from huggingface_hub.constants import HF_HUB_CACHE
 
@@ -75,20 +102,25 @@ def _snapshot(repository: str, revision: str | None) -> Path:
         f"model: the weights of {repository!r} at {revision} are not in the cache {HF_HUB_CACHE}"
         + (" and HF_HUB_OFFLINE is set" if offline else " and could not be downloaded")
         + f"; run `hf download {repository} --revision {revision}` where there is a network, or give a local folder"
+        + ("" if pickled else f"; if it has no safetensors and you trust it, write model: {repository}/{PICKLE_NAMES[0]}")
     )
 
 
-def _complete(folder: Path) -> bool:
-    """Whether a folder has a config and all its weights; an interrupted download lacks shards that its index names."""
+def _complete(folder: Path, pickled: bool) -> bool:
+    """Whether a folder has a config and all its weights; an interrupted download lacks shards that its index names.
+
+    With ``pickled`` there must be no safetensors, which would be loaded in the pickle's place.
+    """
     names = set(os.listdir(folder))
+    ending = ".bin" if pickled else ".safetensors"
     shards = {
         shard
-        for index in folder.glob("*.index.json")
+        for index in folder.glob(f"*{ending}.index.json")
         for shard in json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values()
     }
-    has_tensors = any(name.endswith((".safetensors", ".bin")) for name in names)
-    safe = {shard for shard in shards if shard.endswith(".safetensors")}
-    return "config.json" in names and has_tensors and (safe or shards) <= names
+    has_tensors = any(name.endswith(ending) for name in names)
+    alone = not pickled or not any(name.endswith(".safetensors") for name in names)
+    return "config.json" in names and has_tensors and alone and shards <= names
 
 
 def model_file(path: str, key: str = "file") -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.garbage import collect, find_garbage
 from flows.plan import make_plan
 from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_pipeline
 
@@ -68,5 +69,8 @@ def test_killed_at_random_moments_the_store_is_as_if_undisturbed(
                 run_pipeline(load(path))
                 break
         assert not make_plan(load(path)).anything_to_run
+        assert without_fingerprints(store) == expected
+        collect(load(path), find_garbage(load(path), older_than_hours=0))
+        assert not list(store.rglob("*.partial"))
         assert without_fingerprints(store) == expected
     assert len(seen) > 3, f"the kills must fall at different points of the work; receipts seen: {sorted(seen)}"

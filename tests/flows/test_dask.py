@@ -70,7 +70,7 @@ def test_a_cluster_that_is_not_there_is_an_error_that_says_so() -> None:
     from configs.schema import Runner
 
     runner = Runner(kind="dask", cluster="address", address="tcp://127.0.0.1:9")
-    with pytest.raises(ConfigError, match="no Dask scheduler answers at tcp://127.0.0.1:9"), start_workers(runner):
+    with pytest.raises(ConfigError, match="no Dask scheduler answers at"), start_workers(runner):
         pass
     with (
         pytest.raises(ConfigError, match="cannot be imported"),

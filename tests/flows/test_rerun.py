@@ -142,5 +142,5 @@ def test_a_quarantined_item_is_tried_again_only_when_asked(tmp_path: Path) -> No
     assert [(row["item"], row["stage"]) for row in record["quarantined"]] == [("p02", "label.geometry")]
     assert executed(broken) == {}
     assert not make_plan(broken).anything_to_run
-    plan = make_plan(broken, retry_quarantined=True)
+    plan = make_plan(broken, retry=True)
     assert {stage.stage: stage.to_run for stage in plan.stages if stage.to_run} == {"label.geometry": 1, "fuse": 1, "evaluate": 1}

@@ -50,12 +50,12 @@ def _teacher(folder: Path, name: str, fields: list[str]) -> dict[str, Any]:
     return {"name": name, "kind": "tests.support.brightness:load", "fields": fields, "settings": settings}
 
 
-def run_pipeline(config: Config, retry_quarantined: bool = False, only: dict[str, list[str]] | None = None) -> dict[str, Any]:
+def run_pipeline(config: Config, retry: bool | list[str] = False, only: dict[str, list[str]] | None = None) -> dict[str, Any]:
     """Run the real flow on the server that ``PREFECT_API_URL`` names, and return the record of the run."""
     from flows.pipeline import pipeline
     from flows.record import new_run_name
 
-    return pipeline(config, new_run_name(config.name), retry_quarantined, only)
+    return pipeline(config, new_run_name(config.name), retry, only)
 
 
 def load(path: Path, **overrides: Any) -> Config:
@@ -69,10 +69,10 @@ def without_fingerprints(root: Path) -> dict[str, bytes]:
 
 
 def data_bytes(root: Path) -> dict[str, bytes]:
-    """Every stored data file of every block that has a receipt: relative path -> bytes."""
+    """Every stored data file of every block that has a receipt, without what killed writers left: relative path -> bytes."""
     files = {}
     for receipt in sorted((root / "stages").rglob("receipt.json")):
         for path in sorted(receipt.parent.rglob("*")):
-            if path.is_file() and path.name != "receipt.json" and not path.name.startswith("."):
+            if path.is_file() and path.name != "receipt.json" and not path.name.startswith(".") and path.suffix != ".partial":
                 files[str(path.relative_to(root))] = path.read_bytes()
     return files

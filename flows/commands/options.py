@@ -1,0 +1,44 @@
+"""Arguments and options that several commands share, and how they become a config."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from configs.schema import Config
+
+ConfigFile = Annotated[Path, typer.Argument(help="YAML file of the pipeline.", show_default=False)]
+SourceOption = Annotated[str | None, typer.Option(help="Folder, glob, bucket URL, or .csv/.parquet list; replaces source.url.")]
+RootOption = Annotated[str | None, typer.Option(help="Store for labels, receipts and reports; replaces root.")]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="Replace a value: --set fuse.height=512. May be repeated.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+RetryOption = Annotated[bool, typer.Option("--retry-quarantined", help="Try quarantined items again.")]
+
+
+def load(path: Path, source: str | None, root: str | None, settings: list[str] | None) -> Config:
+    """The config of a YAML file with the command line's replacements laid over it."""
+    import yaml
+
+    from configs.schema import ConfigError, load_config
+
+    overrides: dict[str, Any] = {}
+    if source is not None:
+        # Truth belongs to the config's own source, not to the one that replaces it.
+        overrides |= {"source.url": source, "source.truth": None}
+    if root is not None:
+        overrides["root"] = root
+    for setting in settings or []:
+        key, separator, value = setting.partition("=")
+        if not separator:
+            raise ConfigError(f"--set {setting}: must have the form key=value")
+        overrides[key] = yaml.safe_load(value)
+    return load_config(path, overrides)
+
+
+def print_json(value: Any) -> None:
+    """JSON for other programs."""
+    print(json.dumps(value, indent=1, ensure_ascii=False))

@@ -1,0 +1,182 @@
+"""``plan``, ``run``, ``failures`` and ``verify``: commands that make labels, or say what would."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.commands.options import ConfigFile, JsonOption, RetryOption, RootOption, SetOption, SourceOption, load, print_json
+
+if TYPE_CHECKING:
+    from configs.schema import Config
+
+
+def plan(
+    config: ConfigFile,
+    source: SourceOption = None,
+    root: RootOption = None,
+    settings: SetOption = None,
+    retry_quarantined: RetryOption = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 if anything would run.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say per stage what is cached, what would run, and why. The JSON can be kept and run: ``run --from-plan``."""
+    from flows.plan import make_plan
+    from flows.tables import console, plan_table
+
+    made = make_plan(load(config, source, root, settings), retry_quarantined)
+    if as_json:
+        print_json(made.as_json())
+    else:
+        console.print(plan_table(made))
+    raise typer.Exit(int(check and made.anything_to_run))
+
+
+def run(
+    config: ConfigFile,
+    source: SourceOption = None,
+    root: RootOption = None,
+    settings: SetOption = None,
+    retry_quarantined: RetryOption = False,
+    from_plan: Annotated[
+        Path | None, typer.Option(help="Run exactly the plan that `plan --json` wrote; exit with 3 if anything differs by now.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run what the plan says; what is done stays done, so running again goes on where a run stopped."""
+    from flows.drift import refuse_drift
+    from flows.plan import make_plan
+    from flows.tables import console, plan_table, print_nothing_to_do
+
+    wanted = load(config, source, root, settings)
+    made = make_plan(wanted, retry_quarantined)
+    if from_plan is not None:
+        refuse_drift(from_plan, made)
+    if not as_json:
+        console.print(plan_table(made))
+    if made.anything_to_run:
+        carry_out(config, wanted, retry_quarantined, as_json=as_json)
+    elif as_json:
+        print_json({"state": "nothing to run", **made.as_json()})
+    else:
+        print_nothing_to_do(wanted)
+
+
+def carry_out(
+    path: Path,
+    config: Config,
+    retry: bool | list[str] = False,
+    only: dict[str, list[str]] | None = None,
+    as_json: bool = False,
+) -> None:
+    """Run the pipeline on a Prefect server, with progress and a summary on the terminal unless JSON is wanted."""
+    from contextlib import nullcontext
+
+    from flows.drain import draining_on_signals
+    from flows.progress import Silent, TerminalProgress, reporting_to
+    from flows.record import new_run_name
+    from flows.server import prefect_server
+    from flows.tables import console, print_outcome
+
+    with prefect_server(config.execution.log_level):
+        from flows.pipeline import pipeline
+
+        progress: Any = nullcontext(Silent()) if as_json else TerminalProgress(console)
+        with progress as shown, reporting_to(shown), draining_on_signals():
+            record = pipeline(config, new_run_name(config.name), retry, only)
+    if as_json:
+        print(json.dumps(record))
+    else:
+        print_outcome(path, config, record)
+
+
+def verify(
+    config: ConfigFile,
+    source: SourceOption = None,
+    root: RootOption = None,
+    settings: SetOption = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Make the broken blocks again, and nothing else.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check every stored byte against its receipt; a broken block is owed again. Exits with 1 if any stays broken."""
+    from flows.store import verify_store
+    from flows.tables import print_verification
+
+    wanted = load(config, source, root, settings)
+    checked = list(verify_store(wanted))
+    broken = [damage for _, damage in checked if damage is not None]
+    size = sum(count for count, _ in checked)
+    if as_json and not (repair and broken):
+        rows = [{"stage": b.stage, "block": b.block, "problems": b.problems} for b in broken]
+        print_json({"blocks": len(checked), "bytes": size, "broken": rows})
+    elif not as_json:
+        print_verification(len(checked), size, broken)
+    if broken and repair:
+        only: dict[str, list[str]] = {}
+        for damage in broken:
+            only.setdefault(damage.stage, []).append(damage.block)
+        carry_out(config, wanted, only=only, as_json=as_json)
+    raise typer.Exit(int(bool(broken) and not repair))
+
+
+failures = typer.Typer(help="Items that were given up, and blocks that could not be made.", no_args_is_help=True)
+
+Items = Annotated[list[str] | None, typer.Argument(help="Names of panoramas; all if none is given.", show_default=False)]
+
+
+@failures.command("list")
+def list_failures(
+    config: ConfigFile,
+    source: SourceOption = None,
+    root: RootOption = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what failed and why, by cause."""
+    from flows.failures import failed
+    from flows.tables import print_failures
+
+    found = failed(load(config, source, root, settings))
+    if as_json:
+        print_json(found)
+    else:
+        print_failures(config, found)
+
+
+@failures.command("retry")
+def retry_failures(
+    config: ConfigFile,
+    items: Items = None,
+    source: SourceOption = None,
+    root: RootOption = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Try given-up items again: those named, or all that are not waived."""
+    from flows.failures import items_to_retry
+
+    wanted = load(config, source, root, settings)
+    carry_out(config, wanted, retry=items_to_retry(wanted, items or []), as_json=as_json)
+
+
+@failures.command("waive")
+def waive_failures(
+    config: ConfigFile,
+    items: Annotated[list[str], typer.Argument(help="Names of panoramas.", show_default=False)],
+    reason: Annotated[str, typer.Option(help="Why nobody needs to look at them again.", show_default=False)],
+    source: SourceOption = None,
+    root: RootOption = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Accept that items stay without labels: they are counted apart from now on, and not tried again."""
+    from flows.failures import waive
+
+    waived = waive(load(config, source, root, settings), items, reason)
+    if as_json:
+        print_json(waived)
+    else:
+        typer.echo(f"{len(items)} waived: {', '.join(items)}")

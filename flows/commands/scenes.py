@@ -1,0 +1,24 @@
+"""``scenes``: procedural panoramas with exact ground truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def scenes(
+    folder: Annotated[Path, typer.Argument(help="Where the data set goes.", show_default=False)],
+    kind: Annotated[str, typer.Option(help="room, street or mixed.")] = "mixed",
+    count: Annotated[int, typer.Option(min=1, help="Number of panoramas.")] = 8,
+    seed: Annotated[int, typer.Option(help="First scene's seed.")] = 0,
+    height: Annotated[int, typer.Option(min=16, help="Rows of each panorama; it is twice as wide.")] = 512,
+    supersample: Annotated[int, typer.Option(min=1, help="Colour rays per pixel along each side.")] = 2,
+    amodal: Annotated[bool, typer.Option(help="Write amodal masks too.")] = True,
+) -> None:
+    """Render a data set of procedural panoramas with exact ground truth."""
+    from scenes.dataset import write_dataset
+
+    write_dataset(folder, kind, count, seed, height, 2 * height, supersample=supersample, amodal=amodal)
+    typer.echo(f"{count} panoramas with ground truth in {folder}")

@@ -1,0 +1,71 @@
+"""``status``, ``trace`` and ``gc``: commands about what is there."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.commands.options import ConfigFile, JsonOption, RootOption, SetOption, SourceOption, load, print_json
+
+
+def status(
+    config: ConfigFile,
+    source: SourceOption = None,
+    root: RootOption = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the state of the store and of its runs: what is done, how fast it goes, what failed, where to watch."""
+    from flows.status import store_status
+    from flows.tables import print_status
+
+    state = store_status(load(config, source, root, settings))
+    if as_json:
+        print_json(state)
+    else:
+        print_status(state)
+
+
+def trace(
+    config: ConfigFile,
+    item: Annotated[str, typer.Argument(help="Name of the panorama.", show_default=False)],
+    stage: Annotated[str | None, typer.Option(help="Show this stage and what it was made from only.")] = None,
+    source: SourceOption = None,
+    root: RootOption = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the lineage of one label: pixels, weights, settings and code, with digests."""
+    from flows.store import trace_item
+    from flows.tables import print_trace
+
+    lineage = trace_item(load(config, source, root, settings), item, stage)
+    if as_json:
+        print_json(lineage)
+    else:
+        print_trace(lineage)
+
+
+def collect_garbage(
+    config: ConfigFile,
+    source: SourceOption = None,
+    root: RootOption = None,
+    settings: SetOption = None,
+    keep_runs: Annotated[int, typer.Option(min=0, help="Keep what the last so many runs of every config used.")] = 1,
+    older_than: Annotated[float, typer.Option(min=0, help="Hours that unfinished data must have lain untouched.")] = 1.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove what nothing needs: superseded fingerprints, data without a receipt, patch labels that are no longer wanted."""
+    from flows.garbage import collect, find_garbage
+    from flows.tables import print_garbage
+
+    wanted = load(config, source, root, settings)
+    found = find_garbage(wanted, keep_runs, older_than)
+    if not dry_run:
+        collect(wanted, found)
+    if as_json:
+        print_json([{"url": one.url, "why": one.why, "bytes": one.bytes, "kind": one.kind} for one in found])
+    else:
+        print_garbage(found, dry_run)

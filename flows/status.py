@@ -1,0 +1,67 @@
+"""The state of a store and of its last run: what is done, how fast it goes, when it will be done, what failed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from configs.schema import Config
+from flows.failures import causes, read_waivers
+from flows.plan import Plan, make_plan
+from flows.record import stage_receipts
+from flows.store import quarantined_items
+from storage.receipts import Receipt
+from storage.runs import latest_run
+
+RUN_FIELDS = ("run", "state", "reason", "started", "seconds", "user", "prefect")
+
+
+def store_status(config: Config) -> dict[str, Any]:
+    """The state of the store under this config, as JSON values: items, blocks a stage, quarantine, the last run."""
+    plan = make_plan(config)
+    receipts = stage_receipts(config, plan)
+    rows = quarantined_items(config, plan)
+    waived = read_waivers(config.root)
+    return {
+        "root": config.root,
+        "source": config.source.url,
+        "items": len(plan.scan.known),
+        "not_ingested": len(plan.scan.to_read),
+        "gone_from_source": len(plan.scan.absent),
+        "stages": [
+            {
+                "stage": stage.name,
+                "fingerprint": stage.identity.fingerprint,
+                "blocks": len(plan.blocks),
+                "done": len(plan.blocks) - len(plan.owed[stage.name]),
+                "bytes": sum(receipt.bytes for receipt in receipts[stage.name]),
+                "seconds": round(sum(receipt.made["seconds"] for receipt in receipts[stage.name]), 1),
+            }
+            for stage in plan.definitions
+        ],
+        "quarantined": [row for row in rows if row["item"] not in waived],
+        "waived": sum(row["item"] in waived for row in rows),
+        "causes": [{"cause": cause, "items": count} for cause, count in causes(rows).most_common()],
+        "last_run": _last_run(config, plan, receipts),
+    }
+
+
+def _last_run(config: Config, plan: Plan, receipts: Mapping[str, list[Receipt]]) -> dict[str, Any] | None:
+    record = latest_run(config.root, config.name)
+    if record is None:
+        return None
+    shown: dict[str, Any] = {key: record[key] for key in RUN_FIELDS if key in record}
+    made = [receipt for group in receipts.values() for receipt in group if receipt.made["run"] == record["run"]]
+    items = sum(len(receipt.items) for receipt in made)
+    owed = sum(len(block.items) for block in plan.blocks for names in plan.owed.values() if block.name in names)
+    elapsed = record.get("seconds") or time.time() - datetime.fromisoformat(record["started"]).timestamp()
+    rate = items / elapsed if elapsed > 0 else 0.0
+    return {
+        **shown,
+        "items_done": items,
+        "items_owed": owed,
+        "items_per_second": round(rate, 2),
+        "eta_seconds": round(owed / rate) if record["state"] == "running" and rate else None,
+    }
