@@ -57,12 +57,18 @@ def prefect_server(log_level: str = "WARNING") -> Iterator[str]:
 @contextmanager
 def _settings(url: str, log_level: str, home: Path | None = None) -> Iterator[None]:
     """Prefect's settings for the run, whether or not it was imported before."""
-    from prefect.settings import PREFECT_API_URL, PREFECT_HOME, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+    from prefect.settings import (
+        PREFECT_API_URL,
+        PREFECT_HOME,
+        PREFECT_LOGGING_LEVEL,
+        PREFECT_LOGGING_TO_API_ENABLED,
+        temporary_settings,
+    )
 
     for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).setLevel(log_level)
     embedded = {PREFECT_HOME: home, PREFECT_LOGGING_TO_API_ENABLED: False} if home else {}
-    with temporary_settings({PREFECT_API_URL: url, **embedded}):
+    with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_LEVEL: log_level, **embedded}):
         yield
 
 
