@@ -8,10 +8,12 @@ Every stage is a subflow, every block a task run. What already has its receipt d
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from prefect import Flow, flow, task
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from configs.schema import Config
 from flows.artifacts import publish_outcome, publish_plan
@@ -99,7 +101,8 @@ def ingest_source(config: Config, retry: bool | list[str], workers: Workers) -> 
             checked.extend(items)
             observer().items_done("ingest", len(items), sum(bool(item.reason) for item in items))
 
-    check_new_files(len(scan.to_read))
+    with no_heartbeat():
+        check_new_files(len(scan.to_read))
     return ingest.save(config, scan.known, checked)
 
 
@@ -107,6 +110,11 @@ def ingest_source(config: Config, retry: bool | list[str], workers: Workers) -> 
 def check_files(config: Config, entries: list[Entry]) -> list[Item]:
     """Read and decode some files of the source."""
     return [ingest.check_entry(entry, config.ingest) for entry in entries]
+
+
+def no_heartbeat() -> AbstractContextManager[Any]:
+    """For subflows: the flow run around them tells Prefect that it lives, and ending a heartbeat takes up to a second."""
+    return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
 
 
 def run_stage(stage: Stage, owed: Sequence[Block], config: Config, run: str, workers: Workers) -> None:
@@ -125,8 +133,8 @@ def run_stage(stage: Stage, owed: Sequence[Block], config: Config, run: str, wor
     for number, part in enumerate(parts, 1):
         jobs = [Job(config, stage.identity, block, run) for block in part]
         name = stage.name if len(parts) == 1 else f"{stage.name} {number} of {len(parts)}"
-
-        _stage_flow(stage, name, jobs, workers)(len(jobs), sum(len(job.block.items) for job in jobs))
+        with no_heartbeat():
+            _stage_flow(stage, name, jobs, workers)(len(jobs), sum(len(job.block.items) for job in jobs))
         workers.recycle()
 
 

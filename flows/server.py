@@ -59,6 +59,7 @@ def _settings(url: str, log_level: str, home: Path | None = None) -> Iterator[No
     """Prefect's settings for the run, whether or not it was imported before."""
     from prefect.settings import (
         PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
         PREFECT_HOME,
         PREFECT_LOGGING_LEVEL,
         PREFECT_LOGGING_TO_API_ENABLED,
@@ -67,7 +68,9 @@ def _settings(url: str, log_level: str, home: Path | None = None) -> Iterator[No
 
     for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).setLevel(log_level)
-    embedded = {PREFECT_HOME: home, PREFECT_LOGGING_TO_API_ENABLED: False} if home else {}
+    # The embedded server ends with the run: nobody needs heartbeats to see that the run is alive, or its logs.
+    alone = {PREFECT_HOME: home, PREFECT_LOGGING_TO_API_ENABLED: False, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+    embedded = alone if home else {}
     with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_LEVEL: log_level, **embedded}):
         yield
 

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
@@ -24,6 +25,8 @@ from storage.urls import exists, read_bytes, write_bytes
 DRIVE = re.compile(r"[A-Za-z]:")
 BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that make a terminal or browser show a name backwards."""
+
+ROWS_AT_ONCE = 10_000  # rows become Python objects in batches: a manifest may have millions
 
 SCHEMA = pa.schema(
     [
@@ -43,7 +46,7 @@ SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """One panorama. ``block`` is -1 for a quarantined one, whose ``reason`` says why.
 
@@ -72,7 +75,7 @@ class Block:
     index: int
     items: tuple[Item, ...]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Number and digest of the contents, such as ``000002-3fa9c1d0e5b7``."""
         contents = [[item.item, item.digest, item.metadata] for item in self.items]
@@ -97,7 +100,7 @@ def read_manifest(url: str) -> list[Item]:
         file = pq.ParquetFile(io.BytesIO(read_bytes(url)))
         if not file.schema_arrow.equals(SCHEMA):
             raise ManifestError(f"its columns are {file.schema_arrow.names}, not {SCHEMA.names}")
-        items = [_item(row) for row in file.read().to_pylist()]
+        items = [_item(row) for batch in file.iter_batches(ROWS_AT_ONCE) for row in batch.to_pylist()]
         _refuse_contradictions(items)
     except FileNotFoundError:
         return []

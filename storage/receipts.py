@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from storage import attempts
-from storage.urls import children, exists, files_below, join, read_bytes, remove, write_bytes
+from storage.urls import exists, files_below, folders_holding, join, read_bytes, remove, write_bytes
 
 FILE = "receipt.json"
 DROPPED = "dropped.json"
@@ -89,8 +89,7 @@ def drop_receipt(url: str) -> None:
 
 def blocks_with_receipts(root: str, stage: str, fingerprint: str) -> list[str]:
     """Names of the blocks of a stage that exist."""
-    folder = join(root, "stages", stage, fingerprint)
-    return [name for name in children(folder) if exists(join(folder, name, FILE))]
+    return folders_holding(join(root, "stages", stage, fingerprint), FILE)
 
 
 def drop_data(url: str) -> int:
@@ -115,8 +114,7 @@ def read_dropped(url: str) -> Receipt | None:
 
 def dropped_blocks(root: str, stage: str, fingerprint: str) -> list[str]:
     """Names of the blocks of a stage whose data was dropped."""
-    folder = join(root, "stages", stage, fingerprint)
-    return [name for name in children(folder) if exists(join(folder, name, DROPPED))]
+    return folders_holding(join(root, "stages", stage, fingerprint), DROPPED)
 
 
 def digest_files(url: str) -> dict[str, dict[str, Any]]:

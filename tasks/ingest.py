@@ -52,9 +52,9 @@ class Scan:
 
 def scan(config: Config, retry: Retry = False) -> Scan:
     """Compare the source's listing with the manifest; reads no panorama. ``retry`` names given-up items to read again."""
+    entries = list_source(config.source.url)  # first, since listing takes more memory than what it leaves
     known = read_manifest(manifest_url(config))
     unchanged = {_state(item) for item in known if not (item.reason and wants_retry(retry, item.item))}
-    entries = list_source(config.source.url)
     to_read = [entry for entry in entries if _state(entry) not in unchanged]
     return Scan(known, to_read, frozenset(entry.item for entry in entries))
 

@@ -31,7 +31,7 @@ class SourceError(ValueError):
     """The source cannot be listed; the message says what to change."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A panorama before it is read. ``stamp`` changes when the file does."""
 
