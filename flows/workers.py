@@ -8,6 +8,7 @@ flow sees it, and makes the block in a process of its own.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from prefect.futures import PrefectFuture
+from prefect.settings import PREFECT_LOGGING_LEVEL
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from configs.schema import ConfigError, Runner
@@ -110,7 +112,10 @@ def _reachable(address: str) -> str:
 @contextmanager
 def _cluster(settings: Runner) -> Iterator[Any]:
     import dask
+    import distributed  # before its settings are changed: changing them back would take away those that its import brings
 
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith(distributed.__name__)]:
+        logging.getLogger(name).setLevel(logging.WARNING)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = str(max(1, cores // settings.workers))
     with (
@@ -120,6 +125,8 @@ def _cluster(settings: Runner) -> Iterator[Any]:
                 "distributed.scheduler.worker-saturation": 1.0,
                 "distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": threads,
                 "distributed.nanny.pre-spawn-environ.MKL_NUM_THREADS": threads,
+                "distributed.nanny.pre-spawn-environ.PREFECT_LOGGING_LEVEL": PREFECT_LOGGING_LEVEL.value(),
+                "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "warning",
             }
         ),
         _cluster_class(settings.cluster)(**_arguments(settings)) as cluster,
@@ -150,5 +157,5 @@ def _cluster_class(name: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        install = {"local": "pip install panolabel[dask]", "cuda": "pip install dask-cuda"}.get(name, f"install {module}")
+        install = {"local": "pip install prefect-dask", "cuda": "pip install dask-cuda"}.get(name, f"install {module}")
         raise ConfigError(f"execution.runner.cluster: {path} cannot be imported ({error}); {install}") from error
