@@ -7,6 +7,7 @@ Every stage is a subflow, every block a task run. What already has its receipt d
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -63,7 +64,7 @@ def pipeline(
     Interrupted
         The process was asked to stop.
     """
-    record = RunRecord(config, run or flow_run.name, flow_run.ui_url or "")
+    record = RunRecord(config, run or flow_run.name, _page_in_prefect())
     try:
         with start_workers(config.execution.runner) as workers:
             if only is None:
@@ -83,6 +84,11 @@ def pipeline(
     record.finished("completed", **write_run_report(config, record))
     publish_outcome(record.as_json())
     return record.as_json()
+
+
+def _page_in_prefect() -> str:
+    """Where the run shows in the UI of a Prefect server that outlives it; empty if there is none."""
+    return (flow_run.ui_url or "") if "PREFECT_API_URL" in os.environ else ""
 
 
 def ingest_source(config: Config, retry: bool | list[str], workers: Workers) -> list[Item]:

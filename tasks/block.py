@@ -131,6 +131,7 @@ def run_block(
     weights: Mapping[str, str] | None = None,
     read: Read = lambda _slot, _item: None,
     encode: Encode = dict,
+    device: str = "cpu",
 ) -> Receipt:
     """Stream the items of a block through read, compute and encode, and store what comes out; the receipt is written last.
 
@@ -147,6 +148,8 @@ def run_block(
         Digests of the weights in use, checked against the fingerprint's.
     read : function of (slot, item)
     encode : function of an output's values
+    device : str, optional
+        What ``compute`` ran on, for the receipt.
 
     Raises
     ------
@@ -183,7 +186,7 @@ def run_block(
         rows,
         digest_files(job.url),
         dict(about),
-        _made(job, started),
+        _made(job, started, device),
     )
     write_receipt(job.url, receipt)
     return receipt
@@ -208,12 +211,12 @@ def _read(job: Job, read: Read, slot: int, item: Item) -> Any:
     return read(slot, item)
 
 
-def _made(job: Job, started: float) -> dict[str, Any]:
+def _made(job: Job, started: float, device: str) -> dict[str, Any]:
     return {
         "run": job.run,
         "started": round(started, 3),
         "seconds": round(time.time() - started, 3),
-        "device": job.config.execution.device,
+        "device": device,
         "process": os.getpid(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in REPORTED_VERSIONS},

@@ -18,3 +18,10 @@ def resolve_device(device: str) -> str:
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise RuntimeError(f"execution.device is {device!r} but no GPU is visible; use `auto` or `cpu`, or check the driver")
     return device
+
+
+def device_name(device: str) -> str:
+    """A torch device with the name of its hardware where it has one, such as ``cuda:0 (NVIDIA H200)``."""
+    import torch
+
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.startswith("cuda") else device

@@ -19,7 +19,7 @@ from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks import project
 from tasks.block import BadItem, Job, Output, Upstream, load_panorama, run_block
-from tasks.devices import resolve_device
+from tasks.devices import device_name, resolve_device
 
 VERSION = "1"
 EXECUTION_ONLY = ("batch_size",)
@@ -67,7 +67,7 @@ def label_block(job: Job) -> Receipt:
         return Output(fields, {f"{name}_valid": round(float(f.valid.mean()), 4) for name, f in fields.items()})
 
     weights = {settings.name: weights_digest(settings.kind, settings.settings)}
-    return run_block(job, label_item, about, weights, read, encode_fields)
+    return run_block(job, label_item, about, weights, read, encode_fields, device_name(device))
 
 
 def look(

@@ -54,6 +54,7 @@ def test_plan_as_json_gives_reasons_and_estimates(path: Path) -> None:
 
 def test_status_shows_blocks_and_quarantine(path: Path) -> None:
     state = json.loads(panolabel("status", path, "--json").stdout)
+    assert state["last_run"]["prefect"].startswith("http://127.0.0.1")
     assert [(row["done"], row["blocks"]) for row in state["stages"]] == [(1, 1)] * 5
     assert state["quarantined"] == [
         {"item": "p02", "stage": "ingest", "reason": "not an image in a known format (JPEG, PNG, TIFF, WebP, BMP, HDR, EXR)"}

@@ -156,5 +156,5 @@ def test_trace_of_one_stage_and_status_of_the_last_run(path: Path) -> None:
     assert state["last_run"]["state"] == "completed"
     assert state["last_run"]["items_done"] == 15
     assert state["last_run"]["items_per_second"] > 0
-    assert state["last_run"]["prefect"].startswith("http")
+    assert state["last_run"]["prefect"] == "", "its server ended with the run"
     assert json.dumps(state)
