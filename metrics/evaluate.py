@@ -13,6 +13,7 @@ from metrics.bootstrap import bootstrap_intervals, column_means
 from metrics.depth import align, depth_figures, depth_from_sums, depth_sums
 from metrics.normals import normal_figures, normal_sums, normals_from_sums
 from metrics.protocols import Protocol
+from metrics.seams import seam_figures
 from metrics.semantics import class_ious, confusion, semantic_figures, vocabulary_map
 from metrics.weights import band_rows, kept_rows, row_weights
 
@@ -44,6 +45,16 @@ FIGURES = {
     "normals agreement": "coverage.normals_agreement",
     "semantic confidence": "coverage.semantics_confidence",
     "sky": "coverage.sky",
+    "seam defect density": "seams.seam_defect_density",
+    "seam prevalence": "seams.seam_prevalence",
+    "seam severity": "seams.seam_severity",
+    "wrap seam (log distance)": "seams.wrap_seam",
+    "pole seam (log distance)": "seams.pole_seam",
+    "seam defect density, truth": "truth_seams.seam_defect_density",
+    "seam prevalence, truth": "truth_seams.seam_prevalence",
+    "seam severity, truth": "truth_seams.seam_severity",
+    "wrap seam, truth": "truth_seams.wrap_seam",
+    "pole seam, truth": "truth_seams.pole_seam",
 }
 """Shown name -> place in an item's figures."""
 
@@ -70,10 +81,13 @@ def evaluate_item(
     Returns
     -------
     dict
-        ``coverage`` always; ``depth``, ``normals`` and ``semantics`` where both sides have them, each with ``bands`` by latitude
-        and what pools its pixels over panoramas: ``sums`` or ``confusion``. None stands where no pixel counts.
+        ``coverage`` always; ``seams`` where there is depth, and ``truth_seams``, their floor, where the truth has it; ``depth``,
+        ``normals`` and ``semantics`` where both sides have them, each with ``bands`` by latitude and what pools its pixels over
+        panoramas: ``sums`` or ``confusion``. None stands where no pixel counts.
     """
     figures: dict[str, Any] = {"coverage": coverage_figures(labels, protocol)}
+    if "depth" in labels:
+        figures["seams"] = _numbers(seam_figures(labels["depth"], labels["depth_valid"]))
     if not truth:
         return figures
     height, width = next(iter(truth.values())).shape[:2]
@@ -86,6 +100,7 @@ def evaluate_item(
         valid &= kept
         said = align(said, true, valid, weights, protocol.alignment)
         depths = (said, true, valid, weights)
+        figures["truth_seams"] = _numbers(seam_figures(truth["depth"], ~sky & (truth["depth"] > 0)))
         figures["depth"] = {**_with_bands(depth_figures, depths, bands, "abs_rel"), "sums": depth_sums(*depths)}
     if "normals" in labels and "normals" in truth:
         known = _nearest(labels["normals_valid"], (height, width)) & ~sky & kept
@@ -235,6 +250,10 @@ def _row(figure: str, key: str, over_images: float, over_pixels: float, ends: tu
 
 def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
+
+
+def _numbers(figures: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: _number(value) for name, value in figures.items()}
 
 
 def _look_up(item: Mapping[str, Any], key: str) -> float:

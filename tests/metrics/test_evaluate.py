@@ -137,13 +137,13 @@ def test_vocabularies_meet_by_name():
     assert evaluate(labels, truth, classes=["a", "b", "c"])["semantics"]["pixel_accuracy"] == 0
 
 
-def test_without_truth_there_is_coverage_only():
-    assert evaluate(labels_of(truth_of()), {}).keys() == {"coverage"}
+def test_without_truth_there_is_what_labels_say_of_themselves():
+    assert evaluate(labels_of(truth_of()), {}).keys() == {"coverage", "seams"}
 
 
 def test_truth_of_depth_alone():
     truth = truth_of()
-    assert evaluate(labels_of(truth), {"depth": truth["depth"]}).keys() == {"coverage", "depth"}
+    assert evaluate(labels_of(truth), {"depth": truth["depth"]}).keys() == {"coverage", "seams", "truth_seams", "depth"}
 
 
 def headline(summary):
