@@ -100,10 +100,11 @@ def _reachable(address: str) -> str:
     try:
         with Client(address, timeout="10 s", set_as_default=False):
             return address
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError) as error:  # the last two: TLS without, or against, Dask's config
+        encrypted = "; its certificates come from Dask's config, distributed.comm.tls" if address.startswith("tls:") else ""
         raise ConfigError(
             f"execution.runner.address: no Dask scheduler answers at {address} ({type(error).__name__}); "
-            "start it, or use cluster: local"
+            f"start it, or use cluster: local{encrypted}"
         ) from error
 
 
