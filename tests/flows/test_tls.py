@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import dask
 import pytest
 from distributed import LocalCluster
 from distributed.security import Security
 from prefect import flow, task
 
-import dask
 from configs.schema import ConfigError, Runner
 from flows.workers import start_workers
 
