@@ -34,9 +34,8 @@ def deploy(config: Config, pool: str, cron: str | None = None) -> str:
 
     from flows.pipeline import pipeline
 
-    with get_client(sync_client=True) as client:
-        with suppress(ObjectAlreadyExists):
-            client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
+    with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
+        client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
     parameters = {"config": config.model_dump(mode="json")}
     made = pipeline.to_deployment(config.name, parameters=parameters, cron=cron, entrypoint_type=EntrypointType.MODULE_PATH)
     assert isinstance(made, RunnerDeployment), "a coroutine only where an event loop runs"
