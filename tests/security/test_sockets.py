@@ -71,7 +71,7 @@ from tests.support.pipelines import load, run_pipeline
 
 with prefect_server("CRITICAL"):
     for kind in ("threads", "dask"):
-        runner = {"kind": kind, "workers": 2}
+        runner = {"kind": kind, "workers": 1}
         record = run_pipeline(load(sys.argv[1], execution__runner=runner, root=f"{sys.argv[2]}/{kind}"))
         print(kind, record["state"], flush=True)
 """
@@ -95,5 +95,5 @@ def test_runs_listen_on_loopback_only(tmp_path: Path) -> None:
     assert run.returncode == 0, text
     assert "threads completed" in text
     assert "dask completed" in text
-    assert len(seen) >= 6, f"the server's, the scheduler's, the nannies' and the workers' sockets are seen: {seen}"
+    assert len(seen) >= 6, f"the server's, the scheduler's, the nanny's and the worker's sockets are seen: {seen}"
     assert {address for address, _ in seen} <= {"127.0.0.1", "::1"}, seen
