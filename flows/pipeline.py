@@ -35,7 +35,8 @@ FILES_PER_CHECK = 16
 
 
 def _flow_run_name() -> str:
-    return flow_run.parameters.get("run") or new_run_name(flow_run.parameters["config"]["name"])
+    # A worker of a deployment sees the parameters as the flow declares them, a caller as it gave them.
+    return flow_run.parameters.get("run") or new_run_name(Config.model_validate(flow_run.parameters["config"]).name)
 
 
 @flow(name="panolabel", flow_run_name=_flow_run_name, log_prints=False)

@@ -7,6 +7,7 @@ flow sees it, and makes the block in a process of its own.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 import os
@@ -97,15 +98,20 @@ def died_with_its_worker(future: PrefectFuture[Any]) -> bool:
 
 
 def _reachable(address: str) -> str:
-    from distributed import Client
+    from distributed.comm import connect
+    from distributed.security import Security
+
+    async def knock() -> None:
+        await (await connect(address, timeout=10, **Security().get_connection_args("client"))).close()
 
     try:
-        with Client(address, timeout="10 s", set_as_default=False):
-            return address
-    except (OSError, ValueError) as error:
+        asyncio.run(knock())
+        return address
+    except (OSError, ValueError, TypeError, RuntimeError) as error:  # the last two: TLS without, or against, Dask's config
+        encrypted = "; its certificates come from Dask's config, distributed.comm.tls" if address.startswith("tls:") else ""
         raise ConfigError(
             f"execution.runner.address: no Dask scheduler answers at {address} ({type(error).__name__}); "
-            "start it, or use cluster: local"
+            f"start it, or use cluster: local{encrypted}"
         ) from error
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from storage import attempts
+from storage.receipt_form import parse_receipt
 from storage.urls import exists, files_below, folders_holding, join, read_bytes, remove, write_bytes
 
 FILE = "receipt.json"
@@ -63,7 +64,10 @@ def block_url(root: str, stage: str, fingerprint: str, block: str) -> str:
 
 
 def read_receipt(url: str) -> Receipt | None:
-    """The receipt in a block's folder, or None. A receipt that cannot be parsed counts as none: the block is made again."""
+    """The receipt in a block's folder, or None.
+
+    One that is damaged, names files outside the folder, or belongs to another block counts as none: the block is made again.
+    """
     return _read(join(url, FILE))
 
 
@@ -71,10 +75,12 @@ def _read(url: str) -> Receipt | None:
     if not exists(url):
         return None
     try:
-        data = json.loads(read_bytes(url))
-        return Receipt(**{**data, "items": tuple(ItemRow(**row) for row in data["items"])})
-    except (ValueError, TypeError, KeyError):
+        data = parse_receipt(read_bytes(url))
+    except ValueError:
         return None
+    receipt = Receipt(**{**data, "items": tuple(ItemRow(**row) for row in data["items"])})
+    place = url.split("/")[-4:-1]
+    return receipt if [receipt.stage, receipt.fingerprint, receipt.block] == place else None
 
 
 def write_receipt(url: str, receipt: Receipt) -> None:

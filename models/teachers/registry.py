@@ -12,7 +12,15 @@ from typing import Any
 
 from models.teachers.base import Loader, Teacher
 from models.teachers.settings import FileSettings, LitertSettings, OnnxSettings, TransformersSettings, parse
-from models.teachers.weights import canonical_json, digest_files, digest_folder, digest_settings, model_file, model_folder
+from models.teachers.weights import (
+    canonical_json,
+    digest_files,
+    digest_folder,
+    digest_settings,
+    model_file,
+    model_folder,
+    onnx_files,
+)
 
 KINDS = {
     "transformers": "models.teachers.transformers_adapter:load",
@@ -69,7 +77,7 @@ def weights_digest(kind: str, settings: Mapping[str, Any]) -> str:
     if kind == "transformers":
         return digest_folder(model_folder(parse(TransformersSettings, settings, kind)))
     if kind in FILE_KINDS:
-        return digest_files((path.name, path) for path in _model_files(parse(FILE_KINDS[kind], settings, kind)))
+        return digest_files((path.name, path) for path in _model_files(kind, parse(FILE_KINDS[kind], settings, kind)))
     if kind in KINDS:
         return digest_settings(settings)
     return _own_digest(kind, settings)
@@ -98,9 +106,10 @@ def resolve(kind: str) -> Loader:
     return loader
 
 
-def _model_files(settings: FileSettings) -> list[Path]:
+def _model_files(kind: str, settings: FileSettings) -> list[Path]:
     names = [model_file(settings.classes, "classes")] if isinstance(settings.classes, str) else []
-    return [model_file(settings.file), *names]
+    network = model_file(settings.file)
+    return [*(onnx_files(network) if kind == "onnx" else [network]), *names]
 
 
 def _own_digest(kind: str, settings: Mapping[str, Any]) -> str:

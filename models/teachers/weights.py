@@ -137,6 +137,13 @@ def model_file(path: str, key: str = "file") -> Path:
     return found
 
 
+def onnx_files(path: Path) -> list[Path]:
+    """An ONNX file and those in its folder that hold its weights: the file tells their names, as plain text."""
+    content = path.read_bytes()
+    beside = (file for file in path.parent.rglob("*") if file.is_file() and file != path)
+    return [path, *(file for file in beside if file.relative_to(path.parent).as_posix().encode() in content)]
+
+
 def digest_folder(folder: Path) -> str:
     """sha256 over the sorted (name, sha256) of a folder's weights and the two JSON files that say how to use them."""
     return digest_files((path.relative_to(folder).as_posix(), path) for pattern in DIGESTED for path in folder.glob(pattern))

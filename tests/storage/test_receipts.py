@@ -1,5 +1,6 @@
 """A block exists when its receipt does, and damage is found file by file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ def make_block(root: str) -> tuple[str, Receipt]:
     writer.append({"depth": np.arange(64, dtype=np.float32).reshape(8, 8)})
     writer.close()
     rows = (ItemRow("a", "done", "", {"valid": 0.5}),)
-    receipt = Receipt("fuse", "f" * 16, "000000-abc", rows, digest_files(url), {"classes": ["sky"]}, {"seconds": 1.0})
+    made = {"run": "r", "seconds": 1.0, "device": "cpu", "versions": {"torch": "2"}, "process": 7}
+    receipt = Receipt("fuse", "f" * 16, "000000-abc", rows, digest_files(url), {"classes": ["sky"]}, made)
     return url, receipt
 
 
@@ -46,6 +48,19 @@ def test_a_torn_receipt_counts_as_none(tmp_path: Path) -> None:
     file = Path(url) / "receipt.json"
     file.write_bytes(file.read_bytes()[:40])
     assert read_receipt(url) is None
+
+
+def test_a_receipt_of_another_block_counts_as_none(tmp_path: Path) -> None:
+    url, receipt = make_block(str(tmp_path))
+    for other in (
+        replace(receipt, block="000001-abc"),
+        replace(receipt, stage="project"),
+        replace(receipt, fingerprint="0" * 16),
+    ):
+        write_receipt(url, other)
+        assert read_receipt(url) is None
+    write_receipt(url, receipt)
+    assert read_receipt(url) == receipt
 
 
 def test_every_kind_of_damage_is_found(tmp_path: Path) -> None:

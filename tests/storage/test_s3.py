@@ -25,7 +25,8 @@ def test_a_block_lives_on_an_object_store(bucket: str) -> None:
     for one in depth:
         writer.append({"depth": one})
     writer.close()
-    receipt = Receipt("fuse", "f" * 16, "000000-abc", (ItemRow("a", "done"),), digest_files(url), {}, {})
+    made = {"run": "r", "seconds": 1.0, "device": "cpu", "versions": {"torch": "2"}}
+    receipt = Receipt("fuse", "f" * 16, "000000-abc", (ItemRow("a", "done"),), digest_files(url), {}, made)
     assert blocks_with_receipts(f"{bucket}/store", "fuse", "f" * 16) == []
     write_receipt(url, receipt)
     assert blocks_with_receipts(f"{bucket}/store", "fuse", "f" * 16) == ["000000-abc"]

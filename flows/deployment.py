@@ -1,0 +1,47 @@
+"""``python -m flows.deployment CONFIG``: register a config on a Prefect server; its workers run it on demand or by a schedule."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from configs.schema import Config, load_config
+
+
+def register(
+    config: Annotated[Path, typer.Argument(help="Pipeline config; it is kept on the server as it is now.")],
+    pool: Annotated[str, typer.Option(help="Work pool that the workers poll.")] = "panolabel",
+    cron: Annotated[str | None, typer.Option(help="When to run, such as '0 3 * * *' (UTC); by default only on demand.")] = None,
+) -> None:
+    """Register a config as the deployment ``panolabel/<its name>`` on the server that PREFECT_API_URL names."""
+    name = deploy(load_config(config), pool, cron)
+    print(f"registered; to run it: prefect deployment run {name}")
+
+
+def deploy(config: Config, pool: str, cron: str | None = None) -> str:
+    """Register the pipeline with a config as its parameter; returns the deployment's name.
+
+    The pool is made if it is not there. Workers import the flow by its module: the code is what is installed with them.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.deployments.runner import RunnerDeployment
+    from prefect.exceptions import ObjectAlreadyExists
+    from prefect.flows import EntrypointType
+
+    from flows.pipeline import pipeline
+
+    with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
+        client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
+    parameters = {"config": config.model_dump(mode="json")}
+    made = pipeline.to_deployment(config.name, parameters=parameters, cron=cron, entrypoint_type=EntrypointType.MODULE_PATH)
+    assert isinstance(made, RunnerDeployment), "a coroutine only where an event loop runs"
+    made.apply(work_pool_name=pool)
+    return f"{pipeline.name}/{config.name}"
+
+
+if __name__ == "__main__":
+    typer.run(register)

@@ -1,0 +1,70 @@
+"""Truth files are arrays: one that holds a pickle, or is damaged, sets its item aside and runs nothing."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from storage.manifest import Item
+from tasks.block import BadItem
+from tasks.evaluate import read_truth
+from tests.support.pipelines import load, write_pipeline
+
+ITEM = Item("p00", "p00.png", "0", 48, 96, 1, "1")
+
+
+class Payload:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.mark,)
+
+
+def saved(**arrays: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def read(folder: Path, raw: bytes) -> dict[str, np.ndarray]:
+    config = load(write_pipeline(folder, 1), source__truth=str(folder / "scenes"))
+    (folder / "scenes" / "truth").mkdir(parents=True)
+    (folder / "scenes" / "truth" / "p00.npz").write_bytes(raw)
+    return read_truth(config, ITEM)[0]
+
+
+def test_a_pickle_in_a_truth_file_is_not_run(tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    raw = saved(depth=np.array([Payload(mark)], dtype=object))
+    with pytest.raises(BadItem, match="the truth cannot be read"):
+        read(tmp_path, raw)
+    assert not mark.exists()
+    np.load(io.BytesIO(raw), allow_pickle=True)["depth"]
+    assert mark.exists(), "the payload works where it is let"
+
+
+SOUND = saved(depth=np.arange(2048, dtype=np.float32))
+DAMAGED = {
+    "cut": SOUND[:-40],
+    "header only": SOUND[:40],
+    "flipped": SOUND[:200] + bytes([SOUND[200] ^ 255]) + SOUND[201:],
+    "empty": b"",
+    "no array": b"PK\x03\x04 nothing",
+    "one array, not a file of them": b"\x93NUMPY\x01\x00",
+}
+
+
+def test_a_sound_truth_file_is_read(tmp_path: Path) -> None:
+    np.testing.assert_array_equal(read(tmp_path, SOUND)["depth"], np.arange(2048))
+    assert zipfile.is_zipfile(io.BytesIO(SOUND))
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_truth_file_sets_its_item_aside(name: str, tmp_path: Path) -> None:
+    with pytest.raises(BadItem, match="the truth cannot be read"):
+        read(tmp_path, DAMAGED[name])
