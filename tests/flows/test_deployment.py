@@ -25,7 +25,7 @@ def test_a_registered_config_runs_as_a_worker_runs_it(tmp_path: Path, prefect_ap
         registered = client.read_deployment_by_name(name)
         assert registered.work_pool_name == "panolabel"
         run = client.create_flow_run_from_deployment(registered.id)
-        environment = {**os.environ, "PREFECT_API_URL": prefect_api}
+        environment = {**os.environ, "PREFECT_API_URL": prefect_api, "PYTHONPATH": str(Path(__file__).parents[2])}
         command = [sys.executable, "-m", "prefect", "flow-run", "execute", str(run.id)]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
         assert client.read_flow_run(run.id).state_name == "Completed", done.stdout + done.stderr
