@@ -29,6 +29,7 @@ app.command()(stores.trace)
 app.add_typer(running.failures, name="failures")
 app.command()(running.verify)
 app.command()(publishing.publish)
+app.command()(publishing.export)
 app.command("gc")(stores.collect_garbage)
 app.command()(scenes)
 

@@ -38,3 +38,23 @@ def publish(
         typer.echo(f"{'published' if shown[0]['new'] else 'was published already'}: {shown[0]['url']}")
     elif not shown:
         typer.echo("nothing is published under this name")
+
+
+def export(
+    config: ConfigFile,
+    folder: Annotated[str, typer.Argument(help="Folder or URL that the shards go to.", show_default=False)],
+    to: Annotated[str, typer.Option(help="webdataset or parquet.", show_default=False)],
+    allow_incomplete: IncompleteOption = False,
+    source: SourceOption = None,
+    root: RootOption = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Export images with their finished labels as WebDataset shards or Hugging Face Parquet."""
+    from flows.export import export as export_labels
+
+    index = export_labels(load(config, source, root, settings), to, folder, allow_incomplete)
+    if as_json:
+        print_json(index)
+    else:
+        typer.echo(f"{sum(shard['items'] for shard in index['shards'])} panoramas in {len(index['shards'])} shards in {folder}")
