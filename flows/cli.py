@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from flows.commands import running, stores
+from flows.commands import publishing, running, stores
 from flows.commands.scenes import scenes
 
 EXIT_CODES = {"RunFailed": 1, "ServerError": 1, "PlanDrift": 3, "Interrupted": 130}
@@ -28,6 +28,8 @@ app.command()(stores.status)
 app.command()(stores.trace)
 app.add_typer(running.failures, name="failures")
 app.command()(running.verify)
+app.command()(publishing.publish)
+app.command()(publishing.export)
 app.command("gc")(stores.collect_garbage)
 app.command()(scenes)
 

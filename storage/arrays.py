@@ -29,8 +29,8 @@ class BlockWriter:
     and never deletes what another writer of the same block may just have finished.
     """
 
-    def __init__(self, url: str, count: int) -> None:
-        self._url = join(url, "data.zarr")
+    def __init__(self, url: str, count: int, group: str = "data.zarr") -> None:
+        self._url = join(url, group) if group else url
         self._count = count
         self._slot = 0
         self._arrays: dict[str, zarr.Array] = {}

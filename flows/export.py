@@ -1,0 +1,103 @@
+"""Export: finished labels with their images, in a format that training code reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from configs.schema import Config, ConfigError
+from flows.finished import Finished, NotFinished, finished_labels
+from storage.arrays import BlockReader
+from storage.export import SHARD_BYTES, WRITERS, Sample, Split, export_splits
+from storage.fingerprint import digest
+from storage.manifest import Item
+from storage.receipts import ItemRow, damage
+from storage.urls import read_bytes
+
+OVERHEAD = 64 << 10  # bytes a sample, for headers and JSON
+
+
+def export(
+    config: Config, layout: str, folder: str, allow_incomplete: bool = False, shard_bytes: int = SHARD_BYTES
+) -> dict[str, Any]:
+    """Write every panorama that has labels to a folder or URL; returns the index.
+
+    Raises
+    ------
+    NotFinished
+        Blocks are owed or damaged, or an image is no longer the one that was labelled.
+    ConfigError
+        There is no such format.
+    """
+    if layout not in WRITERS:
+        raise ConfigError(f"--to {layout}: formats are {', '.join(WRITERS)}")
+    finished = finished_labels(config, allow_incomplete)
+    for url, _, receipt in finished.blocks:
+        if problems := damage(url, receipt):
+            raise NotFinished(f"{url}: {problems[0]}; run `panolabel verify --repair` with this config, then try again")
+    rows = list(finished.rows())
+    label_bytes = _label_bytes(finished)
+    names = sorted({item.split for item, row in rows if row.state == "done"})
+    if "" in names and "train" in names:
+        raise ConfigError("some panoramas have the split 'train' and some have none; give every one a split in the source's list")
+    splits = (
+        Split(
+            name or "train",
+            [item.size + label_bytes + OVERHEAD for item, row in rows if row.state == "done" and item.split == name],
+            _samples(finished, name),
+        )
+        for name in names
+    )
+    about = {
+        "fingerprints": {stage.name: stage.identity.fingerprint for stage in finished.plan.definitions},
+        "vocabulary": finished.blocks[0][2].about["classes"],
+        "about": dict(finished.blocks[0][2].about),
+        "given_up": {item.item: row.reason for item, row in rows if row.state != "done"},
+        "complete": not finished.owed,
+    }
+    return export_splits(folder, splits, layout, about, shard_bytes)
+
+
+def _label_bytes(finished: Finished) -> int:
+    """Bytes of one panorama's labels; all have the same shapes."""
+    for url, _, receipt in finished.blocks:
+        for slot, row in enumerate(receipt.items):
+            if row.state == "done":
+                return sum(value.nbytes for value in BlockReader(url).item(slot).values())
+    return 0
+
+
+def _samples(finished: Finished, split: str) -> Iterator[Sample]:
+    for url, block, receipt in finished.blocks:
+        wanted = [
+            (slot, item, row)
+            for slot, (item, row) in enumerate(zip(block.items, receipt.items, strict=True))
+            if row.state == "done" and item.split == split
+        ]
+        reader = BlockReader(url) if wanted else None
+        for slot, item, row in wanted:
+            assert reader is not None
+            yield Sample(item.item, _image(item), _extension(item), reader.item(slot), _about(finished, item, row))
+
+
+def _about(finished: Finished, item: Item, row: ItemRow) -> dict[str, Any]:
+    return {
+        "split": item.split,
+        "uri": item.uri,
+        "digest": item.digest,
+        "figures": dict(row.figures),
+        "fingerprint": finished.fuse.fingerprint,
+        "vocabulary": finished.blocks[0][2].about["classes"],
+    }
+
+
+def _image(item: Item) -> bytes:
+    data = read_bytes(item.uri)
+    if digest(data) != item.digest:
+        raise NotFinished(f"{item.uri}: the file changed since it was labelled; run `panolabel run`, then export again")
+    return data
+
+
+def _extension(item: Item) -> str:
+    return PurePosixPath(item.uri).suffix.lstrip(".").lower() or "image"

@@ -1,0 +1,116 @@
+"""Published labels: immutable versions of what is finished, and a small file that names the latest one.
+
+``<folder>/<version>/`` is a plain Zarr v3 group. ``<folder>/<version>.json`` is written when all of it is there; without that
+record a version does not exist. ``<folder>/latest.json`` is written last, atomically.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from storage.arrays import BlockWriter
+from storage.fingerprint import canonical_json, digest
+from storage.urls import children, exists, files_below, join, read_bytes, settle, write_bytes, zarr_store
+
+LATEST = "latest.json"
+LAYOUT = 1  # raise it when the same labels would be laid out otherwise
+
+Row = Mapping[str, str | bool]
+"""What is told of one panorama; the same keys for all."""
+
+
+def version_of(contents: Any) -> str:
+    """The version of these contents (JSON values): equal contents have the same one."""
+    return digest(canonical_json([LAYOUT, contents]))[:16]
+
+
+def write_version(
+    folder: str, version: str, items: Iterable[Mapping[str, NDArray] | None], rows: Sequence[Row], attributes: Mapping[str, Any]
+) -> None:
+    """Write a version whole; it exists once its record does.
+
+    Parameters
+    ----------
+    folder : str
+        URL of the publication.
+    version : str
+        From :func:`version_of`; what a killed writer left of it is overwritten with the same bytes.
+    items : iterable
+        The arrays of each panorama, or None for one without labels. Streamed: a shard of each array is in memory at once.
+    rows : sequence
+        One for each panorama; each key becomes an array of strings or booleans.
+    attributes : mapping
+        Attributes of the group, JSON values.
+    """
+    url = join(folder, version)
+    writer = BlockWriter(url, len(rows), group="")
+    for arrays in items:
+        writer.append(arrays)
+    writer.close()
+    store = zarr_store(url)
+    group = zarr.open_group(store, mode="a", zarr_format=3)
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        dtype: Any = bool if isinstance(values[0], bool) else str
+        array = group.create_array(name, shape=(len(rows),), chunks=(len(rows),), dtype=dtype, overwrite=True)
+        array[:] = np.array(values, dtype=bool if dtype is bool else np.dtypes.StringDType())
+    group.attrs.put({**attributes, "version": version})
+    zarr.consolidate_metadata(store)
+    settle(url)
+    size = sum(info.get("size") or 0 for info in files_below(url).values())
+    record = {"version": version, "panoramas": len(rows), "bytes": size}
+    record |= {key: attributes[key] for key in ("created", "run", "complete")}
+    write_bytes(f"{url}.json", json.dumps(record, indent=1).encode())
+
+
+def is_published(folder: str, version: str) -> bool:
+    """Whether a version is there, whole."""
+    return exists(join(folder, f"{version}.json"))
+
+
+def point_at(folder: str, version: str) -> None:
+    """Make a version the latest one."""
+    write_bytes(join(folder, LATEST), json.dumps({"version": version}).encode())
+
+
+def latest_version(folder: str) -> str | None:
+    """The version that readers get, or None if nothing was published."""
+    try:
+        return json.loads(read_bytes(join(folder, LATEST)))["version"]
+    except FileNotFoundError:
+        return None
+
+
+def versions(folder: str) -> list[dict[str, Any]]:
+    """The records of all versions, oldest first: version, created, panoramas, bytes, run, complete, latest."""
+    latest = latest_version(folder)
+    names = [name for name in children(folder) if name.endswith(".json") and name != LATEST]
+    records = [json.loads(read_bytes(join(folder, name))) for name in names]
+    return sorted(({**one, "latest": one["version"] == latest} for one in records), key=lambda one: one["created"])
+
+
+def open_published(url: str, version: str | None = None) -> zarr.Group:
+    """Published labels for reading: arrays ``(panoramas, H, W[, C])`` as they are stored.
+
+    Parameters
+    ----------
+    url : str
+        ``<root>/published/<name>``.
+    version : str, optional
+        The latest if none is given.
+
+    Raises
+    ------
+    FileNotFoundError
+        Nothing, or not this version, was published there.
+    """
+    wanted = version or latest_version(url)
+    if wanted is None or not is_published(url, wanted):
+        raise FileNotFoundError(f"{url}: {'nothing' if wanted is None else f'no version {wanted}'} is published there")
+    return zarr.open_consolidated(zarr_store(join(url, wanted), read_only=True), mode="r", zarr_format=3)

@@ -1,0 +1,133 @@
+"""Published versions: what readers see, while writers work and die."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs.schema import ConfigError
+from flows.finished import NotFinished
+from flows.garbage import collect, find_garbage
+from flows.publish import publish
+from storage.arrays import BlockReader
+from storage.published import latest_version, open_published, versions
+from tests.flows.test_cli import panolabel
+from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
+
+PUBLISH = """
+import sys
+from pathlib import Path
+from tests.support.pipelines import load
+from flows.publish import publish
+config = load(Path(sys.argv[1]))
+print("ready", flush=True)
+publish(config)
+"""
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
+    """A pipeline of five panoramas in three blocks; the geometry teacher gave up the first one."""
+    path = write_pipeline(tmp_path_factory.mktemp("publish"), 5)
+    text = path.read_text().replace("weights: " + str(path.parent / "geometry.json"), "fail_on: p00\n    weights: geometry.json")
+    path.write_text(text.replace("geometry.json", str(path.parent / "geometry.json"), 1))
+    run_pipeline(load(path))
+    return path
+
+
+def test_arrays_are_those_of_the_store_and_publishing_twice_is_a_no_op(path: Path) -> None:
+    config = load(path)
+    first, again = publish(config), publish(config)
+    assert (first["new"], again["new"], first["version"]) == (True, False, again["version"])
+    folder = path.parent / "store" / "published" / "small"
+    group = open_published(str(folder))
+    assert group.metadata.consolidated_metadata is not None
+    assert group["item"][:].tolist() == [f"p{number:02d}" for number in range(5)]
+    assert group["valid"][:].tolist() == [False, True, True, True, True]
+    assert "too much for the teacher" in str(group["reason"][0])
+    assert group.attrs["classes"] == ["dark", "bright"]
+    position = 0
+    for receipt in sorted((path.parent / "store/stages/fuse").rglob("receipt.json")):
+        reader = BlockReader(str(receipt.parent))
+        for slot in range(len(json.loads(receipt.read_text())["items"])):
+            for name, value in reader.item(slot).items():
+                np.testing.assert_array_equal(group[name][position], value)
+                assert group[name].dtype == value.dtype
+            position += 1
+    assert position == 5
+    with pytest.raises(ValueError, match="read-only"):
+        group["depth"][0] = 0
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    collect(config, find_garbage(config, keep_runs=0, older_than_hours=0))
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+
+
+def test_owed_or_damaged_labels_are_refused(tmp_path: Path, prefect_api: str) -> None:
+    path = write_pipeline(tmp_path, 2)
+    refused = panolabel("publish", path)
+    assert (refused.returncode, "owed by stage: ingest 2" in refused.stderr) == (2, True)
+    run_pipeline(load(path))
+    write_panoramas(tmp_path / "images", ["p50"])
+    with pytest.raises(NotFinished, match="panolabel run"):
+        publish(load(path))
+    partial = json.loads(panolabel("publish", path, "--allow-incomplete", "--json").stdout)
+    assert (partial["complete"], partial["panoramas"]) == (False, 2)
+    assert partial["version"] in panolabel("publish", path, "--list").stdout
+    (tmp_path / "images" / "p50.png").unlink()
+    chunk = next((tmp_path / "store/stages/fuse").rglob("depth/c/0/0/0"))
+    chunk.write_bytes(chunk.read_bytes()[:-1] + b"?")
+    with pytest.raises(NotFinished, match="bytes differ"):
+        publish(load(path))
+    assert latest_version(str(tmp_path / "store/published/small")) == partial["version"]
+    with pytest.raises(ConfigError, match="--name"):
+        publish(load(path), "../elsewhere")
+
+
+def test_killed_while_publishing_the_former_version_stays(path: Path) -> None:
+    folder = path.parent / "store" / "published" / "small"
+    former = publish(load(path))["version"]
+    changed = path.with_name("changed.yaml")
+    changed.write_text(path.read_text().replace("height: 32", "height: 40"))
+    run_pipeline(load(changed))
+    expected = publish(load(changed), "undisturbed")["version"]
+    generator, kills, partial = random.Random(0), 0, 0
+    for _ in range(40):
+        process = subprocess.Popen([sys.executable, "-c", PUBLISH, str(changed)], stdout=subprocess.PIPE, env=dict(os.environ))
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(generator.uniform(0, 0.4))
+        process.send_signal(signal.SIGKILL)
+        if process.wait() == 0 or latest_version(str(folder)) != former:
+            break
+        kills += 1
+        partial += (folder / expected).exists()
+        assert open_published(str(folder))["valid"].shape == (5,)
+        if kills >= 6 and partial:
+            break
+    assert kills, "no kill came before the end"
+    assert publish(load(changed))["version"] == expected
+    left, right = (open_published(str(folder.parent / name)) for name in ("small", "undisturbed"))
+    for name, array in left.arrays():
+        np.testing.assert_array_equal(array[:], right[name][:])
+    assert {one["version"] for one in versions(str(folder))} == {former, expected}
+
+
+def test_the_example_of_the_docs_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(load(path))
+    example = re.search(r"```python\n(.*?)```", Path("docs/publish.md").read_text(), re.S)
+    assert example is not None
+    names: dict = {}
+    exec(example[1].replace("work/demo/store/published/demo", str(path.parent / "store/published/small")), names)
+    image_depth = names["dataset"][0]
+    assert image_depth["depth"].shape[1] == 2 * image_depth["depth"].shape[0]
+    assert len(names["dataset"]) == 4
