@@ -207,10 +207,31 @@ class Runner(Settings):
         return self
 
 
+class OpenLineage(Settings):
+    """Where events of runs go, besides ``<root>/lineage/<run>.ndjson``, which is always written."""
+
+    url: str | None = None
+    """Server that takes OpenLineage events over HTTP; its key, if any, comes from the environment: OPENLINEAGE_API_KEY."""
+    endpoint: str = "api/v1/lineage"
+    namespace: str = Field("panolabel", min_length=1)
+    """Namespace of our jobs."""
+    timeout_seconds: float = Field(5.0, gt=0, le=60)
+    """Longest that one event may take, and that the end of a run waits for events still on their way."""
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> OpenLineage:
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise ValueError("url: must start with http:// or https://")
+        if self.url and ("@" in self.url or "?" in self.url):
+            raise ValueError("url: may hold no user, password or query; put the key into OPENLINEAGE_API_KEY")
+        return self
+
+
 class Execution(Settings):
     """How a run is carried out. Nothing here can change an output, so nothing here enters a fingerprint."""
 
     runner: Runner = Runner()
+    openlineage: OpenLineage = OpenLineage()
     max_quarantined: float = Field(0.5, gt=0, le=1)
     """Share of given-up items, of at least 20 tried in a stage, at which a run stops: a sign of a mistake, not of bad items."""
     keep_patch_labels: bool = True

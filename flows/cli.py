@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from flows.commands import publishing, running, stores
+from flows.commands import audit, publishing, running, stores
 from flows.commands.scenes import scenes
 
 EXIT_CODES = {"RunFailed": 1, "ServerError": 1, "PlanDrift": 3, "Interrupted": 130}
@@ -26,6 +26,7 @@ app.command()(running.plan)
 app.command()(running.run)
 app.command()(stores.status)
 app.command()(stores.trace)
+app.command()(audit.query)
 app.add_typer(running.failures, name="failures")
 app.command()(running.verify)
 app.command()(publishing.publish)

@@ -20,6 +20,7 @@ from configs.schema import Config
 from flows.artifacts import publish_outcome, publish_plan
 from flows.blocks import in_a_window, make_blocks
 from flows.drain import Interrupted
+from flows.openlineage import RunEvents
 from flows.plan import make_plan
 from flows.progress import observer
 from flows.record import RunRecord, new_run_name
@@ -66,23 +67,30 @@ def pipeline(
         The process was asked to stop.
     """
     record = RunRecord(config, run or flow_run.name, _page_in_prefect())
+    events = RunEvents(config, record.run)
+    events.started()
     try:
         with start_workers(config.execution.runner) as workers:
             if only is None:
-                ingest_source(config, retry, workers)
+                with events.stage(ingest.identity(config)):
+                    ingest_source(config, retry, workers)
             plan = make_plan(config, retry)
             record.planned(plan)
             publish_plan(plan)
             for stage in plan.definitions:
                 wanted = set(plan.owed[stage.name]) & set(plan.owed[stage.name] if only is None else only.get(stage.name, ()))
-                run_stage(stage, [block for block in plan.blocks if block.name in wanted], config, record.run, workers)
+                owed = [block for block in plan.blocks if block.name in wanted]
+                with events.stage(stage.identity, plan.blocks, owed):
+                    run_stage(stage, owed, config, record.run, workers)
+        record.finished("completed", **write_run_report(config, record))
     except BaseException as error:
         state = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
         failures = [dict(zip(("stage", "block", "message"), row)) for row in getattr(error, "failures", ())]
         record.finished(state, reason=f"{type(error).__name__}: {error}", failures=failures)
         publish_outcome(record.as_json())
+        events.ended(error)
         raise
-    record.finished("completed", **write_run_report(config, record))
+    events.ended()
     publish_outcome(record.as_json())
     return record.as_json()
 

@@ -6,6 +6,7 @@ fixed number of bytes, 16 at most: memory stays bounded however large the block 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,15 @@ from storage.urls import join, zarr_store
 SHARD_BYTES = 64 << 20
 SHARD_ITEMS = 16
 TILE = 512
+
+
+def arrays_digest(arrays: Mapping[str, NDArray]) -> str:
+    """blake2b (32 hex digits) of an item's arrays: names, dtypes, shapes and values, and nothing of how they are stored."""
+    found = hashlib.blake2b(digest_size=16)
+    for name, array in sorted(arrays.items()):
+        found.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest() if arrays else ""
 
 
 class BlockWriter:

@@ -19,12 +19,17 @@ DROPPED = "dropped.json"
 
 @dataclass(frozen=True)
 class ItemRow:
-    """What became of one item: ``done``, or ``quarantined`` with the reason. ``figures`` holds what the stage found."""
+    """What became of one item: ``done``, or ``quarantined`` with the reason. ``figures`` holds what the stage found.
+
+    ``digest`` is that of the item's arrays (:func:`storage.arrays.arrays_digest`), whatever shard they lie in; empty for an item
+    without any, and in receipts older than it.
+    """
 
     item: str
     state: str
     reason: str = ""
     figures: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from configs.schema import Config
-from storage.arrays import BlockReader, BlockWriter
+from storage.arrays import BlockReader, BlockWriter, arrays_digest
 from storage.fingerprint import Identity, digest
 from storage.manifest import Block, Item
 from storage.receipts import ItemRow, Receipt, block_url, digest_files, drop_receipt, read_receipt, write_receipt
@@ -161,9 +161,12 @@ def run_block(
     drop_receipt(job.url)
     writer = BlockWriter(job.url, len(job.block.items))
     rows = []
+    digests: list[str] = []
 
     def store(values: Any) -> None:
-        writer.append(None if values is None else encode(values))
+        arrays = None if values is None else encode(values)
+        writer.append(arrays)
+        digests.append("" if arrays is None else arrays_digest(arrays))
 
     # A guarded job keeps a journal of the item in hand, so nothing may be read ahead.
     ahead = 0 if job.journal else READ_AHEAD
@@ -183,7 +186,7 @@ def run_block(
         job.identity.stage,
         job.identity.fingerprint,
         job.block.name,
-        rows,
+        [replace(row, digest=found) for row, found in zip(rows, digests, strict=True)],
         digest_files(job.url),
         dict(about),
         _made(job, started, device),
@@ -214,6 +217,7 @@ def _read(job: Job, read: Read, slot: int, item: Item) -> Any:
 def _made(job: Job, started: float, device: str) -> dict[str, Any]:
     return {
         "run": job.run,
+        "code": job.code,
         "started": round(started, 3),
         "seconds": round(time.time() - started, 3),
         "device": device,

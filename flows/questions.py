@@ -1,0 +1,80 @@
+"""Questions that are asked often, with their parameters: each is one query of the audit tables."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+PARAMETER = re.compile(r"\$([a-z_]+)")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question in words and as SQL; ``$name`` in the SQL is a parameter."""
+
+    words: str
+    sql: str
+
+    @property
+    def parameters(self) -> list[str]:
+        """Names of the parameters, in the order in which they come."""
+        return list(dict.fromkeys(PARAMETER.findall(self.sql)))
+
+
+LABELS_OF_WEIGHTS = """
+WITH RECURSIVE made_with(stage, fingerprint) AS (
+    SELECT stage, fingerprint FROM weights WHERE name = $weights OR starts_with(digest, $weights)
+    UNION
+    SELECT upstream.stage, upstream.fingerprint FROM upstream
+    JOIN made_with ON from_stage = made_with.stage AND from_fingerprint = made_with.fingerprint
+)
+SELECT item, fingerprint, block, run, digest FROM labels
+WHERE fingerprint IN (SELECT fingerprint FROM made_with WHERE stage = 'fuse') ORDER BY item, fingerprint, block
+"""
+
+COST_OF_RUN = """
+SELECT stage, count(*) AS blocks, sum(items)::BIGINT AS items, sum(quarantined)::BIGINT AS quarantined,
+    round(sum(seconds), 3) AS seconds, sum(bytes)::BIGINT AS bytes, string_agg(DISTINCT device, ', ') AS devices
+FROM blocks WHERE run = $run GROUP BY stage ORDER BY min(started)
+"""
+
+_VERSION = """
+    SELECT item, state, reason, digest FROM items
+    WHERE stage = 'fuse' AND (
+        (fingerprint, block) IN (SELECT (fused, unnest(blocks)) FROM runs WHERE run = {0})
+        OR (fingerprint = {0})
+    ) QUALIFY row_number() OVER (PARTITION BY item ORDER BY started DESC) = 1
+"""
+
+CHANGED_ITEMS = f"""
+WITH earlier AS ({_VERSION.format("$before")}), later AS ({_VERSION.format("$after")})
+SELECT coalesce(earlier.item, later.item) AS item,
+    CASE WHEN earlier.item IS NULL THEN 'added' WHEN later.item IS NULL THEN 'removed'
+         WHEN earlier.state <> later.state THEN earlier.state || ' -> ' || later.state
+         WHEN earlier.digest IS NULL OR later.digest IS NULL THEN 'unknown: a receipt without digests of items'
+         ELSE 'changed' END AS change,
+    earlier.digest AS before, later.digest AS after
+FROM earlier FULL JOIN later ON earlier.item = later.item
+WHERE earlier.item IS NULL OR later.item IS NULL OR earlier.state <> later.state
+    OR (later.state = 'done' AND (earlier.digest IS NULL OR later.digest IS NULL OR earlier.digest <> later.digest))
+ORDER BY item
+"""
+
+FAILED_ITEMS = """
+SELECT item, stage, fingerprint, run, reason FROM items
+WHERE state = 'quarantined' AND NOT starts_with(reason, 'at ') ORDER BY item, stage, fingerprint
+"""
+
+CODE = """
+SELECT stage, version, package, code, count(DISTINCT fingerprint) AS fingerprints, count(*) AS blocks,
+    string_agg(DISTINCT run, ', ' ORDER BY run) AS runs
+FROM blocks GROUP BY stage, version, package, code ORDER BY stage, version, code
+"""
+
+QUESTIONS = {
+    "labels-of-weights": Question("Which labels did these weights (a name, or the start of a digest) make?", LABELS_OF_WEIGHTS),
+    "cost-of-run": Question("What did this run cost?", COST_OF_RUN),
+    "changed-items": Question("Which items differ between two label versions (runs, or fingerprints of fuse)?", CHANGED_ITEMS),
+    "failed-items": Question("Which items failed, where, and why?", FAILED_ITEMS),
+    "code": Question("Which code made what?", CODE),
+}
