@@ -25,6 +25,7 @@ from storage.manifest import Block, Item
 from storage.receipts import ItemRow, Receipt, block_url, digest_files, drop_receipt, read_receipt, write_receipt
 from storage.urls import read_bytes, settle
 from tasks.code import code_digest
+from tasks.devices import device_in_use
 from tasks.images import BadImage, decode_panorama
 from tasks.overlap import Background, prefetch
 
@@ -213,7 +214,7 @@ def _made(job: Job, started: float) -> dict[str, Any]:
         "run": job.run,
         "started": round(started, 3),
         "seconds": round(time.time() - started, 3),
-        "device": job.config.execution.device,
+        "device": device_in_use(job.config.execution.device),
         "process": os.getpid(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in REPORTED_VERSIONS},

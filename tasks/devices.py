@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def resolve_device(device: str) -> str:
     """The torch device of a config's ``execution.device``: ``auto`` takes the first GPU, or the CPU where there is none.
@@ -18,3 +20,8 @@ def resolve_device(device: str) -> str:
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise RuntimeError(f"execution.device is {device!r} but no GPU is visible; use `auto` or `cpu`, or check the driver")
     return device
+
+
+def device_in_use(device: str) -> str:
+    """The device for the record: ``auto`` is resolved if this process computes with torch at all."""
+    return resolve_device(device) if device == "auto" and "torch" in sys.modules else device
