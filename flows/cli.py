@@ -1,7 +1,8 @@
 """The command line. Every command prints tables, or JSON with ``--json``.
 
 Exit codes: 0 done; 1 a run failed, ``plan --check`` found work, ``verify`` found damage, or ``doctor`` found a failure; 2 the
-config, source or item cannot be used, or ``init`` would overwrite; 3 ``run --from-plan`` found that something changed since; 130 stopped by Ctrl-C.
+config, source or item cannot be used, or ``init`` would overwrite a config; 3 ``run --from-plan`` found that something changed
+since; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations

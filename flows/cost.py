@@ -64,8 +64,9 @@ class Cost:
 
     def as_json(self) -> dict[str, Any]:
         """The cost as JSON values; ``not_measured`` names the stages that the totals lack."""
-        gpu_seconds = self.total("gpu_seconds")
-        gpu_hours = None if gpu_seconds is None else gpu_seconds / 3600
+        on_gpus = [stage.gpu_seconds for stage in self.stages if stage.stage.startswith("label.")]
+        # A price that lacks a teacher would be taken for the whole.
+        gpu_hours = None if None in on_gpus else sum(seconds or 0.0 for seconds in on_gpus) / 3600
         # The subflows of a run are task runs of their parent too: that is how Prefect links them.
         subflows = sum(stage.flow_runs for stage in self.stages)
         task_runs = sum(stage.task_runs for stage in self.stages) + subflows
@@ -140,7 +141,7 @@ def _rate(receipts: Sequence[Receipt]) -> Rate | None:
 
 def _ingest_cost(panoramas: int) -> StageCost:
     task_runs = -(-panoramas // FILES_PER_CHECK)
-    return StageCost("ingest", task_runs, flow_runs=1, note="ingest writes no receipts; it reads and decodes every file once")
+    return StageCost("ingest", task_runs, flow_runs=1, gpu_seconds=0.0, note="ingest writes no receipts; it reads and decodes every file once")
 
 
 def _stage_cost(config: Config, stage: Stage, panoramas: int, workers: int) -> StageCost:

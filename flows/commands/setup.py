@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,7 @@ def doctor(
     from flows.doctor import diagnose, has_failed
     from flows.setup_tables import print_checks
 
-    checks = diagnose(config and (lambda: load(config, source, root, settings)))
+    checks = diagnose(None if config is None else partial(load, config, source, root, settings))
     failed = has_failed(checks)
     if as_json:
         print_json({"ok": not failed, "checks": [check.as_json() for check in checks]})
@@ -41,9 +42,7 @@ def doctor(
 
 
 def init(
-    source: Annotated[
-        str, typer.Argument(metavar="FOLDER_OR_URL", help="Where your panoramas are.", show_default=False)
-    ],
+    source: Annotated[str, typer.Argument(metavar="FOLDER_OR_URL", help="Where your panoramas are.", show_default=False)],
     out: Annotated[Path | None, typer.Option(help="File to write; by default NAME.yaml here, named after the source.")] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -30,9 +30,7 @@ def status(
 
 def trace(
     config: ConfigFile,
-    item: Annotated[
-        str, typer.Argument(help="Name of the panorama.", show_default=False, autocompletion=complete_item)
-    ],
+    item: Annotated[str, typer.Argument(help="Name of the panorama.", show_default=False, autocompletion=complete_item)],
     stage: Annotated[
         str | None, typer.Option(help="Show this stage and what it was made from only.", autocompletion=complete_stage)
     ] = None,
