@@ -141,7 +141,9 @@ def _rate(receipts: Sequence[Receipt]) -> Rate | None:
 
 def _ingest_cost(panoramas: int) -> StageCost:
     task_runs = -(-panoramas // FILES_PER_CHECK)
-    return StageCost("ingest", task_runs, flow_runs=1, gpu_seconds=0.0, note="ingest writes no receipts; it reads and decodes every file once")
+    return StageCost(
+        "ingest", task_runs, flow_runs=1, gpu_seconds=0.0, note="ingest writes no receipts; it reads and decodes every file once"
+    )
 
 
 def _stage_cost(config: Config, stage: Stage, panoramas: int, workers: int) -> StageCost:
