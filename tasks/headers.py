@@ -10,7 +10,7 @@ from storage.urls import filesystem
 from tasks.images import EXR_SIGNATURE, FORMATS, RADIANCE_SIGNATURES, RADIANCE_SIZE, BadImage
 
 HEAD_BYTES = 1 << 16
-EXR_WINDOW = b"\0dataWindow\0box2i\0\x10\0\0\0"
+EXR_WINDOW = b"dataWindow\0box2i\0\x10\0\0\0"
 
 
 def read_size(uri: str) -> tuple[int, int]:

@@ -49,12 +49,17 @@ def _values(context: typer.Context) -> dict[str, Any]:
     from configs.plain_yaml import MOST_BYTES, parse_yaml
 
     try:
-        with Path(str(context.params["config"])).open("rb") as file:
+        with Path(_config(context)).open("rb") as file:
             values = parse_yaml(file.read(MOST_BYTES))
     except Exception:  # whatever is wrong will be told when the command runs
         return {}
     values = values if isinstance(values, dict) else {}
     return {**values, "root": context.params.get("root") or values.get("root")}
+
+
+def _config(context: typer.Context) -> str:
+    """The config's path. An option that still lacks its value stops the parser, which then leaves the arguments as words."""
+    return str(context.params.get("config") or next(word for word in context.args if word.endswith((".yaml", ".yml"))))
 
 
 def _items(values: dict[str, Any]) -> Iterator[str]:
