@@ -185,13 +185,8 @@ def fitting_values(survey: Survey) -> dict[str, Any]:
 def config_text(survey: Survey, name: str, root: str) -> str:
     """The YAML text of a source's config, with a comment for each choice."""
     fit = fitting_values(survey)
-    formats = ", ".join(f"{count} {suffix}" for suffix, count in survey.formats.items())
-    sizes = ", ".join(f"{count} of {size}" for size, count in list(survey.sizes.items())[:4])
-    rejected = len(survey.not_two_to_one) + len(survey.unreadable)
     lines = [
-        f"# yaml-language-server: $schema={SCHEMA_FILE}",
-        f"# {survey.panoramas} files ({formats}), {survey.with_metadata} with capture metadata.",
-        f"# Looked at {survey.looked_at}: {sizes}; {rejected} of them would be quarantined.",
+        *_heading(survey),
         f"name: {json.dumps(name)}",
         f"root: {json.dumps(root)}   # labels, receipts and reports; a bucket URL works too",
         "",
@@ -219,3 +214,15 @@ def config_text(survey: Survey, name: str, root: str) -> str:
         f"  height: {fit['height']}   # rows of the labels; panoramas are typically {fit['typical_width']} wide",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _heading(survey: Survey) -> list[str]:
+    """What was seen, as comments."""
+    formats = ", ".join(f"{count} {suffix}" for suffix, count in survey.formats.items())
+    sizes = ", ".join(f"{count} of {size}" for size, count in list(survey.sizes.items())[:4])
+    rejected = len(survey.not_two_to_one) + len(survey.unreadable)
+    return [
+        f"# yaml-language-server: $schema={SCHEMA_FILE}",
+        f"# {survey.panoramas} files ({formats}), {survey.with_metadata} with capture metadata.",
+        f"# Looked at {survey.looked_at}: {sizes}; {rejected} of them would be quarantined.",
+    ]
