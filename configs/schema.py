@@ -39,7 +39,8 @@ PlainSettings = Annotated[dict[str, Any], AfterValidator(_have_a_json_form)]
 class Settings(BaseModel):
     """Base of all config models: frozen, and closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # The texts under the fields become the descriptions of the JSON schema, which editors show.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Source(Settings):

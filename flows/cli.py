@@ -1,7 +1,8 @@
 """The command line. Every command prints tables, or JSON with ``--json``.
 
-Exit codes: 0 done; 1 a run failed, ``plan --check`` found work, or ``verify`` found damage; 2 the config, source or item
-cannot be used; 3 ``run --from-plan`` found that something changed since; 130 stopped by Ctrl-C.
+Exit codes: 0 done; 1 a run failed, ``plan --check`` found work, ``verify`` found damage, or ``doctor`` found a failure; 2 the
+config, source or item cannot be used, or ``init`` would overwrite a config; 3 ``run --from-plan`` found that something changed
+since; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 
 import typer
 
-from flows.commands import audit, publishing, running, stores
+from flows.commands import audit, publishing, running, setup, stores
 from flows.commands.scenes import scenes
 
 EXIT_CODES = {"RunFailed": 1, "ServerError": 1, "PlanDrift": 3, "Interrupted": 130}
@@ -22,8 +23,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.command()(setup.doctor)
+app.command()(setup.init)
+app.command()(setup.schema)
 app.command()(running.plan)
 app.command()(running.run)
+app.command()(setup.cost)
 app.command()(stores.status)
 app.command()(stores.trace)
 app.command()(audit.query)

@@ -21,7 +21,7 @@ from flows.artifacts import publish_outcome, publish_plan
 from flows.blocks import in_a_window, make_blocks
 from flows.drain import Interrupted
 from flows.openlineage import RunEvents
-from flows.plan import make_plan
+from flows.plan import FILES_PER_CHECK, make_plan
 from flows.progress import observer
 from flows.record import RunRecord, new_run_name
 from flows.report import write_run_report
@@ -31,8 +31,6 @@ from tasks import ingest
 from tasks.block import Job
 from tasks.sources import Entry
 from tasks.stages import Stage
-
-FILES_PER_CHECK = 16
 
 
 def _flow_run_name() -> str:

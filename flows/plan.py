@@ -17,6 +17,9 @@ from tasks import ingest
 from tasks.ingest import Retry, Scan, wants_retry
 from tasks.stages import Stage, stages
 
+FILES_PER_CHECK = 16
+"""Files that one task run of ingest reads."""
+
 
 @dataclass(frozen=True)
 class StagePlan:

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.commands.completion import complete_config
+
 if TYPE_CHECKING:
     from configs.schema import Config
 
-ConfigFile = Annotated[Path, typer.Argument(help="YAML file of the pipeline.", show_default=False)]
+ConfigFile = Annotated[
+    Path, typer.Argument(help="YAML file of the pipeline.", show_default=False, autocompletion=complete_config)
+]
 SourceOption = Annotated[str | None, typer.Option(help="Folder, glob, bucket URL, or .csv/.parquet list; replaces source.url.")]
 RootOption = Annotated[str | None, typer.Option(help="Store for labels, receipts and reports; replaces root.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Replace a value: --set fuse.height=512. May be repeated.")]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.completion import complete_item, complete_stage
 from flows.commands.options import ConfigFile, JsonOption, RootOption, SetOption, SourceOption, load, print_json
 
 
@@ -29,8 +30,10 @@ def status(
 
 def trace(
     config: ConfigFile,
-    item: Annotated[str, typer.Argument(help="Name of the panorama.", show_default=False)],
-    stage: Annotated[str | None, typer.Option(help="Show this stage and what it was made from only.")] = None,
+    item: Annotated[str, typer.Argument(help="Name of the panorama.", show_default=False, autocompletion=complete_item)],
+    stage: Annotated[
+        str | None, typer.Option(help="Show this stage and what it was made from only.", autocompletion=complete_stage)
+    ] = None,
     source: SourceOption = None,
     root: RootOption = None,
     settings: SetOption = None,

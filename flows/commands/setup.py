@@ -1,0 +1,92 @@
+"""``doctor``, ``init``, ``schema`` and ``cost``: commands for the time before a run."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.commands.completion import complete_config
+from flows.commands.options import ConfigFile, JsonOption, RootOption, SetOption, SourceOption, load, print_json
+
+OptionalConfig = Annotated[
+    Path | None,
+    typer.Argument(
+        help="YAML file of a pipeline, whose teachers, source and store are checked too.",
+        show_default=False,
+        autocompletion=complete_config,
+    ),
+]
+
+
+def doctor(
+    config: OptionalConfig = None,
+    source: SourceOption = None,
+    root: RootOption = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check this machine, and what a config needs: packages, devices, weights, source, store, disk, clock, Prefect."""
+    from flows.doctor import diagnose, has_failed
+    from flows.setup_tables import print_checks
+
+    checks = diagnose(None if config is None else partial(load, config, source, root, settings))
+    failed = has_failed(checks)
+    if as_json:
+        print_json({"ok": not failed, "checks": [check.as_json() for check in checks]})
+    else:
+        print_checks(checks)
+    raise typer.Exit(int(failed))
+
+
+def init(
+    source: Annotated[str, typer.Argument(metavar="FOLDER_OR_URL", help="Where your panoramas are.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="File to write; by default NAME.yaml here, named after the source.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at a source and write a commented config that fits it. Never overwrites a config."""
+    from flows.init import look_at, write_config
+    from flows.setup_tables import print_survey
+
+    survey = look_at(source)
+    path = write_config(survey, out)
+    if as_json:
+        print_json({"config": str(path), **survey.as_json()})
+    else:
+        print_survey(survey, path)
+
+
+def schema(
+    out: Annotated[Path | None, typer.Option(help="File to write; standard output by default.", show_default=False)] = None,
+) -> None:
+    """Print the JSON schema of the config, by which editors complete and check its YAML."""
+    from configs.json_schema import schema_text
+    from storage.urls import write_bytes
+
+    if out is None:
+        typer.echo(schema_text(), nl=False)
+    else:
+        write_bytes(str(out), schema_text().encode())
+
+
+def cost(
+    config: ConfigFile,
+    panoramas: Annotated[int, typer.Option(min=1, help="How many panoramas are to be labelled.", show_default=False)],
+    price_per_gpu_hour: Annotated[float | None, typer.Option(min=0, help="What a GPU costs an hour.", show_default=False)] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Blocks in work at once; those of the config by default.")] = None,
+    source: SourceOption = None,
+    root: RootOption = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Estimate GPU-hours, wall time, bytes and Prefect runs from what the store's own receipts have measured."""
+    from flows.cost import estimate_cost
+    from flows.setup_tables import print_cost
+
+    estimated = estimate_cost(load(config, source, root, settings), panoramas, workers, price_per_gpu_hour)
+    if as_json:
+        print_json(estimated.as_json())
+    else:
+        print_cost(config, estimated)

@@ -1,0 +1,104 @@
+"""Is this machine fit for a run? Checks that go on whatever the others find, each with what was seen and what to do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from configs.schema import Config
+
+State = Literal["ok", "warning", "failure"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row: what was checked, how it is, what was seen, and what to do about it."""
+
+    name: str
+    state: State
+    seen: str
+    advice: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """The row as JSON values."""
+        return asdict(self)
+
+
+Probe = Callable[[], Iterable[Check]]
+
+
+def diagnose(load: Callable[[], Config] | None = None) -> list[Check]:
+    """All checks of this machine, and of a config where one can be loaded.
+
+    Parameters
+    ----------
+    load : callable, optional
+        Gives the config; what it raises becomes a row.
+    """
+    # Imported here, since a broken package must become a row, not the end of the command.
+    checks = [
+        *guarded("packages", lambda: _machine("check_packages")),
+        *guarded("devices", lambda: _machine("check_devices")),
+        *guarded("hub", _check_hub),
+        *guarded("prefect", lambda: _machine("check_prefect")),
+    ]
+    if load is not None:
+        loaded: list[Config] = []
+
+        def read() -> Iterator[Check]:
+            loaded.append(load())
+            yield Check("config", "ok", f"{loaded[0].name}: {len(loaded[0].teachers)} teacher(s)")
+
+        checks += guarded("config", read)
+        for config in loaded:
+            checks += _of_config(config)
+    return checks
+
+
+def has_failed(checks: Iterable[Check]) -> bool:
+    """Whether any check failed."""
+    return any(check.state == "failure" for check in checks)
+
+
+def guarded(name: str, probe: Probe, advice: str = "") -> list[Check]:
+    """The rows of a probe; what it raises becomes one more row, a failure of that name."""
+    rows: list[Check] = []
+    try:
+        rows.extend(probe())
+    except Exception as error:  # the environment is what is in doubt, so nothing about it is taken for granted
+        text = str(error).strip() or type(error).__name__
+        rows.append(Check(name, "failure", f"{type(error).__name__}: {text}"[:600], advice or "mend what the message names"))
+    return rows
+
+
+def _machine(probe: str) -> Iterable[Check]:
+    from flows import doctor_machine
+
+    return getattr(doctor_machine, probe)()
+
+
+def _of_config(config: Config) -> Iterator[Check]:
+    def pipeline(probe: str) -> Iterable[Check]:
+        from flows import doctor_pipeline
+
+        return getattr(doctor_pipeline, probe)(config)
+
+    def store(probe: str) -> Iterable[Check]:
+        from flows import doctor_store
+
+        return getattr(doctor_store, probe)(config)
+
+    yield from guarded("execution.device", lambda: pipeline("check_device"), "use execution.device: auto, or mend the driver")
+    yield from guarded("weights", lambda: pipeline("check_weights"))
+    yield from guarded("source", lambda: pipeline("check_source"), "correct source.url, or the access to it")
+    yield from guarded("store", lambda: store("check_store"), "make `root` a place that this user may write to")
+    yield from guarded("disk", lambda: store("check_disk"), "the plan must be sound before its size can be told")
+
+
+def _check_hub() -> Iterator[Check]:
+    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+    seen = "offline: only the local cache is used" if offline else "online: pinned weights that are missing are downloaded"
+    yield Check("hub", "ok", seen)

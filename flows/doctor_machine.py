@@ -1,0 +1,125 @@
+"""What the machine has: Python and packages against the ranges that panolabel declares, devices, a Prefect server."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tomllib
+import urllib.request
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, metadata, version
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from flows.doctor import Check
+from flows.server import prefect_home
+
+ANSWER_SECONDS = 5
+
+
+def check_packages() -> Iterator[Check]:
+    """Python and every declared package: present, and within its range."""
+    python, requirements = declared()
+    fits = platform.python_version() in SpecifierSet(python)
+    yield Check(
+        "python", "ok" if fits else "failure", f"{platform.python_version()} ({python})", "" if fits else f"use Python {python}"
+    )
+    for requirement in requirements:
+        yield from _check_requirement(requirement)
+
+
+def declared() -> tuple[str, list[Requirement]]:
+    """Python's range and the requirements: of the checkout that this code is in, else of the installed package."""
+    checkout = Path(__file__).resolve().parents[1] / "pyproject.toml"
+    if checkout.is_file():
+        project = tomllib.loads(checkout.read_text(encoding="utf-8"))["project"]
+        optional = [
+            f"{line}; extra == '{extra}'"
+            for extra, lines in project.get("optional-dependencies", {}).items()
+            if extra not in ("test", "benchmarks")
+            for line in lines
+        ]
+        return project["requires-python"], [Requirement(line) for line in [*project["dependencies"], *optional]]
+    about = metadata("panolabel")
+    lines = [line for line in about.get_all("Requires-Dist") or [] if not ("'test'" in line or '"test"' in line)]
+    return about["Requires-Python"], [Requirement(line) for line in lines]
+
+
+def _check_requirement(requirement: Requirement) -> Iterator[Check]:
+    install = f"pip install '{requirement.name}{requirement.specifier}'"
+    optional = requirement.marker is not None and not requirement.marker.evaluate({"extra": ""})
+    try:
+        found = version(requirement.name)
+    except PackageNotFoundError:
+        if not optional:
+            yield Check(requirement.name, "failure", f"is not installed ({requirement.specifier})", install)
+        return
+    if requirement.specifier.contains(found, prereleases=True):
+        yield Check(requirement.name, "ok", f"{found} ({requirement.specifier})")
+    else:
+        yield Check(requirement.name, "warning" if optional else "failure", f"{found}, not {requirement.specifier}", install)
+
+
+def check_devices() -> Iterator[Check]:
+    """Every device that torch can compute on, with its memory."""
+    import torch
+
+    for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        free, total = torch.cuda.mem_get_info(number)
+        name = torch.cuda.get_device_name(number)
+        yield Check(f"device cuda:{number}", "ok", f"{name}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free")
+    if torch.backends.mps.is_available():
+        yield Check("device mps", "ok", "Apple GPU; memory is shared with the CPU")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+    yield Check("device cpu", "ok", f"{cores} cores, {pages / 1e9:.1f} GB of memory, {torch.get_num_threads()} torch threads")
+
+
+def check_prefect() -> Iterator[Check]:
+    """The server that ``PREFECT_API_URL`` names answers and fits, or one can be started for each run."""
+    url = os.environ.get("PREFECT_API_URL", "").rstrip("/")
+    if url:
+        yield _check_server(url)
+        return
+    home = prefect_home()
+    nearest = next(folder for folder in [home, *home.absolute().parents] if folder.exists())
+    if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
+        yield Check("prefect", "ok", f"a server of its own is started for each run; its home is {home}")
+    else:
+        yield Check("prefect", "failure", f"{home} cannot be written to", "set PREFECT_HOME to a folder of yours")
+
+
+def _check_server(url: str) -> Check:
+    parts = urlsplit(url)
+    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"  # what stands before an @ is a password
+    if parts.scheme not in ("http", "https"):
+        return Check("prefect", "failure", f"PREFECT_API_URL = {shown} is no http(s) URL", "write http://host:4200/api")
+    try:
+        _get(f"{url}/health")
+    except (OSError, ValueError) as error:  # URLError is an OSError
+        reason = getattr(error, "reason", error)
+        advice = "start it (prefect server start), correct the URL, or unset PREFECT_API_URL to run embedded"
+        return Check("prefect", "failure", f"no Prefect server answers at {shown} ({reason})", advice)
+    ours = Version(version("prefect"))
+    try:
+        theirs = Version(str(json.loads(_get(f"{url}/admin/version"))))
+    except (OSError, ValueError):  # Prefect Cloud keeps its version to itself
+        return Check("prefect", "ok", f"{shown} answers; it does not tell its version (client {ours})")
+    seen = f"{shown} answers: server {theirs}, client {ours}"
+    if theirs.major != ours.major:
+        return Check("prefect", "failure", seen, f"bring the server to {ours}")
+    if theirs < ours:
+        return Check("prefect", "warning", seen, f"a server should not be older than its clients: bring it to {ours}")
+    return Check("prefect", "ok", seen)
+
+
+def _get(url: str) -> bytes:
+    key = os.environ.get("PREFECT_API_KEY")
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"} if key else {})
+    with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
+        return answer.read(100_000)

@@ -1,0 +1,52 @@
+"""What a config needs to begin: its device, the weights of its teachers, its panoramas and their truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from configs.schema import Config
+from flows.doctor import Check, guarded
+from storage.urls import exists, join
+from tasks import label
+from tasks.devices import resolve_device
+from tasks.sources import list_source
+
+
+def check_device(config: Config) -> Iterator[Check]:
+    """The device of the config exists and takes an array."""
+    import torch
+
+    device = resolve_device(config.execution.device)
+    torch.zeros(1, device=device).add_(1).cpu()
+    yield Check("execution.device", "ok", f"{config.execution.device} is {device}")
+
+
+def check_weights(config: Config) -> Iterator[Check]:
+    """The weights of every teacher are here, with the digest that enters its fingerprint."""
+    for teacher in config.teachers:
+        name = f"weights of {teacher.name}"
+
+        def probe(teacher=teacher, name=name) -> Iterator[Check]:  # type: ignore[no-untyped-def]
+            identity = label.identity(config, teacher)
+            yield Check(name, "ok", f"{teacher.kind}, sha256 {identity.weights[teacher.name]}")
+            yield from _check_named_files(name, teacher.settings)
+
+        yield from guarded(name, probe, f"correct the settings of teacher {teacher.name!r}, or fetch its weights")
+
+
+def _check_named_files(name: str, settings: dict) -> Iterator[Check]:
+    """A teacher of one's own is digested with the files that it names; one that is not there is left out in silence."""
+    path = settings.get("weights")
+    if isinstance(path, str) and "://" not in path and not exists(path):
+        yield Check(name, "failure", f"there is no {path}", "put the file there, or correct `weights` in the teacher's settings")
+
+
+def check_source(config: Config) -> Iterator[Check]:
+    """The source can be listed; its truth is there."""
+    entries = list_source(config.source.url)
+    size = sum(entry.size for entry in entries)
+    yield Check("source", "ok", f"{len(entries)} panoramas, {size / 1e9:.3g} GB, at {config.source.url}")
+    if config.source.truth is not None:
+        there = exists(join(config.source.truth, "dataset.json"))
+        seen = f"{config.source.truth} {'has' if there else 'lacks'} dataset.json"
+        yield Check("source.truth", "ok" if there else "failure", seen, "" if there else "correct source.truth, or remove it")
