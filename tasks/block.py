@@ -106,7 +106,7 @@ class Upstream:
         if row.state == "quarantined":
             raise BadItem(row.reason if row.reason.startswith("at ") else f"at {self.stage}: {row.reason}")
         if self._reader is None:
-            self._reader = BlockReader(self.url)
+            self._reader = BlockReader(self.url, self.receipt.files)
         return self._reader.item(slot)
 
 
