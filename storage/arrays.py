@@ -17,6 +17,7 @@ from zarr.codecs import BloscCodec, BloscShuffle
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import WrapperStore
 
+from storage.credentials import mask_credentials
 from storage.retries import persist
 from storage.urls import children, join, zarr_store
 
@@ -150,7 +151,7 @@ class BlockReader:
             return persist(self._url, read, *arguments)
         except (ValueError, KeyError, RuntimeError, FileNotFoundError) as error:
             raise DamagedBlock(
-                f"{self._url}: the stored block is damaged ({type(error).__name__}: {str(error)[:200]}); "
+                f"{mask_credentials(self._url)}: the stored block is damaged ({type(error).__name__}: {str(error)[:200]}); "
                 "`panolabel verify --repair` with this config makes it again"
             ) from error
 

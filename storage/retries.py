@@ -76,6 +76,8 @@ def persist(url: str, call: Callable[P, T], *arguments: P.args, **options: P.kwa
             if not passes(error):
                 if (refusal := _refusal(url, error)) is not None:
                     raise refusal from None  # the cause holds the URL with its credentials, and tracebacks are logged
+                if isinstance(error, FileNotFoundError) and mask_credentials(str(error)) != str(error):
+                    raise FileNotFoundError(mask_credentials(str(error))) from None
                 raise
             wait = random.uniform(0, min(LONGEST_WAIT, FIRST_WAIT * 2**attempt))
             if attempt + 1 == ATTEMPTS or time.monotonic() + wait - started > MOST_SECONDS:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from storage.credentials import mask_credentials, mask_settings
 from storage.manifest import unsafe_name
 from storage.retries import persist
 from storage.urls import filesystem, info, is_local, join, read_bytes
@@ -30,6 +31,9 @@ MOST_NAME_BYTES = 255
 
 class SourceError(ValueError):
     """The source cannot be listed; the message says what to change."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(mask_credentials(message))
 
 
 @dataclass(frozen=True)
@@ -136,14 +140,14 @@ def _plain(where: str, metadata: dict[str, Any]) -> dict[str, Any]:
         text.encode()
     except (ValueError, TypeError, RecursionError) as error:
         raise SourceError(f"{where}: the metadata has no form in JSON ({str(error)[:200]}); correct or remove it") from error
-    return json.loads(text)
+    return mask_settings(json.loads(text))
 
 
 def _from_list(url: str) -> list[Entry]:
     try:
         data = read_bytes(url)
-    except FileNotFoundError as error:
-        raise SourceError(f"source {url}: there is no such list") from error
+    except FileNotFoundError:
+        raise SourceError(f"source {url}: there is no such list") from None
     try:
         rows = _rows(url, data)
     except (ValueError, OSError, csv.Error, pa.ArrowException, MemoryError) as error:
@@ -162,7 +166,7 @@ def _list_entry(url: str, number: int, row: dict[str, Any]) -> Entry:
     uri = _list_uri(where, url, row.pop("uri", None))
     path = filesystem(uri)[1]
     about = info(uri) or {"size": 0}
-    item = row.pop("item", None) or path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    item = row.pop("item", None) or mask_credentials(path).rsplit("/", 1)[-1].rsplit(".", 1)[0]
     split = str(row.pop("split", None) or "")
     # NaN is how tables of numbers say that a value is missing.
     metadata = {key: value for key, value in row.items() if key and value is not None and value == value}
