@@ -29,7 +29,8 @@ PASSING_CODES = frozenset({"SlowDown", "RequestTimeout", "InternalError", "Servi
 PASSING_ERRNO = frozenset({errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.ENETUNREACH, errno.EHOSTUNREACH})
 PASSING_KINDS = frozenset(
     {
-        "HTTPClientError",  # botocore: connections refused, reset, timed out, closed
+        "HTTPClientError",  # botocore: connections reset, timed out, closed
+        "ConnectionError",  # botocore's own, of end points that cannot be reached
         "ResponseParserError",  # botocore: a throttled answer that is not XML
         "ClientConnectionError",  # aiohttp
         "ClientPayloadError",  # aiohttp: the body broke off
