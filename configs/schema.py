@@ -259,6 +259,17 @@ class Config(Settings):
                 owner[field] = teacher.name
         return self
 
+    @model_validator(mode="after")
+    def _shared_store(self) -> Config:
+        urls = {"root": self.root, "source.url": self.source.url, "source.truth": self.source.truth or ""}
+        for key, url in urls.items():
+            if self.execution.runner.kind == "dask" and "memory://" in url:
+                raise ValueError(
+                    f"{key}: {url!r} lives in the memory of one process, which workers of execution.runner.kind: dask cannot "
+                    "see; give a folder or bucket that all of them reach, or write execution.runner.kind: threads"
+                )
+        return self
+
 
 def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Config:
     """Read a YAML file into a :class:`Config`.
