@@ -140,13 +140,9 @@ def report(rows: list[list[str]], rounds: int, load: float, size: int) -> None:
     versions = ", ".join(f"{peer} {version(peer)}" for peer in PEERS)
     print(f"# Stores: one block of fused labels, {ITEMS} panoramas of {2 * HEIGHT}x{HEIGHT}, {size / 1e6:.0f} MB raw\n")
     print(f"{os.cpu_count()} CPU cores, {platform.system()}; {versions}; {date.today()}; `python -m benchmarks.stores`.\n")
-    print(
-        f"Median of {rounds} interleaved rounds after one to warm up; the write, and 16 reads of one item each. The S3 server is"
-    )
-    print("moto, in the same process, so its times say what the client costs and nothing of a network. Other processes share the")
-    print(
-        f"machine: load average {load:.1f} before, {os.getloadavg()[0]:.1f} after. *Same bytes*: every file is that of the first row.\n"
-    )
+    print(f"Median of {rounds} interleaved rounds after one to warm up; the write, and 16 reads of one item each. The S3 server")
+    print("is moto, in the same process, so its times say what the client costs and nothing of a network. Other processes share")
+    print(f"the machine: load average {load:.1f} before, {os.getloadavg()[0]:.1f} after. *Same bytes*: as the first row's.\n")
     print("| where | store | codec pipeline | write, ms | read, ms | same bytes |\n|---|---|---|---|---|---|")
     for row in rows:
         print(f"| {' | '.join(row)} |")
