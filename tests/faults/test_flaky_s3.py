@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 
 from configs.schema import Config
@@ -64,6 +65,7 @@ def expiring_after(receipts: int) -> Choose:
     return choose
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_api")
 def test_credentials_expire_then_the_network_fails_now_and_then_and_the_labels_are_the_same(
     tmp_path: Path, served: tuple[str, FlakyProxy]
@@ -102,7 +104,8 @@ def test_a_network_that_fails_is_no_fault_of_a_panorama(
 ) -> None:
     bucket, proxy = served
     config = load(write_pipeline(tmp_path, 1))
-    write_bytes(f"{bucket}/p00.png", (tmp_path / "images/p00.png").read_bytes())
+    data = (tmp_path / "images/p00.png").read_bytes()
+    boto3.client("s3").put_object(Bucket=bucket.removeprefix("s3://"), Key="p00.png", Body=data, ACL="public-read")
     entry = Entry("p00", f"{proxy.url}/weather/p00.png", 0, "")
     item = check_entry(entry, config.ingest)
     assert item.reason == ""
