@@ -11,10 +11,11 @@ import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 from pydantic_core import to_jsonable_python
 
 from configs.plain_yaml import MOST_BYTES, parse_yaml
+from storage.credentials import MaskedUrl, mask_settings
 
 Degrees = Annotated[float, Field(ge=-360, le=360)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -33,7 +34,7 @@ def _have_a_json_form(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-PlainSettings = Annotated[dict[str, Any], AfterValidator(_have_a_json_form)]
+PlainSettings = Annotated[dict[str, Any], AfterValidator(_have_a_json_form), PlainSerializer(mask_settings)]
 
 
 class Settings(BaseModel):
@@ -46,9 +47,9 @@ class Settings(BaseModel):
 class Source(Settings):
     """Where panoramas come from, and the truth to compare with where there is any."""
 
-    url: str
+    url: MaskedUrl
     """Folder, glob, bucket URL, or a .csv / .parquet list with a column ``uri``; anything that fsspec opens."""
-    truth: str | None = None
+    truth: MaskedUrl | None = None
     """Data set folder with ``dataset.json`` and ``truth/<item>.npz``, in the layout that ``panolabel scenes`` writes."""
 
 
@@ -252,7 +253,7 @@ class Config(Settings):
     """One pipeline: where it reads, where it keeps its work, and what every stage does."""
 
     name: Identifier
-    root: str
+    root: MaskedUrl
     """URL of the store that receives manifests, blocks, receipts and reports."""
     source: Source
     block_size: Annotated[int, Field(ge=1, le=512)] = 16
@@ -278,6 +279,17 @@ class Config(Settings):
                         f"teachers: both {owner[field]!r} and {teacher.name!r} give {field!r}; drop it from the `fields` of one"
                     )
                 owner[field] = teacher.name
+        return self
+
+    @model_validator(mode="after")
+    def _shared_store(self) -> Config:
+        urls = {"root": self.root, "source.url": self.source.url, "source.truth": self.source.truth or ""}
+        for key, url in urls.items():
+            if self.execution.runner.kind == "dask" and "memory://" in url:
+                raise ValueError(
+                    f"{key}: {url!r} lives in the memory of one process, which workers of execution.runner.kind: dask cannot "
+                    "see; give a folder or bucket that all of them reach, or write execution.runner.kind: threads"
+                )
         return self
 
 

@@ -13,8 +13,9 @@ import typer
 
 from flows.commands import audit, publishing, running, setup, stores
 from flows.commands.scenes import scenes
+from storage.credentials import mask_credentials
 
-EXIT_CODES = {"RunFailed": 1, "ServerError": 1, "PlanDrift": 3, "Interrupted": 130}
+EXIT_CODES = {"RunFailed": 1, "ServerError": 1, "StoreError": 1, "DamagedBlock": 1, "PlanDrift": 3, "Interrupted": 130}
 """Errors by name: importing their classes would cost ``--help`` a second."""
 
 app = typer.Typer(
@@ -48,9 +49,10 @@ def main() -> None:
         name = type(error).__name__
         if name not in EXIT_CODES and not isinstance(error, (ValueError, FileNotFoundError, PermissionError)):
             raise
-        print(f"error: {error}", file=sys.stderr)
-        if name in ("RunFailed", "Interrupted"):
-            print(f"What is done stays done. To go on: {' '.join(['panolabel', *sys.argv[1:]])}", file=sys.stderr)
+        print(f"error: {mask_credentials(str(error))}", file=sys.stderr)
+        if name in ("RunFailed", "StoreError", "Interrupted"):
+            command = mask_credentials(" ".join(["panolabel", *sys.argv[1:]]))
+            print(f"What is done stays done. To go on: {command}", file=sys.stderr)
         raise SystemExit(EXIT_CODES.get(name, 2)) from None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from prefect import Flow, flow, task
@@ -27,10 +27,12 @@ from flows.record import RunRecord, new_run_name
 from flows.report import write_run_report
 from flows.workers import Workers, start_workers
 from storage.manifest import Block, Item
+from storage.retries import StoreError
 from tasks import ingest
 from tasks.block import Job
 from tasks.sources import Entry
 from tasks.stages import Stage
+from tasks.task import passing_fault
 
 
 def _flow_run_name() -> str:
@@ -84,7 +86,8 @@ def pipeline(
     except BaseException as error:
         state = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
         failures = [dict(zip(("stage", "block", "message"), row)) for row in getattr(error, "failures", ())]
-        record.finished(state, reason=f"{type(error).__name__}: {error}", failures=failures)
+        with suppress(StoreError):  # a store that failed the run may refuse its record too
+            record.finished(state, reason=f"{type(error).__name__}: {error}", failures=failures)
         publish_outcome(record.as_json())
         events.ended(error)
         raise
@@ -119,7 +122,7 @@ def ingest_source(config: Config, retry: bool | list[str], workers: Workers) -> 
     return ingest.save(config, scan.known, checked)
 
 
-@task(task_run_name="check files", retries=2, retry_delay_seconds=[1, 5])
+@task(task_run_name="check files", retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=passing_fault)
 def check_files(config: Config, entries: list[Entry]) -> list[Item]:
     """Read and decode some files of the source."""
     return [ingest.check_entry(entry, config.ingest) for entry in entries]

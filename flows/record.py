@@ -11,6 +11,7 @@ from typing import Any
 
 from configs.schema import Config
 from flows.plan import Plan
+from storage.credentials import mask_settings
 from storage.receipts import Receipt, block_url, read_receipt
 from storage.runs import write_run
 
@@ -52,7 +53,7 @@ class RunRecord:
 
     def finished(self, state: str, **more: Any) -> None:
         """Note how it ended, with the counts of every stage."""
-        self._data |= {"state": state, "seconds": round(time.time() - self._started, 2), **more}
+        self._data |= {"state": state, "seconds": round(time.time() - self._started, 2), **mask_settings(more)}
         if self.plan is not None:
             self._data["stages"] = stage_counts(self.config, self.plan, self.run)
         write_run(self.config.root, self._data)

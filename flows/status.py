@@ -12,6 +12,7 @@ from flows.failures import causes, read_waivers
 from flows.plan import Plan, make_plan
 from flows.record import stage_receipts
 from flows.store import quarantined_items
+from storage.credentials import mask_credentials
 from storage.receipts import Receipt
 from storage.runs import latest_run
 
@@ -26,7 +27,7 @@ def store_status(config: Config) -> dict[str, Any]:
     waived = read_waivers(config.root)
     return {
         "root": config.root,
-        "source": config.source.url,
+        "source": mask_credentials(config.source.url),
         "items": len(plan.scan.known),
         "not_ingested": len(plan.scan.to_read),
         "gone_from_source": len(plan.scan.absent),

@@ -7,15 +7,20 @@ fixed number of bytes, 16 at most: memory stays bounded however large the block 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.abc.store import ByteRequest, Store
 from zarr.codecs import BloscCodec, BloscShuffle
+from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.storage import WrapperStore
 
-from storage.urls import join, zarr_store
+from storage.credentials import mask_credentials
+from storage.retries import persist
+from storage.urls import children, join, zarr_store
 
 SHARD_BYTES = 64 << 20
 SHARD_ITEMS = 16
@@ -72,10 +77,10 @@ class BlockWriter:
                 self._flush(name, self._count)
 
     def _create(self, arrays: Mapping[str, NDArray]) -> None:
-        group = zarr.open_group(zarr_store(self._url), mode="a", zarr_format=3)
+        group = persist(self._url, zarr.open_group, zarr_store(self._url), mode="a", zarr_format=3)
         for name, value in arrays.items():
             shard_items = int(np.clip(SHARD_BYTES // max(value.nbytes, 1), 1, min(SHARD_ITEMS, self._count)))
-            self._arrays[name] = _create_array(group, name, self._count, value, shard_items)
+            self._arrays[name] = persist(self._url, _create_array, group, name, self._count, value, shard_items)
             self._shard_items[name] = shard_items
             skipped = min(self._slot, self._count)  # items given up before the first good one
             self._pending[name] = []
@@ -86,7 +91,8 @@ class BlockWriter:
 
     def _flush(self, name: str, end: int) -> None:
         pending = self._pending[name]
-        self._arrays[name][end - len(pending) : end] = np.stack(pending)
+        # A shard is written whole, so writing it again after an answer was lost gives the same bytes.
+        persist(self._url, self._arrays[name].__setitem__, slice(end - len(pending), end), np.stack(pending))
         pending.clear()
 
 
@@ -109,16 +115,62 @@ def _create_array(group: zarr.Group, name: str, count: int, value: NDArray, shar
     )
 
 
-class BlockReader:
-    """Reads single items of a block's arrays."""
+class DamagedBlock(RuntimeError):
+    """A finished block cannot be read back: files are gone, or hold other bytes. Never a fault of its items."""
 
-    def __init__(self, url: str) -> None:
-        self._group = zarr.open_group(zarr_store(join(url, "data.zarr"), read_only=True), mode="r", zarr_format=3)
-        self.names = tuple(sorted(self._group.array_keys()))
+
+class BlockReader:
+    """Reads single items of a finished block's arrays. Nothing that is missing or broken reads as zeros.
+
+    ``files`` are those that the block's receipt lists; without them, an array that is gone altogether goes unnoticed.
+    """
+
+    def __init__(self, url: str, files: Collection[str] | None = None) -> None:
+        self._url = url
+        self._arrays: dict[str, zarr.Array] = {}
+        self._group = self._sound(self._open)
+        folders = children(join(url, "data.zarr")) if files is None else (name.split("/")[1] for name in files if "/" in name)
+        self.names = tuple(sorted(set(folders) - {"zarr.json"}))
 
     def item(self, slot: int, names: tuple[str, ...] | None = None) -> dict[str, NDArray]:
-        """The arrays of the item in one slot, all of them or those named."""
-        return {name: np.asarray(self._array(name)[slot]) for name in names or self.names}
+        """The arrays of the item in one slot, all of them or those named.
 
-    def _array(self, name: str) -> Any:
-        return self._group[name]
+        Raises
+        ------
+        DamagedBlock
+            What the block's receipt promises is not there.
+        StoreError
+            The store is out of reach.
+        """
+        return {name: self._sound(self._read, name, slot) for name in names or self.names}
+
+    def _open(self) -> zarr.Group:
+        store = _Complete(zarr_store(join(self._url, "data.zarr"), read_only=True))
+        return zarr.open_group(store, mode="r", zarr_format=3)
+
+    def _read(self, name: str, slot: int) -> NDArray:
+        if name not in self._arrays:
+            array = self._group[name]
+            assert isinstance(array, zarr.Array)
+            self._arrays[name] = array
+        return np.asarray(self._arrays[name][slot])
+
+    def _sound(self, read: Callable[..., Any], *arguments: Any) -> Any:
+        """What a read gives. Zarr's errors are ValueErrors, which elsewhere mean that an item is bad."""
+        try:
+            return persist(self._url, read, *arguments)
+        except (ValueError, KeyError, RuntimeError, FileNotFoundError) as error:
+            raise DamagedBlock(
+                f"{mask_credentials(self._url)}: the stored block is damaged ({type(error).__name__}: {str(error)[:200]}); "
+                "`panolabel verify --repair` with this config makes it again"
+            ) from error
+
+
+class _Complete(WrapperStore[Store]):
+    """A store in which every chunk was written: Zarr would read one that is gone as zeros."""
+
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        value = await super().get(key, prototype, byte_range)
+        if value is None and "c" in key.split("/")[1:2]:
+            raise FileNotFoundError(f"data.zarr/{key} is gone")
+        return value

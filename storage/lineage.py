@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from storage.credentials import mask_credentials
 from storage.fingerprint import Identity
 from storage.manifest import Block, Item
 from storage.receipts import Receipt, block_url, read_dropped, read_receipt
@@ -33,7 +34,13 @@ def trace_as_json(item: Item, block: Block, steps: Sequence[Step]) -> dict[str, 
     """The lineage as JSON values: source, then one entry a stage with all digests."""
     return {
         "item": item.item,
-        "source": {"uri": item.uri, "sha256": item.digest, "height": item.height, "width": item.width, "metadata": item.metadata},
+        "source": {
+            "uri": mask_credentials(item.uri),
+            "sha256": item.digest,
+            "height": item.height,
+            "width": item.width,
+            "metadata": item.metadata,
+        },
         "block": block.name,
         "slot": item.slot,
         "steps": [_step_as_json(item, step) for step in steps],

@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from storage.credentials import mask_credentials
 from storage.fingerprint import canonical_json, digest
 from storage.urls import exists, read_bytes, write_bytes
 
@@ -85,6 +86,9 @@ class Block:
 class ManifestError(ValueError):
     """Items that cannot stand side by side in one manifest."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(mask_credentials(message))
+
 
 def read_manifest(url: str) -> list[Item]:
     """The items of a manifest file; none if there is no file yet.
@@ -97,13 +101,15 @@ def read_manifest(url: str) -> list[Item]:
     if not exists(url):
         return []
     try:
-        file = pq.ParquetFile(io.BytesIO(read_bytes(url)))
+        data = read_bytes(url)
+    except FileNotFoundError:
+        return []
+    try:
+        file = pq.ParquetFile(io.BytesIO(data))
         if not file.schema_arrow.equals(SCHEMA):
             raise ManifestError(f"its columns are {file.schema_arrow.names}, not {SCHEMA.names}")
         items = [_item(row) for batch in file.iter_batches(ROWS_AT_ONCE) for row in batch.to_pylist()]
         _refuse_contradictions(items)
-    except FileNotFoundError:
-        return []
     except (ValueError, TypeError, RecursionError, OSError, MemoryError, pa.ArrowException) as error:
         raise ManifestError(
             f"manifest {url}: is damaged ({str(error)[:200]}); restore it from a backup, or remove it to ingest the source anew"
@@ -134,8 +140,8 @@ def _refuse_contradictions(items: Sequence[Item]) -> None:
 
 
 def write_manifest(url: str, items: Sequence[Item]) -> None:
-    """Write all items as Parquet, atomically."""
-    rows = [{**asdict(item), "metadata": canonical_json(item.metadata)} for item in items]
+    """Write all items as Parquet, atomically. Credentials in their URIs are masked: the source's listing tells them anew."""
+    rows = [{**asdict(item), "uri": mask_credentials(item.uri), "metadata": canonical_json(item.metadata)} for item in items]
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), buffer, compression="zstd")
     write_bytes(url, buffer.getvalue())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore
+
+from storage.retries import persist, teach_s3
+
+teach_s3()
 
 
 @lru_cache(maxsize=64)
@@ -37,14 +42,25 @@ def join(url: str, *parts: str) -> str:
 def read_bytes(url: str) -> bytes:
     """All bytes at a URL; FileNotFoundError if there is nothing."""
     files, path = filesystem(url)
-    return files.cat_file(path)
+    return persist(url, files.cat_file, path)
 
 
 def exists(url: str) -> bool:
     """Whether a file or folder is there now (never from fsspec's listing cache)."""
+    return info(url) is not None
+
+
+def info(url: str) -> dict[str, Any] | None:
+    """fsspec's info of a file or folder as it is now, or None if there is none.
+
+    fsspec's own ``exists`` takes many an error for an absence.
+    """
     files, path = filesystem(url)
     files.invalidate_cache()
-    return files.exists(path)
+    try:
+        return persist(url, files.info, path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def write_bytes(url: str, data: bytes) -> None:
@@ -53,7 +69,7 @@ def write_bytes(url: str, data: bytes) -> None:
     if isinstance(files, LocalFileSystem):
         _write_local(Path(path), data)
     else:
-        files.pipe_file(path, data)
+        persist(url, files.pipe_file, path, data)
 
 
 def _write_local(path: Path, data: bytes) -> None:
@@ -88,8 +104,10 @@ def settle(url: str) -> None:
 def remove(url: str) -> None:
     """Remove a file; nothing happens if it is not there."""
     files, path = filesystem(url)
-    if exists(url):
-        files.rm_file(path)
+    if not exists(url):
+        return
+    with suppress(FileNotFoundError):  # gone by now, or by an earlier attempt whose answer was lost
+        persist(url, files.rm_file, path)
 
 
 def children(url: str) -> list[str]:
@@ -97,7 +115,7 @@ def children(url: str) -> list[str]:
     files, path = filesystem(url)
     files.invalidate_cache()
     try:
-        entries = files.ls(path, detail=False)
+        entries = persist(url, files.ls, path, detail=False)
     except (FileNotFoundError, NotADirectoryError):
         return []
     names = {entry.rstrip("/").rsplit("/", 1)[-1] for entry in entries}
@@ -120,12 +138,15 @@ def files_below(url: str) -> dict[str, dict[str, Any]]:
     files, path = filesystem(url)
     files.invalidate_cache()
     prefix = path.rstrip("/") + "/"
-    found = files.find(path, detail=True)
+    found = persist(url, files.find, path, detail=True)
     return {name[len(prefix) :]: info for name, info in sorted(found.items()) if name.startswith(prefix)}
 
 
 def zarr_store(url: str, read_only: bool = False) -> Store:
-    """A Zarr store at a URL. Local disks take Zarr's own store, which renames; fsspec's can leave a torn chunk after a kill."""
+    """A Zarr store at a URL. Local disks take Zarr's own store, which renames; fsspec's can leave a torn chunk after a kill.
+
+    Of the errors of a store, only FileNotFoundError means that there is nothing.
+    """
     if is_local(url):
         return LocalStore(filesystem(url)[1], read_only=read_only)
-    return FsspecStore.from_url(url, read_only=read_only)
+    return FsspecStore.from_url(url, read_only=read_only, allowed_exceptions=(FileNotFoundError,))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from configs.schema import Config
 from storage.arrays import BlockReader, BlockWriter, arrays_digest
+from storage.credentials import mask_credentials
 from storage.fingerprint import Identity, digest
 from storage.manifest import Block, Item
 from storage.receipts import ItemRow, Receipt, block_url, digest_files, drop_receipt, read_receipt, write_receipt
@@ -35,6 +36,9 @@ REPORTED_VERSIONS = ("panolabel", "torch", "transformers", "zarr", "opencv-pytho
 
 class BadItem(ValueError):
     """This item cannot be processed; the message is the reason for its quarantine. The rest of the block goes on."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(mask_credentials(reason))
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ class Upstream:
         if row.state == "quarantined":
             raise BadItem(row.reason if row.reason.startswith("at ") else f"at {self.stage}: {row.reason}")
         if self._reader is None:
-            self._reader = BlockReader(self.url)
+            self._reader = BlockReader(self.url, self.receipt.files)
         return self._reader.item(slot)
 
 

@@ -25,7 +25,7 @@ VERSION = "2"
 
 def identity(config: Config, fuse: str) -> Identity:
     """What the figures depend on; truth files count as immutable, and their digests are recorded item by item."""
-    settings = {**config.evaluate.model_dump(mode="json"), "truth": config.source.truth}
+    settings = {**config.evaluate.model_dump(mode="json"), "truth": config.source.model_dump()["truth"]}
     return Identity("evaluate", VERSION, settings, upstream={"fuse": fuse})
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from configs.schema import Config, Ingest
+from storage.credentials import mask_credentials
 from storage.fingerprint import Identity, canonical_json, digest
 from storage.manifest import Item, place, read_manifest, write_manifest
 from storage.urls import filesystem, join, read_bytes
@@ -23,7 +24,7 @@ def identity(config: Config) -> Identity:
 def manifest_url(config: Config) -> str:
     """One manifest for each source and way of reading it."""
     files, path = filesystem(config.source.url)
-    source = digest(files.unstrip_protocol(path))[:12]
+    source = digest(mask_credentials(files.unstrip_protocol(path)))[:12]
     return join(config.root, "stages", "ingest", identity(config).fingerprint, f"{source}.parquet")
 
 
@@ -53,15 +54,24 @@ class Scan:
 def scan(config: Config, retry: Retry = False) -> Scan:
     """Compare the source's listing with the manifest; reads no panorama. ``retry`` names given-up items to read again."""
     entries = list_source(config.source.url)  # first, since listing takes more memory than what it leaves
-    known = read_manifest(manifest_url(config))
+    known = _with_credentials(read_manifest(manifest_url(config)), entries)
     unchanged = {_state(item) for item in known if not (item.reason and wants_retry(retry, item.item))}
     to_read = [entry for entry in entries if _state(entry) not in unchanged]
     return Scan(known, to_read, frozenset(entry.item for entry in entries))
 
 
+def _with_credentials(known: Sequence[Item], entries: Sequence[Entry]) -> list[Item]:
+    """Items whose URIs are those of the listing again: the manifest does not keep what must stay secret, or expires."""
+    listed = {entry.item: entry.uri for entry in entries if mask_credentials(entry.uri) != entry.uri}
+    return [
+        replace(item, uri=listed[item.item]) if mask_credentials(listed.get(item.item, "")) == item.uri else item
+        for item in known
+    ]
+
+
 def _state(one: Entry | Item) -> tuple[str, str, int, str, str, str]:
-    """What tells, without reading a file, whether it is as it was."""
-    return one.item, one.uri, one.size, one.stamp, one.split, canonical_json(one.metadata)
+    """What tells, without reading a file, whether it is as it was. A new signature in its URI says nothing of it."""
+    return one.item, mask_credentials(one.uri), one.size, one.stamp, one.split, canonical_json(one.metadata)
 
 
 def check_entry(entry: Entry, settings: Ingest) -> Item:

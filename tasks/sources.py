@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from storage.credentials import mask_credentials, mask_settings
 from storage.manifest import unsafe_name
-from storage.urls import filesystem, is_local, join, read_bytes
+from storage.retries import persist
+from storage.urls import filesystem, info, is_local, join, read_bytes
 from tasks.images import SUFFIXES
 
 LISTS = (".csv", ".parquet")
@@ -29,6 +31,9 @@ MOST_NAME_BYTES = 255
 
 class SourceError(ValueError):
     """The source cannot be listed; the message says what to change."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(mask_credentials(message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +74,10 @@ def list_source(url: str) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.item)
 
 
-def _stamp(info: dict[str, Any]) -> str:
+def _stamp(about: dict[str, Any]) -> str:
     for key in ("ETag", "etag", "md5", "mtime", "LastModified", "last_modified", "created"):
-        if info.get(key):
-            return str(info[key])
+        if about.get(key):
+            return str(about[key])
     return ""
 
 
@@ -80,27 +85,27 @@ def _from_files(url: str) -> list[Entry]:
     files, path = filesystem(url)
     files.invalidate_cache()
     if any(mark in path for mark in "*?["):
-        found = files.glob(path, detail=True)
+        found = persist(url, files.glob, path, detail=True)
         base = path.split("*")[0].split("?")[0].split("[")[0].rsplit("/", 1)[0]
-    elif files.isfile(path):
-        found, base = {path: files.info(path)}, path.rsplit("/", 1)[0]
+    elif (about := info(url)) is not None and about["type"] == "file":
+        found, base = {path: about}, path.rsplit("/", 1)[0]
     else:
-        found, base = files.find(path, detail=True), path
+        found, base = persist(url, files.find, path, detail=True), path
     base = base.rstrip("/") + "/"
-    images = {name: info for name, info in found.items() if name.lower().endswith(SUFFIXES)}
-    sidecars = {name: info for name, info in found.items() if name.lower().endswith(".json")}
+    images = {name: about for name, about in found.items() if name.lower().endswith(SUFFIXES)}
+    sidecars = {name: about for name, about in found.items() if name.lower().endswith(".json")}
     entries = []
-    for name, info in images.items():
+    for name, image in images.items():
         stem = name.rsplit(".", 1)[0]
         sidecar = sidecars.get(f"{stem}.json")
         if is_local(url):
-            for path, about in ((name, info), (f"{stem}.json", sidecar or {"type": "file"})):
+            for path, about in ((name, image), (f"{stem}.json", sidecar or {"type": "file"})):
                 if about["type"] != "file":  # links, pipes, devices; folders that are links are never entered
                     _refuse_outside(f"source {url}", path, base)
         metadata = _sidecar(files.unstrip_protocol(f"{stem}.json"), sidecar) if sidecar else {}
         uri = name if is_local(url) else files.unstrip_protocol(name)
         split = str(metadata.pop("split", ""))
-        entries.append(Entry(stem.removeprefix(base), uri, int(info["size"] or 0), _stamp(info), split, metadata))
+        entries.append(Entry(stem.removeprefix(base), uri, int(image["size"] or 0), _stamp(image), split, metadata))
     return entries
 
 
@@ -116,8 +121,8 @@ def _refuse_outside(where: str, path: str, folder: str) -> None:
         raise SourceError(f"{where}: {path!r} is a folder, pipe or device, not a file; remove it")
 
 
-def _sidecar(uri: str, info: dict[str, Any]) -> dict[str, Any]:
-    if int(info.get("size") or 0) > MOST_SIDECAR_BYTES:
+def _sidecar(uri: str, about: dict[str, Any]) -> dict[str, Any]:
+    if int(about.get("size") or 0) > MOST_SIDECAR_BYTES:
         raise SourceError(f"sidecar {uri}: is larger than {MOST_SIDECAR_BYTES // 1000} kB, too much for capture metadata")
     try:
         metadata = json.loads(read_bytes(uri))
@@ -135,14 +140,14 @@ def _plain(where: str, metadata: dict[str, Any]) -> dict[str, Any]:
         text.encode()
     except (ValueError, TypeError, RecursionError) as error:
         raise SourceError(f"{where}: the metadata has no form in JSON ({str(error)[:200]}); correct or remove it") from error
-    return json.loads(text)
+    return mask_settings(json.loads(text))
 
 
 def _from_list(url: str) -> list[Entry]:
     try:
         data = read_bytes(url)
-    except FileNotFoundError as error:
-        raise SourceError(f"source {url}: there is no such list") from error
+    except FileNotFoundError:
+        raise SourceError(f"source {url}: there is no such list") from None
     try:
         rows = _rows(url, data)
     except (ValueError, OSError, csv.Error, pa.ArrowException, MemoryError) as error:
@@ -159,13 +164,13 @@ def _rows(url: str, data: bytes) -> list[dict[str, Any]]:
 def _list_entry(url: str, number: int, row: dict[str, Any]) -> Entry:
     where = f"source {url}: row {number}"
     uri = _list_uri(where, url, row.pop("uri", None))
-    files, path = filesystem(uri)
-    info = files.info(path) if files.exists(path) else {"size": 0}
-    item = row.pop("item", None) or path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    path = filesystem(uri)[1]
+    about = info(uri) or {"size": 0}
+    item = row.pop("item", None) or mask_credentials(path).rsplit("/", 1)[-1].rsplit(".", 1)[0]
     split = str(row.pop("split", None) or "")
     # NaN is how tables of numbers say that a value is missing.
     metadata = {key: value for key, value in row.items() if key and value is not None and value == value}
-    return Entry(str(item), uri, int(info["size"] or 0), _stamp(info), split, _plain(where, metadata))
+    return Entry(str(item), uri, int(about["size"] or 0), _stamp(about), split, _plain(where, metadata))
 
 
 def _list_uri(where: str, url: str, uri: Any) -> str:

@@ -15,6 +15,7 @@ from tasks.block import Job
 from tasks.guard import run_guarded
 
 DEATHS_BEFORE_GUARD = 3
+LASTING = (errno.ENOSPC, errno.EACCES, errno.ENOENT, errno.EROFS, errno.EINVAL)
 
 
 class Parcel:
@@ -48,7 +49,7 @@ def block_task(make: Callable[[Job], Receipt]) -> Task[[Parcel], Receipt]:
         retries=2,
         retry_delay_seconds=[1, 5],
         retry_jitter_factor=0.5,
-        retry_condition_fn=_passing_fault,
+        retry_condition_fn=passing_fault,
         log_prints=False,
     )(make_block)
 
@@ -57,6 +58,7 @@ def _key(_context: Any, parameters: dict[str, Any]) -> str:
     return parameters["parcel"].job.key
 
 
-def _passing_fault(_task: Any, _run: Any, state: Any) -> bool:
+def passing_fault(_task: Any, _run: Any, state: Any) -> bool:
+    """Whether a task failed because of a store that may be well again."""
     error = state.result(raise_on_failure=False)
-    return isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EACCES, errno.ENOENT, errno.EROFS)
+    return isinstance(error, OSError) and error.errno not in LASTING

@@ -28,17 +28,17 @@ def s3_bucket(name: str) -> Iterator[str]:
         "AWS_ENDPOINT_URL": endpoint,
     }.items():
         environment.setenv(key, value)
-    _forget_clients()
+    forget_clients()
     boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket=name)
     try:
         yield f"s3://{name}"
     finally:
-        _forget_clients()
+        forget_clients()
         environment.undo()
         server.stop()
 
 
-def _forget_clients() -> None:
+def forget_clients() -> None:
     """fsspec keeps its clients, with the endpoint that they were made for."""
     filesystem.cache_clear()
     get_filesystem_class("s3").clear_instance_cache()

@@ -1,0 +1,37 @@
+"""Credentials in URLs and settings, and how they stay out of what is stored, logged or shown."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer
+
+HIDDEN = "***"
+
+_NAME = r"token|signature|secret|passw(?:or)?d|credentials?|api[-_]?key|access[-_]?key(?:[-_]?id)?"
+_USER = re.compile(r"(://)(?:[^/\s@:?#]*:[^/\s@]+|(?<=http://)[^/\s@?#]+|(?<=https://)[^/\s@?#]+)@")
+"""``user:password@`` anywhere; over HTTP a bare ``token@`` too (elsewhere it is no secret: ``abfs://container@account``)."""
+_QUERY = re.compile(rf"([?&;](?:[\w.%-]*(?:{_NAME})|sig|key|auth)=)[^&;\s'\"<>#)\]]+", re.IGNORECASE)
+_KEY = re.compile(rf"(?:.*[-_.])?(?:{_NAME}|secret[-_]key|pwd)", re.IGNORECASE)
+
+
+def mask_credentials(text: str) -> str:
+    """Text with the passwords, tokens and signatures of its URLs replaced by ``***``; any other text as it is."""
+    return _QUERY.sub(rf"\1{HIDDEN}", _USER.sub(rf"\1{HIDDEN}@", text))
+
+
+def mask_settings(value: Any) -> Any:
+    """JSON values in which URLs are masked, and so is the text under every key that is named like a secret."""
+    if isinstance(value, dict):
+        return {
+            key: HIDDEN if isinstance(inner, str) and inner and _KEY.fullmatch(str(key)) else mask_settings(inner)
+            for key, inner in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [mask_settings(inner) for inner in value]
+    return mask_credentials(value) if isinstance(value, str) else value
+
+
+MaskedUrl = Annotated[str, PlainSerializer(mask_credentials, return_type=str)]
+"""A URL in a model: in full within the program, masked wherever the model is written down."""
