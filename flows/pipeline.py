@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from prefect import Flow, flow, task
+from prefect import Flow, flow, tags, task
 from prefect.runtime import flow_run
 
 from configs.schema import Config
 from flows.artifacts import publish_outcome, publish_plan
 from flows.blocks import in_a_window, make_blocks
 from flows.drain import Interrupted
+from flows.events import report_quarantined
+from flows.labels import STORAGE, config_tag, stage_tags, tag_this_run
+from flows.parameters import ConfigParameter
 from flows.plan import make_plan
 from flows.progress import observer
 from flows.record import RunRecord, new_run_name
@@ -37,7 +40,7 @@ def _flow_run_name() -> str:
 
 @flow(name="panolabel", flow_run_name=_flow_run_name, log_prints=False)
 def pipeline(
-    config: Config,
+    config: ConfigParameter,
     run: str | None = None,
     retry: bool | list[str] = False,
     only: dict[str, list[str]] | None = None,
@@ -62,8 +65,9 @@ def pipeline(
         The process was asked to stop.
     """
     record = RunRecord(config, run or flow_run.name, flow_run.ui_url or "")
+    tag_this_run(config_tag(config.name))
     try:
-        with start_workers(config.execution.runner) as workers:
+        with tags(config_tag(config.name)), start_workers(config.execution.runner) as workers:
             if only is None:
                 ingest_source(config, retry, workers)
             plan = make_plan(config, retry)
@@ -77,9 +81,11 @@ def pipeline(
         failures = [dict(zip(("stage", "block", "message"), row)) for row in getattr(error, "failures", ())]
         record.finished(state, reason=f"{type(error).__name__}: {error}", failures=failures)
         publish_outcome(record.as_json())
+        report_quarantined(config, record.plan, record.run)
         raise
     record.finished("completed", **write_run_report(config, record))
     publish_outcome(record.as_json())
+    report_quarantined(config, record.plan, record.run)
     return record.as_json()
 
 
@@ -99,11 +105,12 @@ def ingest_source(config: Config, retry: bool | list[str], workers: Workers) -> 
             checked.extend(items)
             observer().items_done("ingest", len(items), sum(bool(item.reason) for item in items))
 
-    check_new_files(len(scan.to_read))
+    with tags(*stage_tags("ingest")):
+        check_new_files(len(scan.to_read))
     return ingest.save(config, scan.known, checked)
 
 
-@task(task_run_name="check files", retries=2, retry_delay_seconds=[1, 5])
+@task(task_run_name="check files", tags={STORAGE}, retries=2, retry_delay_seconds=[1, 5])
 def check_files(config: Config, entries: list[Entry]) -> list[Item]:
     """Read and decode some files of the source."""
     return [ingest.check_entry(entry, config.ingest) for entry in entries]
@@ -126,7 +133,8 @@ def run_stage(stage: Stage, owed: Sequence[Block], config: Config, run: str, wor
         jobs = [Job(config, stage.identity, block, run) for block in part]
         name = stage.name if len(parts) == 1 else f"{stage.name} {number} of {len(parts)}"
 
-        _stage_flow(stage, name, jobs, workers)(len(jobs), sum(len(job.block.items) for job in jobs))
+        with tags(*stage_tags(stage.name)):
+            _stage_flow(stage, name, jobs, workers)(len(jobs), sum(len(job.block.items) for job in jobs))
         workers.recycle()
 
 
