@@ -35,7 +35,8 @@ FILES_PER_CHECK = 16
 
 
 def _flow_run_name() -> str:
-    return flow_run.parameters.get("run") or new_run_name(flow_run.parameters["config"]["name"])
+    config = flow_run.parameters["config"]  # JSON, or the model itself where a worker runs a deployment
+    return flow_run.parameters.get("run") or new_run_name(config.name if isinstance(config, Config) else config["name"])
 
 
 @flow(name="panolabel", flow_run_name=_flow_run_name, log_prints=False)
