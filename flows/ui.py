@@ -16,7 +16,7 @@ def main(port: int) -> None:
     print(f"Prefect UI: {url}\nShow runs there: export PREFECT_API_URL={url}/api\nStop: Ctrl-C", flush=True)
     environment = {name: value for name, value in server_environment(home).items() if name != "PREFECT_API_URL"}
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    os.execve(sys.executable, command, {**environment, "PREFECT_UI_ENABLED": "true"})
+    os.execve(sys.executable, command, {**environment, "PREFECT_UI_ENABLED": "true", "PREFECT_UI_API_URL": f"{url}/api"})
 
 
 if __name__ == "__main__":

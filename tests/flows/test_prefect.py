@@ -6,18 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
-from prefect import get_client
-from prefect.client.schemas.filters import (
-    ArtifactFilter,
-    FlowRunFilter,
-    FlowRunFilterName,
-    FlowRunFilterParentFlowRunId,
-    TaskRunFilter,
-    TaskRunFilterFlowRunId,
-)
-from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ParameterTypeError
 from prefect.utilities.importtools import import_object
 
@@ -38,36 +29,41 @@ def record(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> dict[s
     return run_pipeline(load(path))
 
 
+def _read(api: str, what: str, **wanted: Any) -> list[dict[str, Any]]:
+    answer = httpx.post(f"{api}/{what}/filter", json=wanted)
+    answer.raise_for_status()
+    return answer.json()
+
+
 @pytest.fixture(scope="module")
-def shown(record: dict[str, Any]) -> FlowRun:
+def shown(record: dict[str, Any], prefect_api: str) -> dict[str, Any]:
     """The run as the server knows it."""
-    with get_client(sync_client=True) as client:
-        [run] = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[record["run"]])))
+    [run] = _read(prefect_api, "flow_runs", flow_runs={"name": {"any_": [record["run"]]}})
     return run
 
 
-def test_a_run_has_a_subflow_a_stage_and_a_task_run_a_block(record: dict[str, Any], shown: FlowRun) -> None:
-    assert "config:small" in shown.tags
-    with get_client(sync_client=True) as client:
-        children = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[shown.id]))
-        subflows = {run.name: run for run in client.read_flow_runs(flow_run_filter=children)}
-        assert sorted(subflows) == sorted(STAGES)
-        assert set(subflows["label.geometry"].tags) == {"config:small", "stage:label", "teacher:geometry"}
-        for stage in STAGES[1:]:
-            within = TaskRunFilter(flow_run_id=TaskRunFilterFlowRunId(any_=[subflows[stage].id]))
-            tasks = client.read_task_runs(task_run_filter=within)
-            assert sorted(task.name for task in tasks) == [f"{stage} {block}" for block in record["blocks"]]
-            limited = {"storage", "gpu"} if stage.startswith("label.") else {"storage"}
-            assert all(set(task.tags) & {"storage", "gpu"} == limited for task in tasks)
+def test_a_run_has_a_subflow_a_stage_and_a_task_run_a_block(
+    record: dict[str, Any], shown: dict[str, Any], prefect_api: str
+) -> None:
+    assert "config:small" in shown["tags"]
+    children = _read(prefect_api, "flow_runs", flow_runs={"parent_flow_run_id": {"any_": [shown["id"]]}})
+    subflows = {run["name"]: run for run in children}
+    assert sorted(subflows) == sorted(STAGES)
+    assert set(subflows["label.geometry"]["tags"]) == {"config:small", "stage:label", "teacher:geometry"}
+    for stage in STAGES[1:]:
+        within = {"flow_run_id": {"any_": [subflows[stage]["id"]]}}
+        tasks = _read(prefect_api, "task_runs", task_runs=within)
+        assert sorted(task["name"] for task in tasks) == sorted(f"{stage} {block}" for block in record["blocks"])
+        limited = {"storage", "gpu"} if stage.startswith("label.") else {"storage"}
+        assert all(set(task["tags"]) & {"storage", "gpu"} == limited for task in tasks)
 
 
-def test_artifacts_are_one_a_stage_and_a_few_a_run(shown: FlowRun) -> None:
-    with get_client(sync_client=True) as client:
-        found = client.read_artifacts(artifact_filter=ArtifactFilter.model_validate({"flow_run_id": {"any_": [str(shown.id)]}}))
-    by_key = {artifact.key: artifact for artifact in found}
+def test_artifacts_are_a_few_a_run(shown: dict[str, Any], prefect_api: str) -> None:
+    found = _read(prefect_api, "artifacts", artifacts={"flow_run_id": {"any_": [shown["id"]]}})
+    by_key = {artifact["key"]: artifact for artifact in found}
     assert {"plan", "stages", "quarantined", "report", "preview"} <= set(by_key)
-    assert "p01" in str(by_key["quarantined"].data)
-    assert "data:image/webp;base64," in str(by_key["preview"].data)
+    assert "p01" in str(by_key["quarantined"]["data"])
+    assert "data:image/webp;base64," in str(by_key["preview"]["data"])
 
 
 def test_the_run_form_knows_the_config_and_a_mistake_is_told_in_its_words(tmp_path: Path, prefect_api: str) -> None:
@@ -92,8 +88,6 @@ def test_deployments_name_real_flows_and_fit_them(prefect_api: str) -> None:
 
 
 def test_given_up_items_reach_the_server_as_an_event(record: dict[str, Any], prefect_api: str) -> None:
-    import httpx
-
     wanted = {"limit": 10, "filter": {"event": {"name": [QUARANTINED]}}}
     deadline = time.monotonic() + 15
     events: list[dict[str, Any]] = []
