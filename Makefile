@@ -4,7 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint audit teacher benchmarks clean
+# Blocks at the same time over all runs of a Prefect server: those that want a GPU, and all that use the store.
+GPU_BLOCKS ?= 1
+STORAGE_BLOCKS ?= 16
+
+.PHONY: demo test lint audit ui limits teacher benchmarks clean
 
 demo: $(READY) work/demo/scenes/dataset.json
 	$(BIN)/panolabel run configs/demo.yaml
@@ -29,6 +33,13 @@ audit: $(READY)
 
 teacher: $(READY)
 	$(BIN)/python -m scenes.train_demo_teacher --out models/teachers/demo
+
+ui: $(READY)
+	$(BIN)/python -m flows.ui
+
+limits: $(READY)
+	$(BIN)/prefect concurrency-limit create gpu $(GPU_BLOCKS)
+	$(BIN)/prefect concurrency-limit create storage $(STORAGE_BLOCKS)
 
 benchmarks: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt ".[benchmarks]"

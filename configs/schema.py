@@ -324,8 +324,12 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        problems = "\n".join(f"  {_explain(problem, data)}" for problem in error.errors())
-        raise ConfigError(f"config {path}:\n{problems}") from error
+        raise ConfigError(f"config {path}:\n{explain(error, data)}") from error
+
+
+def explain(error: ValidationError, data: Any) -> str:
+    """One indented line for each problem that validating ``data`` as a :class:`Config` found."""
+    return "\n".join(f"  {_explain(problem, data)}" for problem in error.errors())
 
 
 def _lay_over(data: dict[str, Any], keys: list[str], value: Any) -> None:

@@ -12,6 +12,8 @@ from functools import wraps
 from typing import Any, ParamSpec
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
 from prefect.artifacts import (
     create_link_artifact,
     create_markdown_artifact,
@@ -23,6 +25,7 @@ from prefect.artifacts import (
 from flows.plan import Plan
 from flows.tables import duration, size
 from storage.urls import is_local
+from tasks.report import picture_uri
 
 SECONDS_BETWEEN_UPDATES = 5
 MOST_ROWS = 200
@@ -77,8 +80,13 @@ def publish_outcome(record: Mapping[str, Any]) -> None:
     if report := record.get("report"):
         link = f"file://{report}" if is_local(report) else report
         create_link_artifact(link, link_text="HTML report", key="report", description=f"Report of run {record['run']}: {report}")
-    if preview := record.get("preview"):
-        create_markdown_artifact(f"![panorama, depth, normals, semantics, confidence]({preview})", key="preview")
+
+
+@harmless
+def publish_preview(item: str, pictures: Mapping[str, NDArray[np.uint8]]) -> None:
+    """The first panorama and its labels, as pictures within the text: the browser needs no way to the store."""
+    text = "\n\n".join(f"**{name}**\n\n![{name}]({picture_uri(picture)})" for name, picture in pictures.items())
+    create_markdown_artifact(text, key="preview", description=f"Labels of {item}")
 
 
 class StageProgress:

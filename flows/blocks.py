@@ -13,6 +13,7 @@ from prefect.futures import PrefectFuture
 
 from flows.artifacts import StageProgress
 from flows.drain import Interrupted, asked_to_stop
+from flows.labels import GPU, block_tags
 from flows.progress import observer
 from flows.workers import Workers, died_with_its_worker, own_error
 from storage.receipts import Receipt
@@ -89,8 +90,9 @@ class _Tally:
 
 def _make(stage: Stage, jobs: Sequence[Job], workers: Workers, made: _Tally) -> list[Job]:
     """Submit jobs and note what comes of them; returns those whose worker died."""
-    task, died = block_task(stage.make), []
-    needs_gpu = stage.name.startswith("label.")
+    marks = block_tags(stage.name)
+    task, died = block_task(stage.make).with_options(tags=marks), []
+    needs_gpu = GPU in marks
 
     def submissions() -> Iterator[tuple[Job, PrefectFuture[Any]]]:
         for job in jobs:

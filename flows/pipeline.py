@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
-from prefect import Flow, flow, task
+from prefect import Flow, flow, tags, task
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
@@ -20,7 +20,10 @@ from configs.schema import Config
 from flows.artifacts import publish_outcome, publish_plan
 from flows.blocks import in_a_window, make_blocks
 from flows.drain import Interrupted
+from flows.events import report_quarantined
+from flows.labels import STORAGE, config_tag, stage_tags, tag_this_run
 from flows.openlineage import RunEvents
+from flows.parameters import ConfigParameter
 from flows.plan import FILES_PER_CHECK, make_plan
 from flows.progress import observer
 from flows.record import RunRecord, new_run_name
@@ -36,13 +39,13 @@ from tasks.task import passing_fault
 
 
 def _flow_run_name() -> str:
-    # A worker of a deployment sees the parameters as the flow declares them, a caller as it gave them.
-    return flow_run.parameters.get("run") or new_run_name(Config.model_validate(flow_run.parameters["config"]).name)
+    config = flow_run.parameters["config"]  # JSON, or the model itself where a worker runs a deployment
+    return flow_run.parameters.get("run") or new_run_name(config.name if isinstance(config, Config) else config["name"])
 
 
 @flow(name="panolabel", flow_run_name=_flow_run_name, log_prints=False)
 def pipeline(
-    config: Config,
+    config: ConfigParameter,
     run: str | None = None,
     retry: bool | list[str] = False,
     only: dict[str, list[str]] | None = None,
@@ -69,8 +72,9 @@ def pipeline(
     record = RunRecord(config, run or flow_run.name, _page_in_prefect())
     events = RunEvents(config, record.run)
     events.started()
+    tag_this_run(config_tag(config.name))
     try:
-        with start_workers(config.execution.runner) as workers:
+        with tags(config_tag(config.name)), start_workers(config.execution.runner) as workers:
             if only is None:
                 with events.stage(ingest.identity(config)):
                     ingest_source(config, retry, workers)
@@ -90,9 +94,11 @@ def pipeline(
             record.finished(state, reason=f"{type(error).__name__}: {error}", failures=failures)
         publish_outcome(record.as_json())
         events.ended(error)
+        report_quarantined(config, record.plan, record.run)
         raise
     events.ended()
     publish_outcome(record.as_json())
+    report_quarantined(config, record.plan, record.run)
     return record.as_json()
 
 
@@ -117,12 +123,12 @@ def ingest_source(config: Config, retry: bool | list[str], workers: Workers) -> 
             checked.extend(items)
             observer().items_done("ingest", len(items), sum(bool(item.reason) for item in items))
 
-    with no_heartbeat():
+    with no_heartbeat(), tags(*stage_tags("ingest")):
         check_new_files(len(scan.to_read))
     return ingest.save(config, scan.known, checked)
 
 
-@task(task_run_name="check files", retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=passing_fault)
+@task(task_run_name="check files", tags={STORAGE}, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=passing_fault)
 def check_files(config: Config, entries: list[Entry]) -> list[Item]:
     """Read and decode some files of the source."""
     return [ingest.check_entry(entry, config.ingest) for entry in entries]
@@ -149,7 +155,7 @@ def run_stage(stage: Stage, owed: Sequence[Block], config: Config, run: str, wor
     for number, part in enumerate(parts, 1):
         jobs = [Job(config, stage.identity, block, run) for block in part]
         name = stage.name if len(parts) == 1 else f"{stage.name} {number} of {len(parts)}"
-        with no_heartbeat():
+        with no_heartbeat(), tags(*stage_tags(stage.name)):
             _stage_flow(stage, name, jobs, workers)(len(jobs), sum(len(job.block.items) for job in jobs))
         workers.recycle()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from configs.schema import Config
+from flows.artifacts import publish_preview
 from flows.record import RunRecord, stage_counts, stage_receipts
 from flows.store import quarantined_items
 from storage.manifest import Item
@@ -21,6 +22,8 @@ def write_run_report(config: Config, record: RunRecord) -> dict[str, Any]:
     assert record.plan is not None, "a report follows a plan"
     receipts = stage_receipts(config, record.plan)
     shown = _items_to_show(config, record, receipts["evaluate"])
+    if shown:
+        publish_preview(shown[0]["item"], shown[0]["pictures"])
     figures = summary(receipts["evaluate"])
     quarantined = quarantined_items(config, record.plan)
     html = render_report(

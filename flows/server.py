@@ -87,19 +87,23 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
-def _start(url: str, home: Path) -> subprocess.Popen[bytes]:
-    port = url.rsplit(":", 1)[1].split("/")[0]
-    environment = {
+def server_environment(home: Path) -> dict[str, str]:
+    """Environment of a server that keeps its database in ``home`` and reports to nobody."""
+    return {
         **os.environ,
         "PREFECT_HOME": str(home),
         "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }
+
+
+def _start(url: str, home: Path) -> subprocess.Popen[bytes]:
+    port = url.rsplit(":", 1)[1].split("/")[0]
     with (home / "server.log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port, "--no-ui"],
-            env=environment,
+            env=server_environment(home),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

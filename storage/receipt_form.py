@@ -29,6 +29,7 @@ class _Row(_Form):
     state: Literal["done", "quarantined"]
     reason: str
     figures: dict[str, Any]
+    digest: str = ""
 
 
 class _Entry(_Form):

@@ -1,0 +1,60 @@
+"""Events that automations act on. Without a server that keeps them they are lost, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefect.events import emit_event
+from prefect.runtime import flow_run
+
+from configs.schema import Config
+from flows.artifacts import harmless
+from flows.plan import Plan
+from flows.store import quarantined_items
+from storage.runs import read_run, run_names
+
+QUARANTINED = "panolabel.items.quarantined"
+FIRST_REASONS = 5
+
+
+@harmless
+def report_quarantined(config: Config, plan: Plan | None, run: str) -> None:
+    """Tell of the items that this run gave up and the last run of this config had not; nothing is told twice."""
+    if plan is None:
+        return
+    now = quarantined_items(config, plan)
+    before = {_key(row) for row in _given_up_before(config, run)}
+    if new := [row for row in now if _key(row) not in before]:
+        emit_event(
+            event=QUARANTINED,
+            resource={"prefect.resource.id": f"panolabel.config.{config.name}", "prefect.resource.name": config.name},
+            related=_this_run(),
+            payload={
+                "config": config.name,
+                "run": run,
+                "root": config.root,
+                "new": len(new),
+                "all": len(now),
+                "first": new[:FIRST_REASONS],
+            },
+        )
+
+
+def _key(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["item"], row["stage"], row["reason"]
+
+
+def _given_up_before(config: Config, run: str) -> Sequence[dict[str, Any]]:
+    for name in reversed(run_names(config.root)):
+        record = read_run(config.root, name) if name != run else {}
+        if "quarantined" in record and record["config"]["name"] == config.name:
+            rows: list[dict[str, Any]] = record["quarantined"]
+            return rows
+    return []
+
+
+def _this_run() -> list[dict[str, str]]:
+    if flow_run.id is None:
+        return []
+    return [{"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.role": "flow-run"}]
