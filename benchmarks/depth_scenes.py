@@ -17,7 +17,7 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Errors:
-    """Standard deviation of each view's log scale; of its slow log bias (a random quadratic across the patch, of mean zero);
+    """Standard deviation of each view's log scale; of its slow log bias (slow waves across the patch, of mean zero);
     standard deviation in patch pixels of the blur of log distance."""
 
     scale: float = 0.1
@@ -64,7 +64,18 @@ def _wrong(true: Array, errors: Errors, generator: np.random.Generator) -> Array
     if errors.blur > 0:
         log, share = (cv2.GaussianBlur(one, (0, 0), errors.blur) for one in (log * known, known))
         log = log / np.maximum(share, 1e-6)
-    y, x = np.mgrid[-1 : 1 : true.shape[0] * 1j, -1 : 1 : true.shape[1] * 1j]
-    bias = np.tensordot(generator.normal(size=5), np.stack([x, y, x * y, x * x, y * y]), 1)
-    bias = (bias - bias.mean()) / bias.std() * errors.bias
+    bias = _waves(true.shape[0], true.shape[1], generator) * errors.bias
     return np.exp(log + bias + errors.scale * generator.normal())
+
+
+def _waves(height: int, width: int, generator: np.random.Generator) -> Array:
+    """A slow random field (height, width) of mean 0 and standard deviation 1: six plane waves of 0.2 to 1 periods a patch.
+
+    Waves, because our own alignment fits quadratics: what it could fit exactly would flatter it.
+    """
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    field = np.zeros((height, width))
+    for _ in range(6):
+        angle, phase, periods = generator.uniform(0, 2 * np.pi), generator.uniform(0, 2 * np.pi), generator.uniform(0.2, 1)
+        field += generator.normal() * np.sin(2 * np.pi * periods * (x * np.cos(angle) + y * np.sin(angle)) + phase)
+    return (field - field.mean()) / field.std()

@@ -24,16 +24,16 @@ FAR = 100.0  # an inverse distance is held at 1 / FAR of the median one, so that
 ROUNDS = 30  # of reweighting; it converges well before
 
 
-def aligned_distance(depth: Field, cameras: Sequence[Camera], always: bool) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def aligned_distance(depth: Field, cameras: Sequence[Camera]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Radial distances (N, h, w) float32 of a canonical depth field, on one scale, and where usable.
 
-    Metres are left as they are unless ``always``; a scale of each view's own means nothing, so the rest is always aligned.
+    Metres are left as they are; a scale of each view's own means nothing, so the rest is aligned.
     """
     usable = depth.valid & np.isfinite(depth.values)
     if depth.unit == "inverse":
         return _distance_from_inverse(depth.values, usable, cameras)
     usable &= np.where(usable, depth.values, 0) > 0
-    if depth.unit == "metre" and not always:
+    if depth.unit == "metre":
         return depth.values, usable
     coarse = [backprojection(camera, *COARSE) for camera in cameras]
     logs = np.log(np.where(usable, depth.values, 1))
@@ -110,7 +110,7 @@ def view_scales(log_distance: Array) -> Array:
         if converged:
             break
         weight = np.sqrt(size * _huber(design @ logs + delta))
-    return np.exp(_centred(logs, first, second))
+    return np.exp(centred(logs, first, second))
 
 
 def _pair_differences(log_distance: Array) -> tuple[NDArray[np.intp], NDArray[np.intp], Array, Array]:
@@ -146,7 +146,8 @@ def _groups(count: int, first: NDArray[np.intp], second: NDArray[np.intp]) -> ND
     return connected_components(linked, directed=False)[1]
 
 
-def _centred(logs: Array, first: NDArray[np.intp], second: NDArray[np.intp]) -> Array:
+def centred(logs: Array, first: NDArray[np.intp], second: NDArray[np.intp]) -> Array:
+    """Log scales (N,) less the median of each group that the pairs (``first``, ``second``) connect."""
     group = _groups(len(logs), first, second)
     centred = logs.copy()
     for one in np.unique(group):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.alignment import aligned_distance
+from geometry.alignment_bends import straightened
 from geometry.backproject import WORKERS, BackProjection, Band, backprojection, by_band, view_weight
 from geometry.cameras import Camera
 from geometry.fields import Field
@@ -36,8 +37,8 @@ class FusionSettings:
     edge_feather : float
         Fraction of the patch's half-width over which the weight rises from nearly 0 at its edge to 1; 0 for none.
     depth : {"single", "blend", "align", "gradient"}
-        The distance of the strongest view; the weighted mean of the views that see one surface; the same after one scale per
-        view is fitted over their overlaps; the same again, less the slopes that a change of views put in. A teacher that is not
+        The distance of the strongest view; the weighted mean of the views that see one surface; the same after one scale
+        and one slow bend per view are fitted over overlaps; the same again, less the slopes that a change of views put in. A teacher that is not
         metric gives each view a scale of its own, so its views are aligned by every method.
     depth_edge : float
         Relative jump of distance that counts as a depth edge; views that differ by more are not averaged.
@@ -213,7 +214,9 @@ def _depth(
     settings: FusionSettings,
     sky: NDArray[np.bool_] | None,
 ) -> dict[str, NDArray]:
-    distance, usable = aligned_distance(depth, cameras, settings.depth in ("align", "gradient"))
+    distance, usable = aligned_distance(depth, cameras)
+    if settings.depth in ("align", "gradient"):
+        distance = straightened(distance, usable, cameras)
     weight, depth_edge = _weights(usable, depth.confidence, geometric), float(np.log1p(settings.depth_edge))
     fused, valid, consistency = fuse_depth(distance, weight, views, depth_edge, settings.consistency_scale)
     if settings.depth == "single":
