@@ -119,11 +119,11 @@ def with_interval(values: Array) -> str:
 def report(found: dict[str, Array], took: dict[str, float], given: argparse.Namespace) -> None:
     """Print the tables."""
     every, count = found["all"], given.count
-    print(f"# Depth fusion: 12 views of 90 degrees, {count} rooms and {count} streets\n")
+    print(f"# Depth fusion: 12 views, {count} rooms and {count} streets\n")
     print(
-        "AbsRel in %, mean and bootstrap 95 % interval over panoramas. Each view is wrong by a scale of 10 %, slow waves of 3 % and"
+        "AbsRel in %, mean and bootstrap 95 % interval over panoramas. Each view is wrong by a scale of 10 %, slow waves of 3 %,"
     )
-    print("a blur of 1 pixel. *Fitted*: after one factor, the median ratio to the truth; *metric*: as it is.\n")
+    print("and a blur of 1 pixel. *Fitted*: after one factor, the median ratio to the truth; *metric*: as it is.\n")
     print("| method | fitted | rooms, fitted | streets, fitted | metric | `blend` less this, fitted | s at 2048x1024 |")
     print("|---|---|---|---|---|---|---|")
     for k, name in enumerate(METHODS):
@@ -149,9 +149,9 @@ def main() -> None:
     report(accuracy(given.count, given.height), took, given)
     command = f"python -m benchmarks.depth_fusion --count {given.count} --height {given.height} --limit {given.limit:g}"
     print(
-        f"\nAccuracy at {2 * given.height}x{given.height} from patches of {given.height // 2} px. Time at 2048x1024 from patches of "
-        "512 px, without making the\nlayout's geometry, which ours keep between panoramas; least of 3 runs for ours, one for a peer. "
-        "benchmarks/depth_peers.py\nsays how the peers were written anew and where they differ from the originals.\n\n"
+        f"\nAccuracy at {2 * given.height}x{given.height} from patches of {given.height // 2} px. Time at 2048x1024 from patches "
+        "of 512 px, without making the\nlayout's geometry, which ours keep between panoramas; least of 3 runs for ours, one for a peer.\n"
+        "benchmarks/depth_peers.py says how the peers were written anew and where they differ from the originals.\n\n"
         f"{len(os.sched_getaffinity(0))} CPU cores, no GPU, shared with other work; load average of the last 5 minutes "
         f"{os.getloadavg()[1]:.1f}. {date.today()},\nPython {platform.python_version()}, numpy {np.__version__}, "
         f"scipy {scipy.__version__}. Command: `{command}`"

@@ -150,8 +150,9 @@ class Fuse(Settings):
     edge_feather: float = Field(0.2, ge=0, le=1)
     """Share of a patch's half-width over which its weight rises from its border inwards."""
     depth: Literal["single", "blend", "align", "gradient"] = "blend"
-    """``single``: the strongest view. ``blend``: weighted mean within a surface. ``align``: first one scale and one slow bend per view,
-    fitted over overlaps. ``gradient``: that, and the views' own slopes. Views that are not metric are always aligned. See docs/quality.md."""
+    """``single``: the strongest view. ``blend``: weighted mean within a surface. ``align``: first one scale and one slow bend per
+    view, fitted over overlaps. ``gradient``: that, and the views' own slopes. Views that are not metric always get one scale.
+    Costs and figures: docs/quality.md."""
     depth_edge: float = Field(0.1, gt=0)
     """Relative jump in distance across which depths never mix."""
     consistency_scale: float = Field(0.1, gt=0)

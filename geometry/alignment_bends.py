@@ -57,7 +57,10 @@ def straightened(distance: Array, usable: NDArray[np.bool_], cameras: Sequence[C
 
 
 def _log_samples(distance: Array, usable: NDArray[np.bool_], view: BackProjection) -> Array:
-    """Log distance (H * W,) at the directions of an ERP, NaN where not seen. With slopes: rounding to pixels would look like bends."""
+    """Log distance (H * W,) at the directions of an ERP, NaN where not seen.
+
+    With slopes, because rounding to pixels would look like bends.
+    """
     samples = np.full((view.height, view.width), np.nan, np.float32)
     packed = pack_log_distance(distance, usable.astype(np.float32))
     for box in view.boxes:
