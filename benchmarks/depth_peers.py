@@ -71,8 +71,12 @@ def deformable(depth: Field, cameras: Sequence[Camera], height: int, width: int)
         best[frontmost] = own[frontmost]
         for asked, other, both in ((right, np.roll(log, -1, 1), np.roll(seen, -1, 1)), (down, np.roll(log, -1, 0), _below(seen))):
             np.copyto(asked, np.where(both, other - log, 0), where=frontmost)
-    mean = total / np.where(weight > 0, weight, 1)
-    return np.exp(solve_screened_poisson(right, down[:-1], mean, 4.0))
+    known = weight > 0
+    mean = total / np.where(known, weight, 1)
+    # Solved for the change of the mean, so that what nobody knows, such as the sky, draws its surroundings nowhere.
+    right = np.where(known & np.roll(known, -1, 1), right - (np.roll(mean, -1, 1) - mean), 0)
+    down = np.where(known & _below(known), down - (np.roll(mean, -1, 0) - mean), 0)
+    return np.where(known, np.exp(mean + solve_screened_poisson(right, down[:-1], np.zeros_like(mean), 4.0)), 0)
 
 
 def _below(seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
