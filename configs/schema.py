@@ -151,8 +151,10 @@ class Fuse(Settings):
     """A view's weight falls with this power of the cosine of the off-axis angle."""
     edge_feather: float = Field(0.2, ge=0, le=1)
     """Share of a patch's half-width over which its weight rises from its border inwards."""
-    align: Literal["auto", "none", "scale"] = "auto"
-    """Bring the views' depths to one scale over their overlaps; ``auto`` does so where the teacher is not metric."""
+    depth: Literal["single", "blend", "align", "gradient"] = "blend"
+    """``single``: the strongest view. ``blend``: weighted mean within a surface. ``align``: first one scale and one slow bend per
+    view, fitted over overlaps. ``gradient``: that, and the views' own slopes. Views that are not metric always get one scale.
+    Costs and figures: docs/quality.md."""
     depth_edge: float = Field(0.1, gt=0)
     """Relative jump in distance across which depths never mix."""
     consistency_scale: float = Field(0.1, gt=0)

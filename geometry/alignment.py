@@ -11,14 +11,47 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from geometry.backproject import BackProjection
+from geometry.backproject import BackProjection, backprojection
+from geometry.cameras import Camera
+from geometry.fields import Field
 
 Array = NDArray[np.floating]
 Pair = tuple[int, int, Array]  # two views and their equations, see _pair_equations
 
 COARSE = (128, 256)  # height and width of the ERP on which overlaps are compared
 MIN_OVERLAP = 16  # fewer shared directions than this say nothing robust about a pair
+FAR = 100.0  # an inverse distance is held at 1 / FAR of the median one, so that an offset cannot push it through infinity
 ROUNDS = 30  # of reweighting; it converges well before
+
+
+def aligned_distance(depth: Field, cameras: Sequence[Camera]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Radial distances (N, h, w) float32 of a canonical depth field, on one scale, and where usable.
+
+    Metres are left as they are; a scale of each view's own means nothing, so the rest is aligned.
+    """
+    usable = depth.valid & np.isfinite(depth.values)
+    if depth.unit == "inverse":
+        return _distance_from_inverse(depth.values, usable, cameras)
+    usable &= np.where(usable, depth.values, 0) > 0
+    if depth.unit == "metre":
+        return depth.values, usable
+    coarse = [backprojection(camera, *COARSE) for camera in cameras]
+    logs = np.log(np.where(usable, depth.values, 1))
+    return depth.values * view_scales(coarse_samples(logs, usable, coarse)).astype(np.float32)[:, None, None], usable
+
+
+def _distance_from_inverse(
+    values: NDArray[np.float32], usable: NDArray[np.bool_], cameras: Sequence[Camera]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    inverse = np.where(usable, values, 0).astype(np.float32)
+    coarse = [backprojection(camera, *COARSE) for camera in cameras]
+    cosine = np.stack([camera.rays()[..., 2] for camera in cameras]).astype(np.float32)
+    factor, offset = view_affines(coarse_samples(inverse, usable, coarse), coarse_samples(cosine, usable, coarse))
+    inverse = factor.astype(np.float32)[:, None, None] * inverse + offset.astype(np.float32)[:, None, None] * cosine
+    positive = inverse[usable & (inverse > 0)]
+    if positive.size == 0:
+        return np.zeros_like(inverse), np.zeros_like(usable)
+    return np.reciprocal(np.maximum(inverse, np.float32(np.median(positive) / FAR))), usable
 
 
 def coarse_samples(values: Array, valid: NDArray[np.bool_], views: Sequence[BackProjection]) -> Array:
@@ -77,7 +110,7 @@ def view_scales(log_distance: Array) -> Array:
         if converged:
             break
         weight = np.sqrt(size * _huber(design @ logs + delta))
-    return np.exp(_centred(logs, first, second))
+    return np.exp(centred(logs, first, second))
 
 
 def _pair_differences(log_distance: Array) -> tuple[NDArray[np.intp], NDArray[np.intp], Array, Array]:
@@ -113,7 +146,8 @@ def _groups(count: int, first: NDArray[np.intp], second: NDArray[np.intp]) -> ND
     return connected_components(linked, directed=False)[1]
 
 
-def _centred(logs: Array, first: NDArray[np.intp], second: NDArray[np.intp]) -> Array:
+def centred(logs: Array, first: NDArray[np.intp], second: NDArray[np.intp]) -> Array:
+    """Log scales (N,) less the median of each group that the pairs (``first``, ``second``) connect."""
     group = _groups(len(logs), first, second)
     centred = logs.copy()
     for one in np.unique(group):

@@ -12,16 +12,18 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.alignment import COARSE, coarse_samples, view_affines, view_scales
+from geometry.alignment import aligned_distance
+from geometry.alignment_bends import straightened
 from geometry.backproject import WORKERS, BackProjection, Band, backprojection, by_band, view_weight
 from geometry.cameras import Camera
 from geometry.fields import Field
-from geometry.fusion_depth import fuse_depth
+from geometry.fusion_depth import fuse_depth, strongest_view
+from geometry.fusion_gradient import gradient_correction
 from geometry.fusion_semantics import fuse_semantics
 
 FloatArray = NDArray[np.float32]
 _Part = TypeVar("_Part")
-FAR = 100.0  # an inverse distance is held at 1 / FAR of the median one, so that an offset cannot push it through infinity
+SCREEN = 4.0  # per steradian: the gradient's correction reaches half a radian far, the size of a view
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,10 @@ class FusionSettings:
         A view's weight falls with cos(off-axis angle) to this power.
     edge_feather : float
         Fraction of the patch's half-width over which the weight rises from nearly 0 at its edge to 1; 0 for none.
-    align : {"auto", "none", "scale"}
-        Whether views get a common scale first: only where the teacher is not metric, never, or always. Inverse distances
-        are aligned (factor and offset) unless "none".
+    depth : {"single", "blend", "align", "gradient"}
+        The distance of the strongest view; the weighted mean of the views that see one surface; the same after one scale and
+        one slow bend per view are fitted over overlaps; the same again, less the slopes that a change of views put in. A
+        teacher that is not metric gives each view a scale of its own, so its views get one scale by every method.
     depth_edge : float
         Relative jump of distance that counts as a depth edge; views that differ by more are not averaged.
     consistency_scale : float
@@ -58,7 +61,7 @@ class FusionSettings:
 
     off_axis_power: float = 4.0
     edge_feather: float = 0.2
-    align: Literal["auto", "none", "scale"] = "auto"
+    depth: Literal["single", "blend", "align", "gradient"] = "blend"
     depth_edge: float = 0.1
     consistency_scale: float = 0.1
     normals_threshold: float = 0.3
@@ -67,8 +70,8 @@ class FusionSettings:
     min_confidence: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.align not in ("auto", "none", "scale"):
-            raise ValueError(f"align must be auto, none or scale, got {self.align!r}")
+        if self.depth not in ("single", "blend", "align", "gradient"):
+            raise ValueError(f"depth must be single, blend, align or gradient, got {self.depth!r}")
         for name in ("off_axis_power", "edge_feather", "normals_threshold", "min_confidence"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
@@ -113,8 +116,6 @@ def fuse(
     views = [backprojection(camera, height, width) for camera in cameras]
     geometric = [view_weight(camera, settings.off_axis_power, settings.edge_feather) for camera in cameras]
     out: dict[str, NDArray] = {"views": _count_views(views)}
-    if "depth" in fields:
-        out |= _depth(fields["depth"], cameras, views, geometric, settings)
     if "normals" in fields:
         out |= _normals(fields["normals"], views, geometric, settings)
     if "semantics" in fields:
@@ -123,6 +124,8 @@ def fuse(
         out["sky"] = _sky(fields["sky"], views, geometric)
     elif "semantics" in fields and settings.sky_class is not None:
         out["sky"] = out["semantics_valid"] & (out["semantics"] == settings.sky_class)
+    if "depth" in fields:
+        out |= _depth(fields["depth"], cameras, views, geometric, settings, out.get("sky"))
     if "sky" in out:
         for name in ("depth", "depth_valid", "depth_consistency", "normals", "normals_valid", "normals_agreement"):
             if name in out:
@@ -209,39 +212,19 @@ def _depth(
     views: Sequence[BackProjection],
     geometric: Sequence[FloatArray],
     settings: FusionSettings,
+    sky: NDArray[np.bool_] | None,
 ) -> dict[str, NDArray]:
-    distance, usable = aligned_distance(depth, cameras, settings.align)
-    weight = _weights(usable, depth.confidence, geometric)
-    fused, valid, consistency = fuse_depth(distance, weight, views, np.log1p(settings.depth_edge), settings.consistency_scale)
+    distance, usable = aligned_distance(depth, cameras)
+    if settings.depth in ("align", "gradient"):
+        distance = straightened(distance, usable, cameras)
+    weight, depth_edge = _weights(usable, depth.confidence, geometric), float(np.log1p(settings.depth_edge))
+    fused, valid, consistency = fuse_depth(distance, weight, views, depth_edge, settings.consistency_scale)
+    if settings.depth == "single":
+        fused = strongest_view(distance, weight, views)
+    if settings.depth == "gradient":
+        land = valid if sky is None else valid & ~sky
+        fused *= gradient_correction(distance, weight, views, fused, land, depth_edge, SCREEN)
     return {"depth": fused, "depth_valid": valid, "depth_consistency": consistency}
-
-
-def aligned_distance(depth: Field, cameras: Sequence[Camera], align: str) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Radial distances (N, h, w) float32 of a canonical depth field, on one scale as ``align`` asks, and where usable."""
-    usable = depth.valid & np.isfinite(depth.values)
-    if depth.unit == "inverse":
-        return _distance_from_inverse(depth.values, usable, cameras, align)
-    usable &= np.where(usable, depth.values, 0) > 0
-    if align == "none" or (align == "auto" and depth.unit == "metre"):
-        return depth.values, usable
-    coarse = [backprojection(camera, *COARSE) for camera in cameras]
-    logs = np.log(np.where(usable, depth.values, 1))
-    return depth.values * view_scales(coarse_samples(logs, usable, coarse)).astype(np.float32)[:, None, None], usable
-
-
-def _distance_from_inverse(
-    values: FloatArray, usable: NDArray[np.bool_], cameras: Sequence[Camera], align: str
-) -> tuple[FloatArray, NDArray[np.bool_]]:
-    inverse = np.where(usable, values, 0).astype(np.float32)
-    if align != "none":
-        coarse = [backprojection(camera, *COARSE) for camera in cameras]
-        cosine = np.stack([camera.rays()[..., 2] for camera in cameras]).astype(np.float32)
-        factor, offset = view_affines(coarse_samples(inverse, usable, coarse), coarse_samples(cosine, usable, coarse))
-        inverse = factor.astype(np.float32)[:, None, None] * inverse + offset.astype(np.float32)[:, None, None] * cosine
-    positive = inverse[usable & (inverse > 0)]
-    if positive.size == 0:
-        return np.zeros_like(inverse), np.zeros_like(usable)
-    return np.reciprocal(np.maximum(inverse, np.float32(np.median(positive) / FAR))), usable
 
 
 def _normals(

@@ -48,7 +48,7 @@ def fuse_depth(
 
     def fuse_band(band: Band) -> None:
         rows, pairs = band
-        hits = [_sample(packed[number], box) for number, box in pairs]
+        hits = [sample_log_distance(packed[number], box) for number, box in pairs]
         depth[rows], spread[rows], count[rows] = _fuse_band((rows.stop - rows.start, shape[1]), hits, depth_edge)
 
     # Views and bands are independent of each other, and numpy lets go of the interpreter while it works.
@@ -85,7 +85,8 @@ def _slope(values: FloatArray, valid: NDArray[np.bool_]) -> FloatArray:
     return slope
 
 
-def _sample(packed: FloatArray, box: Box) -> Hit:
+def sample_log_distance(packed: FloatArray, box: Box) -> Hit:
+    """The log distances and weights of one box's pixels, from what :func:`pack_log_distance` made of the view."""
     found = packed.take(box.pixel, axis=0, mode="clip")
     log = found[..., 1] * box.dx
     log += found[..., 2] * box.dy
@@ -146,3 +147,25 @@ def _heaviest_cluster(logs: FloatArray, weights: FloatArray, depth_edge: float) 
         best, centre = np.where(better, support, best), np.where(better, log, centre)
     member = weights * (np.abs(logs - centre) <= depth_edge)
     return centre + (member * (logs - centre)).sum(axis=0) / member.sum(axis=0)
+
+
+def strongest_view(distance: FloatArray, weight: FloatArray, views: Sequence[BackProjection]) -> FloatArray:
+    """The distance (H, W) float32 that the view of the largest weight gives to each pixel; zero where no view is valid.
+
+    Takes what :func:`fuse_depth` takes. Of equal weights the nearer distance is taken.
+    """
+    shape = (views[0].height, views[0].width)
+    log_depth, best = np.zeros((2, *shape), np.float32)
+
+    def choose(band: Band) -> None:
+        for number, box in band[1]:
+            _, log, own = sample_log_distance(packed[number], box)
+            at = (box.rows, box.columns)
+            better = (own > best[at]) | ((own == best[at]) & (own > 0) & (log < log_depth[at]))
+            np.copyto(log_depth[at], log, where=better)
+            np.copyto(best[at], own, where=better)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        packed = list(pool.map(pack_log_distance, distance, weight))
+        list(pool.map(choose, by_band(views)))
+    return np.where(best > 0, np.exp(log_depth), np.float32(0))

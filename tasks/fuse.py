@@ -19,7 +19,7 @@ from storage.receipts import Receipt
 from tasks import label, project
 from tasks.block import Job, Output, Upstream, run_block
 
-VERSION = "1"
+VERSION = "2"
 
 
 def identity(config: Config, labels: Mapping[str, str]) -> Identity:
@@ -38,7 +38,7 @@ def fuse_block(job: Job) -> Receipt:
     fusion = FusionSettings(
         off_axis_power=settings.off_axis_power,
         edge_feather=settings.edge_feather,
-        align=settings.align,
+        depth=settings.depth,
         depth_edge=settings.depth_edge,
         consistency_scale=settings.consistency_scale,
         classes=len(classes) or 256,

@@ -251,14 +251,13 @@ def test_relative_depth_is_aligned_and_metric_depth_is_left_alone():
     scaled = truth * np.exp(logs - np.median(logs))[:, None, None]
     expected = room(erp_directions(96, 192))[0]
 
-    def error(unit, align):
-        fused = fuse({"depth": depth_field(scaled, unit)}, cameras, 96, 192, FusionSettings(align=align))
+    def error(unit, depth):
+        fused = fuse({"depth": depth_field(scaled, unit)}, cameras, 96, 192, FusionSettings(depth=depth))
         return float(np.median(np.abs(np.log(fused["depth"] / expected))))
 
-    assert error("scale", "auto") < 1e-3
-    assert error("metre", "scale") < 1e-3
-    assert error("metre", "auto") > 0.01
-    assert error("scale", "none") > 0.01
+    assert error("scale", "blend") < 1e-3
+    assert error("metre", "align") < 1e-3
+    assert error("metre", "blend") > 0.01
 
 
 def test_inverse_distances_become_distances():
@@ -322,5 +321,5 @@ def test_errors_name_what_is_wrong():
         fuse({"depth": depth_field(np.ones((1, 8, 8)), frame="axis")}, cameras, 16, 32, SETTINGS)
     with pytest.raises(ValueError, match="label 17"):
         fuse({"semantics": label_field(np.full((1, 8, 8), 17), top=1, classes=20)}, cameras, 16, 32, SETTINGS)
-    with pytest.raises(ValueError, match="align"):
-        FusionSettings(align="maybe")
+    with pytest.raises(ValueError, match="depth must be"):
+        FusionSettings(depth="maybe")

@@ -1,0 +1,174 @@
+"""Depth fusion: our four methods against two published merges, on procedural rooms and streets with a teacher's errors.
+
+``python -m benchmarks.depth_fusion > benchmarks/results/depth_fusion.md``. All methods get the same twelve views. AbsRel is
+area-weighted over what has a true distance; the time is that of fusing one panorama's depth and sky, everything included.
+"""
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from datetime import date
+from multiprocessing import get_context
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from benchmarks.depth_peers import deformable, mean_gradients
+from benchmarks.depth_scenes import Errors, capture, wrong_views
+from geometry import layouts
+from geometry.backproject import backprojection
+from geometry.cameras import Camera
+from geometry.directions import erp_area_weights, erp_directions
+from geometry.fields import Field
+from geometry.fusion import FusionSettings, fuse
+from metrics.bootstrap import bootstrap_intervals, column_means
+
+Array = NDArray[np.floating]
+Fields = dict[str, Field]
+Method = Callable[[Fields, Sequence[Camera], int, int], Array]
+ERRORS = {
+    "all": Errors(),
+    "scale only": Errors(bias=0, blur=0),
+    "bias only": Errors(scale=0, blur=0),
+    "blur only": Errors(scale=0, bias=0),
+    "none": Errors(0, 0, 0),
+}
+
+
+def ours(depth: str) -> Method:
+    settings = FusionSettings(off_axis_power=2.0, depth=depth)  # type: ignore[arg-type]
+    return lambda fields, cameras, height, width: fuse(fields, cameras, height, width, settings)["depth"]
+
+
+METHODS: dict[str, Method] = {
+    "`single`": ours("single"),
+    "`blend`": ours("blend"),
+    "`align`": ours("align"),
+    "`gradient`": ours("gradient"),
+    "mean log-gradients, sparse solver (as MoGe)": lambda fields, *rest: mean_gradients(fields["depth"], *rest),
+    "deformable alignment, Poisson (as 360MonoDepth)": lambda fields, *rest: deformable(fields["depth"], *rest),
+}
+
+
+OURS = [name for name in METHODS if name.startswith("`")]
+
+
+def absolute_relative(said: Array, true: Array, rescale: bool) -> float:
+    """AbsRel (%) weighted by solid angle, as it is or after the median ratio to the truth."""
+    known = (true > 0) & (said > 0) & np.isfinite(said)
+    weights = np.broadcast_to(erp_area_weights(len(true))[:, None], true.shape)[known]
+    ratio = said[known] / true[known]
+    return 100 * float(np.average(np.abs(ratio / (np.median(ratio) if rescale else 1) - 1), weights=weights))
+
+
+def accuracy(count: int, height: int) -> dict[str, Array]:
+    """For each kind of errors the AbsRel (panoramas, methods, 2): rescaled and metric; rooms first, then as many streets.
+
+    The peers, which are slow, are shown all errors together only, and have NaN for the rest.
+    """
+    cameras = layouts.icosahedron_vertices(height // 2)
+    places = [capture(kind, 70_000 + seed) for kind in ("room", "street") for seed in range(count)]
+    figures = {name: np.full((len(places), len(METHODS), 2), np.nan) for name in ERRORS}
+    for number, place in enumerate(places):
+        true = place.distances(erp_directions(height, 2 * height))
+        for name, errors in ERRORS.items():
+            fields = wrong_views(place, cameras, errors, number)
+            for k, (label, method) in enumerate(METHODS.items()):
+                if name == "all" or label in OURS:
+                    said = method(fields, cameras, height, 2 * height)
+                    figures[name][number, k] = [absolute_relative(said, true, rescale) for rescale in (True, False)]
+    return figures
+
+
+def seconds(height: int, size: int, repeats: int, limit: float) -> dict[str, float]:
+    """Least wall-clock seconds of each method on one room; a peer is run once, and is infinite beyond ``limit``."""
+    cameras = layouts.icosahedron_vertices(size)
+    fields = wrong_views(capture("room", 70_000), cameras, Errors(), 0)
+    for camera in cameras:
+        backprojection(camera, height, 2 * height)  # in a pipeline the layout's geometry is made once
+    took = {}
+    for name, method in METHODS.items():
+        if name in OURS:
+            took[name] = min(_timed(method, fields, cameras, height) for _ in range(repeats))
+            continue
+        process = get_context("fork").Process(target=_timed, args=(method, fields, cameras, height))
+        start = time.perf_counter()
+        process.start()
+        process.join(limit)
+        took[name] = np.inf if process.is_alive() else time.perf_counter() - start
+        process.kill()
+        process.join()
+    return took
+
+
+def _timed(method: Method, fields: Fields, cameras: Sequence[Camera], height: int) -> float:
+    start = time.perf_counter()
+    method(fields, cameras, height, 2 * height)
+    return time.perf_counter() - start
+
+
+def with_interval(values: Array) -> str:
+    """Mean of figures (N,) and its bootstrap 95 % interval over panoramas."""
+    low, high = bootstrap_intervals(*column_means(values[:, None]))
+    return f"{values.mean():.2f} [{low[0]:.2f}, {high[0]:.2f}]"
+
+
+def report(found: dict[str, Array], took: dict[str, float], given: argparse.Namespace) -> None:
+    """Print the tables."""
+    every, count = found["all"], given.count
+    print(f"# Depth fusion: 12 views, {count} rooms and {count} streets\n")
+    print(
+        "AbsRel in %, mean and bootstrap 95 % interval over panoramas. Each view is wrong by a scale of 10 %, slow waves of 3 %,"
+    )
+    print(
+        "and a blur of 1 pixel. *Fitted*: after one factor, the median ratio to the truth; *metric*: as it is.\n"
+        "Differences are paired, fitted.\n"
+    )
+    print(
+        "| method | fitted | rooms, fitted | streets, fitted | metric | `blend` less this | as MoGe less this | s at 2048x1024 |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for k, name in enumerate(METHODS):
+        own = (
+            every[:, k, 0],
+            every[:count, k, 0],
+            every[count:, k, 0],
+            every[:, k, 1],
+            *(every[:, (1, 4), 0] - every[:, [k], 0]).T,
+        )
+        cells = [with_interval(values) for values in own]
+        if "MoGe" in name:
+            cells[3] = "scale is lost"
+        cells.append(f"{took[name]:.2f}" if np.isfinite(took[name]) else f"> {given.limit:g}")
+        print(f"| {name} | {' | '.join(cells)} |")
+    print("\nOne kind of error at a time, fitted:\n")
+    print(f"| method | {' | '.join(ERRORS)} |\n|---|{'---|' * len(ERRORS)}")
+    for k, name in enumerate(OURS):
+        print(f"| {name} | {' | '.join(f'{values[:, k, 0].mean():.2f}' for values in found.values())} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=8, help="rooms, and as many streets")
+    parser.add_argument("--height", type=int, default=256, help="rows of the fused panorama where accuracy is measured")
+    parser.add_argument("--limit", type=float, default=600, help="seconds after which a peer is not timed any longer")
+    given = parser.parse_args()
+    took = seconds(1024, 512, 3, given.limit)
+    report(accuracy(given.count, given.height), took, given)
+    command = f"python -m benchmarks.depth_fusion --count {given.count} --height {given.height} --limit {given.limit:g}"
+    print(
+        f"\nAccuracy at {2 * given.height}x{given.height} from patches of {given.height // 2} px. Time at 2048x1024 from patches "
+        "of 512 px, without making the\nlayout's geometry, which ours keep between panoramas; least of 3 runs "
+        "for ours, one for a peer.\n"
+        "benchmarks/depth_peers.py says how the peers were written anew and where they differ from the originals.\n\n"
+        f"{len(os.sched_getaffinity(0))} CPU cores, no GPU, shared with other work; load average of the last 5 minutes "
+        f"{os.getloadavg()[1]:.1f}. {date.today()},\nPython {platform.python_version()}, numpy {np.__version__}, "
+        f"scipy {scipy.__version__}. Command: `{command}`"
+    )
+
+
+if __name__ == "__main__":
+    main()

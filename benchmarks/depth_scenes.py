@@ -1,0 +1,81 @@
+"""Views of procedural panoramas with the errors of real depth teachers: a scale and a slow bias per view, and blurred edges."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from geometry.cameras import Camera
+from geometry.fields import Field
+from scenes.render import cast
+from scenes.world import Scene, build_scene
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Standard deviation of each view's log scale; of its slow log bias (slow waves across the patch, of mean zero);
+    standard deviation in patch pixels of the blur of log distance."""
+
+    scale: float = 0.1
+    bias: float = 0.03
+    blur: float = 1.0
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A scene and the place of the camera."""
+
+    scene: Scene
+    position: Array
+
+    def distances(self, directions: Array) -> Array:
+        """True radial distance (...) in metres along unit directions (..., 3), zero in the sky."""
+        hits = cast(self.scene, self.position, directions.reshape(-1, 3))
+        return np.where(hits.triangle < 0, 0, hits.distance).reshape(directions.shape[:-1])
+
+
+def capture(kind: str, seed: int) -> Capture:
+    """A ``room`` or a ``street``."""
+    scene = build_scene(kind, seed)
+    return Capture(scene, scene.free_position(np.random.default_rng(seed)))
+
+
+def wrong_views(place: Capture, cameras: Sequence[Camera], errors: Errors, seed: int) -> dict[str, Field]:
+    """The fields ``depth`` and ``sky`` that a teacher with these errors says of the views."""
+    generator = np.random.default_rng(seed)
+    true = np.stack([place.distances(camera.directions()) for camera in cameras])
+    sky = true <= 0
+    said = np.stack([_wrong(one, errors, generator) for one in true])
+    valid = ~sky
+    return {
+        "depth": Field("depth", np.where(valid, said, 0).astype(np.float32), valid, "metre", "ray"),
+        "sky": Field("sky", sky.astype(np.float32), np.ones_like(sky), "probability"),
+    }
+
+
+def _wrong(true: Array, errors: Errors, generator: np.random.Generator) -> Array:
+    """One view's distances; what is sky has no part in the blur."""
+    known = (true > 0).astype(np.float64)
+    log = np.log(np.where(true > 0, true, 1))
+    if errors.blur > 0:
+        log, share = (cv2.GaussianBlur(one, (0, 0), errors.blur) for one in (log * known, known))
+        log = log / np.maximum(share, 1e-6)
+    bias = _waves(true.shape[0], true.shape[1], generator) * errors.bias
+    return np.exp(log + bias + errors.scale * generator.normal())
+
+
+def _waves(height: int, width: int, generator: np.random.Generator) -> Array:
+    """A slow random field (height, width) of mean 0 and standard deviation 1: six plane waves of 0.2 to 1 periods a patch.
+
+    Waves, because our own alignment fits quadratics: what it could fit exactly would flatter it.
+    """
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    field = np.zeros((height, width))
+    for _ in range(6):
+        angle, phase, periods = generator.uniform(0, 2 * np.pi), generator.uniform(0, 2 * np.pi), generator.uniform(0.2, 1)
+        field += generator.normal() * np.sin(2 * np.pi * periods * (x * np.cos(angle) + y * np.sin(angle)) + phase)
+    return (field - field.mean()) / field.std()
