@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -85,11 +86,18 @@ def settle(url: str) -> None:
                 os.close(descriptor)
 
 
+def existing_folder(url: str) -> Path:
+    """The deepest folder of a local URL that is there."""
+    path = Path(filesystem(url)[1])
+    return next(folder for folder in (path, *path.parents) if folder.is_dir())
+
+
 def remove(url: str) -> None:
     """Remove a file; nothing happens if it is not there."""
     files, path = filesystem(url)
     if exists(url):
-        files.rm_file(path)
+        with suppress(FileNotFoundError):  # another attempt at the same block was quicker
+            files.rm_file(path)
 
 
 def children(url: str) -> list[str]:

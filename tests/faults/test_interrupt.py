@@ -48,7 +48,7 @@ def test_one_interrupt_drains(tmp_path: Path, prefect_api: str, seen: Seen) -> N
     assert 1 <= done <= 3, "the window is finished, and nothing new is begun"
     run_pipeline(load(path))
     assert not make_plan(load(path)).anything_to_run
-    seen(f"{done} of 10 blocks, those submitted, finished; exit code 130 and the command; the next run does the other {10 - done}")
+    seen(f"{done} of 10 blocks, those submitted, finished; exit code 130; the next run does the other {10 - done}")
 
 
 @pytest.mark.fault("Second Ctrl-C", expected="stops at once; the block in work stays invisible")

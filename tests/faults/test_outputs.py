@@ -87,7 +87,7 @@ def test_other_weights_than_planned_are_refused(tmp_path: Path, seen: Seen) -> N
     stage = next(stage for stage in plan.definitions if stage.name == "label.geometry")
     (tmp_path / "geometry.json").write_text(json.dumps({"factor": 3.0}))
     calls = len(journal(tmp_path))
-    with pytest.raises(RuntimeError, match="weights in use .* are not those planned .*; plan again"):
+    with pytest.raises(RuntimeError, match=r"weights in use .* are not those planned .*; plan again"):
         stage.make(Job(config, stage.identity, plan.blocks[0], "test"))
     assert not label_receipts(path)
     assert len(journal(tmp_path)) == calls, "the teacher must not even look"

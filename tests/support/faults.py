@@ -26,7 +26,7 @@ def seen(request: pytest.FixtureRequest) -> Callable[[str], None]:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     report = yield
     path, mark = os.environ.get("PANOLABEL_FAULTS"), item.get_closest_marker("fault")
-    if path and mark and (report.when == "call" or report.outcome != "passed" and report.when == "setup"):
+    if path and mark and (report.when == "call" or (report.outcome != "passed" and report.when == "setup")):
         row = {
             "fault": mark.args[0],
             "expected": mark.kwargs["expected"],
