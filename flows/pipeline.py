@@ -8,6 +8,7 @@ Every stage is a subflow, every block a task run. What already has its receipt d
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from prefect import Flow, flow, task
@@ -75,7 +76,8 @@ def pipeline(
     except BaseException as error:
         state = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
         failures = [dict(zip(("stage", "block", "message"), row)) for row in getattr(error, "failures", ())]
-        record.finished(state, reason=f"{type(error).__name__}: {error}", failures=failures)
+        with suppress(OSError):  # a disk that is full takes no record either, and must not hide what went wrong
+            record.finished(state, reason=f"{type(error).__name__}: {error}", failures=failures)
         publish_outcome(record.as_json())
         raise
     record.finished("completed", **write_run_report(config, record))

@@ -14,7 +14,9 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,21 @@ The promise behind it: execution at least once, visible output exactly once, and
 def rows(files: Iterable[Path]) -> list[dict[str, Any]]:
     """The recorded outcomes, one a test, sorted by test."""
     records = (json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines())
-    return sorted({record["test"]: record for record in records}.values(), key=lambda row: row["test"])
+    last = {record["test"]: record for record in records}
+    return [_together(list(cases)) for _, cases in groupby((last[test] for test in sorted(last)), key=_function)]
+
+
+def _function(record: Mapping[str, Any]) -> str:
+    return str(record["test"]).partition("[")[0]
+
+
+def _together(cases: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """The cases of one parametrized test as one row."""
+    outcomes = Counter(case["outcome"] for case in cases)
+    counted = [f"{count} of {len(cases)} cases {outcome}" for outcome, count in outcomes.items()] if len(cases) > 1 else []
+    worst = next(outcome for outcome in ("failed", "skipped", "passed") if outcomes[outcome])
+    observed = list(dict.fromkeys(line for case in cases for line in case["seen"]))
+    return {**cases[0], "test": _function(cases[0]), "seen": counted + observed, "outcome": worst}
 
 
 def document(outcomes: list[Mapping[str, Any]]) -> str:
