@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -42,13 +42,11 @@ def test_a_full_disk_stops_the_run(tmp_path: Path, small_disk: Path, prefect_api
     run = start_run(path, {"PREFECT_API_URL": prefect_api}, execution__runner__workers=1)
     holder(tmp_path, "p00")
     filler = small_disk / "filler"
-    with filler.open("wb") as file:
+    with filler.open("wb", buffering=0) as file:
         for piece in (1 << 20, 1 << 12):
-            try:
-                while file.write(b"x" * piece):
-                    file.flush()
-            except OSError:
-                continue
+            with suppress(OSError):
+                while True:
+                    file.write(b"x" * piece)
     switch(tmp_path)
     assert run.wait(120) == 1
     told = (tmp_path / "stderr").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from flows.server import _die_with_parent
 from tests.support import faulty
 from tests.support.pipelines import load, write_pipeline
 
@@ -31,14 +33,13 @@ def write_faulty_pipeline(folder: Path, count: int = 6) -> Path:
 
 def start_run(path: Path, environment: dict[str, str] | None = None, **overrides: object) -> subprocess.Popen[str]:
     """A process that runs the pipeline; what it says on stderr goes to ``stderr`` beside the config."""
-    import json
-
     process = subprocess.Popen(
         [sys.executable, "-c", RUN, str(path), json.dumps(overrides)],
         stdout=subprocess.PIPE,
         stderr=(path.parent / "stderr").open("w"),
         text=True,
         env={**os.environ, **(environment or {})},
+        preexec_fn=_die_with_parent,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
