@@ -46,7 +46,7 @@ def start_run(path: Path, environment: dict[str, str] | None = None, **overrides
     return process
 
 
-def until(met: Callable[[], object], seconds: float = 60) -> None:
+def until(met: Callable[[], object], seconds: float = 180) -> None:
     """Wait until a condition is met."""
     deadline = time.monotonic() + seconds
     while not met():
