@@ -90,7 +90,7 @@ def pipeline(
     except BaseException as error:
         state = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
         failures = [dict(zip(("stage", "block", "message"), row)) for row in getattr(error, "failures", ())]
-        with suppress(StoreError):  # a store that failed the run may refuse its record too
+        with suppress(StoreError, OSError):  # a store that failed the run, a full disk say, may refuse its record too
             record.finished(state, reason=f"{type(error).__name__}: {error}", failures=failures)
         publish_outcome(record.as_json())
         events.ended(error)

@@ -101,6 +101,12 @@ def settle(url: str) -> None:
                 os.close(descriptor)
 
 
+def existing_folder(url: str) -> Path:
+    """The deepest folder of a local URL that is there."""
+    path = Path(filesystem(url)[1])
+    return next(folder for folder in (path, *path.parents) if folder.is_dir())
+
+
 def remove(url: str) -> None:
     """Remove a file; nothing happens if it is not there."""
     files, path = filesystem(url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -11,11 +12,13 @@ from prefect.tasks import Task
 
 from storage import attempts
 from storage.receipts import Receipt
+from storage.urls import existing_folder, is_local
 from tasks.block import Job
 from tasks.guard import run_guarded
 
 DEATHS_BEFORE_GUARD = 3
-LASTING = (errno.ENOSPC, errno.EACCES, errno.ENOENT, errno.EROFS, errno.EINVAL)
+LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.ENOENT, errno.EROFS, errno.EINVAL)
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Parcel:
@@ -34,11 +37,16 @@ def block_task(make: Callable[[Job], Receipt]) -> Task[[Parcel], Receipt]:
 
     def make_block(parcel: Parcel) -> Receipt:
         job = parcel.job
-        guarded = attempts.begin(job.url, job.run) >= DEATHS_BEFORE_GUARD or job.guarded
         try:
-            return run_guarded(job) if guarded else make(job)
-        finally:
-            attempts.end(job.url)
+            guarded = attempts.begin(job.url, job.run) >= DEATHS_BEFORE_GUARD or job.guarded
+            try:
+                return run_guarded(job) if guarded else make(job)
+            finally:
+                attempts.end(job.url)
+        except OSError as error:
+            if error.errno not in FULL or not is_local(job.url):
+                raise
+            raise OSError(error.errno, _told_full(error, job.url)) from error
 
     return task(
         task_run_name="{parcel.job.identity.stage} {parcel.job.block.name}",
@@ -56,6 +64,12 @@ def block_task(make: Callable[[Job], Receipt]) -> Task[[Parcel], Receipt]:
 
 def _key(_context: Any, parameters: dict[str, Any]) -> str:
     return parameters["parcel"].job.key
+
+
+def _told_full(error: OSError, url: str) -> str:
+    """The kernel names no path when a write fails, and never the room that is left."""
+    free = shutil.disk_usage(existing_folder(url)).free
+    return f"{error.strerror}: {url} ({free} bytes free); make room and run again, what is done stays done"
 
 
 def passing_fault(_task: Any, _run: Any, state: Any) -> bool:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.faults import pytest_runtest_makereport, seen  # noqa: F401  (hook and fixture for every test)
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 

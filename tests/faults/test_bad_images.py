@@ -126,6 +126,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.fault("Decompression bomb", expected="refused from the header, without allocating")
 def test_huge_headers_are_refused_without_allocating(tmp_path: Path) -> None:
     """With 64 MiB of address space to spare, a decoder that allocated what a header claims would fail with another reason."""
     files = []
@@ -183,6 +184,7 @@ EXACT = {
 }
 
 
+@pytest.mark.fault("Odd but sound image (16 bits, alpha, EXIF rotation, ...)", expected="normalised by rule")
 @pytest.mark.parametrize("name", EXACT)
 def test_odd_but_sound_files_give_their_pixels(name: str) -> None:
     np.testing.assert_array_equal(decode_panorama(EXACT[name], SETTINGS), PIXELS)
@@ -203,6 +205,7 @@ CONVERTED = {
 }
 
 
+@pytest.mark.fault("Image in another colour mode (CMYK, palette, ...)", expected="becomes RGB")
 @pytest.mark.parametrize("name", CONVERTED)
 def test_other_modes_become_rgb(name: str) -> None:
     data, expected = CONVERTED[name]
@@ -270,6 +273,7 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.9])
+@pytest.mark.fault("Truncated image", expected="refused with a reason")
 @pytest.mark.parametrize("name", WHOLE)
 def test_truncated_files_are_refused(name: str, share: float) -> None:
     data = WHOLE[name]
@@ -298,6 +302,7 @@ REFUSED = {
 }  # fmt: skip
 
 
+@pytest.mark.fault("Image that cannot be a panorama (empty, not 2:1, ...)", expected="refused with a reason")
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_a_panorama_gets_a_reason(name: str) -> None:
     data, reason = REFUSED[name]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from flows.garbage import collect, find_garbage
 from flows.plan import make_plan
 from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_pipeline
 
-KILLS = 20
+KILLS = int(os.environ.get("PANOLABEL_KILLS", "20"))
 
 RUN = """
 import sys
@@ -35,8 +36,9 @@ def start(path: Path) -> subprocess.Popen:
 
 
 @pytest.mark.slow
+@pytest.mark.fault("SIGKILL of the flow", expected="the next run resumes, without rework; bytes as if undisturbed")
 def test_killed_at_random_moments_the_store_is_as_if_undisturbed(
-    tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch, seen: Callable[[str], None]
 ) -> None:
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     undisturbed = write_pipeline(tmp_path / "undisturbed", 12)
@@ -74,3 +76,4 @@ def test_killed_at_random_moments_the_store_is_as_if_undisturbed(
         assert not list(store.rglob("*.partial"))
         assert without_fingerprints(store) == expected
     assert len(seen) > 3, f"the kills must fall at different points of the work; receipts seen: {sorted(seen)}"
+    seen(f"{kills} kills over {stores} stores: 0 blocks lost, 0 made twice once finished, bytes identical")

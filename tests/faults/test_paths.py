@@ -213,6 +213,7 @@ UNSAFE = [
 ]
 
 
+@pytest.mark.fault("Unsafe name (`../`, control characters, ...)", expected="refused at the manifest")
 @pytest.mark.parametrize("name", UNSAFE)
 def test_unsafe_item_names_are_refused_everywhere(name: str, tmp_path: Path) -> None:
     assert unsafe_name(name)
@@ -230,6 +231,7 @@ def test_names_that_photographers_give_are_fine(name: str, tmp_path: Path) -> No
     assert read_manifest(url) == [item]
 
 
+@pytest.mark.fault("Names that clash by case or Unicode form", expected="refused at the manifest")
 @pytest.mark.parametrize(
     ("one", "two"), [("Room", "room"), ("caf\u00e9", "cafe\u0301"), ("STRASSE", "stra\u00dfe"), ("\u212b", "\u00c5")]
 )
@@ -239,6 +241,7 @@ def test_names_that_are_one_on_some_disks_are_refused(one: str, two: str) -> Non
         place([], items, 4)
 
 
+@pytest.mark.fault("Duplicate ids", expected="refused at the manifest")
 def test_two_rows_of_one_id_are_refused(source: Path) -> None:
     (source / "b.jpg").write_bytes(b"b")
     (source / "list.csv").write_text("uri,item\na.jpg,one\nb.jpg,one\n")

@@ -77,6 +77,7 @@ def test_trace_goes_back_to_pixels_and_weights(path: Path) -> None:
     assert lineage["source"]["sha256"] in told
 
 
+@pytest.mark.fault("Config typo and other mistakes", expected="one message with the nearest match, exit code 2")
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -1,0 +1,60 @@
+"""Real processes that run a pipeline, and waiting for what they do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flows.server import _die_with_parent
+from tests.support import faulty
+from tests.support.pipelines import load, write_pipeline
+
+RUN = """
+import json, sys
+from pathlib import Path
+from tests.support.pipelines import load, run_pipeline
+print("ready", flush=True)
+run_pipeline(load(Path(sys.argv[1]), **json.loads(sys.argv[2])))
+"""
+
+
+def write_faulty_pipeline(folder: Path, count: int = 6) -> Path:
+    """A pipeline of one faulty teacher of depth, ``geometry``; its switches are turned in the same folder."""
+    path = write_pipeline(folder, count)
+    (teacher,) = [one.model_dump(mode="json") for one in load(path).teachers if one.name == "geometry"]
+    write_pipeline(folder, count, teachers=[{**teacher, "kind": "tests.support.faulty:load", "fields": ["depth"]}])
+    return path
+
+
+def start_run(path: Path, environment: dict[str, str] | None = None, **overrides: object) -> subprocess.Popen[str]:
+    """A process that runs the pipeline; what it says on stderr goes to ``stderr`` beside the config."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, str(path), json.dumps(overrides)],
+        stdout=subprocess.PIPE,
+        stderr=(path.parent / "stderr").open("w"),
+        text=True,
+        env={**os.environ, **(environment or {})},
+        preexec_fn=_die_with_parent,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def until(met: Callable[[], object], seconds: float = 180) -> None:
+    """Wait until a condition is met."""
+    deadline = time.monotonic() + seconds
+    while not met():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def holder(folder: Path, item: str) -> int:
+    """Wait for the teacher to have an item in hand; returns the process that has it."""
+    until(lambda: any(name == item for _, name in faulty.journal(folder)))
+    return next(process for process, name in reversed(faulty.journal(folder)) if name == item)
