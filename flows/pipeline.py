@@ -30,7 +30,6 @@ from flows.record import RunRecord, new_run_name
 from flows.report import write_run_report
 from flows.workers import Workers, start_workers
 from storage.manifest import Block, Item
-from storage.retries import StoreError
 from tasks import ingest
 from tasks.block import Job
 from tasks.sources import Entry
@@ -90,7 +89,7 @@ def pipeline(
     except BaseException as error:
         state = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
         failures = [dict(zip(("stage", "block", "message"), row)) for row in getattr(error, "failures", ())]
-        with suppress(StoreError, OSError):  # a store that failed the run, a full disk say, may refuse its record too
+        with suppress(OSError):  # a store that failed the run, a full disk say, may refuse its record too
             record.finished(state, reason=f"{type(error).__name__}: {error}", failures=failures)
         publish_outcome(record.as_json())
         events.ended(error)
