@@ -13,7 +13,7 @@ from prefect.futures import PrefectFuture
 
 from flows.artifacts import StageProgress
 from flows.drain import Interrupted, asked_to_stop
-from flows.labels import GPU, block_tags
+from flows.labels import GPU, limited, resources, untagged
 from flows.progress import observer
 from flows.workers import Workers, died_with_its_worker, own_error
 from storage.receipts import Receipt
@@ -90,16 +90,16 @@ class _Tally:
 
 def _make(stage: Stage, jobs: Sequence[Job], workers: Workers, made: _Tally) -> list[Job]:
     """Submit jobs and note what comes of them; returns those whose worker died."""
-    marks = block_tags(stage.name)
-    task, died = block_task(stage.make).with_options(tags=marks), []
-    needs_gpu = GPU in marks
+    wanted = resources(stage.name)
+    task, died = block_task(stage.make).with_options(tags=limited(wanted)), []
 
     def submissions() -> Iterator[tuple[Job, PrefectFuture[Any]]]:
         for job in jobs:
             if made.stop or asked_to_stop():
                 return
-            with workers.resources(needs_gpu):
-                yield job, task.submit(Parcel(job))
+            with workers.resources(GPU in wanted), untagged():
+                future = task.submit(Parcel(job))
+            yield job, future
 
     for job, future in in_a_window(submissions(), workers.window):
         if died_with_its_worker(future):

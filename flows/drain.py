@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+EXIT_CODE = 130  # as a shell reports a process that SIGINT ended
 _asked = threading.Event()
 
 
@@ -23,12 +26,12 @@ def asked_to_stop() -> bool:
 
 @contextmanager
 def draining_on_signals() -> Iterator[None]:
-    """Drain on the first SIGINT or SIGTERM; a second SIGINT interrupts at once. For the main thread only."""
+    """Drain on the first SIGINT or SIGTERM; a second one ends the process at once. For the main thread only."""
     _asked.clear()
 
     def ask(_number: int, _frame: FrameType | None) -> None:
         if _asked.is_set():
-            raise KeyboardInterrupt
+            _stop_at_once()
         _asked.set()
         print("\nstopping: blocks in work are being finished; Ctrl-C again stops at once", file=sys.stderr)
 
@@ -39,3 +42,11 @@ def draining_on_signals() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         _asked.clear()
+
+
+def _stop_at_once() -> None:
+    """End like a kill, which every block is prepared for: an exception would wait for the threads that hold blocks in work."""
+    print("stopped; blocks in work were given up, what is done stays done", file=sys.stderr, flush=True)
+    for child in multiprocessing.active_children():
+        child.kill()
+    os._exit(EXIT_CODE)

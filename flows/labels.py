@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 from prefect import get_client
+from prefect.context import TagsContext
 from prefect.runtime import flow_run
 
 from flows.artifacts import harmless
 
 STORAGE, GPU = "storage", "gpu"
+MOST_LIMITS = 200  # the most that a Prefect server lists at a time
+
+logger = logging.getLogger(__name__)
 
 
 def config_tag(config: str) -> str:
@@ -21,9 +27,29 @@ def stage_tags(stage: str) -> list[str]:
     return [f"stage:{kind}"] + ([f"teacher:{teacher}"] if teacher else [])
 
 
-def block_tags(stage: str) -> list[str]:
-    """Tags of a block's task run: every block reads and writes the store, those of teachers also want a GPU."""
+def resources(stage: str) -> list[str]:
+    """What a block of a stage takes up: all of them read and write the store, those of teachers also want a GPU."""
     return [STORAGE, GPU] if stage.startswith("label.") else [STORAGE]
+
+
+def limited(resources: list[str]) -> list[str]:
+    """Those resources that the server has a concurrency limit for: the tags of the task runs of blocks.
+
+    Prefect asks the server about every tag of a task run before it starts, through a new client each time. That takes about
+    a second, so task runs carry no other tags. A server that does not answer may have any limit.
+    """
+    try:
+        with get_client(sync_client=True) as client:
+            limits = {limit.tag for limit in client.read_concurrency_limits(limit=MOST_LIMITS, offset=0)}
+    except Exception as error:  # of many kinds, and labels matter more
+        logger.warning("limits of the Prefect server are not known: %s: %s", type(error).__name__, error)
+        return resources
+    return [resource for resource in resources if resource in limits]
+
+
+def untagged() -> TagsContext:
+    """Within a subflow: its task runs do not take on its tags."""
+    return TagsContext(current_tags=set())
 
 
 @harmless

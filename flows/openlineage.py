@@ -70,7 +70,10 @@ def dataset_name(url: str) -> tuple[str, str]:
     """Namespace and name of a data set, as OpenLineage names them: ``("s3://bucket", "key")``, ``("file", "/path")``."""
     files, path = filesystem(url)
     parts = urlsplit(masked(files.unstrip_protocol(path)))
-    return (f"{parts.scheme}://{parts.netloc}", parts.path.strip("/") or "/") if parts.netloc else ("file", parts.path)
+    if parts.scheme == "file":
+        return "file", parts.path
+    bucket, _, key = f"{parts.netloc}{parts.path}".strip("/").partition("/")  # fsspec writes memory:///bucket/key
+    return f"{parts.scheme}://{bucket}", key.strip("/") or "/"
 
 
 @attr.define

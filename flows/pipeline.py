@@ -21,7 +21,7 @@ from flows.artifacts import publish_outcome, publish_plan
 from flows.blocks import in_a_window, make_blocks
 from flows.drain import Interrupted
 from flows.events import report_quarantined
-from flows.labels import STORAGE, config_tag, stage_tags, tag_this_run
+from flows.labels import STORAGE, config_tag, limited, stage_tags, tag_this_run, untagged
 from flows.openlineage import RunEvents
 from flows.parameters import ConfigParameter
 from flows.plan import FILES_PER_CHECK, make_plan
@@ -117,17 +117,20 @@ def ingest_source(config: Config, retry: bool | list[str], workers: Workers) -> 
     @flow(name="ingest", flow_run_name="ingest", task_runner=workers.task_runner())
     def check_new_files(files: int) -> None:
         observer().stage_started("ingest", files)
-        for _, future in in_a_window(((group, check_files.submit(config, group)) for group in groups), workers.window):
-            items = future.result()
-            checked.extend(items)
-            observer().items_done("ingest", len(items), sum(bool(item.reason) for item in items))
+        check = check_files.with_options(tags=limited([STORAGE]))
+        with untagged():
+            submissions = ((group, check.submit(config, group)) for group in groups)
+            for _, future in in_a_window(submissions, workers.window):
+                items = future.result()
+                checked.extend(items)
+                observer().items_done("ingest", len(items), sum(bool(item.reason) for item in items))
 
     with no_heartbeat(), tags(*stage_tags("ingest")):
         check_new_files(len(scan.to_read))
     return ingest.save(config, scan.known, checked)
 
 
-@task(task_run_name="check files", tags={STORAGE}, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=passing_fault)
+@task(task_run_name="check files", retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=passing_fault)
 def check_files(config: Config, entries: list[Entry]) -> list[Item]:
     """Read and decode some files of the source."""
     return [ingest.check_entry(entry, config.ingest) for entry in entries]

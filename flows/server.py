@@ -68,11 +68,23 @@ def _settings(url: str, log_level: str, home: Path | None = None) -> Iterator[No
 
     for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).setLevel(log_level)
+    logging.getLogger("prefect.flow_runs").addFilter(_told_without_traceback)
     # The embedded server ends with the run: nobody needs heartbeats to see that the run is alive, or its logs.
     alone = {PREFECT_HOME: home, PREFECT_LOGGING_TO_API_ENABLED: False, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
     embedded = alone if home else {}
     with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_LEVEL: log_level, **embedded}):
         yield
+
+
+def _told_without_traceback(record: logging.LogRecord) -> bool:
+    """Errors that speak to the user need no traceback through Prefect, and a run that was asked to stop has no error."""
+    from flows.blocks import RunFailed
+    from flows.drain import Interrupted
+
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, (Interrupted, RunFailed)):
+        record.exc_info = record.exc_text = None
+    return not isinstance(error, Interrupted)
 
 
 def _free_port() -> int:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from zarr.abc.store import ByteRequest, Store
 from zarr.codecs import BloscCodec, BloscShuffle
 from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.errors import ContainsArrayError
 from zarr.storage import WrapperStore
 
 from storage.credentials import mask_credentials
@@ -97,22 +98,23 @@ class BlockWriter:
 
 
 def _create_array(group: zarr.Group, name: str, count: int, value: NDArray, shard_items: int) -> zarr.Array:
-    if name in group:
+    tile = tuple(min(size, TILE) if axis < 2 and value.ndim >= 2 else size for axis, size in enumerate(value.shape))
+    padded = tuple(-(-size // step) * step for size, step in zip(value.shape, tile, strict=True))
+    try:
+        return group.create_array(
+            name,
+            shape=(count, *value.shape),
+            dtype=value.dtype,
+            chunks=(1, *tile),
+            shards=(shard_items, *padded),
+            compressors=BloscCodec(cname="zstd", clevel=1, shuffle=BloscShuffle.shuffle, typesize=value.dtype.itemsize),
+            fill_value=0,
+            config={"write_empty_chunks": True},
+        )
+    except ContainsArrayError:  # of an earlier attempt at the block, or of another one that is alive
         existing = group[name]
         assert isinstance(existing, zarr.Array)
         return existing
-    tile = tuple(min(size, TILE) if axis < 2 and value.ndim >= 2 else size for axis, size in enumerate(value.shape))
-    padded = tuple(-(-size // step) * step for size, step in zip(value.shape, tile, strict=True))
-    return group.create_array(
-        name,
-        shape=(count, *value.shape),
-        dtype=value.dtype,
-        chunks=(1, *tile),
-        shards=(shard_items, *padded),
-        compressors=BloscCodec(cname="zstd", clevel=1, shuffle=BloscShuffle.shuffle, typesize=value.dtype.itemsize),
-        fill_value=0,
-        config={"write_empty_chunks": True},
-    )
 
 
 class DamagedBlock(RuntimeError):

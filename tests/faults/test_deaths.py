@@ -6,12 +6,8 @@ import json
 import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +16,7 @@ from flows.plan import make_plan
 from flows.store import verify_store
 from tests.support.faulty import journal, switch
 from tests.support.pipelines import data_bytes, load, run_pipeline, without_fingerprints
-from tests.support.processes import holder, start_run, until, write_faulty_pipeline
+from tests.support.processes import cluster, holder, start_run, until, write_faulty_pipeline
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 Seen = Callable[[str], None]
@@ -75,46 +71,14 @@ def test_a_poison_item_is_found_and_the_others_are_done_once(tmp_path: Path, see
     seen(f"quarantined after {times['p03']} deaths; the 4 items of other blocks seen once, its neighbour {times['p02']} times")
 
 
-@contextmanager
-def cluster(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A Dask scheduler and two workers as processes of their own: the address, and the scheduler's process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"tcp://127.0.0.1:{port}"
-    scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port)]
-    worker = [
-        sys.executable,
-        "-m",
-        "distributed.cli.dask_worker",
-        address,
-        "--nthreads",
-        "1",
-        "--no-dashboard",
-        "--nworkers",
-        "2",
-    ]
-    log = (folder / "dask.log").open("w")
-    commands = [[*one, "--no-dashboard"] for one in (scheduler, worker)]
-    started = [subprocess.Popen(one, stdout=log, stderr=log, start_new_session=True) for one in commands]
-    try:
-        yield address, started[0]
-    finally:
-        for process in started:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
 @pytest.mark.fault("SIGKILL of the scheduler", expected="the run fails loudly; the next one resumes")
 def test_a_killed_scheduler_fails_the_run_and_the_next_one_resumes(
     tmp_path: Path, prefect_api: str, expected: dict[str, bytes], seen: Seen
 ) -> None:
     path = write_faulty_pipeline(tmp_path)
     switch(tmp_path, hold_on="p03")
-    with cluster(tmp_path) as (address, scheduler):
+    with cluster(tmp_path) as (address, scheduler, _):
         runner = {**DASK, "cluster": "address", "address": address}
-        until(lambda: "Registered to" in (tmp_path / "dask.log").read_text())
         run = start_run(path, {"PREFECT_API_URL": prefect_api}, execution__runner=runner)
         holder(tmp_path, "p03")
         until(lambda: len(labels(path)) == 2)

@@ -43,6 +43,7 @@ def test_one_interrupt_drains(tmp_path: Path, prefect_api: str, seen: Seen) -> N
     told = (tmp_path / "stderr").read_text()
     assert "stopped at stage label.geometry; what is done stays done" in told
     assert f"To go on: panolabel run {path}" in told
+    assert "Traceback" not in told
     done = labels(path)
     assert 1 <= done <= 3, "the window is finished, and nothing new is begun"
     run_pipeline(load(path))
@@ -68,7 +69,7 @@ def test_a_second_interrupt_stops_at_once(tmp_path: Path, prefect_api: str, seen
         run.kill()
         run.wait()
     seconds = time.monotonic() - asked
-    assert returned in (130, -signal.SIGINT)
+    assert returned == 130
     assert labels(path) == 0
     switch(tmp_path)
     run_pipeline(load(path))

@@ -9,13 +9,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from flows.garbage import collect, find_garbage
 from flows.plan import make_plan
 from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_pipeline
+from tests.support.processes import cluster, start_run
 
-KILLS = int(os.environ.get("PANOLABEL_KILLS", "20"))
+KILLS = int(os.environ.get("PANOLABEL_KILLS", "10"))
+"""Of the flow, and as many of a Dask cluster; ``make faults`` asks for more."""
 
 RUN = """
 import sys
@@ -47,14 +50,14 @@ def test_killed_at_random_moments_the_store_is_as_if_undisturbed(
     whole = time.monotonic() - started
     expected = without_fingerprints(undisturbed.parent / "store")
 
-    generator, kills, stores, seen = random.Random(0), 0, 0, set()
+    generator, kills, stores, moments = random.Random(0), 0, 0, set()
     while kills < KILLS:
         stores += 1
         path = write_pipeline(tmp_path / f"killed{stores}", 12)
         store = path.parent / "store"
         while True:
             finished = {file: file.stat().st_mtime_ns for file in store.rglob("receipt.json")}
-            seen.add(len(finished))
+            moments.add(len(finished))
             process = start(path)
             try:
                 returned = process.wait(generator.uniform(0, 0.7) * whole)
@@ -75,5 +78,45 @@ def test_killed_at_random_moments_the_store_is_as_if_undisturbed(
         collect(load(path), find_garbage(load(path), older_than_hours=0))
         assert not list(store.rglob("*.partial"))
         assert without_fingerprints(store) == expected
-    assert len(seen) > 3, f"the kills must fall at different points of the work; receipts seen: {sorted(seen)}"
+    assert len(moments) > 3, f"the kills must fall at different points of the work; receipts seen: {sorted(moments)}"
     seen(f"{kills} kills over {stores} stores: 0 blocks lost, 0 made twice once finished, bytes identical")
+
+
+@pytest.mark.slow
+@pytest.mark.fault(
+    "SIGKILL of Dask workers and schedulers at random moments", expected="the bytes of an undisturbed run; no rework"
+)
+def test_a_cluster_killed_at_random_moments_loses_nothing(
+    tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch, seen: Callable[[str], None]
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    undisturbed = write_pipeline(tmp_path / "undisturbed", 12)
+    run_pipeline(load(undisturbed))
+    expected = without_fingerprints(undisturbed.parent / "store")
+    generator, kills, rounds = random.Random(1), {"worker": 0, "scheduler": 0}, 0
+    while sum(kills.values()) < KILLS:
+        rounds += 1
+        path = write_pipeline(tmp_path / f"killed{rounds}", 12)
+        store = path.parent / "store"
+        while make_plan(load(path)).anything_to_run:
+            finished = {file: file.stat().st_mtime_ns for file in store.rglob("receipt.json")}
+            with cluster(path.parent) as (address, scheduler, nanny):
+                run = start_run(path, execution__runner={"kind": "dask", "workers": 2, "cluster": "address", "address": address})
+                while run.poll() is None and sum(kills.values()) < KILLS:
+                    time.sleep(generator.uniform(0, 6))
+                    victim = generator.choice(["worker", "worker", "worker", "scheduler"])
+                    workers = [
+                        child.pid for child in psutil.Process(nanny.pid).children() if "spawn_main" in str(child.cmdline())
+                    ]
+                    if run.poll() is None and workers:
+                        os.kill(scheduler.pid if victim == "scheduler" else generator.choice(workers), signal.SIGKILL)
+                        kills[victim] += 1
+                        if victim == "scheduler":
+                            break
+                assert run.wait(300) in (0, 1), (path.parent / "stderr").read_text()
+            for file, stamp in finished.items():
+                assert file.stat().st_mtime_ns == stamp, "a finished block was made again"
+        assert without_fingerprints(store) == expected
+    seen(
+        f"{kills['worker']} kills of workers, {kills['scheduler']} of schedulers, {rounds} stores: nothing lost, bytes identical"
+    )

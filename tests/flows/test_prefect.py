@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import yaml
+from prefect import get_client
 from prefect.exceptions import ParameterTypeError
 from prefect.utilities.importtools import import_object
 
@@ -54,8 +56,25 @@ def test_a_run_has_a_subflow_a_stage_and_a_task_run_a_block(
         within = {"flow_run_id": {"any_": [subflows[stage]["id"]]}}
         tasks = _read(prefect_api, "task_runs", task_runs=within)
         assert sorted(task["name"] for task in tasks) == sorted(f"{stage} {block}" for block in record["blocks"])
-        limited = {"storage", "gpu"} if stage.startswith("label.") else {"storage"}
-        assert all(set(task["tags"]) & {"storage", "gpu"} == limited for task in tasks)
+        assert not any(task["tags"] for task in tasks), "every tag of a task run costs a second, so only limits are tags"
+
+
+def test_blocks_keep_to_the_limits_of_the_server(tmp_path: Path, prefect_api: str) -> None:
+    with get_client(sync_client=True) as client:
+        client.create_concurrency_limit("gpu", 1)
+    try:
+        record = run_pipeline(load(write_pipeline(tmp_path, 4), execution__runner__workers=2))
+    finally:
+        with get_client(sync_client=True) as client:
+            client.delete_concurrency_limit_by_tag("gpu")
+    [run] = _read(prefect_api, "flow_runs", flow_runs={"name": {"any_": [record["run"]]}})
+    children = _read(prefect_api, "flow_runs", flow_runs={"parent_flow_run_id": {"any_": [run["id"]]}})
+    for child in children:
+        tasks = _read(prefect_api, "task_runs", task_runs={"flow_run_id": {"any_": [child["id"]]}})
+        wants_gpu = child["name"].startswith("label.")
+        assert {tuple(task["tags"]) for task in tasks} == {("gpu",) if wants_gpu else ()}
+        spans = sorted((task["start_time"], task["end_time"]) for task in tasks)
+        assert not wants_gpu or all(former[1] <= latter[0] for former, latter in pairwise(spans)), "one at a time"
 
 
 def test_artifacts_are_a_few_a_run(shown: dict[str, Any], prefect_api: str) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from distributed import Client
 
 from flows.server import _die_with_parent
 from tests.support import faulty
@@ -58,3 +63,28 @@ def holder(folder: Path, item: str) -> int:
     """Wait for the teacher to have an item in hand; returns the process that has it."""
     until(lambda: any(name == item for _, name in faulty.journal(folder)))
     return next(process for process, name in reversed(faulty.journal(folder)) if name == item)
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes], subprocess.Popen[bytes]]]:
+    """A Dask scheduler and two workers as processes of their own: the address, the scheduler, and the nanny of the workers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    scheduler = ["dask_scheduler", "--host", "127.0.0.1", "--port", str(port)]
+    workers = ["dask_worker", address, "--nthreads", "1", "--nworkers", "2"]
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        with (folder / "dask.log").open("w") as log:
+            for name, *options in (scheduler, workers):
+                command = [sys.executable, "-m", f"distributed.cli.{name}", *options, "--no-dashboard"]
+                started.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
+        with Client(address, timeout=60) as client:
+            client.wait_for_workers(2, timeout=60)
+        yield address, started[0], started[1]
+    finally:
+        for process in started:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
