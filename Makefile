@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 GPU_BLOCKS ?= 1
 STORAGE_BLOCKS ?= 16
 
-.PHONY: demo test lint audit ui limits teacher benchmarks clean
+.PHONY: demo test lint audit ui limits faults teacher benchmarks clean
 
 demo: $(READY) work/demo/scenes/dataset.json
 	$(BIN)/panolabel run configs/demo.yaml
@@ -40,6 +40,10 @@ ui: $(READY)
 limits: $(READY)
 	$(BIN)/prefect concurrency-limit create gpu $(GPU_BLOCKS)
 	$(BIN)/prefect concurrency-limit create storage $(STORAGE_BLOCKS)
+
+# Every fault of docs/reliability.md, with 100 kills at random moments; takes about an hour and writes that page.
+faults: $(READY)
+	PANOLABEL_KILLS=84 $(BIN)/python -m tests.faults.report
 
 benchmarks: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt ".[benchmarks]"
