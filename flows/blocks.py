@@ -13,7 +13,7 @@ from prefect.futures import PrefectFuture
 
 from flows.artifacts import StageProgress
 from flows.drain import Interrupted, asked_to_stop
-from flows.labels import GPU, limited, resources, untagged
+from flows.labels import GPU, resources, untagged
 from flows.progress import observer
 from flows.workers import Workers, died_with_its_worker, own_error
 from storage.receipts import Receipt
@@ -91,7 +91,7 @@ class _Tally:
 def _make(stage: Stage, jobs: Sequence[Job], workers: Workers, made: _Tally) -> list[Job]:
     """Submit jobs and note what comes of them; returns those whose worker died."""
     wanted = resources(stage.name)
-    task, died = block_task(stage.make).with_options(tags=limited(wanted)), []
+    task, died = block_task(stage.make).with_options(tags=workers.limits.intersection(wanted)), []
 
     def submissions() -> Iterator[tuple[Job, PrefectFuture[Any]]]:
         for job in jobs:

@@ -32,19 +32,18 @@ def resources(stage: str) -> list[str]:
     return [STORAGE, GPU] if stage.startswith("label.") else [STORAGE]
 
 
-def limited(resources: list[str]) -> list[str]:
-    """Those resources that the server has a concurrency limit for: the tags of the task runs of blocks.
+def limits_of_server() -> frozenset[str]:
+    """Those resources that the server has a concurrency limit for: no other tag belongs on the task run of a block.
 
-    Prefect asks the server about every tag of a task run before it starts, through a new client each time. That takes about
-    a second, so task runs carry no other tags. A server that does not answer may have any limit.
+    Prefect asks the server about every tag of a task run before it starts, through a new client each time, which takes about
+    a second. A server that does not answer may have any limit.
     """
     try:
         with get_client(sync_client=True) as client:
-            limits = {limit.tag for limit in client.read_concurrency_limits(limit=MOST_LIMITS, offset=0)}
+            return frozenset(limit.tag for limit in client.read_concurrency_limits(limit=MOST_LIMITS, offset=0))
     except Exception as error:  # of many kinds, and labels matter more
         logger.warning("limits of the Prefect server are not known: %s: %s", type(error).__name__, error)
-        return resources
-    return [resource for resource in resources if resource in limits]
+        return frozenset((STORAGE, GPU))
 
 
 def untagged() -> TagsContext:

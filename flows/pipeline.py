@@ -21,7 +21,7 @@ from flows.artifacts import publish_outcome, publish_plan
 from flows.blocks import in_a_window, make_blocks
 from flows.drain import Interrupted
 from flows.events import report_quarantined
-from flows.labels import STORAGE, config_tag, limited, stage_tags, tag_this_run, untagged
+from flows.labels import STORAGE, config_tag, stage_tags, tag_this_run, untagged
 from flows.openlineage import RunEvents
 from flows.parameters import ConfigParameter
 from flows.plan import FILES_PER_CHECK, make_plan
@@ -117,7 +117,7 @@ def ingest_source(config: Config, retry: bool | list[str], workers: Workers) -> 
     @flow(name="ingest", flow_run_name="ingest", task_runner=workers.task_runner())
     def check_new_files(files: int) -> None:
         observer().stage_started("ingest", files)
-        check = check_files.with_options(tags=limited([STORAGE]))
+        check = check_files.with_options(tags=workers.limits & {STORAGE})
         with untagged():
             submissions = ((group, check.submit(config, group)) for group in groups)
             for _, future in in_a_window(submissions, workers.window):

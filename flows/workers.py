@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from prefect.futures import PrefectFuture
@@ -21,6 +22,7 @@ from prefect.settings import PREFECT_LOGGING_LEVEL
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from configs.schema import ConfigError, Runner
+from flows.labels import limits_of_server
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class Workers:
     def window(self) -> int:
         """Blocks submitted and not finished."""
         return self.settings.window or 2 * self.settings.workers
+
+    @cached_property
+    def limits(self) -> frozenset[str]:
+        """Tags that the Prefect server limits, as they were when the run began."""
+        return limits_of_server()
 
     def task_runner(self) -> TaskRunner[Any]:
         """A Prefect task runner for one flow run."""
