@@ -9,6 +9,7 @@ import numpy as np
 from configs.schema import Source
 from geometry.depth import normals_from_erp_depth
 from tasks.block import BadItem
+from tasks.datasets import DATA_SETS
 from tasks.datasets.listing import list_data_set
 from tasks.datasets.reading import read_data_set_truth
 from tasks.datasets.truth import Arrays
@@ -34,14 +35,15 @@ def inspect(source: Source) -> Inspection:
         There are no panoramas.
     """
     listing = list_data_set(source)
-    problems = [f"{count} panoramas have no {name}" for name, count in sorted(listing.lacking.items())]
+    problems = [f"{count} panoramas have no {name}" for name, count in listing.lacking.items() if 0 < count < listing.found]
     first = listing.entries[0]
     try:
         arrays, digests = read_data_set_truth(source, first.uri)
     except BadItem as error:
         return Inspection(f"truth of {first.item}", (*problems, str(error)))
     if not arrays:
-        return Inspection(f"{first.item} has no truth", tuple(problems))
+        expected = ", ".join(DATA_SETS[source.kind].layout.truth(source.url, first.uri).values())
+        return Inspection(f"{first.item} has no truth", (*problems, f"expected {expected}"))
     facts = _facts(arrays)
     if (angle := normals_against_depth(arrays)) is not None:
         facts.append(f"normals within {angle:.1f} degrees of those from depth (median)")

@@ -24,10 +24,11 @@ Splits = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Listing:
-    """The panoramas of a root, and how many of them lack each file of truth."""
+    """The panoramas of a root or of one of its splits, and for every file of truth how many of all those ``found`` lack it."""
 
     entries: list[Entry]
     lacking: Counter[str]
+    found: int
 
 
 class Layout(Protocol):
@@ -78,7 +79,7 @@ class FileLayout:
     def listing(self, root: str, files: Files) -> Listing:
         """See :class:`Layout`."""
         splits = self._splits(root, files)
-        entries, lacking = [], Counter[str]()
+        entries, lacking = [], Counter(dict.fromkeys(self.places, 0))
         for path, about in files.items():
             if match := self.pattern.fullmatch(path):
                 uri = _uri(root, path, about)
@@ -90,7 +91,7 @@ class FileLayout:
                 )
                 wanted = {name: _fill(match, place) for name, place in self.places.items()}
                 lacking.update(name for name, place in wanted.items() if place not in files)
-        return Listing(entries, lacking)
+        return Listing(entries, lacking, len(entries))
 
     def truth(self, root: str, uri: str) -> dict[str, str]:
         """See :class:`Layout`."""
@@ -113,8 +114,8 @@ class ParquetLayout:
     """Panoramas and truth are cells of Parquet files, one row for each panorama.
 
     ``pattern`` matches the whole path of a Parquet file below the root; its group ``split`` is the split. ``item`` is a template
-    that the groups fill, and ``{row}``: the row's value in the column ``name``, or its number where that is None. ``columns`` name
-    the truth.
+    that the groups fill, and ``{row}``: the row's value in the column ``name``, or its number where that is None. ``columns``
+    name the truth.
     """
 
     example: str
@@ -127,7 +128,7 @@ class ParquetLayout:
 
     def listing(self, root: str, files: Files) -> Listing:
         """See :class:`Layout`; reads the column of names, and no other."""
-        entries, lacking = [], Counter[str]()
+        entries, lacking = [], Counter(dict.fromkeys(self.columns, 0))
         for path, about in files.items():
             if match := self.pattern.fullmatch(path):
                 uri = _uri(root, path, about)
@@ -137,7 +138,7 @@ class ParquetLayout:
                     item, cell = match.expand(self.item).replace("{row}", name), cell_url(uri, row, self.image)
                     entries.append(Entry(item, cell, size, stamp_of(dict(about)), match["split"]))
                 lacking.update({key: len(names) for key, column in self.columns.items() if column not in columns})
-        return Listing(entries, lacking)
+        return Listing(entries, lacking, len(entries))
 
     def truth(self, root: str, uri: str) -> dict[str, str]:
         """See :class:`Layout`."""

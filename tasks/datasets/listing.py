@@ -38,7 +38,7 @@ def list_data_set(source: Source) -> Listing:
         better = _better_root(source.url, files, layout)
         hint = f"such files lie below {better}: write that as root" if better else "correct root, or the kind"
         raise SourceError(
-            f"source {source.url}: no panoramas of {source.kind} found; they are expected as {layout.example} below the root; {hint}"
+            f"source {source.url}: no panoramas of {source.kind} found; expected are {layout.example} below the root; {hint}"
         )
     ordered = in_order(source.url, listing.entries)
     return replace(listing, entries=_of_split(source, ordered, layout.split_files))
@@ -52,7 +52,7 @@ def guess_kind(url: str) -> str:
             listing = DATA_SETS[kind].layout.listing(url, files)
         except SourceError:  # Parquet files of something else
             continue
-        if listing.entries and not listing.lacking:
+        if any(count < len(listing.entries) for count in listing.lacking.values()):
             return kind
     return "files"
 

@@ -19,7 +19,7 @@ LEAST_FACING = 0.9
 
 
 def read_data_set_truth(source: Source, uri: str) -> tuple[Arrays, dict[str, str]]:
-    """Truth of the panorama at a URL of the source and the sha256 of every file that it was read from; nothing where there is none.
+    """Truth of the panorama at a URL of the source, and the sha256 of each file that it was read from; nothing if it has none.
 
     Returns
     -------
