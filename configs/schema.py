@@ -64,7 +64,7 @@ class Source(Settings):
 
     model_config = ConfigDict(json_schema_extra=_allow_root)
 
-    kind: Literal["files"] | DataSetKind = "files"
+    kind: Literal["files", DataSetKind] = "files"
     """``files``, or a public data set, whose layout and truth are known: docs/datasets.md."""
     url: MaskedUrl
     """Folder, glob, bucket URL, or a .csv / .parquet list with a column ``uri``; anything that fsspec opens."""

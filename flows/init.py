@@ -15,10 +15,10 @@ from typing import Any
 from configs.json_schema import schema_text
 from configs.schema import Config, ConfigError, Ingest, Source
 from storage.urls import exists, filesystem, is_local, join, write_bytes
-from tasks.headers import read_size
-from tasks.images import BadImage
 from tasks.bands import vertical_degrees
 from tasks.datasets.listing import guess_kind, list_entries
+from tasks.headers import read_size
+from tasks.images import BadImage
 from tasks.sources import Entry
 
 MOST_HEADERS = 32

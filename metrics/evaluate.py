@@ -74,7 +74,7 @@ def evaluate_item(
     Parameters
     ----------
     labels : ERP arrays as the stage ``fuse`` gives them
-    truth : ``depth``, ``normals``, ``semantics``, ``sky`` as in a data set of scenes, ``*_valid`` where each is known; may be empty
+    truth : ``depth``, ``normals``, ``semantics``, ``sky`` as in a data set of scenes, ``*_valid`` where it is known; may be empty
     label_classes, truth_classes : the two vocabularies
     protocol : Protocol
 
