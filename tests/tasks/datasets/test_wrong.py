@@ -1,4 +1,4 @@
-"""Wrong roots, damaged files and other frames: the message names what was expected and where, and nothing wrong is let through."""
+"""Wrong roots, damaged files, other frames: the message names what was expected and where, and nothing wrong is let through."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_root_beside_the_right_one_is_corrected(wrong: str, root: Path) -> Non
 
 def test_another_data_set_is_not_taken_for_this_one(root: Path) -> None:
     written("replica360_4k", root)
-    with pytest.raises(SourceError, match="no panoramas of structured3d found.*correct root, or the kind"):
+    with pytest.raises(SourceError, match=r"no panoramas of structured3d found.*correct root, or the kind"):
         list_entries(Source(kind="structured3d", url=str(root)))
 
 
@@ -123,7 +123,7 @@ def test_a_damaged_file_is_named(name: str, root: Path) -> None:
     ("data", "expected"),
     [
         (b"", "shorter than its header"),
-        (b"PIEH" + dpt(ROOM.depth)[4:], "not 202021"),
+        (b"HEIP" + dpt(ROOM.depth)[4:], "not 202021"),
         (dpt(ROOM.depth)[:-4], "says 64x32 and has 8188 bytes"),
         (dpt(ROOM.depth)[:4] + b"\xff" * 8 + dpt(ROOM.depth)[12:], "says -1x-1"),
     ],
