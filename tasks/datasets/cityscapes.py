@@ -7,7 +7,7 @@ import numpy as np
 from tasks.bands import whole_sphere
 from tasks.datasets.dataset import DataSet
 from tasks.datasets.layout import FileLayout
-from tasks.datasets.truth import Arrays, Found, class_arrays, read_pixels
+from tasks.datasets.truth import Arrays, Found, class_arrays
 
 CLASSES = (
     *("road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain", "sky"),
@@ -26,11 +26,11 @@ def decode(found: Found, _uri: str) -> Arrays:
     """Training ids, or label ids where there are none; ids of instances are label id x 1000 + number."""
     arrays: Arrays = {}
     if "train_ids" in found:
-        arrays |= class_arrays(read_pixels(found["train_ids"], 1), np.arange(len(CLASSES)))
+        arrays |= class_arrays(found.pixels("train_ids"), np.arange(len(CLASSES)))
     elif "label_ids" in found:
-        arrays |= class_arrays(read_pixels(found["label_ids"], 1), TRAIN_ID_OF)
+        arrays |= class_arrays(found.pixels("label_ids"), TRAIN_ID_OF)
     if "instances" in found:
-        numbers = read_pixels(found["instances"], 1).astype(np.int32)
+        numbers = found.pixels("instances").astype(np.int32)
         arrays["instances"] = np.where(numbers >= 1000, numbers, 0)
     return arrays
 

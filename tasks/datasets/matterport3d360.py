@@ -4,12 +4,12 @@ import re
 
 from tasks.datasets.dataset import DataSet
 from tasks.datasets.layout import FileLayout
-from tasks.datasets.truth import Arrays, Found, depth_arrays, read_dpt
+from tasks.datasets.truth import Arrays, Found, depth_arrays
 
 
 def decode(found: Found, _uri: str) -> Arrays:
     """Metres, float32."""
-    metres = read_dpt(found["depth"])
+    metres = found.dpt("depth")
     return depth_arrays(metres, metres > 0)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from tasks.datasets.dataset import DataSet
 from tasks.datasets.layout import ParquetLayout
-from tasks.datasets.truth import Arrays, Found, depth_arrays, is_array, normal_arrays, read_array, read_pixels
+from tasks.datasets.truth import Arrays, Found, depth_arrays, normal_arrays
 
 FARTHEST = {"indoor": 75.0, "nature": 75.0, "urban": 500.0}
 """Metres at which the renderer cuts distances, the sky among them; 65535 stands for as many in 16-bit files."""
@@ -17,12 +17,12 @@ def decode(found: Found, uri: str) -> Arrays:
     arrays: Arrays = {}
     if "depth" in found:
         farthest = FARTHEST[re.findall(r"/(indoor|nature|urban)/", uri)[-1]]
-        data = found["depth"]
-        metres = read_array(data).squeeze() if is_array(data) else read_pixels(data, 1) * np.float32(farthest / 65535)
+        as_array = found.is_array("depth")
+        metres = found.array("depth").squeeze() if as_array else found.pixels("depth") * np.float32(farthest / 65535)
         arrays |= depth_arrays(metres, metres < 0.999 * farthest)
     if "normals" in found:
-        data = found["normals"]
-        vectors = read_array(data) if is_array(data) else read_pixels(data, 3) / np.float32(127.5) - 1
+        as_array = found.is_array("normals")
+        vectors = found.array("normals") if as_array else found.pixels("normals", 3) / np.float32(127.5) - 1
         arrays |= normal_arrays(np.moveaxis(vectors, 0, -1) if vectors.shape[0] == 3 else vectors, ("forward", "up", "left"))
     return arrays
 

@@ -43,9 +43,8 @@ def read_data_set_truth(source: Source, uri: str) -> tuple[Arrays, dict[str, str
     try:
         arrays = data_set.decode(Found(files, urls), uri)
         _check(arrays)
-    except Exception as error:  # image libraries, zipfile and NumPy's parser of headers have many of their own
-        where = ", ".join(urls[name] for name in files)
-        raise BadItem(f"{where}: the truth cannot be read as that of {source.kind}: {str(error)[:300]}") from error
+    except (ValueError, KeyError, IndexError) as error:
+        raise BadItem(f"{uri}: its truth cannot be read as that of {source.kind}: {error}") from error
     return _cropped(arrays, data_set.pole_crop), {name: digest(data) for name, data in files.items()}
 
 
@@ -58,7 +57,7 @@ def _read(url: str) -> bytes | None:
 
 def _check(arrays: Arrays) -> None:
     """Raise ValueError if the arrays contradict each other, or the frame."""
-    sizes = {name: array.shape[:2] for name, array in arrays.items()}
+    sizes = {name: array.shape[:2] for name, array in arrays.items() if not name.endswith("_valid")}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"its arrays differ in size: {', '.join(f'{name} {size}' for name, size in sizes.items())}")
     if "normals" in arrays and arrays["normals_valid"].any():

@@ -4,13 +4,13 @@ import re
 
 from tasks.datasets.dataset import DataSet
 from tasks.datasets.layout import FileLayout
-from tasks.datasets.truth import Arrays, Found, depth_arrays, read_dpt, read_pixels
+from tasks.datasets.truth import Arrays, Found, depth_arrays
 
 
 def decode(found: Found, _uri: str) -> Arrays:
     """Metres, float32, where the mask is not 0."""
-    mask = read_pixels(found["mask"], 1)
-    return depth_arrays(read_dpt(found["depth"]), mask > 0)
+    mask = found.pixels("mask")
+    return depth_arrays(found.dpt("depth"), mask > 0)
 
 
 REPLICA360_4K = DataSet(

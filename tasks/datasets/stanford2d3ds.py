@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tasks.datasets.dataset import DataSet
 from tasks.datasets.layout import FileLayout, Splits
-from tasks.datasets.truth import Arrays, Found, class_arrays, depth_arrays, read_pixels
+from tasks.datasets.truth import Arrays, Found, class_arrays, depth_arrays
 
 UNITS_PER_METRE = 512
 MISSING = 65535
@@ -28,11 +28,11 @@ def decode(found: Found, _uri: str) -> Arrays:
     """
     arrays: Arrays = {}
     if "depth" in found:
-        units = read_pixels(found["depth"], 1)
+        units = found.pixels("depth")
         arrays |= depth_arrays(units / np.float32(UNITS_PER_METRE), units != MISSING)
     if "semantics" in found:
-        numbers = read_pixels(found["semantics"], 3).astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
-        names = [label.split("_")[0] for label in json.loads(found["labels"])]
+        numbers = found.pixels("semantics", 3).astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
+        names = [label.split("_")[0] for label in json.loads(found.bytes_of("labels"))]
         arrays |= class_arrays(numbers, _class_of(names, CLASSES))
         things = class_arrays(numbers, _class_of(names, tuple(name for name in CLASSES if name not in STUFF)))
         arrays["instances"] = np.where(things["semantics_valid"], numbers + 1, 0).astype(np.int32)

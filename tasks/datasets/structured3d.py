@@ -6,7 +6,7 @@ import numpy as np
 
 from tasks.datasets.dataset import DataSet
 from tasks.datasets.layout import FileLayout, Splits
-from tasks.datasets.truth import Arrays, Found, class_arrays, depth_arrays, normal_arrays, read_pixels
+from tasks.datasets.truth import Arrays, Found, class_arrays, depth_arrays, normal_arrays
 
 UNITS_PER_METRE = 1000
 NO_INSTANCE = 65535
@@ -25,14 +25,14 @@ def decode(found: Found, _uri: str) -> Arrays:
     """16-bit millimetres, normals of 128 (1 + n) with x right, y up, z back, labels of NYUv2, 16-bit instances."""
     arrays: Arrays = {}
     if "depth" in found:
-        units = read_pixels(found["depth"], 1)
+        units = found.pixels("depth")
         arrays |= depth_arrays(units / np.float32(UNITS_PER_METRE), units > 0)
     if "normals" in found:
-        arrays |= normal_arrays(read_pixels(found["normals"], 3) / np.float32(128) - 1, ("right", "up", "back"))
+        arrays |= normal_arrays(found.pixels("normals", 3) / np.float32(128) - 1, ("right", "up", "back"))
     if "semantics" in found:
-        arrays |= class_arrays(read_pixels(found["semantics"], 1), np.arange(-1, len(CLASSES)))
+        arrays |= class_arrays(found.pixels("semantics"), np.arange(-1, len(CLASSES)))
     if "instances" in found:
-        numbers = read_pixels(found["instances"], 1).astype(np.int32)
+        numbers = found.pixels("instances").astype(np.int32)
         arrays["instances"] = np.where(numbers == NO_INSTANCE, 0, numbers + 1)
     return arrays
 

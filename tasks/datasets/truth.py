@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 Arrays = dict[str, NDArray]
 
@@ -30,7 +30,7 @@ DIRECTIONS = {
 
 
 class Found:
-    """The files of truth of one panorama: ``found[name]`` are the bytes; a missing one is an error that names it."""
+    """The files of truth of one panorama. Reading one that is missing or damaged is a ValueError that names it."""
 
     def __init__(self, files: Mapping[str, bytes], urls: Mapping[str, str]) -> None:
         self._files, self._urls = files, urls
@@ -38,10 +38,36 @@ class Found:
     def __contains__(self, name: str) -> bool:
         return name in self._files
 
-    def __getitem__(self, name: str) -> bytes:
+    def bytes_of(self, name: str) -> bytes:
+        """The bytes of a file."""
         if name not in self._files:
             raise ValueError(f"{self._urls[name]} is missing, without which {', '.join(sorted(self._files))} cannot be used")
         return self._files[name]
+
+    def dpt(self, name: str) -> NDArray[np.float32]:
+        """:func:`read_dpt` of a file."""
+        return self._read(name, read_dpt)
+
+    def pixels(self, name: str, channels: int = 1) -> NDArray:
+        """:func:`read_pixels` of a file."""
+        return self._read(name, read_pixels, channels)
+
+    def array(self, name: str) -> NDArray:
+        """:func:`read_array` of a file."""
+        return self._read(name, read_array)
+
+    def is_array(self, name: str) -> bool:
+        """Whether a file is one of NumPy's."""
+        return self.bytes_of(name).startswith((b"\x93NUMPY", b"PK\x03\x04"))
+
+    def _read(self, name: str, reader: Callable[..., NDArray], *arguments: int) -> NDArray:
+        data = self.bytes_of(name)
+        try:
+            return reader(data, *arguments)
+        except UnidentifiedImageError as error:
+            raise ValueError(f"{self._urls[name]}: is no {', '.join(FORMATS)}") from error
+        except Exception as error:  # image libraries, zipfile and NumPy's parser of headers have many of their own
+            raise ValueError(f"{self._urls[name]}: {str(error)[:300] or type(error).__name__}") from error
 
 
 def read_dpt(data: bytes) -> NDArray[np.float32]:
@@ -78,11 +104,6 @@ def read_array(data: bytes) -> NDArray:
         if len(loaded.files) != 1:
             raise ValueError(f"the .npz file holds {loaded.files}, not one array")
         return loaded[loaded.files[0]]
-
-
-def is_array(data: bytes) -> bool:
-    """Whether these are the bytes of a NumPy file."""
-    return data.startswith((b"\x93NUMPY", b"PK\x03\x04"))
 
 
 def depth_arrays(metres: NDArray, valid: NDArray[np.bool_]) -> Arrays:

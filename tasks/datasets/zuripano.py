@@ -6,7 +6,7 @@ import numpy as np
 
 from tasks.datasets.dataset import DataSet
 from tasks.datasets.layout import ParquetLayout
-from tasks.datasets.truth import Arrays, Found, depth_arrays, read_pixels
+from tasks.datasets.truth import Arrays, Found, depth_arrays
 
 FARTHEST = 200.0
 """Metres that 65535 stands for."""
@@ -14,8 +14,8 @@ FARTHEST = 200.0
 
 def decode(found: Found, _uri: str) -> Arrays:
     """16-bit depth over 200 m, where the mask is not 0."""
-    mask = read_pixels(found["mask"], 1)
-    return depth_arrays(read_pixels(found["depth"], 1) * np.float32(FARTHEST / 65535), mask > 0)
+    mask = found.pixels("mask")
+    return depth_arrays(found.pixels("depth") * np.float32(FARTHEST / 65535), mask > 0)
 
 
 ZURIPANO = DataSet(
