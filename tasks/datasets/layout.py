@@ -106,7 +106,7 @@ class FileLayout:
             return {}
         named = re.compile(re.escape(self.split_files).replace("<split>", r"(?P<split>\w+)"))
         lists = [(path, match["split"]) for path in files if (match := named.fullmatch(path))]
-        return {name: split for path, split in lists for name in read_bytes(join(root, path)).decode().split()}
+        return {name: split for path, split in lists for name in read_bytes(join(root, path)).decode(errors="replace").split()}
 
 
 @dataclass(frozen=True)
