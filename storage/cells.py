@@ -6,13 +6,31 @@ Data sets on model hubs keep images as bytes in the rows of Parquet files. With 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import fsspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.spec import AbstractFileSystem
 
 PROTOCOL = "cell"
+
+
+class DamagedParquet(ValueError):
+    """The bytes of a Parquet file make no sense."""
+
+
+@contextmanager
+def parquet_errors(url: str) -> Iterator[None]:
+    """What pyarrow says of damaged bytes becomes a DamagedParquet; what a store says of itself stays as it is."""
+    try:
+        yield
+    except (pa.ArrowException, ValueError, OSError) as error:
+        if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
+            raise
+        raise DamagedParquet(f"{url}: cannot be read as Parquet ({str(error)[:200]}); download it anew") from error
 
 
 def cell_url(parquet: str, row: int, column: str) -> str:
@@ -42,9 +60,9 @@ class ParquetCells(AbstractFileSystem):
         self._files = fsspec.filesystem(target_protocol or "file", **(target_options or {}))
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **more: Any) -> bytes:
-        """The bytes of a cell; FileNotFoundError if there is no such row or column, or nothing in it."""
+        """The bytes of a cell; FileNotFoundError if there is no such row or column, or nothing in it; DamagedParquet."""
         row, _, column = self._strip_protocol(path).partition("/")
-        with self._files.open(self._path, "rb") as handle:
+        with self._files.open(self._path, "rb") as handle, parquet_errors(self._path):
             value = _read_cell(pq.ParquetFile(handle), int(row), column)
         if isinstance(value, dict):
             value = value.get("bytes")

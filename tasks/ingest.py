@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from configs.schema import Config, Ingest
+from storage.cells import DamagedParquet
 from storage.credentials import mask_credentials
 from storage.fingerprint import Identity, canonical_json, digest
 from storage.manifest import Item, place, read_manifest, write_manifest
@@ -86,7 +87,7 @@ def check_entry(entry: Entry, settings: Ingest) -> Item:
         data = read_bytes(entry.uri)
         sha256 = digest(data)
         height, width = decode_panorama(data, settings, vertical_degrees(entry.metadata)).shape[:2]
-    except BadImage as error:
+    except (BadImage, DamagedParquet) as error:
         reason = str(error)
     except FileNotFoundError:
         reason = "there is no such file"

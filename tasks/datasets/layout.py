@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.cells import cell_url, split_cell
+from storage.cells import DamagedParquet, cell_url, parquet_errors, split_cell
 from storage.retries import persist
 from storage.urls import filesystem, is_local, join, read_bytes
 from tasks.sources import Entry, SourceError, refuse_outside, stamp_of
@@ -150,7 +149,7 @@ class ParquetLayout:
         files, path = filesystem(uri)
 
         def read() -> tuple[list[str], list[str]]:
-            with files.open(path, "rb") as handle:
+            with files.open(path, "rb") as handle, parquet_errors(uri):
                 file = pq.ParquetFile(handle)
                 columns = file.schema_arrow.names
                 if self.name in columns:
@@ -159,8 +158,8 @@ class ParquetLayout:
 
         try:
             names, columns = persist(uri, read)
-        except (pa.ArrowException, ValueError) as error:
-            raise SourceError(f"{uri}: cannot be read as Parquet ({str(error)[:200]}); download it anew") from error
+        except DamagedParquet as error:
+            raise SourceError(str(error)) from error
         if self.image not in columns:
             raise SourceError(f"{uri}: has the columns {', '.join(columns)}, and none is {self.image!r}, the panorama")
         return names, columns

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from configs.schema import Source
+from configs.schema import Ingest, Source
+from storage.manifest import Item
 from tasks.block import BadItem
 from tasks.datasets import DATA_SETS
 from tasks.datasets.inspection import inspect
 from tasks.datasets.listing import guess_kind, list_entries
 from tasks.datasets.reading import read_data_set_truth
+from tasks.ingest import check_entry
 from tasks.sources import SourceError
 from tests.support.datasets import WRITERS, box_room, dpt, npy, parquet, png, structured3d_normals
 
@@ -162,6 +164,39 @@ def test_parquet_files_of_something_else_are_told_apart(root: Path) -> None:
     (root / "data/test-00000-of-00001.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(SourceError, match="cannot be read as Parquet"):
         list_entries(Source(kind="zuripano", url=str(root)))
+
+
+def garbled(data: bytes, generator: np.random.Generator) -> list[bytes]:
+    """Files that something has happened to."""
+    flipped = bytearray(data)
+    for at in generator.integers(0, len(data), 20):
+        flipped[at] ^= 255
+    return [b"", data[: len(data) // 2], data[:-1], bytes(flipped), generator.bytes(200), b"\0" * len(data), b"[[1], {}, null]"]
+
+
+@pytest.mark.parametrize("kind", sorted(WRITERS))
+def test_whatever_happens_to_a_file_is_one_panoramas_reason(kind: str, root: Path) -> None:
+    source = written(kind, root)
+    entry = list_entries(source)[-1]
+    generator = np.random.default_rng(list(kind.encode()))
+    urls = DATA_SETS[kind].layout.truth(source.url, entry.uri)
+    refused = 0
+    for file in sorted({Path(url.partition("::")[2] or url) for url in urls.values()}):
+        if not file.exists():
+            continue
+        data = file.read_bytes()
+        for wrong in garbled(data, generator):
+            file.write_bytes(wrong)
+            try:
+                truth, _ = read_data_set_truth(source, entry.uri)
+            except ValueError:
+                refused += 1
+            else:
+                assert all(np.isfinite(array).all() for array in truth.values())
+            assert isinstance(check_entry(entry, Ingest(min_width=16)), Item)
+        file.write_bytes(data)
+    assert refused >= 4
+    assert read_data_set_truth(source, entry.uri)[0]
 
 
 FRAMES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
