@@ -81,15 +81,10 @@ class FileLayout:
         entries, lacking = [], Counter(dict.fromkeys(self.places, 0))
         for path, about in files.items():
             if match := self.pattern.fullmatch(path):
-                uri = _uri(root, path, about)
+                item, size, stamp = match.expand(self.item), int(about["size"] or 0), stamp_of(dict(about))
                 split = self.split(match, splits)
-                entries.append(
-                    Entry(
-                        match.expand(self.item), uri, int(about["size"] or 0), stamp_of(dict(about)), split, dict(self.metadata)
-                    )
-                )
-                wanted = {name: _fill(match, place) for name, place in self.places.items()}
-                lacking.update(name for name, place in wanted.items() if place not in files)
+                entries.append(Entry(item, _uri(root, path, about), size, stamp, split, dict(self.metadata)))
+                lacking.update(name for name, place in self.places.items() if _fill(match, place) not in files)
         return Listing(entries, lacking, len(entries))
 
     def truth(self, root: str, uri: str) -> dict[str, str]:

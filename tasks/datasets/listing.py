@@ -11,7 +11,7 @@ from configs.schema import Source
 from storage.urls import filesystem
 from tasks.datasets import DATA_SETS
 from tasks.datasets.layout import Files, Layout, Listing, files_below
-from tasks.sources import Entry, SourceError, in_order, list_source
+from tasks.sources import LISTS, Entry, SourceError, in_order, list_source
 
 MOST_LOOKED_AT = 10_000
 """Files among which a better root is looked for."""
@@ -46,6 +46,8 @@ def list_data_set(source: Source) -> Listing:
 
 def guess_kind(url: str) -> str:
     """The data set whose layout a root has, panoramas and truth; ``files`` if it is none that is known."""
+    if url.endswith(LISTS) or any(mark in url for mark in "*?["):
+        return "files"
     files = files_below(url)
     for kind in sorted(DATA_SETS.keys() - NOT_GUESSED):
         try:
