@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -10,13 +12,16 @@ import fsspec
 import numpy as np
 import pytest
 
-from configs.schema import DataSetKind, Source
+from configs.schema import DataSetKind, Ingest, Source
 from storage.urls import read_bytes
 from tasks.datasets import DATA_SETS
 from tasks.datasets.inspection import inspect, normals_against_depth
 from tasks.datasets.listing import guess_kind, list_entries
 from tasks.datasets.reading import read_data_set_truth
+from tasks.ingest import check_entry
+from tasks.sources import SourceError
 from tests.support.datasets import WRITERS, box_room
+from tests.support.object_store import s3_bucket
 
 HEIGHT = 64
 ROOM = box_room(HEIGHT)
@@ -176,3 +181,23 @@ def test_a_sound_root_is_recognised_and_inspected(source: Source) -> None:
     if source.kind in NORMALS:
         assert "normals within" in found.seen
     assert guess_kind(source.url) == ("files" if source.kind == "cityscapes" else source.kind)
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    with s3_bucket("sets") as url:
+        yield url
+
+
+@pytest.mark.parametrize("kind", ["structured3d", "matterport3d360", "zuripano"])
+def test_an_object_store_gives_files_lists_and_cells(kind: str, bucket: str) -> None:
+    source = Source(kind=kind, url=f"{bucket}/{kind}")
+    WRITERS[kind](source.url, ROOM)
+    entries = list_entries(source)
+    assert {entry.item: entry.split for entry in entries} == ITEMS[kind]
+    assert all(entry.stamp for entry in entries)
+    assert check_entry(entries[0], Ingest()).width == 2 * HEIGHT
+    truth, _ = read_data_set_truth(source, entries[0].uri)
+    assert np.abs(truth["depth"] - ROOM.depth)[truth["depth_valid"]].max() < 2 * DEPTH_STEP[kind]
+    with pytest.raises(SourceError, match=re.escape(f"such files lie below {bucket}/{kind}: write that as root")):
+        list_entries(Source(kind=kind, url=bucket))
