@@ -21,8 +21,8 @@ from tests.support.datasets import WRITERS, box_room
 from tests.support.pipelines import run_pipeline
 from tests.support.truth_teacher import frame_of, write_rooms
 
-HEIGHT = 128
-SEEDS = (3249, 3251, 3252)  # one of the split val, two of test
+HEIGHT = 96
+SEEDS = (3249, 3251)  # the last of the split val, and one of test
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def config_of(folder: Path, **source: Any) -> Config:
         "name": "rooms",
         "root": str(folder / "store"),
         "source": source,
-        "project": {"patch_size": 128, "layout": {"kind": "cubemap", "fov_degrees": 100}},
+        "project": {"patch_size": 96, "layout": {"kind": "cubemap", "fov_degrees": 100}},
         "teachers": [{"name": "truth", "kind": "tests.support.truth_teacher:load", "fields": ["depth", "normals", "semantics"]}],
         "fuse": {"height": HEIGHT},
         "execution": {"runner": {"workers": 2}, "pictures": 1},
@@ -56,12 +56,12 @@ def evaluated(config: Config) -> dict[str, dict[str, Any]]:
 def test_a_perfect_teacher_is_at_the_identity_floor(rooms: Path, tmp_path: Path, prefect_api: str) -> None:
     config = config_of(tmp_path, kind="structured3d", root=str(rooms), split="test")
     plan = make_plan(config)
-    assert [entry.item for entry in plan.scan.to_read] == ["scene_03251/1", "scene_03252/1"]
+    assert [entry.item for entry in plan.scan.to_read] == ["scene_03251/1"]
     record = run_pipeline(config)
     assert record["quarantined"] == []
     assert not make_plan(config).anything_to_run
     rows = evaluated(config)
-    assert rows.keys() == {"scene_03251/1", "scene_03252/1"}
+    assert rows.keys() == {"scene_03251/1"}
     for item, row in rows.items():
         figures = row["figures"]
         assert figures["depth"]["abs_rel"] < 0.01
