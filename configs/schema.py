@@ -44,13 +44,47 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
-class Source(Settings):
-    """Where panoramas come from, and the truth to compare with where there is any."""
+DataSetKind = Literal[
+    "cityscapes", "densepass", "matterport3d360", "panoinfinigen", "replica360_4k", "stanford2d3ds", "structured3d", "zuripano"
+]
 
+
+def _allow_root(schema: dict[str, Any]) -> None:
+    """In the JSON schema ``root`` may stand for ``url``."""
+    schema["properties"]["root"] = {"description": "Folder or bucket URL of a data set.", "type": "string"}
+    schema["required"] = [key for key in schema["required"] if key != "url"]
+    schema["anyOf"] = [{"required": ["url"]}, {"required": ["root"]}]
+
+
+class Source(Settings):
+    """Where panoramas come from, and the truth to compare with where there is any.
+
+    Public data sets have a ``kind`` and a ``root``: ``{kind: structured3d, root: /data/Structured3D, split: test}``.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_allow_root)
+
+    kind: Literal["files", DataSetKind] = "files"
+    """``files``, or a public data set, whose layout and truth are known: docs/datasets.md."""
     url: MaskedUrl
     """Folder, glob, bucket URL, or a .csv / .parquet list with a column ``uri``; anything that fsspec opens."""
     truth: MaskedUrl | None = None
     """Data set folder with ``dataset.json`` and ``truth/<item>.npz``, in the layout that ``panolabel scenes`` writes."""
+    split: str | None = None
+    """Only the panoramas of this split, such as ``test``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _root_is_url(cls, values: Any) -> Any:
+        """A data set's ``root`` is its ``url``, which replaces it where both are given, as ``--source`` does."""
+        if not isinstance(values, dict) or values.get("kind", "files") == "files":
+            return values
+        if values.get("truth") is not None:
+            raise ValueError("truth: a data set brings its own; remove it, or write kind: files")
+        if "root" not in values and "url" not in values:
+            raise ValueError("root: is required for a data set; give its folder or bucket URL")
+        root = values.get("root")
+        return {"url": root, **{key: value for key, value in values.items() if key != "root"}}
 
 
 class Ingest(Settings):

@@ -8,8 +8,9 @@ from configs.schema import Config
 from flows.doctor import Check, guarded
 from storage.urls import exists, join
 from tasks import label
+from tasks.datasets.inspection import inspect
+from tasks.datasets.listing import list_entries
 from tasks.devices import resolve_device
-from tasks.sources import list_source
 
 
 def check_device(config: Config) -> Iterator[Check]:
@@ -43,10 +44,18 @@ def _check_named_files(name: str, settings: dict) -> Iterator[Check]:
 
 def check_source(config: Config) -> Iterator[Check]:
     """The source can be listed; its truth is there."""
-    entries = list_source(config.source.url)
+    entries = list_entries(config.source)
     size = sum(entry.size for entry in entries)
     yield Check("source", "ok", f"{len(entries)} panoramas, {size / 1e9:.3g} GB, at {config.source.url}")
+    if config.source.kind != "files":
+        yield from guarded("source.truth", lambda: _check_data_set(config), "see docs/datasets.md for what is expected")
     if config.source.truth is not None:
         there = exists(join(config.source.truth, "dataset.json"))
         seen = f"{config.source.truth} {'has' if there else 'lacks'} dataset.json"
         yield Check("source.truth", "ok" if there else "failure", seen, "" if there else "correct source.truth, or remove it")
+
+
+def _check_data_set(config: Config) -> Iterator[Check]:
+    """The truth of a data set is there, and what one panorama's says fits together."""
+    found = inspect(config.source)
+    yield Check("source.truth", "warning" if found.problems else "ok", found.seen, "; ".join(found.problems))

@@ -100,4 +100,4 @@ def _image(item: Item) -> bytes:
 
 
 def _extension(item: Item) -> str:
-    return PurePosixPath(item.uri).suffix.lstrip(".").lower() or "image"
+    return PurePosixPath(item.uri.partition("::")[0]).suffix.lstrip(".").lower() or "image"

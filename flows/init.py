@@ -13,11 +13,13 @@ from statistics import median
 from typing import Any
 
 from configs.json_schema import schema_text
-from configs.schema import Config, ConfigError, Ingest
+from configs.schema import Config, ConfigError, Ingest, Source
 from storage.urls import exists, filesystem, is_local, join, write_bytes
+from tasks.bands import vertical_degrees
+from tasks.datasets.listing import guess_kind, list_entries
 from tasks.headers import read_size
 from tasks.images import BadImage
-from tasks.sources import Entry, list_source
+from tasks.sources import Entry
 
 MOST_HEADERS = 32
 SCHEMA_FILE = "panolabel.schema.json"
@@ -41,6 +43,7 @@ class Survey:
     sizes: dict[str, int] = field(default_factory=dict)
     not_two_to_one: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
+    kind: str = "files"
 
     @property
     def usable(self) -> list[tuple[int, int]]:
@@ -64,7 +67,8 @@ def look_at(source: str) -> Survey:
         None of the files looked at is a 2:1 image.
     """
     url = _absolute(source)
-    entries = list_source(url)
+    kind = guess_kind(url)
+    entries = list_entries(Source(kind=kind, url=url))
     step = -(-len(entries) // MOST_HEADERS)
     looked_at = entries[::step]
     sizes, odd, unreadable = _sizes(looked_at)
@@ -74,11 +78,12 @@ def look_at(source: str) -> Survey:
         sum(entry.size for entry in entries),
         dict(Counter(entry.uri.rsplit(".", 1)[-1].lower() for entry in entries).most_common()),
         sum(bool(entry.metadata) for entry in entries),
-        _truth_beside(url),
+        _truth_beside(url) if kind == "files" else None,
         len(looked_at),
         sizes,
         tuple(odd),
         tuple(unreadable),
+        kind,
     )
     if not survey.usable:
         example = next(iter([*odd, *unreadable]))
@@ -99,6 +104,7 @@ def _sizes(entries: Sequence[Entry]) -> tuple[dict[str, int], list[str], list[st
         except (BadImage, OSError) as error:
             unreadable.append(f"{entry.item}: {error}")
             continue
+        height = round(height * 180 / vertical_degrees(entry.metadata))  # of the whole sphere, which ingest makes of a band
         sizes[f"{width}x{height}"] += 1
         if not _is_panorama(width, height):
             odd.append(f"{entry.item}: {width}x{height} is not 2:1")
@@ -191,7 +197,7 @@ def config_text(survey: Survey, name: str, root: str) -> str:
         f"root: {json.dumps(root)}   # labels, receipts and reports; a bucket URL works too",
         "",
         "source:",
-        f"  url: {json.dumps(survey.source)}",
+        *_source_lines(survey),
         *([f"  truth: {json.dumps(survey.truth)}   # exact ground truth, found beside the images"] if survey.truth else []),
         "",
         f"block_size: {fit['block_size']}   # panoramas per block, the unit of work and retry; up to 512 at scale",
@@ -214,6 +220,15 @@ def config_text(survey: Survey, name: str, root: str) -> str:
         f"  height: {fit['height']}   # rows of the labels; panoramas are typically {fit['typical_width']} wide",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _source_lines(survey: Survey) -> list[str]:
+    if survey.kind == "files":
+        return [f"  url: {json.dumps(survey.source)}"]
+    return [
+        f"  kind: {survey.kind}   # recognised by its layout, truth included; docs/datasets.md",
+        f"  root: {json.dumps(survey.source)}",
+    ]
 
 
 def _heading(survey: Survey) -> list[str]:

@@ -74,7 +74,7 @@ def evaluate_item(
     Parameters
     ----------
     labels : ERP arrays as the stage ``fuse`` gives them
-    truth : ``depth``, ``normals``, ``semantics``, ``sky`` as in a data set of scenes; may be empty
+    truth : ``depth``, ``normals``, ``semantics``, ``sky`` as in a data set of scenes, ``*_valid`` where it is known; may be empty
     label_classes, truth_classes : the two vocabularies
     protocol : Protocol
 
@@ -91,7 +91,6 @@ def evaluate_item(
     if not truth:
         return figures
     height, width = next(iter(truth.values())).shape[:2]
-    sky = _sky(truth, (height, width))
     weights = _pixel_weights((height, width), protocol)
     kept = np.repeat(kept_rows(height, protocol.pole_crop)[:, None], width, axis=1)
     bands = band_rows(height)
@@ -100,16 +99,16 @@ def evaluate_item(
         valid &= kept
         said = align(said, true, valid, weights, protocol.alignment)
         depths = (said, true, valid, weights)
-        figures["truth_seams"] = _numbers(seam_figures(truth["depth"], ~sky & (truth["depth"] > 0)))
+        figures["truth_seams"] = _numbers(seam_figures(truth["depth"], known_truth(truth, "depth")))
         figures["depth"] = {**_with_bands(depth_figures, depths, bands, "abs_rel"), "sums": depth_sums(*depths)}
     if "normals" in labels and "normals" in truth:
-        known = _nearest(labels["normals_valid"], (height, width)) & ~sky & kept
+        known = _nearest(labels["normals_valid"], (height, width)) & known_truth(truth, "normals") & kept
         normals = (_nearest(labels["normals"], (height, width)), truth["normals"], known, weights)
         figures["normals"] = {**_with_bands(normal_figures, normals, bands, "mean"), "sums": normal_sums(*normals)}
     if "semantics" in labels and "semantics" in truth:
         to_truth = np.append(vocabulary_map(label_classes, truth_classes), -1)
         classes = to_truth[np.minimum(_nearest(labels["semantics"], (height, width)), len(to_truth) - 1)]
-        seen = _nearest(labels["semantics_valid"], (height, width)) & kept
+        seen = _nearest(labels["semantics_valid"], (height, width)) & truth.get("semantics_valid", True) & kept
         pixels = (classes, truth["semantics"], seen, weights)
 
         def count(said: NDArray, true: NDArray, valid: Mask, weights: NDArray) -> NDArray[np.floating]:
@@ -163,12 +162,14 @@ def _depth_pair(labels: Labels, truth: Labels, protocol: Protocol) -> tuple[NDAr
         total = cv2.resize(np.where(valid, said, 0).astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
         said, valid = total / np.maximum(share, 1e-6), share > 0.5
     true = truth["depth"]
-    counts = valid & ~_sky(truth, shape) & (true > protocol.truth_range[0]) & (true < protocol.truth_range[1])
+    counts = valid & known_truth(truth, "depth") & (true > protocol.truth_range[0]) & (true < protocol.truth_range[1])
     return said, np.clip(true, *protocol.clip) if protocol.clip else true, counts
 
 
-def _sky(truth: Labels, shape: tuple[int, ...]) -> Mask:
-    return truth["sky"].astype(bool) if "sky" in truth else np.zeros(shape, bool)
+def known_truth(truth: Labels, name: str) -> Mask:
+    """Where (H, W) there is truth of ``depth`` or ``normals``: not in the sky, and where its ``*_valid``, if any, says so."""
+    known = truth.get(f"{name}_valid", np.ones(truth[name].shape[:2], bool))
+    return known & ~truth["sky"].astype(bool) if "sky" in truth else known
 
 
 def _nearest(array: NDArray, shape: tuple[int, int]) -> NDArray:

@@ -21,6 +21,7 @@ from zarr.storage import FsspecStore, LocalStore
 from storage.retries import persist, teach_s3
 
 teach_s3()
+fsspec.register_implementation("cell", "storage.cells.ParquetCells")
 
 
 @lru_cache(maxsize=64)

@@ -25,6 +25,7 @@ from storage.fingerprint import Identity, digest
 from storage.manifest import Block, Item
 from storage.receipts import ItemRow, Receipt, block_url, digest_files, drop_receipt, read_receipt, write_receipt
 from storage.urls import read_bytes, settle
+from tasks.bands import vertical_degrees
 from tasks.code import code_digest
 from tasks.images import BadImage, decode_panorama
 from tasks.overlap import Background, prefetch
@@ -123,7 +124,7 @@ def load_panorama(item: Item, config: Config) -> NDArray:
     if digest(data) != item.digest:
         raise BadItem(f"{item.uri}: the file changed while the run was going; run again to ingest it anew")
     try:
-        return decode_panorama(data, config.ingest)
+        return decode_panorama(data, config.ingest, vertical_degrees(item.metadata))
     except BadImage as error:
         raise BadItem(str(error)) from error
 

@@ -18,14 +18,19 @@ from storage.manifest import Item
 from storage.receipts import ItemRow, Receipt
 from storage.urls import exists, join, read_bytes
 from tasks.block import BadItem, Job, Output, Upstream, run_block
+from tasks.datasets import DATA_SETS
+from tasks.datasets.reading import read_data_set_truth
 from tasks.fuse import decode_labels
 
 VERSION = "2"
+Digests = str | dict[str, str]
 
 
 def identity(config: Config, fuse: str) -> Identity:
     """What the figures depend on; truth files count as immutable, and their digests are recorded item by item."""
-    settings = {**config.evaluate.model_dump(mode="json"), "truth": config.source.model_dump()["truth"]}
+    source = config.source.model_dump()
+    truth = source["truth"] if config.source.kind == "files" else f"{source['kind']} {source['url']}"
+    settings = {**config.evaluate.model_dump(mode="json"), "truth": truth}
     return Identity("evaluate", VERSION, settings, upstream={"fuse": fuse})
 
 
@@ -36,10 +41,10 @@ def evaluate_block(job: Job) -> Receipt:
     label_classes = fused.receipt.about["classes"]
     truth_classes = read_truth_classes(job.config)
 
-    def read(slot: int, item: Item) -> tuple[dict[str, NDArray], dict[str, NDArray], str]:
+    def read(slot: int, item: Item) -> tuple[dict[str, NDArray], dict[str, NDArray], Digests]:
         return decode_labels(fused.item(slot)), *read_truth(job.config, item)
 
-    def evaluate_one(_item: Item, inputs: tuple[dict[str, NDArray], dict[str, NDArray], str]) -> Output:
+    def evaluate_one(_item: Item, inputs: tuple[dict[str, NDArray], dict[str, NDArray], Digests]) -> Output:
         labels, truth, truth_digest = inputs
         figures = evaluate_item(labels, truth, label_classes, truth_classes, protocol)
         return Output(figures={**figures, "truth": truth_digest})
@@ -50,19 +55,23 @@ def evaluate_block(job: Job) -> Receipt:
 
 def read_truth_classes(config: Config) -> list[str]:
     """The vocabulary of the truth's labels; empty where there is no truth."""
+    if config.source.kind != "files":
+        return list(DATA_SETS[config.source.kind].classes)
     if config.source.truth is None:
         return []
     return json.loads(read_bytes(join(config.source.truth, "dataset.json")))["classes"]
 
 
-def read_truth(config: Config, item: Item) -> tuple[dict[str, NDArray], str]:
-    """Truth arrays of an item and the sha256 of their file; nothing where there is no truth.
+def read_truth(config: Config, item: Item) -> tuple[dict[str, NDArray], Digests]:
+    """Truth arrays of an item and the sha256 of their file, or of each of their files by name; nothing where there is no truth.
 
     Raises
     ------
     BadItem
         The file is there and cannot be read.
     """
+    if config.source.kind != "files":
+        return read_data_set_truth(config.source, item.uri)
     if config.source.truth is None:
         return {}, ""
     url = join(config.source.truth, "truth", f"{item.item}.npz")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from configs.schema import Ingest
+from tasks.bands import whole_sphere
 
 # Pillow's guard against decompression bombs warns at a fixed size; ours is checked from the header, and can be set.
 Image.MAX_IMAGE_PIXELS = None
@@ -49,7 +50,7 @@ class BadImage(ValueError):
     """The file is not a panorama that can be used; the message is the reason for its quarantine."""
 
 
-def decode_panorama(data: bytes, settings: Ingest) -> NDArray[np.uint8]:
+def decode_panorama(data: bytes, settings: Ingest, vertical_degrees: float = 180.0) -> NDArray[np.uint8]:
     """The pixels of a panorama file.
 
     Alpha is dropped, grey and CMYK become RGB, 16 bits become 8, the EXIF orientation is applied, and high-dynamic-range
@@ -59,6 +60,8 @@ def decode_panorama(data: bytes, settings: Ingest) -> NDArray[np.uint8]:
     ----------
     data : bytes of a JPEG, PNG, TIFF, WebP, BMP, Radiance HDR or OpenEXR file
     settings : Ingest
+    vertical_degrees : float
+        Height of the field of view around the horizon, where the file shows less than the whole sphere; the rest becomes black.
 
     Returns
     -------
@@ -67,8 +70,15 @@ def decode_panorama(data: bytes, settings: Ingest) -> NDArray[np.uint8]:
     Raises
     ------
     BadImage
-        The file is empty, truncated, of an unknown format, too large or too small, or not 2:1.
+        The file is empty, truncated, of an unknown format, too large or too small, or not 2:1 (360 degrees wide).
     """
+    pixels = _decode(data, settings)
+    height, width = pixels.shape[:2]
+    _check_aspect(width, height, settings, vertical_degrees)
+    return pixels if vertical_degrees == 180 else whole_sphere(pixels)
+
+
+def _decode(data: bytes, settings: Ingest) -> NDArray[np.uint8]:
     if not data:
         raise BadImage("the file is empty")
     if data.startswith(RADIANCE_SIGNATURES):
@@ -96,8 +106,12 @@ def _check_size(width: int, height: int, settings: Ingest) -> None:
     _check_area(width, height, settings)
     if width < settings.min_width:
         raise BadImage(f"{width} pixels wide, less than ingest.min_width = {settings.min_width}")
-    if abs(width / height / 2 - 1) > settings.aspect_tolerance:
-        raise BadImage(f"{width}x{height} is not 2:1 within ingest.aspect_tolerance = {settings.aspect_tolerance:g}")
+
+
+def _check_aspect(width: int, height: int, settings: Ingest, vertical_degrees: float) -> None:
+    if abs(width / height * vertical_degrees / 360 - 1) > settings.aspect_tolerance:
+        shape = "2:1" if vertical_degrees == 180 else f"360:{vertical_degrees:g}"
+        raise BadImage(f"{width}x{height} is not {shape} within ingest.aspect_tolerance = {settings.aspect_tolerance:g}")
 
 
 def _decode_ldr(data: bytes, settings: Ingest) -> NDArray[np.uint8]:

@@ -6,12 +6,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from configs.schema import Config, Ingest
+from storage.cells import DamagedParquet
 from storage.credentials import mask_credentials
 from storage.fingerprint import Identity, canonical_json, digest
 from storage.manifest import Item, place, read_manifest, write_manifest
 from storage.urls import filesystem, join, read_bytes
+from tasks.bands import vertical_degrees
+from tasks.datasets.listing import list_entries
 from tasks.images import BadImage, decode_panorama
-from tasks.sources import Entry, list_source
+from tasks.sources import Entry
 
 VERSION = "2"
 
@@ -24,8 +27,10 @@ def identity(config: Config) -> Identity:
 def manifest_url(config: Config) -> str:
     """One manifest for each source and way of reading it."""
     files, path = filesystem(config.source.url)
-    source = digest(mask_credentials(files.unstrip_protocol(path)))[:12]
-    return join(config.root, "stages", "ingest", identity(config).fingerprint, f"{source}.parquet")
+    source = mask_credentials(files.unstrip_protocol(path))
+    if (chosen := (config.source.kind, config.source.split)) != ("files", None):
+        source = canonical_json([source, *chosen])
+    return join(config.root, "stages", "ingest", identity(config).fingerprint, f"{digest(source)[:12]}.parquet")
 
 
 Retry = bool | Collection[str]
@@ -53,7 +58,7 @@ class Scan:
 
 def scan(config: Config, retry: Retry = False) -> Scan:
     """Compare the source's listing with the manifest; reads no panorama. ``retry`` names given-up items to read again."""
-    entries = list_source(config.source.url)  # first, since listing takes more memory than what it leaves
+    entries = list_entries(config.source)  # first, since listing takes more memory than what it leaves
     known = _with_credentials(read_manifest(manifest_url(config)), entries)
     unchanged = {_state(item) for item in known if not (item.reason and wants_retry(retry, item.item))}
     to_read = [entry for entry in entries if _state(entry) not in unchanged]
@@ -81,8 +86,8 @@ def check_entry(entry: Entry, settings: Ingest) -> Item:
     try:
         data = read_bytes(entry.uri)
         sha256 = digest(data)
-        height, width = decode_panorama(data, settings).shape[:2]
-    except BadImage as error:
+        height, width = decode_panorama(data, settings, vertical_degrees(entry.metadata)).shape[:2]
+    except (BadImage, DamagedParquet) as error:
         reason = str(error)
     except FileNotFoundError:
         reason = "there is no such file"

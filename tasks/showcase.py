@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import Config
+from metrics.evaluate import known_truth
 from storage.arrays import BlockReader
 from storage.fingerprint import Identity
 from storage.manifest import Block
@@ -35,6 +36,6 @@ def item_pictures(config: Config, fuse: Identity, block: Block, slot: int, class
     if "depth" in labels:
         shown["consistency"] = pictures.confidence_picture(labels["depth_consistency"], labels["depth_valid"])
     if "depth" in labels and truth.get("depth", np.empty(0)).shape == labels["depth"].shape:
-        both = labels["depth_valid"] & ~truth["sky"]
+        both = labels["depth_valid"] & known_truth(truth, "depth")
         shown["depth error"] = pictures.error_picture(labels["depth"], truth["depth"], both)
     return shown

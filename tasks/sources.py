@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,18 +64,24 @@ def list_source(url: str) -> list[Entry]:
     entries = _from_list(url) if url.endswith(LISTS) else _from_files(url)
     if not entries:
         raise SourceError(f"source {url}: no panoramas found; files must end in one of {', '.join(SUFFIXES)}")
-    seen: dict[str, str] = {}
+    return in_order(url, entries)
+
+
+def in_order(url: str, entries: Iterable[Entry]) -> list[Entry]:
+    """The entries sorted by item; SourceError if two have one name, or a name is not safe as part of a path."""
+    seen: dict[str, Entry] = {}
     for entry in entries:
         if entry.item in seen:
-            both = f"{seen[entry.item]} and {entry.uri}"
+            both = f"{seen[entry.item].uri} and {entry.uri}"
             raise SourceError(f"source {url}: {both} would both be item {entry.item!r}; rename one, or give ids in a list")
-        seen[entry.item] = entry.uri
+        seen[entry.item] = entry
         if problem := unsafe_name(entry.item):
             raise SourceError(f"source {url}: item name {entry.item[:80]!r} {problem}; rename the file, or give ids in a list")
-    return sorted(entries, key=lambda entry: entry.item)
+    return [seen[item] for item in sorted(seen)]
 
 
-def _stamp(about: dict[str, Any]) -> str:
+def stamp_of(about: dict[str, Any]) -> str:
+    """Entity tag or modification time of a file, from what fsspec says of it."""
     for key in ("ETag", "etag", "md5", "mtime", "LastModified", "last_modified", "created"):
         if about.get(key):
             return str(about[key])
@@ -101,15 +108,15 @@ def _from_files(url: str) -> list[Entry]:
         if is_local(url):
             for path, about in ((name, image), (f"{stem}.json", sidecar or {"type": "file"})):
                 if about["type"] != "file":  # links, pipes, devices; folders that are links are never entered
-                    _refuse_outside(f"source {url}", path, base)
+                    refuse_outside(f"source {url}", path, base)
         metadata = _sidecar(files.unstrip_protocol(f"{stem}.json"), sidecar) if sidecar else {}
         uri = name if is_local(url) else files.unstrip_protocol(name)
         split = str(metadata.pop("split", ""))
-        entries.append(Entry(stem.removeprefix(base), uri, int(image["size"] or 0), _stamp(image), split, metadata))
+        entries.append(Entry(stem.removeprefix(base), uri, int(image["size"] or 0), stamp_of(image), split, metadata))
     return entries
 
 
-def _refuse_outside(where: str, path: str, folder: str) -> None:
+def refuse_outside(where: str, path: str, folder: str) -> None:
     """Raise SourceError if a local path leads out of a folder, through ``..`` or links, or to what is no regular file."""
     real, root = os.path.realpath(path), os.path.realpath(folder)
     if os.path.commonpath([real, root]) != root:
@@ -170,7 +177,7 @@ def _list_entry(url: str, number: int, row: dict[str, Any]) -> Entry:
     split = str(row.pop("split", None) or "")
     # NaN is how tables of numbers say that a value is missing.
     metadata = {key: value for key, value in row.items() if key and value is not None and value == value}
-    return Entry(str(item), uri, int(about["size"] or 0), _stamp(about), split, _plain(where, metadata))
+    return Entry(str(item), uri, int(about["size"] or 0), stamp_of(about), split, _plain(where, metadata))
 
 
 def _list_uri(where: str, url: str, uri: Any) -> str:
@@ -193,5 +200,5 @@ def _list_uri(where: str, url: str, uri: Any) -> str:
             raise SourceError(f"{where}: uri {uri[:80]!r} is longer than file systems allow; correct it")
         if not is_local(url):
             raise SourceError(f"{where}: uri {uri!r} is a local file, which a remote list may not name; download the list")
-        _refuse_outside(where, path, filesystem(folder)[1])
+        refuse_outside(where, path, filesystem(folder)[1])
     return uri

@@ -1,5 +1,6 @@
 """Folders, globs, buckets and lists name the same panoramas the same way."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -8,7 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from configs.schema import Source
+from tasks.datasets.listing import list_entries
+from tasks.ingest import manifest_url
 from tasks.sources import SourceError, list_source
+from tests.support.pipelines import load, write_pipeline
 
 
 @pytest.fixture
@@ -93,3 +98,17 @@ def test_a_broken_sidecar_is_named(folder: Path) -> None:
     (folder / "a.json").write_text("{")
     with pytest.raises(SourceError, match=r"a\.json: is not valid JSON"):
         list_source(str(folder))
+
+
+def test_one_split_of_a_folder_can_be_taken(folder: Path) -> None:
+    assert [entry.item for entry in list_entries(Source(url=str(folder), split="test"))] == ["a"]
+    with pytest.raises(SourceError, match=r"is in the split 'val'; there are '' \(2\), 'test' \(1\)"):
+        list_entries(Source(url=str(folder), split="val"))
+
+
+def test_a_manifest_belongs_to_a_source_of_one_kind_and_split(tmp_path: Path) -> None:
+    path = write_pipeline(tmp_path, 1)
+    plain = manifest_url(load(path))
+    assert plain.endswith(f"/{hashlib.sha256(f'file://{tmp_path}/images'.encode()).hexdigest()[:12]}.parquet")
+    changes = [{"source__split": "test"}, {"source__kind": "structured3d"}, {"source__kind": "zuripano", "source__split": "test"}]
+    assert len({plain, *(manifest_url(load(path, **change)) for change in changes)}) == 4

@@ -1,0 +1,70 @@
+"""Does a data set on disk fit its description? A first look at what is there, and at one panorama's truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from configs.schema import Source
+from geometry.depth import normals_from_erp_depth
+from tasks.block import BadItem
+from tasks.datasets import DATA_SETS
+from tasks.datasets.listing import list_data_set
+from tasks.datasets.reading import read_data_set_truth
+from tasks.datasets.truth import Arrays
+
+LARGEST_ANGLE = 20.0
+"""Degrees, median between normals and those that follow from depth. In the right frame, and with radial depth, it is a few."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was seen, in words, and what does not fit."""
+
+    seen: str
+    problems: tuple[str, ...]
+
+
+def inspect(source: Source) -> Inspection:
+    """Count the files of truth of a data set, and read those of its first panorama.
+
+    Raises
+    ------
+    SourceError
+        There are no panoramas.
+    """
+    listing = list_data_set(source)
+    problems = [f"{count} panoramas have no {name}" for name, count in listing.lacking.items() if 0 < count < listing.found]
+    first = listing.entries[0]
+    try:
+        arrays, digests = read_data_set_truth(source, first.uri)
+    except BadItem as error:
+        return Inspection(f"truth of {first.item}", (*problems, str(error)))
+    if not arrays:
+        expected = ", ".join(DATA_SETS[source.kind].layout.truth(source.url, first.uri).values())
+        return Inspection(f"{first.item} has no truth", (*problems, f"expected {expected}"))
+    facts = _facts(arrays)
+    if (angle := normals_against_depth(arrays)) is not None:
+        facts.append(f"normals within {angle:.1f} degrees of those from depth (median)")
+        if angle > LARGEST_ANGLE:
+            problems.append("normals and depth contradict each other: one of them is in another frame, or depth is not radial")
+    return Inspection(f"{first.item}: {', '.join(digests)}; {'; '.join(facts)}", tuple(problems))
+
+
+def normals_against_depth(arrays: Arrays) -> float | None:
+    """Median angle in degrees between the normals and those that depth implies; None without both."""
+    if "depth" not in arrays or "normals" not in arrays:
+        return None
+    implied, known = normals_from_erp_depth(arrays["depth"], arrays["depth_valid"])
+    both = known & arrays["normals_valid"]
+    cosine = (implied * arrays["normals"]).sum(axis=-1)[both]
+    return float(np.degrees(np.median(np.arccos(np.clip(cosine, -1, 1))))) if both.any() else None
+
+
+def _facts(arrays: Arrays) -> list[str]:
+    facts = [f"{name} on {arrays[f'{name}_valid'].mean():.0%}" for name in ("depth", "normals", "semantics") if name in arrays]
+    if "depth" in arrays and arrays["depth_valid"].any():
+        low, high = np.quantile(arrays["depth"][arrays["depth_valid"]], [0.01, 0.99])
+        facts.append(f"distances {low:.2f} to {high:.2f} m (1 to 99 %)")
+    return facts
