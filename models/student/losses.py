@@ -85,8 +85,9 @@ def student_losses(
     terms: dict[str, Tensor] = {}
     for task, label in labels.items():
         final, early = output.get(task), preliminary.get(task)
-        if final is not None or early is not None:
-            check_label(task, label, (early if final is None else final).shape[1], size)
+        answer: Any = early if final is None else final
+        if answer is not None:
+            check_label(task, label, answer.shape[1], size)
             terms |= _task_terms(task, final, early, label, settings)
     return terms
 
