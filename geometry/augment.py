@@ -61,7 +61,7 @@ def rotate(arrays: Arrays, rotation: NDArray[np.floating]) -> dict[str, NDArray[
     return _turn_vectors(turned, rotation)
 
 
-def yaw_of(columns: int, width: int) -> NDArray[np.float64]:
+def yaw_of(columns: int, width: int) -> NDArray[np.floating]:
     """Rotation (3, 3) of the world that a roll by ``columns`` of ``width`` is."""
     return rotation_from_angles(2 * np.pi * columns / width, 0.0)
 

@@ -18,7 +18,8 @@ class Label:
     Parameters
     ----------
     value : (B, C, H, W) float, or (B, 1, H, W) integer for semantics
-        Anything where not valid, NaN included.
+        As they are stored: distances and points in the student's unit, unit normals, image gradients per radian, edge distances
+        in radians. Anything where not valid, NaN included.
     valid : (B, 1, H, W) bool
     confidence : (B, 1, H, W) float, optional
         Weight of each pixel, not negative; one everywhere if not given. Only ratios count.
@@ -71,6 +72,8 @@ def check_label(task: str, label: Label, channels: int, size: tuple[int, ...]) -
         _refuse(task, valid & ~value.isfinite().all(1, keepdim=True), valid, "are NaN or infinite")
     if task == "depth":
         _refuse(task, valid & (value <= 0), valid, "are not positive")
+    if task == "edge_distance":
+        _refuse(task, valid & (value < 0), valid, "are negative")
     if task == "normals":
         length = value.norm(dim=1, keepdim=True)
         _refuse(task, valid & ((length - 1).abs() > UNIT_TOLERANCE), valid, "are not unit vectors")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import radians, sin
+from math import degrees, radians, sin
 from typing import Any
 
 import torch
@@ -118,7 +118,10 @@ def _final_terms(task: str, answer: Tensor, label: Label, weight: Tensor, settin
 
 
 def _in_units(task: str, label: Label, settings: LossSettings) -> tuple[Label, float]:
-    """The label divided by its unit, and the unit."""
+    """The label in the unit that the loss counts in, and what the student's answer must be divided by to be in it too.
+
+    Image gradients are told per degree, and edge distances as log(1 + degrees), by the student itself.
+    """
     unit = {"depth": settings.depth_unit, "points": settings.depth_unit, "normals": settings.normals_unit}.get(task, 1.0)
     if task == "semantics":
         return replace(label, value=label.value.long()), unit
@@ -127,6 +130,10 @@ def _in_units(task: str, label: Label, settings: LossSettings) -> tuple[Label, f
         value = value.clamp(max=settings.depth_max)
     if task == "points" and settings.depth_max is not None:
         value = value * (settings.depth_max / value.norm(dim=1, keepdim=True).clamp_min(settings.depth_max))
+    if task == "image_gradient":
+        value = value * radians(1)
+    if task == "edge_distance":
+        value = torch.log1p(value * degrees(1))
     return replace(label, value=value / unit), unit
 
 

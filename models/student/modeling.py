@@ -27,7 +27,8 @@ class StudentOutput(ModelOutput):
     depth : (B, 1, H, W), radial distance in the labels' unit, positive
     normals : (B, 3, H, W), unit, world frame
     semantics : (B, classes, H, W), logits
-    preliminary : task -> (B, channels, h, w) at the tokens, the auxiliary tasks among them; in the same units
+    preliminary : task -> (B, channels, h, w) at the tokens, the auxiliary tasks among them
+        In the same units; points like distances, image_gradient per degree, edge_distance as log(1 + degrees).
     """
 
     depth: Tensor | None = None

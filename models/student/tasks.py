@@ -22,8 +22,8 @@ class Task:
 TASKS = (
     Task("semantics", "invariant", None),
     Task("depth", "invariant", 1),
-    Task("gradient", "invariant", 2, auxiliary=True),
-    Task("edges", "invariant", 1, auxiliary=True),
+    Task("image_gradient", "invariant", 2, auxiliary=True),
+    Task("edge_distance", "invariant", 1, auxiliary=True),
     Task("normals", "variant", 3),
     Task("points", "variant", 3, auxiliary=True),
 )

@@ -13,6 +13,7 @@ from models.student.losses import LossSettings, student_losses
 
 H, W = 16, 32
 RNG = np.random.default_rng
+CHANNELS = {"depth": 1, "normals": 3, "semantics": 4, "image_gradient": 2, "edge_distance": 1, "points": 3}
 
 
 def field(channels, seed, count=2):
@@ -33,12 +34,12 @@ def batch(seed=0, holes=0.2):
         depth=field(1, seed).abs() + 0.5, normals=unit(field(3, seed + 1)), semantics=field(4, seed + 2),
         preliminary={
             name: torch.nn.functional.avg_pool2d(field(c, seed + 3), 4)
-            for name, c in {"depth": 1, "normals": 3, "semantics": 4, "gradient": 2, "edges": 1, "points": 3}.items()
+            for name, c in CHANNELS.items()
         },
     )  # fmt: skip
     values = {
-        "depth": field(1, seed + 10).abs() * 4 + 0.5, "normals": unit(field(3, seed + 11)), "gradient": field(2, seed + 13),
-        "edges": field(1, seed + 14), "points": field(3, seed + 15),
+        "depth": field(1, seed + 10).abs() * 4 + 0.5, "normals": unit(field(3, seed + 11)), "image_gradient": field(2, seed + 13),
+        "edge_distance": field(1, seed + 14).abs(), "points": field(3, seed + 15),
         "semantics": torch.from_numpy(RNG(seed).integers(0, 3, (2, 1, H, W))),
     }  # fmt: skip
     valid = torch.from_numpy(RNG(seed + 20).random((2, 1, H, W)) > holes)
@@ -111,13 +112,16 @@ def test_semantics_are_the_closed_forms():
     assert float(terms["semantics.dice"]) == pytest.approx(1 - np.mean(dice), rel=1e-5)
 
 
-@pytest.mark.parametrize(("task", "share"), [("depth", 0.3), ("gradient", 0.003), ("edges", 0.003), ("points", 0.003)])
+@pytest.mark.parametrize(
+    ("task", "share"), [("depth", 0.3), ("image_gradient", 0.003), ("edge_distance", 0.003), ("points", 0.003)]
+)
 def test_preliminary_answers_are_compared_at_the_size_of_the_labels(task, share):
     output, labels = batch()
     coarse = np.stack([_enlarged(one) for one in np64(output.preliminary[task])])
     true = np64(labels[task].value)
     if task in ("depth", "points"):
         true = true * np.minimum(1, 10 / np.linalg.norm(true, axis=1, keepdims=True))
+    true = {"image_gradient": true * np.pi / 180, "edge_distance": np.log1p(np.degrees(np.abs(true)))}.get(task, true)
     expected = share * mean(np.abs(coarse - true).mean(1, keepdims=True), weights(labels[task]))
     terms = student_losses(output, {task: labels[task]})
     assert float(terms[f"preliminary.{task}"]) == pytest.approx(expected, rel=1e-5)
@@ -249,6 +253,7 @@ def spoilt(task, filler):
         ("normals", 0.0, "are not unit vectors"),
         ("semantics", 255, "are not a class from 0 to 3"),
         ("points", float("nan"), "are NaN or infinite"),
+        ("edge_distance", -0.1, "are negative"),
     ],
 )
 def test_bad_labels_are_refused_with_their_place(task, filler, words):

@@ -58,8 +58,8 @@ def test_without_bridges_tasks_meet_only_in_their_stream():
 
 def test_a_preliminary_answer_trains_its_head_and_stream():
     model = student("convnext")
-    groups = {"backbone", "streams.invariant", "heads.edges.feature", "heads.edges.answer"}
-    assert reached(model, model(images()).preliminary["edges"]) == groups
+    groups = {"backbone", "streams.invariant", "heads.edge_distance.feature", "heads.edge_distance.answer"}
+    assert reached(model, model(images()).preliminary["edge_distance"]) == groups
 
 
 def test_truncation_leaves_the_answers_and_the_open_gradients_as_they_are():
