@@ -60,14 +60,14 @@ class Neck(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Neck, Conv3x3, bilinear to the image's size, Conv3x3, ReLU, Conv1x1."""
+    """Neck, Conv3x3, bilinear to the image's size, Conv3x3, GELU, Conv1x1."""
 
     def __init__(self, channels: int, config: StudentConfig) -> None:
         super().__init__()
         fusion, last = config.fusion_width, max(config.fusion_width // 4, 8)
         self.neck = Neck(config.width, config.neck_sizes, fusion)
         self.reduce = SphereConv2d(fusion, fusion // 2, 3)
-        self.refine = nn.Sequential(SphereConv2d(fusion // 2, last, 3), nn.ReLU())
+        self.refine = nn.Sequential(SphereConv2d(fusion // 2, last, 3), nn.GELU())
         self.answer = nn.Conv2d(last, channels, 1)
 
     def forward(self, maps: Tensor, height: int) -> Tensor:

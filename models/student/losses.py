@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import degrees, radians, sin
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -23,14 +23,21 @@ from models.student.modeling import StudentOutput
 from models.student.sphere import pad_sphere, resize_sphere
 from models.student.tasks import MAIN_TASKS
 
+PHASE_FLOOR = 1e-2
+"""Share of the label's root mean square amplitude, of one item and channel, above which a phase means something."""
+
 
 @dataclass(frozen=True)
 class LossSettings:
-    """Weights and units; the defaults are those of the description.
+    """Weights and units; the defaults are those of the description, but for ``area_weighted`` and ``normals_distance``.
 
     ``area_weighted`` counts each pixel by its solid angle; the description counts pixels. ``depth_unit`` in the labels' unit;
     the chord of 60 degrees is one. ``edge_threshold`` is of an unnormalised Sobel filter of the labels in these units.
     ``frequency_radius`` is a share of the image's height: 64 of 512.
+
+    ``normals_distance`` ``l1`` is the description's mean absolute difference of components. It depends on how a room is turned,
+    and the opposite of a normal along an axis is a local minimum of it, where a student stays; the length of the ``chord`` has
+    neither fault.
     """
 
     depth: float = 1.0
@@ -44,6 +51,7 @@ class LossSettings:
     normals_edge: float = 0.1
     normals_frequency: float = 1e-4
     depth_unit: float = 1.0
+    normals_distance: Literal["chord", "l1"] = "chord"
     normals_unit_degrees: float = 60.0
     depth_max: float | None = 10.0
     edge_threshold: float = 0.55
@@ -100,12 +108,12 @@ def _task_terms(task: str, final: Any, early: Any, label: Label, settings: LossS
     if early is not None:
         share = settings.auxiliary if final is None else getattr(settings, task) * settings.preliminary
         coarse = resize_sphere(early.float() / unit, weight.shape[-2])
-        terms[f"preliminary.{task}"] = share * weighted_mean(_error(task, coarse, scaled), weight)
+        terms[f"preliminary.{task}"] = share * weighted_mean(_error(task, coarse, scaled, settings), weight)
     return terms
 
 
 def _final_terms(task: str, answer: Tensor, label: Label, weight: Tensor, settings: LossSettings) -> dict[str, Tensor]:
-    error = _error(task, answer, label)
+    error = _error(task, answer, label, settings)
     terms = {task: weighted_mean(error, weight)}
     if task == "semantics":
         terms["semantics.dice"] = settings.dice * dice_loss(answer, label.value[:, 0], weight)
@@ -148,10 +156,12 @@ def _area(height: int, device: torch.device) -> Tensor:
         return torch.from_numpy(erp_area_weights(height)).float().to(device)[:, None]
 
 
-def _error(task: str, answer: Tensor, label: Label) -> Tensor:
-    """(B, 1, H, W): cross-entropy of logits, or the mean over channels of absolute differences."""
+def _error(task: str, answer: Tensor, label: Label, settings: LossSettings) -> Tensor:
+    """(B, 1, H, W): cross-entropy of logits, the chord between normals, or the mean over channels of absolute differences."""
     if task == "semantics":
         return functional.cross_entropy(answer, label.value[:, 0], reduction="none")[:, None]
+    if task == "normals" and settings.normals_distance == "chord":
+        return torch.linalg.vector_norm(answer - label.value, dim=1, keepdim=True)
     return (answer - label.value).abs().mean(1, keepdim=True)
 
 
@@ -206,15 +216,15 @@ def edge_loss(error: Tensor, weight: Tensor, band: Tensor) -> Tensor:
 def frequency_loss(answer: Tensor, label: Label, radius: float) -> Tensor:
     """Mean over frequencies k with abs(k) >= radius, channels and items of abs(abs(P) - abs(T)) / 5 + abs(arg(P conj(T))).
 
-    P and T are orthonormal Fourier transforms of answer and label, both zero where the label is not valid. Where one of them
-    vanishes there is no phase to compare.
+    P and T are orthonormal Fourier transforms of answer and label, both zero where the label is not valid. Phases are compared
+    where both amplitudes exceed ``PHASE_FLOOR`` of the label's: a phase's gradient is one over the amplitude, and below it noise.
     """
     said = torch.fft.fft2(torch.where(label.valid, answer, 0), norm="ortho")
     true = torch.fft.fft2(label.value, norm="ortho")
     rows, columns = (torch.fft.fftfreq(size, 1 / size, device=answer.device) for size in answer.shape[-2:])
     high = torch.hypot(rows[:, None], columns) >= radius
     said, true = said[..., high], true[..., high]
-    cross = said * true.conj()
-    there = cross.abs() > 1e-12
-    phase = torch.where(there, cross, 1).angle().abs()
+    floor = PHASE_FLOOR * true.abs().square().mean(-1, keepdim=True).sqrt()
+    there = torch.minimum(said.abs(), true.abs()) > floor
+    phase = torch.where(there, said * true.conj(), 1).angle().abs()
     return ((said.abs() - true.abs()).abs() / 5 + phase).mean()

@@ -32,5 +32,5 @@ class Mixer(nn.Module):
             return maps
         if self.kind == "plain":
             return (self.near(maps) + self.wide(maps)) / 2
-        polar = erp_rays(*maps.shape[-2:], maps.device)[:, 1:2].abs().to(maps.dtype)
+        polar = erp_rays(*maps.shape[-2:], maps.device, maps.dtype)[:, 1:2].abs()
         return (1 - polar) * self.near(maps) + polar * self.wide(maps)

@@ -16,7 +16,7 @@ from models.student.configuration import StudentConfig
 from models.student.decoder import Decoder, TaskFeature
 from models.student.heads import TaskHead
 from models.student.layers import ZeroConv2d
-from models.student.sphere import erp_rays, local_to_world, turn
+from models.student.sphere import erp_rays, local_to_world, turn, unit_vectors
 from models.student.stream import Stream
 
 
@@ -115,7 +115,7 @@ class StudentModel(PreTrainedModel):
             )
 
     def _rays(self, size: tuple[int, int] | torch.Size, frame: Tensor | None, like: Tensor) -> Tensor:
-        rays = erp_rays(size[0], size[1], like.device)
+        rays = erp_rays(size[0], size[1], like.device, like.dtype)
         if frame is None:
             return rays.expand(len(like), -1, -1, -1)
         return turn(rays, frame.to(rays))
@@ -126,7 +126,7 @@ class StudentModel(PreTrainedModel):
             return self.config.depth_scale * functional.softplus(answer)
         if task in ("normals", "points"):
             world = local_to_world(answer, rays) if self.config.vector_frame == "local" else answer
-            return functional.normalize(world, dim=1) if task == "normals" else self.config.depth_scale * world
+            return unit_vectors(world) if task == "normals" else self.config.depth_scale * world
         return answer
 
     @torch.no_grad()

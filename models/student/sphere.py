@@ -15,6 +15,9 @@ from torch.nn import functional
 
 from geometry.directions import erp_directions
 
+SHORTEST = 0.1
+"""Length below which a vector's direction is taken to be open."""
+
 
 def pad_sphere(maps: Tensor, rows: int, columns: int) -> Tensor:
     """Continue maps (B, C, H, W) by ``rows`` over each pole, half a turn away and mirrored, and by ``columns`` round the seam.
@@ -86,10 +89,10 @@ def resize_sphere(maps: Tensor, height: int) -> Tensor:
 
 
 @lru_cache(maxsize=32)
-def erp_rays(height: int, width: int, device: torch.device) -> Tensor:
-    """Unit directions (1, 3, height, width) of all pixel centres, float32."""
+def erp_rays(height: int, width: int, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Unit directions (1, 3, height, width) of all pixel centres."""
     with torch.inference_mode(False):  # kept for training, even if it is first needed by a prediction
-        return torch.from_numpy(erp_directions(height, width)).permute(2, 0, 1)[None].float().to(device)
+        return torch.from_numpy(erp_directions(height, width)).permute(2, 0, 1)[None].to(device, dtype)
 
 
 def turn(vectors: Tensor, rotation: Tensor) -> Tensor:
@@ -107,3 +110,16 @@ def local_to_world(vectors: Tensor, rays: Tensor) -> Tensor:
     east = torch.stack([z / level, torch.zeros_like(y), -x / level], dim=1)
     down = torch.stack([-x * y / level, level, -z * y / level], dim=1)
     return vectors[:, :1] * east + vectors[:, 1:2] * down + vectors[:, 2:] * rays
+
+
+def unit_vectors(vectors: Tensor) -> Tensor:
+    """n = v / abs(v) of vectors (B, 3, H, W), with gradients that stay bounded where v is short.
+
+    The derivative (I - n n^T) / abs(v) divides by at least :data:`SHORTEST` instead: a few pixels whose answer happens to be near
+    zero would otherwise outweigh all others.
+    """
+    fixed = vectors.detach()
+    unit = functional.normalize(fixed, dim=1)
+    change = vectors - fixed  # zero, but for its gradient
+    along = (unit * change).sum(1, keepdim=True) * unit
+    return unit + (change - along) / fixed.norm(dim=1, keepdim=True).clamp_min(SHORTEST)

@@ -11,7 +11,10 @@ HEIGHT = 64
 
 
 def student(kind="segformer", seed=0, **settings):
-    """A tiny student in evaluation mode; layers that start at zero are filled, so that all paths carry something."""
+    """A tiny student in evaluation mode; layers that start at zero are filled, so that all paths carry something.
+
+    Give it ``.double()`` where equality must not hang on rounding.
+    """
     torch.manual_seed(seed)
     model = StudentModel(tiny_config(kind, **settings)).eval()
     with torch.no_grad():
@@ -21,15 +24,15 @@ def student(kind="segformer", seed=0, **settings):
     return model
 
 
-def images(count=1, seed=0):
+def images(count=1, seed=0, dtype=torch.float32):
     """Smooth random panoramas (B, 3, 64, 128)."""
-    coarse = torch.rand(count, 3, 8, 16, generator=torch.Generator().manual_seed(seed))
+    coarse = torch.rand(count, 3, 8, 16, generator=torch.Generator().manual_seed(seed), dtype=dtype)
     return torch.nn.functional.interpolate(coarse, scale_factor=HEIGHT // 8, mode="bilinear")
 
 
 def yaw(angle, count=1):
     """Rotations (B, 3, 3) about the vertical axis that take longitude 0 to ``angle``."""
-    return torch.from_numpy(rotation_from_angles(angle, 0.0)).float().expand(count, 3, 3)
+    return torch.from_numpy(rotation_from_angles(angle, 0.0)).expand(count, 3, 3)
 
 
 def roll_angle(columns):

@@ -7,7 +7,8 @@ from tests.models.student.support import images, roll_angle, student, yaw
 
 EXACT = ["segformer", "convnext", "pvt_v2"]
 PERIOD = 32  # coarsest stride of these backbones; also a multiple of two tokens
-TOLERANCE = {"atol": 2e-5, "rtol": 2e-5}
+TOLERANCE = {"atol": 1e-7, "rtol": 1e-7}
+PIXELS = images(dtype=torch.float64)
 
 
 def predict(model, pixels, frame=None):
@@ -17,7 +18,7 @@ def predict(model, pixels, frame=None):
 
 @pytest.mark.parametrize("kind", EXACT)
 def test_with_its_frame_a_rolled_panorama_gives_the_same_vectors_rolled(kind):
-    model, pixels = student(kind), images()
+    model, pixels = student(kind).double(), PIXELS
     here = predict(model, pixels)
     for columns in (PERIOD, 3 * PERIOD):
         rolled = predict(model, pixels.roll(columns, -1), yaw(-roll_angle(columns)))
@@ -28,7 +29,7 @@ def test_with_its_frame_a_rolled_panorama_gives_the_same_vectors_rolled(kind):
 
 
 def test_without_a_frame_the_invariant_stream_alone_is_indifferent_to_direction():
-    model, pixels = student(bridges=False), images()
+    model, pixels = student(bridges=False).double(), PIXELS
     here, rolled = predict(model, pixels), predict(model, pixels.roll(PERIOD, -1))
     for name in ("depth", "semantics"):
         torch.testing.assert_close(rolled[name], here[name].roll(PERIOD, -1), **TOLERANCE)
@@ -37,7 +38,7 @@ def test_without_a_frame_the_invariant_stream_alone_is_indifferent_to_direction(
 
 @pytest.mark.parametrize("modulation", ["none", "constant"])
 def test_in_local_frames_normals_turn_with_the_roll_by_themselves(modulation):
-    model, pixels = student(vector_frame="local", modulation=modulation), images()
+    model, pixels = student(vector_frame="local", modulation=modulation).double(), PIXELS
     here, rolled = predict(model, pixels), predict(model, pixels.roll(PERIOD, -1))
     turned = torch.einsum("ij,bjhw->bihw", yaw(roll_angle(PERIOD))[0], here.normals)
     torch.testing.assert_close(rolled.normals, turned.roll(PERIOD, -1), **TOLERANCE)
@@ -46,7 +47,7 @@ def test_in_local_frames_normals_turn_with_the_roll_by_themselves(modulation):
 
 
 def test_the_frame_turns_local_vectors_into_the_world():
-    model, pixels = student(vector_frame="local", modulation="none"), images()
+    model, pixels = student(vector_frame="local", modulation="none").double(), PIXELS
     rotation = yaw(0.7)
     turned = torch.einsum("bij,bjhw->bihw", rotation, predict(model, pixels).normals)
     torch.testing.assert_close(predict(model, pixels, rotation).normals, turned, **TOLERANCE)
@@ -54,8 +55,8 @@ def test_the_frame_turns_local_vectors_into_the_world():
 
 def test_zero_padding_or_an_odd_roll_break_it():
     """So the tests above can fail."""
-    pixels = images()
-    for model, columns in ((student(backbone_padding="zero"), PERIOD), (student(), PERIOD // 2)):
+    pixels = PIXELS
+    for model, columns in ((student(backbone_padding="zero").double(), PERIOD), (student().double(), PERIOD // 2)):
         here = predict(model, pixels)
         rolled = predict(model, pixels.roll(columns, -1), yaw(-roll_angle(columns)))
         assert (rolled.depth - here.depth.roll(columns, -1)).abs().max() > 1e-3
@@ -63,7 +64,7 @@ def test_zero_padding_or_an_odd_roll_break_it():
 
 @pytest.mark.parametrize("kind", ["dinov2", "dinov3_vit", "swin"])
 def test_behind_any_backbone_all_is_exact_up_to_two_tokens(kind, monkeypatch):
-    model, pixels = student(kind), images()
+    model, pixels = student(kind).double(), PIXELS
     levels = model.backbone(pixels)
     seen = {"tokens": 0}
     monkeypatch.setattr(model.backbone, "forward", lambda _: [level.roll(seen["tokens"], -1) for level in levels])

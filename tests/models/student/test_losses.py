@@ -75,20 +75,27 @@ def oracle_band(value, valid):
 def oracle_frequency(said, true, valid):
     said, true = np.fft.fft2(said * valid, norm="ortho"), np.fft.fft2(true * valid, norm="ortho")
     radius = np.hypot(np.fft.fftfreq(H, 1 / H)[:, None], np.fft.fftfreq(W, 1 / W))
+    said, true = said[..., radius >= H / 8], true[..., radius >= H / 8]
+    floor = 0.01 * np.sqrt((np.abs(true) ** 2).mean(-1, keepdims=True))
     phase = np.abs((np.angle(said) - np.angle(true) + np.pi) % (2 * np.pi) - np.pi)
-    return (np.abs(np.abs(said) - np.abs(true)) / 5 + phase)[..., radius >= H / 8].mean()
+    return (np.abs(np.abs(said) - np.abs(true)) / 5 + phase * (np.minimum(np.abs(said), np.abs(true)) > floor)).mean()
 
 
-@pytest.mark.parametrize(("task", "edge", "frequency"), [("depth", 0.5, 5e-3), ("normals", 0.1, 1e-4)])
-def test_depth_and_normals_are_the_closed_forms(task, edge, frequency):
+@pytest.mark.parametrize(
+    ("task", "distance", "edge", "frequency"),
+    [("depth", "chord", 0.5, 5e-3), ("normals", "chord", 0.1, 1e-4), ("normals", "l1", 0.1, 1e-4)],
+)
+def test_depth_and_normals_are_the_closed_forms(task, distance, edge, frequency):
     output, labels = batch()
     label = labels[task]
     valid, weight = np64(label.valid).astype(bool), weights(label)
     said, true = np64(output[task]), np.minimum(np64(label.value), 10)
     error = np.abs(said - true).mean(1, keepdims=True)
+    if (task, distance) == ("normals", "chord"):
+        error = 2 * np.sin(np.arccos(np.clip((said * true).sum(1, keepdims=True), -1, 1)) / 2)
     band = oracle_band(np.where(valid, true, 0), valid)
     assert 0.1 < band.mean() < 0.95
-    terms = student_losses(output, {task: label})
+    terms = student_losses(output, {task: label}, LossSettings(normals_distance=distance))
     expected = {
         task: mean(error, weight),
         f"{task}.edge": edge * (0.95 * mean(error, weight * band) + 0.05 * mean(error, weight * ~band)),
@@ -157,6 +164,35 @@ def test_an_error_of_the_unit_is_a_loss_of_one():
     valid = torch.ones(1, 1, H, W, dtype=torch.bool)
     terms = student_losses(StudentOutput(depth=depth + 0.25), {"depth": Label(depth, valid)}, LossSettings(depth_unit=0.25))
     assert float(terms["depth"]) == pytest.approx(1)
+    up = torch.tensor([0.0, -1.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, H, W)
+    tilted = torch.tensor([0.0, -np.cos(0.2), np.sin(0.2)]).float().view(1, 3, 1, 1).expand(1, 3, H, W)
+    settings = LossSettings(normals_unit_degrees=np.degrees(0.2))
+    assert float(
+        student_losses(StudentOutput(normals=tilted), {"normals": Label(up, valid)}, settings)["normals"]
+    ) == pytest.approx(1)
+
+
+def normals_loss(angle, distance, turn=0.0):
+    """Loss of normals that are ``angle`` away from a label along x, all turned about the vertical axis."""
+    valid = torch.ones(1, 1, H, W, dtype=torch.bool)
+    said, true = (
+        torch.tensor([np.cos(a), 0.0, np.sin(a)]).float().view(1, 3, 1, 1).expand(1, 3, H, W) for a in (angle + turn, turn)
+    )
+    return float(
+        student_losses(StudentOutput(normals=said), {"normals": Label(true, valid)}, LossSettings(normals_distance=distance))[
+            "normals"
+        ]
+    )
+
+
+def test_the_chord_grows_with_the_angle_whichever_way_the_room_is_turned_and_l1_does_not():
+    angles = np.linspace(0, np.pi, 19)
+    chords = [normals_loss(angle, "chord") for angle in angles]
+    assert (np.diff(chords) > 0).all()
+    np.testing.assert_allclose([normals_loss(angle, "chord", turn=0.6) for angle in angles], chords, atol=1e-5)
+    # L1: turning away from the opposite direction makes it worse, so a student that is there stays there.
+    assert normals_loss(np.pi - 0.2, "l1") > normals_loss(np.pi, "l1")
+    assert abs(normals_loss(0.3, "l1", turn=0.6) / normals_loss(0.3, "l1") - 1) > 0.1
 
 
 def test_pixels_count_by_their_area_on_the_sphere():

@@ -6,7 +6,16 @@ import torch
 
 from geometry.directions import angles_to_directions, erp_angles, erp_directions
 from geometry.padding import pad_sphere as numpy_pad
-from models.student.sphere import SphereConv2d, erp_rays, local_to_world, pad_convolutions, pad_sphere, resize_sphere, turn
+from models.student.sphere import (
+    SphereConv2d,
+    erp_rays,
+    local_to_world,
+    pad_convolutions,
+    pad_sphere,
+    resize_sphere,
+    turn,
+    unit_vectors,
+)
 
 
 def maps(height=6, width=12, channels=2, seed=0):
@@ -110,3 +119,17 @@ def test_rays_first_needed_by_a_prediction_serve_training_too():
     scale = torch.ones(1, requires_grad=True)
     (erp_rays(5, 10, torch.device("cpu")) * scale).sum().backward()
     assert scale.grad is not None
+
+
+def test_unit_vectors_have_the_derivative_of_the_direction_and_a_bounded_one_where_short():
+    vectors = maps(4, 8, 3).requires_grad_()
+    weights = maps(4, 8, 3, seed=1)
+    ours = torch.autograd.grad((unit_vectors(vectors) * weights).sum(), vectors)[0]
+    plain = torch.autograd.grad((torch.nn.functional.normalize(vectors, dim=1) * weights).sum(), vectors)[0]
+    torch.testing.assert_close(ours, plain)
+    torch.testing.assert_close(unit_vectors(vectors).norm(dim=1), torch.ones(1, 4, 8, dtype=torch.float64))
+    short = (1e-6 * maps(4, 8, 3)).requires_grad_()
+    gradient = torch.autograd.grad((unit_vectors(short) * weights).sum(), short)[0]
+    assert (gradient.norm(dim=1) <= 10.001 * weights.norm(dim=1)).all()
+    nowhere = torch.zeros(1, 3, 2, 4, requires_grad=True)
+    assert torch.autograd.grad(unit_vectors(nowhere).sum(), nowhere)[0].isfinite().all()
