@@ -25,6 +25,7 @@ from storage.receipts import Receipt
 from tasks.block import BadItem
 from tasks.training_items import ItemSettings, Place, StoredBlock, nothing, training_item
 from tasks.training_order import batch_of, epoch_order, steps_in
+from tasks.training_views import check_views, patch_blocks
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ class TrainingData:
         ]
         if not slots:
             return
-        stored = StoredBlock(url, receipt.files)
+        patches = patch_blocks(store.config.root, receipt) if self.settings.item.one_view else {}
+        stored = StoredBlock(url, receipt.files, patches, len(self.classes))
         first = len(self._places)
         self._places += [Place(block.items[slot], store.config, stored, slot) for slot in slots]
         shard_of = np.array(slots) // SHARD_ITEMS
@@ -136,6 +138,8 @@ class TrainingData:
                 raise ValueError(
                     f"no store has labels of {task}, only {', '.join(sorted(stored))}; give a teacher the field, or drop the task"
                 )
+        for place in {id(place.config): place for place in self._places}.values():
+            check_views(place.block.patches, self.settings.item.one_view)
         if self.steps(0) == 0:
             raise ValueError(
                 f"{len(self)} panoramas of the split {self.settings.split!r} do not fill a batch of {self.settings.batch_size}"

@@ -17,6 +17,7 @@ from storage.arrays import BlockReader
 from storage.manifest import Item
 from tasks.block import load_panorama
 from tasks.fuse import decode_labels
+from tasks.training_views import PatchBlock, one_view
 
 CONFIDENCES = {"depth": "depth_consistency", "normals": "normals_agreement", "semantics": "semantics_confidence"}
 """Stored as 255 times what training multiplies a pixel's loss by."""
@@ -31,7 +32,8 @@ class ItemSettings:
     """How an item is made.
 
     ``height`` rows; labels of another size take the pixel that holds the direction, and are not mixed. ``confidence`` weights
-    pixels by what fusion found; ``derive`` adds auxiliary labels.
+    pixels by what fusion found; ``derive`` adds auxiliary labels. The labels of tasks in ``one_view`` are those of one random
+    view, and the merged ones of all others.
     """
 
     height: int
@@ -39,6 +41,13 @@ class ItemSettings:
     confidence: bool = True
     augmentation: Augmentation = field(default_factory=lambda: Augmentation(roll=False, mirror=False))
     derive: Derive = dict
+    one_view: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.tasks) - set(CHANNELS)):
+            raise ValueError(f"tasks: {', '.join(unknown)} are not stored; use some of {', '.join(CHANNELS)}")
+        if foreign := sorted(set(self.one_view) - set(self.tasks)):
+            raise ValueError(f"one_view: {', '.join(foreign)} are not among the tasks {', '.join(self.tasks)}")
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,8 @@ class StoredBlock:
 
     url: str
     files: Collection[str]
+    patches: Mapping[str, PatchBlock] = field(default_factory=dict)
+    classes: int = 0
 
     @cached_property
     def reader(self) -> BlockReader:
@@ -83,6 +94,10 @@ def training_item(place: Place, settings: ItemSettings, generator: np.random.Gen
     image = resize_image(load_panorama(place.item, place.config), settings.height)
     stored = place.block.reader.item(place.slot, _wanted(place.block.names, settings))
     labels = {name: resize_labels(array, settings.height) for name, array in decode_labels(stored).items()}
+    if settings.one_view:
+        block = place.block
+        seen = one_view(block.patches, place.slot, settings.one_view, settings.height, block.classes, generator)
+        labels |= _without_sky(seen, labels.get("sky"))
     known = {name: array for task in settings.tasks for name, array in _of_task(task, labels, settings).items()}
     changed = augment({"image": image, **known}, settings.augmentation, generator)
     return {**changed, **settings.derive(changed)}
@@ -117,7 +132,15 @@ def _wanted(names: Sequence[str], settings: ItemSettings) -> tuple[str, ...]:
     wanted = {name for task in settings.tasks for name in (task, f"{task}_valid")}
     if settings.confidence:
         wanted |= {CONFIDENCES[task] for task in settings.tasks}
+    if settings.one_view:
+        wanted = wanted - {name for task in settings.one_view for name in (task, f"{task}_valid", CONFIDENCES[task])} | {"sky"}
     return tuple(name for name in names if name in wanted)
+
+
+def _without_sky(labels: Arrays, sky: NDArray[np.bool_] | None) -> dict[str, NDArray[Any]]:
+    """A view does not know what the other views call sky: there, distance and normal mean nothing."""
+    clear = {name: labels[name] & ~sky for name in ("depth_valid", "normals_valid") if name in labels and sky is not None}
+    return {**labels, **clear}
 
 
 def _of_task(task: str, labels: Arrays, settings: ItemSettings) -> dict[str, NDArray[Any]]:

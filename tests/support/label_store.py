@@ -61,13 +61,14 @@ def write_label_store(
             "fuse": {"height": height, "normals_dtype": "float16"},
         }
     )
-    items = [_write(folder / "images", number, height, splits[number % len(splits)]) for number in range(count)]
+    items = [write_panorama(folder / "images", number, height, splits[number % len(splits)]) for number in range(count)]
     groups = [tuple(items[start : start + block_size]) for start in range(0, count, block_size)]
     blocks = [_finish(config, Block(index, group), bad, fields, classes) for index, group in enumerate(groups)]
     return LabelStore(config, blocks, weight)
 
 
-def _write(folder: Path, number: int, height: int, split: str) -> Item:
+def write_panorama(folder: Path, number: int, height: int, split: str) -> Item:
+    """Noise, seeded by the number, as the PNG ``p<number>``."""
     pixels = np.random.default_rng(number).integers(0, 256, (height, 2 * height, 3), dtype=np.uint8)
     data = cv2.imencode(".png", pixels[..., ::-1])[1].tobytes()
     path = folder / f"p{number:02d}.png"
