@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -52,8 +53,8 @@ def rotate(arrays: Arrays, rotation: NDArray[np.floating]) -> dict[str, NDArray[
         Takes directions of the panorama to those of the result: what was seen along d is then seen along R d.
     """
     height, width = next(iter(arrays.values())).shape[:2]
-    column, row = directions_to_erp(erp_directions(height, width) @ rotation, height, width)  # R^-1 d, with rows as vectors
-    index = np.minimum(row.astype(int), height - 1) * width + column.astype(int) % width
+    column, row = directions_to_erp(_times(_rays(height, width), rotation), height, width)  # R^-1 d, as rows
+    index = np.minimum(row.astype(np.int32), height - 1) * width + column.astype(np.int32) % width
     turned = {
         name: _blend(array, column, row) if name in BLENDED else array.reshape(-1, *array.shape[2:])[index]
         for name, array in arrays.items()
@@ -99,12 +100,24 @@ def augment(arrays: Arrays, how: Augmentation, generator: np.random.Generator) -
 def _turn_vectors(arrays: dict[str, NDArray[Any]], rotation: NDArray[np.floating]) -> dict[str, NDArray[Any]]:
     for name in VECTORS:
         if name in arrays:
-            arrays[name] = (arrays[name] @ rotation.T).astype(arrays[name].dtype)
+            arrays[name] = _times(arrays[name], rotation.T)
     return arrays
+
+
+def _times(vectors: NDArray[Any], matrix: NDArray[np.floating]) -> NDArray[Any]:
+    """Rows (..., 3) times a matrix, in float32 at least, and in the dtype of the rows."""
+    precision = np.result_type(vectors.dtype, np.float32)
+    flat = vectors.reshape(-1, 3).astype(precision, copy=False) @ matrix.astype(precision)
+    return flat.reshape(vectors.shape).astype(vectors.dtype, copy=False)
+
+
+@lru_cache(maxsize=4)
+def _rays(height: int, width: int) -> NDArray[np.float32]:
+    return erp_directions(height, width).astype(np.float32)
 
 
 def _blend(array: NDArray[Any], column: NDArray[np.floating], row: NDArray[np.floating]) -> NDArray[Any]:
     """Bilinear samples at continuous coordinates, round the seam and over the poles; OpenCV's are zero at a pixel's centre."""
     padded = pad_sphere(array, 1)
-    sampled = cv2.remap(padded, (column + 0.5).astype(np.float32), (row + 0.5).astype(np.float32), cv2.INTER_LINEAR)
+    sampled = cv2.remap(padded, column + np.float32(0.5), row + np.float32(0.5), cv2.INTER_LINEAR)
     return sampled.reshape(array.shape)
