@@ -27,8 +27,8 @@ SMALLEST = 100
 class DetectionCounts:
     """What AP needs of a set of images; ``+`` joins two sets. Exact, and a few bytes for each detection.
 
-    ``classes`` (D,) int16, ``scores`` (D,) float64, ``hits`` and ``misses`` (D, T) int8: how often a detection is a true and a false
-    positive at each threshold (0 and 0: forgiven). ``truths`` (C,) int64: true objects that count.
+    ``classes`` (D,) int16, ``scores`` (D,) float64, ``hits`` and ``misses`` (D, T) int8: how often a detection is a true and a
+    false positive at each threshold (0 and 0: forgiven). ``truths`` (C,) int64: true objects that count.
     """
 
     classes: Integers

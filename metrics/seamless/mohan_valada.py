@@ -45,7 +45,7 @@ class AmodalScene:
 class MohanValadaCounts:
     """Sums per class, each (C,) float64; ``+`` joins two sets of images.
 
-    ``iou`` over ``segments`` is the quality (true, missed and invented segments, visible and hidden ones counted apart), ``cover`` over
+    ``iou`` over ``segments`` (matched, missed and invented ones; visible and hidden counted apart) is the quality, ``cover`` over
     ``area`` the coverage.
     """
 
@@ -86,9 +86,9 @@ def mohan_valada_counts(prediction: AmodalScene, truth: AmodalScene, classes: in
 
     Notes
     -----
-    The published script takes one assignment over all classes and forgets predictions that it paired with another class; counts only
-    the first segment of an image where one side has none; and takes one prediction's occlusion for all. Here each class has its own
-    assignment, and every unmatched segment counts, unless more than half of its visible part lies on void.
+    The published script takes one assignment over all classes and forgets predictions that it paired with another class; counts
+    only the first segment of an image where one side has none; and takes one prediction's occlusion for all. Here each class has
+    its own assignment, and every unmatched segment counts, unless more than half of its visible part lies on void.
     """
     if prediction.stuff.shape != truth.stuff.shape:
         raise ValueError(f"prediction is {prediction.stuff.shape}, truth {truth.stuff.shape}")

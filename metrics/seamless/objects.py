@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 Mask = NDArray[np.bool_]
 Integers = NDArray[np.integer]
 Floats = NDArray[np.floating]
-WORD = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,8 +90,8 @@ def no_objects(height: int, width: int) -> Objects:
 
 def pack(masks: Mask) -> Packed:
     """Bits of masks (N, H, W) bool, row by row; the tail of the last word is zero."""
-    count = len(masks)
-    bits = np.packbits(masks.reshape(count, -1), axis=1)
+    count, height, width = masks.shape
+    bits = np.packbits(masks.reshape(count, height * width), axis=1)
     padded = np.zeros((count, -(-bits.shape[1] // 8) * 8), np.uint8)
     padded[:, : bits.shape[1]] = bits
     words = padded.view(np.uint64)

@@ -52,7 +52,7 @@ class QualityCounts:
         return np.where(weight > 0, self.true_positives / np.maximum(weight, 0.5), np.nan)
 
     def figures(self, things: Sequence[int]) -> Figures:
-        """Means over classes that are present: ``quality``, ``segmentation``, ``recognition``, and ``quality`` of things and stuff.
+        """Means over the classes that are present: ``quality``, ``segmentation``, ``recognition``, and ``quality`` by kind.
 
         None where no class is present.
         """
