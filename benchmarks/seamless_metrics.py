@@ -1,7 +1,7 @@
 """All metrics of the seamless suite on 100 panoramas of 2048x400 with 60 objects each, whole and visible.
 
-``python -m benchmarks.seamless_metrics > benchmarks/results/seamless_metrics.md``. The peer is the common way to intersect masks, a
-float32 matrix product, in the same run. Two processes share the panoramas, as blocks would, and the counts are joined at the end.
+``python -m benchmarks.seamless_metrics > benchmarks/results/seamless_metrics.md``. The peer is the common way to intersect masks,
+a float32 matrix product, in the same run. Two processes share the panoramas, as blocks would, and the counts are joined last.
 """
 
 import os
@@ -158,8 +158,8 @@ def report(seconds: dict[str, float], figures: dict, last: float) -> None:
     print(f"\nThe whole suite: {suite:.0f} seconds of one core, {suite / WORKERS:.0f} seconds with {WORKERS} processes.\n")
     peer, ours = seconds["peer: matrix product"], seconds["ours: the same pairs"]
     print(
-        f"Shared pixels of all {OBJECTS} x {OBJECTS} pairs of whole masks of every panorama: packed bits {ours:.1f} s, float32 matrix "
-        f"product {peer:.1f} s\n({peer / ours:.1f} x). Both gave the same numbers. Making the panoramas is not timed.\n"
+        f"Shared pixels of all {OBJECTS} x {OBJECTS} pairs of whole masks of every panorama: packed bits {ours:.1f} s, float32 "
+        f"matrix product {peer:.1f} s\n({peer / ours:.1f} x). Both gave the same numbers. Making the panoramas is not timed.\n"
     )
     print(
         f"{WORKERS} processes of one thread on a busy 2-core CPU; load average of the last 5 minutes {os.getloadavg()[1]:.1f}. "

@@ -60,8 +60,13 @@ class DetectionCounts:
 
 def joined(parts: list[DetectionCounts]) -> DetectionCounts:
     """The counts of all parts, in their order; faster than adding one by one. At least one part."""
-    listed = (np.concatenate([getattr(part, name) for part in parts]) for name in ("classes", "scores", "hits", "misses"))
-    return DetectionCounts(*listed, np.sum([part.truths for part in parts], axis=0))
+    return DetectionCounts(
+        np.concatenate([part.classes for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.hits for part in parts]),
+        np.concatenate([part.misses for part in parts]),
+        np.stack([part.truths for part in parts]).sum(axis=0),
+    )
 
 
 def detection_counts(
@@ -112,7 +117,8 @@ def _misses(iou: Floats, matched: Mask, counted: Mask, paper_compat: bool) -> In
     """How often (M, T) each prediction that fits a true object that counts is a second one for it."""
     above = iou[counted][..., None] > THRESHOLDS
     if paper_compat:
-        return (above & ~matched).sum(axis=0)
+        doubles: Integers = (above & ~matched).sum(axis=0)
+        return doubles
     excused = (iou[~counted][..., None] > THRESHOLDS).any(axis=0)
     return (above.any(axis=0) & ~matched.any(axis=0) & ~excused).astype(np.int64)
 

@@ -124,8 +124,9 @@ def _things(prediction: AmodalScene, truth: AmodalScene, void: Mask, classes: in
     best = _coverage(true_visible, said_visible, on_void, void, alike)
     hidden_cover = _picked(hidden, best) * areas(true_hidden)
 
-    def per_class(labels: Integers, values: Floats | Integers) -> Floats:
-        return np.bincount(labels, values, classes).astype(np.float64)
+    def per_class(labels: Integers, values: Floats | Integers | Mask) -> Floats:
+        summed: Floats = np.bincount(labels, np.asarray(values, np.float64), classes).astype(np.float64)
+        return summed
 
     return MohanValadaCounts(
         per_class(matched, visible[rows, columns]),

@@ -79,8 +79,9 @@ class Objects:
 
     def chosen(self, keep: Mask | Integers | Sequence[int]) -> Objects:
         """The objects that ``keep`` indexes."""
-        optional = (None if given is None else np.asarray(given)[keep] for given in (self.scores, self.crowd))
-        return Objects(self.masks[keep], np.asarray(self.classes)[keep], *optional)
+        scores = None if self.scores is None else self.scores[keep]
+        crowd = None if self.crowd is None else self.crowd[keep]
+        return Objects(self.masks[keep], self.classes[keep], scores, crowd)
 
 
 def no_objects(height: int, width: int) -> Objects:

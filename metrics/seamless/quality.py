@@ -103,7 +103,7 @@ def count_matches(
     missed[truth] = invented[prediction] = False
     of_pair = truth_classes[truth]
     return QualityCounts(
-        np.bincount(of_pair, iou[truth, prediction], classes),
+        np.bincount(of_pair, iou[truth, prediction], classes).astype(np.float64),
         np.bincount(of_pair, minlength=classes).astype(np.float64),
         np.bincount(predicted_classes[invented], minlength=classes).astype(np.float64),
         np.bincount(truth_classes[missed], minlength=classes).astype(np.float64),

@@ -13,12 +13,12 @@ Mask = NDArray[np.bool_]
 
 def crosses_seam(masks: Mask) -> Mask:
     """(N,) bool: masks (N, H, W) with pixels in the first and in the last column."""
-    return masks[:, :, 0].any(axis=1) & masks[:, :, -1].any(axis=1)
+    return np.any(masks[:, :, 0], axis=1) & np.any(masks[:, :, -1], axis=1)
 
 
 def touches_seam(masks: Mask) -> Mask:
     """(N,) bool: masks (N, H, W) with pixels in the first or in the last column."""
-    return masks[:, :, 0].any(axis=1) | masks[:, :, -1].any(axis=1)
+    return np.any(masks[:, :, 0], axis=1) | np.any(masks[:, :, -1], axis=1)
 
 
 def seam_detection_counts(
