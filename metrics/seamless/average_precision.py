@@ -120,7 +120,7 @@ def _misses(iou: Floats, matched: Mask, counted: Mask, paper_compat: bool) -> In
         doubles: Integers = (above & ~matched).sum(axis=0)
         return doubles
     excused = (iou[~counted][..., None] > THRESHOLDS).any(axis=0)
-    return (above.any(axis=0) & ~matched.any(axis=0) & ~excused).astype(np.int64)
+    return np.asarray(above.any(axis=0) & ~matched.any(axis=0) & ~excused, np.int64)
 
 
 def _ignored_share(prediction: Objects, truth: Objects, counted: Mask, void: Mask | None) -> Floats:
