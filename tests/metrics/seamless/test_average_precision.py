@@ -5,6 +5,9 @@ import io
 
 import numpy as np
 import pytest
+from pycocotools import mask as coco_masks
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from metrics.seamless.average_precision import THRESHOLDS, average_precision, detection_counts, joined
 from metrics.seamless.objects import Objects, no_objects
@@ -128,8 +131,6 @@ def test_objects_across_the_seam_have_a_figure_of_their_own() -> None:
 
 def test_close_to_coco_where_the_rules_agree() -> None:
     """Without void, crowds and small objects only the integration differs: 101 points of a curve made monotonous."""
-    pycoco, tools = pytest.importorskip("pycocotools.coco"), pytest.importorskip("pycocotools.cocoeval")
-    masks = pytest.importorskip("pycocotools.mask")
     images, annotations, detections, parts = [], [], [], []
     for number, one in enumerate(map(sample, range(40))):
         large = one.true_objects.areas >= 100
@@ -141,15 +142,15 @@ def test_close_to_coco_where_the_rules_agree() -> None:
         images.append({"id": number, "height": HEIGHT, "width": WIDTH})
         for kind, given in ((annotations, truth), (detections, said)):
             for index, mask in enumerate(given.masks):
-                code = masks.encode(np.asfortranarray(mask.astype(np.uint8)))
+                code = coco_masks.encode(np.asfortranarray(mask.astype(np.uint8)))
                 entry = {"image_id": number, "category_id": int(given.classes[index]) + 1, "segmentation": code}
-                entry |= {"id": len(kind) + 1, "iscrowd": 0, "area": int(mask.sum()), "bbox": masks.toBbox(code).tolist()}
+                entry |= {"id": len(kind) + 1, "iscrowd": 0, "area": int(mask.sum()), "bbox": coco_masks.toBbox(code).tolist()}
                 kind.append(entry | {"score": float(given.confidence[index])})
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = pycoco.COCO()
+        truth = COCO()
         truth.dataset = {"images": images, "annotations": annotations, "categories": [{"id": c + 1} for c in range(CLASSES)]}
         truth.createIndex()
-        evaluation = tools.COCOeval(truth, truth.loadRes(detections), "segm")
+        evaluation = COCOeval(truth, truth.loadRes(detections), "segm")
         evaluation.evaluate()
         evaluation.accumulate()
     precision = evaluation.eval["precision"][:, :, :, 0, -1]  # (thresholds, recalls, classes)
