@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 Boxes = NDArray[np.int64]
 
 
-def mask_boxes(masks: NDArray[np.bool_]) -> Boxes:
+def mask_boxes(masks: NDArray[np.bool_], wrap: bool = True) -> Boxes:
     """The narrowest box (N, 4) of each mask (N, H, W); zeros for an empty mask.
 
-    Of two equally narrow ones it is that which does not cross the seam.
+    Of two equally narrow ones it is that which does not cross the seam; without ``wrap`` none does.
     """
     boxes = np.zeros((len(masks), 4), np.int64)
     width = masks.shape[2]
@@ -26,7 +26,7 @@ def mask_boxes(masks: NDArray[np.bool_]) -> Boxes:
             continue
         # From each column to the next one that is filled; the last goes over the seam.
         steps = np.diff(columns, append=columns[0] + width)
-        widest = len(steps) - 1 - int(steps[::-1].argmax())
+        widest = len(steps) - 1 - (int(steps[::-1].argmax()) if wrap else 0)
         left = columns[(widest + 1) % len(columns)]
         box[:] = rows[0], left, rows[-1] - rows[0] + 1, width - steps[widest] + 1
     return boxes

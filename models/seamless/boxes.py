@@ -20,7 +20,7 @@ def box_iou(one: torch.Tensor, other: torch.Tensor, period: float | None = None)
     high = torch.minimum(one[:, None, 3], other[None, :, 3])
     shared = (high - low).clamp(min=0) * _shared_width(one, other, period)
     union = _area(one)[:, None] + _area(other)[None] - shared
-    return torch.where(union > 0, shared / union.clamp(min=1e-12), torch.zeros_like(union))
+    return shared / union.clamp(min=1e-12)
 
 
 def _area(boxes: torch.Tensor) -> torch.Tensor:

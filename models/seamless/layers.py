@@ -1,4 +1,4 @@
-"""Convolution and feature pyramid whose columns go on across the seam."""
+"""Convolution, feature pyramid and semantic head whose columns go on across the seam."""
 
 from __future__ import annotations
 
@@ -50,3 +50,20 @@ class FeaturePyramid(nn.Module):
             levels[index] = levels[index] + interpolate(levels[index + 1], size=levels[index].shape[-2:], mode="nearest")
         levels = [smooth(given) for smooth, given in zip(self.smooth, levels)]
         return [*levels, levels[-1][..., ::2, ::2]]
+
+
+class SemanticHead(nn.Module):
+    """Class logits at the finest of the pyramid's levels, from all of them added up."""
+
+    def __init__(self, channels: int, levels: int, classes: int, wrap: bool) -> None:
+        super().__init__()
+        self.each = nn.ModuleList(WrapConv(channels, channels, 3, wrap) for _ in range(levels))
+        self.name = WrapConv(channels, classes, 1, wrap)
+
+    def forward(self, levels: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Maps (B, C, H_i, W_i) -> (B, classes, H_0, W_0)."""
+        size = levels[0].shape[-2:]
+        total = torch.zeros_like(levels[0])
+        for layer, level in zip(self.each, levels):
+            total = total + interpolate(layer(level).relu(), size=size, mode="nearest")
+        return self.name(total)

@@ -34,6 +34,8 @@ def test_the_box_is_the_narrowest(columns: list[bool], row: int) -> None:
     assert covers(box, mask)
     assert box[[0, 2]].tolist() == [row, 1]
     assert 0 <= box[1] < WIDTH
+    filled = np.flatnonzero(columns)
+    assert mask_boxes(mask[None], wrap=False)[0].tolist() == [row, filled[0], 1, filled[-1] - filled[0] + 1]
 
 
 boxes = st.tuples(st.integers(0, HEIGHT - 1), st.integers(0, WIDTH - 1), st.integers(1, HEIGHT), st.integers(1, WIDTH)).map(
