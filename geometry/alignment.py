@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
 
 from geometry.backproject import BackProjection, backprojection
 from geometry.cameras import Camera
@@ -141,6 +140,8 @@ def _redescending(residual: Array, floor: float) -> Array:
 
 def _groups(count: int, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.signedinteger]:
     """Label (count,) of the connected group of every view."""
+    from scipy.sparse.csgraph import connected_components  # takes half a second to load, which plans need not spend
+
     linked = np.zeros((count, count), dtype=bool)
     linked[first, second] = True
     return connected_components(linked, directed=False)[1]

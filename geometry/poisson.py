@@ -13,7 +13,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from geometry.backproject import WORKERS
 from geometry.directions import erp_angles
@@ -78,6 +77,8 @@ def cell_metric(height: int, width: int) -> tuple[Array, Array, Array]:
 
 def _solve(source: Array, screen: float) -> Array:
     """The field u (H, W) whose outflow plus ``screen`` times area times u is ``source``."""
+    from scipy import fft  # slow to load, which plans need not spend
+
     height, width = source.shape
     along = cell_metric(height, width)[1]
     inverse = _inverse_pivots(height, width, screen)
