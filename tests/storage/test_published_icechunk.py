@@ -14,6 +14,7 @@ from pathlib import Path
 
 import icechunk
 import pytest
+import zarr
 from numpy.typing import NDArray
 
 from storage import published
@@ -23,23 +24,28 @@ from storage.published_icechunk import PublishConflict, is_published, point_at, 
 from storage.retries import StoreError
 from storage.urls import exists, files_below, is_local, join, write_bytes
 from tests.support.flaky_proxy import FlakyProxy, flaky_bucket
+from tests.support.object_store import s3_bucket
 from tests.support.publications import labels, put, shows
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[tuple[str, FlakyProxy]]:
-    with flaky_bucket("published") as served:
-        yield served
+def bucket() -> Iterator[str]:
+    with s3_bucket("published") as url:
+        yield url
 
 
 @pytest.fixture(params=["local", "s3"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    root = str(tmp_path) if request.param == "local" else request.getfixturevalue("served")[0]
+    root = str(tmp_path) if request.param == "local" else request.getfixturevalue("bucket")
     return join(root, request.node.name.partition("[")[0], "demo.icechunk")
 
 
 def told(url: str) -> list[tuple[str, bool]]:
     return [(one["version"], one["latest"]) for one in versions(url)]
+
+
+def contents(group: zarr.Group) -> dict[str, tuple]:
+    return {name: (array[:].tolist(), array.metadata.to_dict()) for name, array in group.arrays()}
 
 
 def test_every_version_is_a_tagged_snapshot_and_readers_keep_theirs(url: str, tmp_path: Path) -> None:
@@ -59,13 +65,8 @@ def test_every_version_is_a_tagged_snapshot_and_readers_keep_theirs(url: str, tm
         reader["depth"][0] = 0
     put(str(tmp_path / "plain"), "b", count=5, kind=published)
     plain, group = open_published(str(tmp_path / "plain"), "b"), open_published(url)
-    assert {name: array[:].tolist() for name, array in group.arrays()} == {
-        name: array[:].tolist() for name, array in plain.arrays()
-    }
     assert {**group.attrs, "created": ""} == {**plain.attrs, "created": ""}
-    assert {name: array.metadata.to_dict() for name, array in group.arrays()} == {
-        name: array.metadata.to_dict() for name, array in plain.arrays()
-    }
+    assert contents(group) == contents(plain)
 
 
 def test_metadata_of_the_commits_says_what_was_published(tmp_path: Path) -> None:
@@ -82,7 +83,8 @@ def test_metadata_of_the_commits_says_what_was_published(tmp_path: Path) -> None
     assert sum(one["bytes"] for one in versions(url)) == pytest.approx(chunks, rel=0.02)  # Icechunk keeps tiny ones elsewhere
 
 
-def test_an_older_version_becomes_the_latest_again(url: str) -> None:
+def test_an_older_version_becomes_the_latest_again(tmp_path: Path) -> None:
+    url = str(tmp_path / "demo.icechunk")
     put(url, "a")
     put(url, "b")
     before = set(files_below(url))
@@ -137,7 +139,7 @@ def test_of_commits_at_the_same_moment_none_is_lost(url: str) -> None:
 def test_killed_in_the_middle_readers_stay_with_the_former_version(url: str) -> None:
     put(url, "former")
     command, kills = [sys.executable, "-m", "tests.support.publications", url, "next", "48"], []
-    for wanted in (1, 5, 7):  # new files that are there when the kill comes
+    for wanted in (1, 5, 7) if is_local(url) else (5,):  # new files that are there when the kill comes
         held = len(files_below(url))
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
@@ -180,17 +182,24 @@ def test_killed_while_making_the_repository_it_is_made_anew(tmp_path: Path) -> N
     assert told(url) == [("b", True)]
 
 
-def test_files_of_others_are_left_alone(url: str) -> None:
+def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    url = str(tmp_path / "demo.icechunk")
     write_bytes(join(url, "notes.txt"), b"mine")
     with pytest.raises(StoreError, match="clean prefixes"):
         put(url, "a")
     assert list(files_below(url)) == ["notes.txt"]
 
 
-@pytest.mark.parametrize("fault", ["lost", "unavailable", "reset"])
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[str, FlakyProxy]]:
+    with flaky_bucket("flaky") as served:
+        yield served
+
+
+@pytest.mark.parametrize("fault", ["lost", "unavailable"])
 def test_a_commit_whose_answer_was_lost_counts(served: tuple[str, FlakyProxy], fault: str) -> None:
-    bucket, proxy = served
-    url = join(bucket, fault, "demo.icechunk")
+    root, proxy = served
+    url = join(root, fault, "demo.icechunk")
     put(url, "a")
     broken: list[str] = []
 
@@ -210,9 +219,8 @@ def test_a_commit_whose_answer_was_lost_counts(served: tuple[str, FlakyProxy], f
     assert shows(open_published(url), "b")
 
 
-def test_stores_that_cannot_hold_one_are_refused_by_name(served: tuple[str, FlakyProxy]) -> None:
+def test_stores_that_cannot_hold_one_are_refused_by_name(bucket: str) -> None:
     with pytest.raises(ValueError, match="local disk or S3"):
         put("memory://published/demo.icechunk", "a")
     with pytest.raises(StoreError, match="no such bucket"):
         put("s3://no-such-bucket/demo.icechunk", "a")
-    assert is_local("demo.icechunk")
