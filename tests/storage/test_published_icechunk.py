@@ -18,9 +18,9 @@ import zarr
 from numpy.typing import NDArray
 
 from storage import published
-from storage.icechunk_storage import CREATION, FIRST_FILE
+from storage.icechunk_storage import CREATION, FIRST_FILE, open_repository
 from storage.published import open_published
-from storage.published_icechunk import PublishConflict, is_published, point_at, versions
+from storage.published_icechunk import PublishConflict, _commit, is_published, point_at, versions
 from storage.retries import StoreError
 from storage.urls import exists, files_below, is_local, join, write_bytes
 from tests.support.flaky_proxy import FlakyProxy, flaky_bucket
@@ -115,25 +115,30 @@ def test_of_commits_at_the_same_moment_none_is_lost(url: str) -> None:
     put(url, "a")
     moment, kept, refused = threading.Barrier(4, timeout=60), [], []
 
-    def publisher(version: str) -> None:
-        def items() -> Iterator[Mapping[str, NDArray]]:
-            yield from labels(version)
+    def publisher(number: int) -> None:
+        for turn in range(5):
             moment.wait()
+            repository = open_repository(url)
+            assert repository is not None
+            session = repository.writable_session("main")
+            zarr.open_group(session.store, mode="a").attrs.put({"version": f"{turn}-{number}"})
+            moment.wait()
+            try:
+                _commit(url, repository, session, {"version": f"{turn}-{number}"})
+                kept.append(f"{turn}-{number}")
+            except icechunk.ConflictError:
+                refused.append(f"{turn}-{number}")
 
-        try:
-            put(url, version, items=items())
-            kept.append(version)
-        except PublishConflict:
-            refused.append(version)
-
-    for number in range(3):
-        threads = [threading.Thread(target=publisher, args=(f"{number}-{one}",)) for one in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert {version for version, _ in told(url)} == {"a", *kept}
-    assert (len(kept), len(refused)) == (3, 9)
+    threads = [threading.Thread(target=publisher, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    repository = open_repository(url)
+    assert repository is not None
+    history = [one.metadata.get("version") for one in repository.ancestry(branch="main")]
+    assert history == [*reversed(kept), "a", None]
+    assert (len(kept), len(refused)) == (5, 15)
 
 
 def test_killed_in_the_middle_readers_stay_with_the_former_version(url: str) -> None:
