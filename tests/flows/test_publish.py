@@ -71,6 +71,38 @@ def test_arrays_are_those_of_the_store_and_publishing_twice_is_a_no_op(path: Pat
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
 
 
+def test_icechunk_holds_the_same_and_publishing_twice_is_a_no_op(path: Path) -> None:
+    config, folder = load(path), path.parent / "store" / "published"
+    plain, first, again = publish(config), publish(config, to="icechunk"), publish(config, to="icechunk")
+    assert (first["new"], again) == (True, {**first, "new": False})
+    assert (first["url"], first["version"]) == (str(folder / "small.icechunk"), plain["version"])
+    left, right = open_published(first["url"]), open_published(str(folder / "small"))
+    assert {**left.attrs, "created": ""} == {**right.attrs, "created": ""}
+    assert {name: array[:].tolist() for name, array in left.arrays()} == {
+        name: array[:].tolist() for name, array in right.arrays()
+    }
+    shown = json.loads(panolabel("publish", path, "--to", "icechunk", "--list", "--json").stdout)
+    assert [(one["version"], one["run"], one["latest"]) for one in shown] == [(first["version"], plain["run"], True)]
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    collect(config, find_garbage(config, keep_runs=0, older_than_hours=0))
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+
+
+def test_what_icechunk_needs_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="zarr, icechunk"):
+        publish(load(path), to="parquet")
+    with pytest.raises(ConfigError, match="--name"):
+        publish(load(path), "demo.icechunk")
+    for module in ("storage.published_icechunk", "storage.icechunk_storage"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        monkeypatch.delattr(module, raising=False)
+    monkeypatch.setitem(sys.modules, "icechunk", None)  # as if it were not installed
+    with pytest.raises(ConfigError, match=r"pip install 'panolabel\[icechunk\]'"):
+        publish(load(path), to="icechunk")
+    with pytest.raises(ModuleNotFoundError, match="pip install"):
+        open_published("published/demo.icechunk")
+
+
 def test_owed_or_damaged_labels_are_refused(tmp_path: Path, prefect_api: str) -> None:
     path = write_pipeline(tmp_path, 2)
     refused = panolabel("publish", path)
