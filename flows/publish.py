@@ -65,7 +65,8 @@ def publish(config: Config, name: str | None = None, allow_incomplete: bool = Fa
             "run": max(receipt.made["run"] for _, _, receipt in finished.blocks),
         }
         keeper.write_version(folder, version, finished.arrays(), rows, attributes)
-    keeper.point_at(folder, version)
+    else:
+        keeper.point_at(folder, version)
     record = next(one for one in keeper.versions(folder) if one["version"] == version)
     return {**record, "url": folder if to == "icechunk" else join(folder, version), "new": new}
 

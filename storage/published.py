@@ -39,7 +39,7 @@ def version_of(contents: Any) -> str:
 def write_version(
     folder: str, version: str, items: Iterable[Mapping[str, NDArray] | None], rows: Sequence[Row], attributes: Mapping[str, Any]
 ) -> None:
-    """Write a version whole; it exists once its record does.
+    """Write a version whole, and make it the latest one; it exists once its record does.
 
     Parameters
     ----------
@@ -63,6 +63,7 @@ def write_version(
     record = {"version": version, "panoramas": len(rows), "bytes": size}
     record |= {key: attributes[key] for key in ("created", "run", "complete")}
     write_bytes(f"{url}.json", json.dumps(record, indent=1).encode())
+    point_at(folder, version)
 
 
 def write_arrays(

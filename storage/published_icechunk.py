@@ -60,8 +60,7 @@ def write_version(
         write_arrays(url, store, items, rows, {**attributes, "version": version})
         settle(url)
         record = {**attributes, "version": version, "panoramas": len(rows), "bytes": store.written}
-        _commit(url, repository, session, {key: record[key] for key in RECORD})
-        _tag(repository, _tip(repository))
+        _tag(repository, _commit(url, repository, session, {key: record[key] for key in RECORD}))
         settle(url)
 
 
@@ -117,14 +116,17 @@ class _Weighed(WrapperStore[Store]):
             self.written += len(value)
 
 
-def _commit(url: str, repository: icechunk.Repository, session: icechunk.Session, record: dict[str, Any]) -> None:
+def _commit(
+    url: str, repository: icechunk.Repository, session: icechunk.Session, record: dict[str, Any]
+) -> icechunk.SnapshotInfo:
     with lock(url):
         try:
-            session.commit(f"version {record['version']}", record)
+            return repository.lookup_snapshot(session.commit(f"version {record['version']}", record))
         except icechunk.ConflictError:
             # The server may have done it, and its answer was lost: a second request then finds main moved.
-            if _tip(repository).metadata.get("version") != record["version"]:
+            if (tip := _tip(repository)).metadata.get("version") != record["version"]:
                 raise
+            return tip
 
 
 def _tip(repository: icechunk.Repository) -> icechunk.SnapshotInfo:
@@ -136,14 +138,25 @@ def _find(repository: icechunk.Repository, version: str | None) -> icechunk.Snap
     tip = _tip(repository)
     if "version" in tip.metadata and version in (None, tip.metadata["version"]):
         return tip
-    return repository.lookup_snapshot(repository.lookup_tag(version)) if version in repository.list_tags() else None
+    tag = _tag_of(repository, version) if version else None
+    return repository.lookup_snapshot(repository.lookup_tag(tag)) if tag else None
 
 
 def _tag(repository: icechunk.Repository, snapshot: icechunk.SnapshotInfo) -> None:
     """See that a version has its tag: without one it would be lost when ``main`` goes elsewhere."""
     version = snapshot.metadata.get("version")
-    if version and version not in repository.list_tags():
+    if not version or _tag_of(repository, version):
+        return
+    try:
         repository.create_tag(version, snapshot.id)
+    except icechunk.IcechunkError as error:
+        if "already exists" not in str(error):
+            raise
+        repository.create_tag(f"{version}.{snapshot.id}", snapshot.id)  # the name of a tag that was removed is never free again
+
+
+def _tag_of(repository: icechunk.Repository, version: str) -> str | None:
+    return next((tag for tag in repository.list_tags() if tag.partition(".")[0] == version), None)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import icechunk
@@ -94,6 +95,23 @@ def test_an_older_version_becomes_the_latest_again(tmp_path: Path) -> None:
     put(url, "c")
     assert told(url) == [("a", False), ("b", False), ("c", True)]
     assert shows(open_published(url, "b"), "b")
+
+
+def test_versions_that_icechunk_expired_may_come_again(tmp_path: Path) -> None:
+    url = str(tmp_path / "demo.icechunk")
+    put(url, "a")
+    old = datetime.now(UTC)
+    put(url, "b")
+    repository = open_repository(url)
+    assert repository is not None
+    repository.expire_snapshots(old, delete_expired_tags=True)
+    assert repository.garbage_collect(old).chunks_deleted > 0
+    assert told(url) == [("b", True)]
+    assert shows(open_published(url), "b")
+    put(url, "a")
+    put(url, "c")
+    assert told(url) == [("b", False), ("a", False), ("c", True)]
+    assert shows(open_published(url, "a"), "a")
 
 
 def test_the_slower_one_of_two_publishers_is_refused(url: str) -> None:
