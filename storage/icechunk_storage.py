@@ -23,10 +23,21 @@ except ModuleNotFoundError as error:
 if "ICECHUNK_LOG" not in os.environ:
     icechunk.set_logs_filter("error")  # it warns, on stdout, of concurrent commits to a local disk, where we lock
 
+_PROCESS = os.getpid()
+
 FIRST_FILE = "snapshots/1CECHNKREP0F1RSTCMT0"
 """The empty snapshot, which every repository begins with; its branch is the second file, and makes it a repository."""
 CREATION = timedelta(minutes=1)
 """If the second file is not there by then, it will not come."""
+
+
+def refuse_fork() -> None:
+    """RuntimeError in a process forked from one that uses Icechunk, whose threads it lacks: a call would wait for ever."""
+    if os.getpid() != _PROCESS:
+        raise RuntimeError(
+            "Icechunk does not survive a fork: start the process by 'spawn' or 'forkserver', "
+            'as in DataLoader(..., multiprocessing_context="spawn")'
+        )
 
 
 def open_repository(url: str) -> icechunk.Repository | None:
@@ -81,6 +92,7 @@ def _sweep(url: str) -> None:
 
 
 def _storage(url: str) -> icechunk.Storage:
+    refuse_fork()
     files, path = filesystem(url)
     if is_local(url):
         return icechunk.local_filesystem_storage(path)

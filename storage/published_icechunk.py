@@ -13,12 +13,12 @@ from typing import Any
 
 import zarr
 from numpy.typing import NDArray
-from zarr.abc.store import Store
-from zarr.core.buffer import Buffer
+from zarr.abc.store import ByteRequest, Store
+from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import WrapperStore
 
 from storage.credentials import mask_credentials
-from storage.icechunk_storage import create_repository, icechunk, lock, open_repository
+from storage.icechunk_storage import create_repository, icechunk, lock, open_repository, refuse_fork
 from storage.published import Row, write_arrays
 from storage.retries import StoreError
 from storage.urls import settle
@@ -102,7 +102,16 @@ def open_published(url: str, version: str | None = None) -> zarr.Group:
         found = _find(repository, version) if repository else None
         if repository is None or found is None:
             raise FileNotFoundError(f"{url}: {f'no version {version}' if version else 'nothing'} is published there")
-        return zarr.open_group(repository.readonly_session(snapshot_id=found.id).store, mode="r", zarr_format=3)
+        store = _Unforked(repository.readonly_session(snapshot_id=found.id).store)
+        return zarr.open_group(store, mode="r", zarr_format=3)
+
+
+class _Unforked(WrapperStore[Store]):
+    """A store whose reads raise in a forked process, rather than hang."""
+
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        refuse_fork()
+        return await super().get(key, prototype, byte_range)
 
 
 class _Weighed(WrapperStore[Store]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import icechunk
 import pytest
@@ -95,6 +97,30 @@ def test_an_older_version_becomes_the_latest_again(tmp_path: Path) -> None:
     put(url, "c")
     assert told(url) == [("a", False), ("b", False), ("c", True)]
     assert shows(open_published(url, "b"), "b")
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_readers_in_other_processes_read_or_are_told(tmp_path: Path, method: str) -> None:
+    url = str(tmp_path / "demo.icechunk")
+    put(url, "a")
+    group = open_published(url)
+    context = multiprocessing.get_context(method)
+    answers = context.Queue()
+    process = context.Process(
+        target=report, args=(group, answers), daemon=True
+    )  # a fork inherits the group, a spawn unpickles it
+    process.start()
+    answer = answers.get(timeout=60)
+    process.join(60)
+    assert ("multiprocessing_context" if method == "fork" else "depth as published") in answer
+
+
+def report(group: zarr.Group, answers: Any) -> None:
+    """Tell what reading gives in this process."""
+    try:
+        answers.put("depth as published" if shows(group, "a") else "other values")
+    except RuntimeError as error:
+        answers.put(str(error))
 
 
 def test_versions_that_icechunk_expired_may_come_again(tmp_path: Path) -> None:
