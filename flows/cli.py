@@ -15,7 +15,15 @@ from flows.commands import audit, publishing, running, setup, stores
 from flows.commands.scenes import scenes
 from storage.credentials import mask_credentials
 
-EXIT_CODES = {"RunFailed": 1, "ServerError": 1, "StoreError": 1, "DamagedBlock": 1, "PlanDrift": 3, "Interrupted": 130}
+EXIT_CODES = {
+    "RunFailed": 1,
+    "ServerError": 1,
+    "StoreError": 1,
+    "DamagedBlock": 1,
+    "PublishConflict": 1,
+    "PlanDrift": 3,
+    "Interrupted": 130,
+}
 """Errors by name: importing their classes would cost ``--help`` a second."""
 
 app = typer.Typer(

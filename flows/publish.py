@@ -1,27 +1,38 @@
-"""Publishing: finished labels as one immutable version under a stable name."""
+"""Publishing: finished labels as one immutable version under a stable name, as plain Zarr or in an Icechunk repository."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import ModuleType
 from typing import Any
 
 from configs.schema import Config, ConfigError
 from flows.finished import Finished, finished_labels
+from storage import published
 from storage.fingerprint import canonical_json
 from storage.manifest import unsafe_name
-from storage.published import is_published, point_at, version_of, versions, write_version
+from storage.published import ICECHUNK, version_of
 from storage.urls import join
 
+KINDS = ("zarr", "icechunk")
 
-def published_folder(config: Config, name: str | None = None) -> str:
-    """URL of a publication; named like the config if no name is given. ConfigError if the name cannot be a folder's."""
+
+def published_folder(config: Config, name: str | None = None, to: str = "zarr") -> str:
+    """URL of a publication of one of ``KINDS``; named like the config if no name is given. ConfigError if that cannot be."""
+    if to not in KINDS:
+        raise ConfigError(f"--to {to!r}: must be one of {', '.join(KINDS)}")
     wanted = config.name if name is None else name
-    if unsafe_name(wanted) or "/" in wanted or wanted.startswith("."):
-        raise ConfigError(f"--name {wanted!r}: must be one plain folder name, without slashes or a leading dot")
-    return join(config.root, "published", wanted)
+    if unsafe_name(wanted) or "/" in wanted or wanted.startswith(".") or wanted.endswith(ICECHUNK):
+        raise ConfigError(f"--name {wanted!r}: must be one plain folder name, without slashes, a leading dot, or {ICECHUNK}")
+    return join(config.root, "published", f"{wanted}{ICECHUNK}" if to == "icechunk" else wanted)
 
 
-def publish(config: Config, name: str | None = None, allow_incomplete: bool = False) -> dict[str, Any]:
+def published_versions(config: Config, name: str | None = None, to: str = "zarr") -> list[dict[str, Any]]:
+    """The records of what is published, oldest first; see :func:`storage.published.versions`."""
+    return _keeper(to).versions(published_folder(config, name, to))
+
+
+def publish(config: Config, name: str | None = None, allow_incomplete: bool = False, to: str = "zarr") -> dict[str, Any]:
     """Publish the finished labels of a config and make them the latest version.
 
     Publishing the same labels twice changes nothing. What dies on the way leaves the former version in place.
@@ -35,14 +46,17 @@ def publish(config: Config, name: str | None = None, allow_incomplete: bool = Fa
     ------
     NotFinished
         Blocks are owed, or damaged.
+    PublishConflict
+        Another publisher was faster (``to="icechunk"``).
     ConfigError
-        ``name`` cannot be a folder's name.
+        ``name`` cannot be a folder's name, or ``to`` is none of ``KINDS``, or icechunk is not installed.
     """
-    folder = published_folder(config, name)
+    folder = published_folder(config, name, to)
+    keeper = _keeper(to)
     finished = finished_labels(config, allow_incomplete)
     rows = _rows(finished)
     version = version_of([_facts(finished), rows, [[block.name, receipt.files] for _, block, receipt in finished.blocks]])
-    new = not is_published(folder, version)
+    new = not keeper.is_published(folder, version)
     if new:
         attributes = {
             **_facts(finished),
@@ -50,10 +64,22 @@ def publish(config: Config, name: str | None = None, allow_incomplete: bool = Fa
             "config": config.model_dump(mode="json"),
             "run": max(receipt.made["run"] for _, _, receipt in finished.blocks),
         }
-        write_version(folder, version, finished.arrays(), rows, attributes)
-    point_at(folder, version)
-    record = next(one for one in versions(folder) if one["version"] == version)
-    return {**record, "url": join(folder, version), "new": new}
+        keeper.write_version(folder, version, finished.arrays(), rows, attributes)
+    else:
+        keeper.point_at(folder, version)
+    record = next(one for one in keeper.versions(folder) if one["version"] == version)
+    return {**record, "url": folder if to == "icechunk" else join(folder, version), "new": new}
+
+
+def _keeper(to: str) -> ModuleType:
+    """The module that keeps publications of one of ``KINDS``: all have the same functions."""
+    if to != "icechunk":
+        return published
+    try:
+        from storage import published_icechunk  # an optional library
+    except ModuleNotFoundError as error:
+        raise ConfigError(str(error)) from error
+    return published_icechunk
 
 
 def _facts(finished: Finished) -> dict[str, Any]:

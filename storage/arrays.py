@@ -38,15 +38,16 @@ def arrays_digest(arrays: Mapping[str, NDArray]) -> str:
 
 
 class BlockWriter:
-    """Streams the arrays of a block into ``data.zarr``.
+    """Streams the arrays of a block into ``data.zarr`` below its URL, or into the root of a ``store`` that is at hand.
 
     Call :meth:`append` once per slot, in order, with the same array names, shapes and dtypes each time, or with None for an
     item that was given up (its values stay at zero); then :meth:`close`. Writing the same items again gives the same bytes,
     and never deletes what another writer of the same block may just have finished.
     """
 
-    def __init__(self, url: str, count: int, group: str = "data.zarr") -> None:
-        self._url = join(url, group) if group else url
+    def __init__(self, url: str, count: int, store: Store | None = None) -> None:
+        self._url = url if store else join(url, "data.zarr")
+        self._store = store
         self._count = count
         self._slot = 0
         self._arrays: dict[str, zarr.Array] = {}
@@ -78,7 +79,7 @@ class BlockWriter:
                 self._flush(name, self._count)
 
     def _create(self, arrays: Mapping[str, NDArray]) -> None:
-        group = persist(self._url, zarr.open_group, zarr_store(self._url), mode="a", zarr_format=3)
+        group = persist(self._url, zarr.open_group, self._store or zarr_store(self._url), mode="a", zarr_format=3)
         for name, value in arrays.items():
             shard_items = int(np.clip(SHARD_BYTES // max(value.nbytes, 1), 1, min(SHARD_ITEMS, self._count)))
             self._arrays[name] = persist(self._url, _create_array, group, name, self._count, value, shard_items)

@@ -2,6 +2,8 @@
 
 ``<folder>/<version>/`` is a plain Zarr v3 group. ``<folder>/<version>.json`` is written when all of it is there; without that
 record a version does not exist. ``<folder>/latest.json`` is written last, atomically.
+
+``storage/published_icechunk.py`` keeps the same group in an Icechunk repository, with the same functions.
 """
 
 from __future__ import annotations
@@ -13,10 +15,14 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.abc.store import Store
 
 from storage.arrays import BlockWriter
 from storage.fingerprint import canonical_json, digest
 from storage.urls import children, exists, files_below, join, read_bytes, settle, write_bytes, zarr_store
+
+ICECHUNK = ".icechunk"
+"""How the URL of a publication ends that is an Icechunk repository."""
 
 LATEST = "latest.json"
 LAYOUT = 1  # raise it when the same labels would be laid out otherwise
@@ -33,7 +39,7 @@ def version_of(contents: Any) -> str:
 def write_version(
     folder: str, version: str, items: Iterable[Mapping[str, NDArray] | None], rows: Sequence[Row], attributes: Mapping[str, Any]
 ) -> None:
-    """Write a version whole; it exists once its record does.
+    """Write a version whole, and make it the latest one; it exists once its record does.
 
     Parameters
     ----------
@@ -49,24 +55,32 @@ def write_version(
         Attributes of the group, JSON values.
     """
     url = join(folder, version)
-    writer = BlockWriter(url, len(rows), group="")
-    for arrays in items:
-        writer.append(arrays)
-    writer.close()
     store = zarr_store(url)
-    group = zarr.open_group(store, mode="a", zarr_format=3)
-    for name in rows[0]:
-        values = [row[name] for row in rows]
-        dtype: Any = bool if isinstance(values[0], bool) else str
-        array = group.create_array(name, shape=(len(rows),), chunks=(len(rows),), dtype=dtype, overwrite=True)
-        array[:] = np.array(values, dtype=bool if dtype is bool else np.dtypes.StringDType())
-    group.attrs.put({**attributes, "version": version})
+    write_arrays(url, store, items, rows, {**attributes, "version": version})
     zarr.consolidate_metadata(store)
     settle(url)
     size = sum(info.get("size") or 0 for info in files_below(url).values())
     record = {"version": version, "panoramas": len(rows), "bytes": size}
     record |= {key: attributes[key] for key in ("created", "run", "complete")}
     write_bytes(f"{url}.json", json.dumps(record, indent=1).encode())
+    point_at(folder, version)
+
+
+def write_arrays(
+    url: str, store: Store, items: Iterable[Mapping[str, NDArray] | None], rows: Sequence[Row], attributes: Mapping[str, Any]
+) -> None:
+    """Write the group of a version into the root of a store; the same group wherever it is kept. ``url`` is for messages."""
+    writer = BlockWriter(url, len(rows), store)
+    for arrays in items:
+        writer.append(arrays)
+    writer.close()
+    group = zarr.open_group(store, mode="a", zarr_format=3)
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        dtype: Any = bool if isinstance(values[0], bool) else str
+        array = group.create_array(name, shape=(len(rows),), chunks=(len(rows),), dtype=dtype, overwrite=True)
+        array[:] = np.array(values, dtype=bool if dtype is bool else np.dtypes.StringDType())
+    group.attrs.put(dict(attributes))
 
 
 def is_published(folder: str, version: str) -> bool:
@@ -101,7 +115,7 @@ def open_published(url: str, version: str | None = None) -> zarr.Group:
     Parameters
     ----------
     url : str
-        ``<root>/published/<name>``.
+        ``<root>/published/<name>``, or ``<root>/published/<name>.icechunk``.
     version : str, optional
         The latest if none is given.
 
@@ -109,7 +123,13 @@ def open_published(url: str, version: str | None = None) -> zarr.Group:
     ------
     FileNotFoundError
         Nothing, or not this version, was published there.
+    ModuleNotFoundError
+        It is an Icechunk repository, and icechunk is not installed.
     """
+    if url.rstrip("/").endswith(ICECHUNK):
+        from storage import published_icechunk  # an optional library
+
+        return published_icechunk.open_published(url, version)
     wanted = version or latest_version(url)
     if wanted is None or not is_published(url, wanted):
         raise FileNotFoundError(f"{url}: {'nothing' if wanted is None else f'no version {wanted}'} is published there")

@@ -95,7 +95,10 @@ def settle(url: str) -> None:
         return
     for folder, _, names in os.walk(path):
         for name in [*names, "."]:
-            descriptor = os.open(os.path.join(folder, name), os.O_RDONLY)
+            try:
+                descriptor = os.open(os.path.join(folder, name), os.O_RDONLY)
+            except FileNotFoundError:  # a temporary file of another writer, renamed by now
+                continue
             try:
                 os.fsync(descriptor)
             finally:

@@ -14,6 +14,7 @@ IncompleteOption = Annotated[bool, typer.Option("--allow-incomplete", help="Take
 def publish(
     config: ConfigFile,
     name: Annotated[str | None, typer.Option(help="Name of the publication; the config's own if none is given.")] = None,
+    to: Annotated[str, typer.Option(help="zarr, or icechunk: snapshots of one repository.")] = "zarr",
     allow_incomplete: IncompleteOption = False,
     list_versions: Annotated[bool, typer.Option("--list", help="Show what is published, and publish nothing.")] = False,
     source: SourceOption = None,
@@ -23,11 +24,10 @@ def publish(
 ) -> None:
     """Publish finished labels as an immutable version under a stable name, for training."""
     from flows.publish import publish as publish_labels
-    from flows.publish import published_folder
-    from storage.published import versions
+    from flows.publish import published_versions
 
     wanted = load(config, source, root, settings)
-    shown = versions(published_folder(wanted, name)) if list_versions else [publish_labels(wanted, name, allow_incomplete)]
+    shown = published_versions(wanted, name, to) if list_versions else [publish_labels(wanted, name, allow_incomplete, to)]
     if as_json:
         print_json(shown if list_versions else shown[0])
         return

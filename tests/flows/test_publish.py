@@ -11,17 +11,22 @@ import sys
 import time
 from pathlib import Path
 
+import icechunk
 import numpy as np
 import pytest
+import zarr
 
 from configs.schema import ConfigError
 from flows.finished import NotFinished
 from flows.garbage import collect, find_garbage
 from flows.publish import publish
 from storage.arrays import BlockReader
+from storage.icechunk_storage import lock
 from storage.published import latest_version, open_published, versions
+from storage.urls import files_below
 from tests.flows.test_cli import panolabel
 from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
+from tests.support.publications import put
 
 PUBLISH = """
 import sys
@@ -69,6 +74,57 @@ def test_arrays_are_those_of_the_store_and_publishing_twice_is_a_no_op(path: Pat
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     collect(config, find_garbage(config, keep_runs=0, older_than_hours=0))
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+
+
+def test_icechunk_holds_the_same_and_publishing_twice_is_a_no_op(path: Path) -> None:
+    config, folder = load(path), path.parent / "store" / "published"
+    plain, first, again = publish(config), publish(config, to="icechunk"), publish(config, to="icechunk")
+    assert (first["new"], again) == (True, {**first, "new": False})
+    assert (first["url"], first["version"]) == (str(folder / "small.icechunk"), plain["version"])
+    left, right = open_published(first["url"]), open_published(str(folder / "small"))
+    assert {**left.attrs, "created": ""} == {**right.attrs, "created": ""}
+    assert {name: array[:].tolist() for name, array in left.arrays()} == {
+        name: array[:].tolist() for name, array in right.arrays()
+    }
+    shown = json.loads(panolabel("publish", path, "--to", "icechunk", "--list", "--json").stdout)
+    assert [(one["version"], one["run"], one["latest"]) for one in shown] == [(first["version"], plain["run"], True)]
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    collect(config, find_garbage(config, keep_runs=0, older_than_hours=0))
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+
+
+def test_the_slower_one_of_two_publishers_is_told(path: Path) -> None:
+    url = str(path.parent / "store" / "published" / "raced.icechunk")
+    put(url, "former")
+    held = len(files_below(url))
+    command = [sys.executable, "-m", "flows.cli", "publish", str(path), "--to", "icechunk", "--name", "raced"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        with lock(url):  # so it can write, but not commit
+            while process.poll() is None and len(files_below(url)) == held:
+                time.sleep(0.01)
+            faster = icechunk.Repository.open(icechunk.local_filesystem_storage(url)).writable_session("main")
+            zarr.open_group(faster.store, mode="a").attrs["note"] = "changed by hand"
+            faster.commit("by hand")
+        assert process.stderr is not None
+        message = process.stderr.read()
+    assert (process.returncode, "Publish from one place at a time" in message) == (1, True), message
+    repository = icechunk.Repository.open(icechunk.local_filesystem_storage(url))
+    assert [one.message for one in repository.ancestry(branch="main")][:2] == ["by hand", "version former"]
+
+
+def test_what_icechunk_needs_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="zarr, icechunk"):
+        publish(load(path), to="parquet")
+    with pytest.raises(ConfigError, match="--name"):
+        publish(load(path), "demo.icechunk")
+    for module in ("storage.published_icechunk", "storage.icechunk_storage"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        monkeypatch.delattr(module, raising=False)
+    monkeypatch.setitem(sys.modules, "icechunk", None)  # as if it were not installed
+    with pytest.raises(ConfigError, match=r"pip install 'panolabel\[icechunk\]'"):
+        publish(load(path), to="icechunk")
+    with pytest.raises(ModuleNotFoundError, match="pip install"):
+        open_published("published/demo.icechunk")
 
 
 def test_owed_or_damaged_labels_are_refused(tmp_path: Path, prefect_api: str) -> None:
