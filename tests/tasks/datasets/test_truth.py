@@ -72,6 +72,8 @@ def seen() -> np.ndarray:
 
 def test_every_kind_of_the_schema_has_a_reader_and_a_test() -> None:
     assert set(get_args(DataSetKind)) == DATA_SETS.keys() == WRITERS.keys() == ITEMS.keys()
+    described = Path("docs/datasets.md").read_text()
+    assert all(f"\n| `{kind}` |" in described for kind in DATA_SETS)
 
 
 def test_panoramas_and_splits(source: Source) -> None:
