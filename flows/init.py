@@ -44,6 +44,7 @@ class Survey:
     not_two_to_one: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
     kind: str = "files"
+    splits: tuple[str, ...] = ()
 
     @property
     def usable(self) -> list[tuple[int, int]]:
@@ -84,6 +85,7 @@ def look_at(source: str) -> Survey:
         tuple(odd),
         tuple(unreadable),
         kind,
+        tuple(sorted({entry.split for entry in entries} - {""})),
     )
     if not survey.usable:
         example = next(iter([*odd, *unreadable]))
@@ -223,12 +225,10 @@ def config_text(survey: Survey, name: str, root: str) -> str:
 
 
 def _source_lines(survey: Survey) -> list[str]:
-    if survey.kind == "files":
-        return [f"  url: {json.dumps(survey.source)}"]
-    return [
-        f"  kind: {survey.kind}   # recognised by its layout, truth included; docs/datasets.md",
-        f"  root: {json.dumps(survey.source)}",
-    ]
+    place = json.dumps(survey.source)
+    kind = f"  kind: {survey.kind}   # recognised by its layout, truth included; docs/datasets.md"
+    lines = [f"  url: {place}"] if survey.kind == "files" else [kind, f"  root: {place}"]
+    return [*lines, *([f"  # split: {survey.splits[-1]}   # there are {', '.join(survey.splits)}"] if survey.splits else [])]
 
 
 def _heading(survey: Survey) -> list[str]:

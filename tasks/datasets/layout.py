@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -12,11 +13,11 @@ import pyarrow.parquet as pq
 
 from storage.cells import DamagedParquet, cell_url, parquet_errors, split_cell
 from storage.retries import persist
-from storage.urls import filesystem, is_local, join, read_bytes
+from storage.urls import filesystem, info, is_local, join, read_bytes
 from tasks.sources import Entry, SourceError, refuse_outside, stamp_of
 
 Files = Mapping[str, Mapping[str, Any]]
-"""Path below the root -> what fsspec says of the file."""
+"""Path below the root -> what fsspec says of the file; nothing where that is cheap to ask when it is wanted."""
 Splits = Mapping[str, str]
 """What a data set's own lists say: scene or item -> split."""
 
@@ -81,9 +82,9 @@ class FileLayout:
         entries, lacking = [], Counter(dict.fromkeys(self.places, 0))
         for path, about in files.items():
             if match := self.pattern.fullmatch(path):
-                item, size, stamp = match.expand(self.item), int(about["size"] or 0), stamp_of(dict(about))
+                uri, size, stamp = _look_at(root, path, about)
                 split = self.split(match, splits)
-                entries.append(Entry(item, _uri(root, path, about), size, stamp, split, dict(self.metadata)))
+                entries.append(Entry(match.expand(self.item), uri, size, stamp, split, dict(self.metadata)))
                 lacking.update(name for name, place in self.places.items() if _fill(match, place) not in files)
         return Listing(entries, lacking, len(entries))
 
@@ -125,12 +126,11 @@ class ParquetLayout:
         entries, lacking = [], Counter(dict.fromkeys(self.columns, 0))
         for path, about in files.items():
             if match := self.pattern.fullmatch(path):
-                uri = _uri(root, path, about)
+                uri, size, stamp = _look_at(root, path, about)
                 names, columns = self._names(uri)
-                size = int(about["size"] or 0) // max(1, len(names))
                 for row, name in enumerate(names):
                     item, cell = match.expand(self.item).replace("{row}", name), cell_url(uri, row, self.image)
-                    entries.append(Entry(item, cell, size, stamp_of(dict(about)), match["split"]))
+                    entries.append(Entry(item, cell, size // len(names), stamp, match["split"]))
                 lacking.update({key: len(names) for key, column in self.columns.items() if column not in columns})
         return Listing(entries, lacking, len(entries))
 
@@ -161,23 +161,25 @@ class ParquetLayout:
 
 
 def files_below(root: str) -> Files:
-    """What lies below a root, in order of path; empty if nothing does."""
+    """What lies below a root, in order of path; empty if nothing does. Folders that are links are not entered."""
     files, path = filesystem(root)
-    files.invalidate_cache()
     base = path.rstrip("/") + "/"
+    if is_local(root):  # half a million files are walked in seconds, and asked for their sizes in half a minute
+        walked = (f"{folder}/{name}" for folder, _, names in os.walk(path) for name in names)
+        return {name: {} for name in sorted(name.removeprefix(base) for name in walked)}
+    files.invalidate_cache()
     found = persist(root, files.find, path, detail=True)
     return {name.removeprefix(base): about for name, about in sorted(found.items()) if name.startswith(base)}
 
 
-def _uri(root: str, path: str, about: Mapping[str, Any]) -> str:
-    """URL of a file below a root. A link must not lead out of it, as in any other source."""
+def _look_at(root: str, path: str, about: Mapping[str, Any]) -> tuple[str, int, str]:
+    """URL, size and stamp of a file below a root. A link must not lead out of it, as in any other source."""
     files, base = filesystem(root)
     full = f"{base.rstrip('/')}/{path}"
-    if not is_local(root):
-        return files.unstrip_protocol(full)
-    if about["type"] != "file":
+    about = about or info(full) or {"size": 0, "type": "file"}  # gone: ingest will say so
+    if is_local(root) and (about["type"] != "file" or about.get("islink")):
         refuse_outside(f"source {root}", full, base)
-    return full
+    return full if is_local(root) else files.unstrip_protocol(full), int(about["size"] or 0), stamp_of(dict(about))
 
 
 def _fill(match: re.Match[str], place: str) -> str:

@@ -105,6 +105,7 @@ def test_init_recognises_the_layout_and_its_config_can_be_planned(rooms: Path, t
     config = load_config(path)
     assert (config.source.kind, config.source.url, config.name) == ("structured3d", str(rooms), "structured3d")
     assert survey.panoramas == len(SEEDS)
+    assert "  # split: val   # there are test, val\n" in path.read_text()
     assert make_plan(config).stages[0].items == len(SEEDS)
 
 

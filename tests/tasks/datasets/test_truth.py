@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 
 from configs.schema import DataSetKind, Ingest, Source
+from geometry.directions import erp_area_weights
+from metrics.evaluate import evaluate_item
+from metrics.protocols import protocol_named
 from storage.urls import read_bytes
 from tasks.datasets import DATA_SETS
 from tasks.datasets.inspection import inspect, normals_against_depth
@@ -69,6 +72,8 @@ def seen() -> np.ndarray:
 
 def test_every_kind_of_the_schema_has_a_reader_and_a_test() -> None:
     assert set(get_args(DataSetKind)) == DATA_SETS.keys() == WRITERS.keys() == ITEMS.keys()
+    described = Path("docs/datasets.md").read_text()
+    assert all(f"\n| `{kind}` |" in described for kind in DATA_SETS)
 
 
 def test_panoramas_and_splits(source: Source) -> None:
@@ -77,6 +82,8 @@ def test_panoramas_and_splits(source: Source) -> None:
     for entry in entries:
         assert entry.size > 0
         assert read_bytes(entry.uri).startswith((b"\x89PNG", b"\xff\xd8"))
+        item = check_entry(entry, Ingest())
+        assert (item.reason, item.width, item.height) == ("", 2 * HEIGHT, HEIGHT)
     for split in set(ITEMS[source.kind].values()) - {""}:
         one = list_entries(source.model_copy(update={"split": split}))
         assert {entry.item for entry in one} == {item for item, of in ITEMS[source.kind].items() if of == split}
@@ -201,3 +208,29 @@ def test_an_object_store_gives_files_lists_and_cells(kind: str, bucket: str) -> 
     assert np.abs(truth["depth"] - ROOM.depth)[truth["depth_valid"]].max() < 2 * DEPTH_STEP[kind]
     with pytest.raises(SourceError, match=re.escape(f"such files lie below {bucket}/{kind}: write that as root")):
         list_entries(Source(kind=kind, url=bucket))
+
+
+def test_figures_count_only_where_there_is_truth(source: Source) -> None:
+    """Labels that are right where there is truth, and nonsense elsewhere, are right."""
+    truth, _ = read_data_set_truth(source, list_entries(source)[-1].uri)
+    everywhere = np.ones(ROOM.depth.shape, bool)
+    full = np.full(ROOM.depth.shape, 255, np.uint8)
+    classes = list(DATA_SETS[source.kind].classes)
+    labels: dict[str, np.ndarray] = {}
+    for name, confidence, nonsense in (
+        ("depth", "consistency", 99.0),
+        ("normals", "agreement", 1.0),
+        ("semantics", "confidence", 7),
+    ):
+        if name in truth:
+            valid = truth[f"{name}_valid"]
+            labels[name] = np.where(valid.reshape(valid.shape + (1,) * (truth[name].ndim - 2)), truth[name], nonsense)
+            labels |= {f"{name}_valid": everywhere, f"{name}_{confidence}": full}
+    figures = evaluate_item(labels, truth, classes, classes, protocol_named("panolabel"))
+    if "depth" in truth:
+        assert figures["depth"]["abs_rel"] == 0
+        assert figures["depth"]["sums"]["weight"] == pytest.approx(erp_area_weights(HEIGHT) @ truth["depth_valid"].sum(axis=1))
+    if "normals" in truth:
+        assert figures["normals"]["mean"] == pytest.approx(0, abs=0.05)
+    if "semantics" in truth:
+        assert figures["semantics"]["pixel_accuracy"] == figures["semantics"]["miou"] == 1

@@ -242,3 +242,11 @@ def test_links_that_lead_out_of_the_root_are_refused(root: Path, tmp_path: Path)
     image.symlink_to(outside)
     with pytest.raises(SourceError, match="leads out of"):
         list_entries(source)
+
+
+def test_a_link_to_nothing_is_one_panoramas_reason(root: Path) -> None:
+    source = written("structured3d", root)
+    (root / FULL / "rgb_rawlight.png").unlink()
+    (root / FULL / "rgb_rawlight.png").symlink_to(root / "gone.png")
+    reasons = {entry.item: check_entry(entry, Ingest(min_width=16)).reason for entry in list_entries(source)}
+    assert reasons == {"scene_00000/485": "", "scene_03000/485": "", "scene_03250/485": "there is no such file"}
