@@ -1,0 +1,190 @@
+"""Instances across patches: our merging against stitching, components and sahi, on procedural rooms and streets.
+
+``pip install --no-deps --target work/sahi sahi==0.12.8 shapely==2.2.0`` (its other dependencies would replace the OpenCV
+in use), then ``PYTHONPATH=work/sahi python -m benchmarks.instances > benchmarks/results/instances.md``. All methods get the same
+patches of one corrupted teacher, and the same fused classes for stuff. Upright panoramas have few objects on the
+seam and none on a pole; tilted ones have many.
+"""
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.instance_peers import Fields, Method, components, nearest_view, ours, pasted, sahi
+from benchmarks.instance_scenes import Errors, capture, wrong_views
+from geometry import layouts
+from geometry.cameras import Camera
+from geometry.directions import erp_area_weights, erp_directions
+from geometry.fusion import FusionSettings, fuse
+from geometry.fusion_instances import InstanceSettings
+from geometry.panoptic import panoptic_map
+from metrics.bootstrap import bootstrap_intervals
+from metrics.panoptic import GROUPS, Panoptic, add_sums, class_quality, panoptic_figures, panoptic_sums
+from scenes.vocabulary import CLASSES, THINGS
+
+Array = NDArray[np.floating]
+COUNT = len(CLASSES)
+ERRORS = {
+    "all": Errors(),
+    "outlines only": Errors(missed=0, split=0, joined=0, confused=0, false=0),
+    "none": Errors(0, 0, 0, 0, 0, 0, 0),
+}
+COLUMNS = ("PQ", "PQ things", "SQ things", "RQ things", "objects", "objects on the seam", "objects on a pole")
+"""The last three take all classes of things together: sum of IoUs over matches + half of what is unmatched."""
+
+
+@dataclass(frozen=True)
+class Panorama:
+    """What the teacher says of one panorama, its fused classes, and the truth."""
+
+    fields: Fields
+    cameras: Sequence[Camera]
+    fused: Mapping[str, NDArray]
+    truth: Panoptic
+
+
+def panoramas(seeds: Sequence[int], tilted: bool, errors: Errors, height: int, patch: int) -> list[Panorama]:
+    """A room and a street for each seed, seen by the twenty views of an icosahedron."""
+    cameras = layouts.icosahedron(patch)
+    directions = erp_directions(height, 2 * height)
+    out = []
+    for kind in ("room", "street"):
+        for seed in seeds:
+            place = capture(kind, seed, tilted)
+            fields = wrong_views(place, cameras, errors, seed)
+            settings = FusionSettings(off_axis_power=2.0, classes=COUNT)
+            fused = fuse({"semantics": fields["semantics"]}, cameras, height, 2 * height, settings)
+            out.append(Panorama(fields, cameras, fused, Panoptic(*place.look(directions))))
+    return out
+
+
+def measure(method: Method | None, one: Panorama) -> tuple[dict, float]:
+    """Sums of panoptic quality by solid angle, and seconds; without a method, components of the fused classes."""
+    height, width = one.truth.ids.shape
+    started = time.perf_counter()
+    ids, classes = (
+        method(one.fields, one.cameras, height, width) if method else components(one.fused["semantics"], sorted(THINGS))
+    )
+    seconds = time.perf_counter() - started
+    said = panoptic_map({**one.fused, "instances": ids, "instance_class": classes}, THINGS, COUNT)
+    labelling = Panoptic(np.where(said["panoptic_valid"], said["panoptic"].astype(int), -1), ids)
+    weights = np.repeat(erp_area_weights(height)[:, None], width, axis=1)
+    return panoptic_sums(labelling, one.truth, THINGS, weights), seconds
+
+
+def table_of(sums: Sequence[dict]) -> Array:
+    """Sums (panoramas, groups * classes * 4), so that they can be drawn again."""
+    return np.stack([np.concatenate([add_sums([item], group, COUNT).ravel() for group in GROUPS]) for item in sums])
+
+
+def figures(total: Array) -> Array:
+    """The figures of :data:`COLUMNS` of summed sums, in per cent."""
+    groups = dict(zip(GROUPS, total.reshape(len(GROUPS), COUNT, 4), strict=True))
+    things = sorted(THINGS)
+    whole, quality = panoptic_figures(groups["all"], THINGS), class_quality(groups["all"])[things]
+    pooled = [class_quality(groups[name][things].sum(axis=0, keepdims=True))[0, 0] for name in GROUPS]
+    values = [whole["pq"], whole["pq_things"], np.nanmean(quality[:, 1]), np.nanmean(quality[:, 2]), *pooled]
+    return 100 * np.array(values, np.float64)
+
+
+def interval(items: Array) -> list[str]:
+    """Every figure with its bootstrap interval over panoramas."""
+    low, high = bootstrap_intervals(items, figures)
+    return [f"{value:.1f} [{a:.1f}, {b:.1f}]" for value, a, b in zip(figures(items.sum(axis=0)), low, high, strict=True)]
+
+
+def less(ours_items: Array, items: Array) -> str:
+    """Paired difference of objects' PQ over all of them, ours less a peer's, with its interval."""
+    both = np.concatenate([ours_items, items], axis=1)
+
+    def difference(total: Array) -> Array:
+        one, other = np.split(total, 2)
+        return figures(one)[[4]] - figures(other)[[4]]
+
+    low, high = bootstrap_intervals(both, difference)
+    return f"{difference(both.sum(axis=0))[0]:.1f} [{low[0]:.1f}, {high[0]:.1f}]"
+
+
+def methods() -> dict[str, Method | None]:
+    found: dict[str, Method | None] = {"panolabel": ours(OURS), "nearest view": nearest_view, "pasted views": pasted}
+    found["components of fused classes"] = None
+    try:
+        found |= {f"sahi {kind}, IOS 0.5": sahi(kind) for kind in ("GREEDYNMM", "NMM")}
+    except ImportError:
+        print("sahi is not installed, and is left out.\n")
+    return found
+
+
+OURS = InstanceSettings(off_axis_power=2.0)
+VARIANTS = {
+    "as it is": OURS,
+    "smaller instead of IoU": replace(OURS, overlap="smaller"),
+    "threshold 0.3": replace(OURS, threshold=0.3),
+    "threshold 0.7": replace(OURS, threshold=0.7),
+    "doubles kept": replace(OURS, min_visible=0.0),
+}
+
+
+def row(*cells: object) -> None:
+    print("| " + " | ".join(str(cell) for cell in cells) + " |")
+
+
+def compare(found: Sequence[Panorama]) -> None:
+    """One table of all methods."""
+    row("method", *COLUMNS, "`panolabel` less this, objects", "s")
+    row(*["---"] * (len(COLUMNS) + 3))
+    first = None
+    for name, method in methods().items():
+        sums, seconds = zip(*(measure(method, one) for one in found), strict=True)
+        items = table_of(sums)
+        first = items if first is None else first
+        row(f"`{name}`" if name == "panolabel" else name, *interval(items), less(first, items), f"{np.median(seconds):.2f}")
+    print()
+
+
+def variants(found: Sequence[Panorama]) -> None:
+    """One table of our settings."""
+    row("setting", *COLUMNS)
+    row(*["---"] * (len(COLUMNS) + 1))
+    for name, settings in VARIANTS.items():
+        row(name, *interval(table_of([measure(ours(settings), one)[0] for one in found])))
+    print()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--count", type=int, default=8, help="rooms, and as many streets")
+    parser.add_argument("--seed", type=int, default=91_000)
+    parser.add_argument("--height", type=int, default=256)
+    parser.add_argument("--patch", type=int, default=160)
+    options = parser.parse_args()
+    seeds = range(options.seed, options.seed + options.count)
+    print(f"# Instances: 20 views, {options.count} rooms and {options.count} streets, upright and tilted\n")
+    print("Panoptic quality in % by solid angle, with bootstrap 95 % intervals over panoramas.\n")
+    for tilted in (False, True):
+        for name, errors in ERRORS.items() if tilted else {"all": ERRORS["all"]}.items():
+            found = panoramas(seeds, tilted, errors, options.height, options.patch)
+            print(f"## {'Tilted' if tilted else 'Upright'}, errors: {name}\n")
+            compare(found)
+            if tilted and name == "all":
+                variants(found)
+    print(f"{os.cpu_count()} CPU cores; {date.today()}, Python {platform.python_version()}, numpy {np.__version__}, {_sahi()}.")
+
+
+def _sahi() -> str:
+    try:
+        return f"sahi {version('sahi')}"
+    except PackageNotFoundError:
+        return "no sahi"
+
+
+if __name__ == "__main__":
+    main()
