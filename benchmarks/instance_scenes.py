@@ -16,19 +16,20 @@ from scenes.world import Scene, build_scene
 Array = NDArray[np.floating]
 Labels = NDArray[np.int64]
 SURE = 0.9
+WIDEST = 3.0
 
 
 @dataclass(frozen=True)
 class Errors:
     """What is wrong with a view, object by object.
 
-    ``margin``: standard deviation in pixels by which a mask grows or shrinks; ``ragged``: of slow waves of its outline;
-    probabilities that an object is ``missed``, ``split`` in two, ``joined`` with one of its class that it touches, ``confused``
+    ``margin``: standard deviation by which a mask grows or shrinks, ``ragged``: of slow waves of its outline, both as a share of
+    the square root of its area, and of :data:`WIDEST` pixels at most; probabilities that an object is ``missed``, ``split`` in two, ``joined`` with one of its class that it touches, ``confused``
     with another class of things; and that a view shows a ``false`` one.
     """
 
-    margin: float = 1.5
-    ragged: float = 1.5
+    margin: float = 0.05
+    ragged: float = 0.05
     missed: float = 0.1
     split: float = 0.1
     joined: float = 0.2
@@ -132,9 +133,10 @@ def _ragged(mask: NDArray[np.bool_], errors: Errors, generator: np.random.Genera
     """The mask with its outline moved by a margin and by slow waves."""
     inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
     outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
-    coarse = generator.normal(0, errors.ragged, (8, 8)).astype(np.float32)
+    size = np.sqrt(mask.sum())
+    coarse = generator.normal(0, min(errors.ragged * size, WIDEST), (8, 8)).astype(np.float32)
     waves = cv2.resize(coarse, mask.shape[::-1], interpolation=cv2.INTER_CUBIC)
-    return np.asarray(inside - outside + waves + generator.normal(0, errors.margin) > 0)
+    return np.asarray(inside - outside + waves + generator.normal(0, min(errors.margin * size, WIDEST)) > 0)
 
 
 def _split(mask: NDArray[np.bool_], generator: np.random.Generator) -> list[NDArray[np.bool_]]:

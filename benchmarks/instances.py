@@ -26,12 +26,14 @@ from geometry.directions import erp_area_weights, erp_directions
 from geometry.fusion import FusionSettings, fuse
 from geometry.fusion_instances import InstanceSettings
 from geometry.panoptic import panoptic_map
+from geometry.spherical_masks import masks_of_ids
 from metrics.bootstrap import bootstrap_intervals
 from metrics.panoptic import GROUPS, Panoptic, add_sums, class_quality, panoptic_figures, panoptic_sums
 from scenes.vocabulary import CLASSES, THINGS
 
 Array = NDArray[np.floating]
 COUNT = len(CLASSES)
+SPECK = 2e-3
 ERRORS = {
     "all": Errors(),
     "outlines only": Errors(missed=0, split=0, joined=0, confused=0, false=0),
@@ -62,8 +64,15 @@ def panoramas(seeds: Sequence[int], tilted: bool, errors: Errors, height: int, p
             fields = wrong_views(place, cameras, errors, seed)
             settings = FusionSettings(off_axis_power=2.0, classes=COUNT)
             fused = fuse({"semantics": fields["semantics"]}, cameras, height, 2 * height, settings)
-            out.append(Panorama(fields, cameras, fused, Panoptic(*place.look(directions))))
+            out.append(Panorama(fields, cameras, fused, _without_specks(Panoptic(*place.look(directions)))))
     return out
+
+
+def _without_specks(truth: Panoptic) -> Panoptic:
+    """The truth with things below :data:`SPECK` steradians left open: a few pixels say nothing of merging."""
+    masks = masks_of_ids(truth.ids, int(truth.ids.max()))
+    specks = [number for number, mask in enumerate(masks, start=1) if mask.area < SPECK]
+    return Panoptic(np.where(np.isin(truth.ids, specks), -1, truth.classes), truth.ids)
 
 
 def measure(method: Method | None, one: Panorama) -> tuple[dict, float]:

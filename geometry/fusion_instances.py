@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
@@ -73,19 +74,38 @@ class Votes:
     weight: FloatArray
     against: FloatArray
 
+    @cached_property
+    def first(self) -> NDArray[np.intp]:
+        """(G,) the first entry of each pixel that has any."""
+        return np.flatnonzero(np.diff(self.pixel, prepend=-1))
+
+    @cached_property
+    def group(self) -> NDArray[np.intp]:
+        """(V,) which of the G pixels each entry belongs to."""
+        return np.repeat(np.arange(len(self.first)), np.diff(np.append(self.first, len(self.pixel))))
+
+    @cached_property
+    def claimed(self) -> NDArray[np.bool_]:
+        """(G,) whether an object is there: all instances together have as many votes as those who see none."""
+        return np.asarray(np.add.reduceat(self.weight, self.first) >= self.against[self.pixel[self.first]])
+
     def winners(self, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The instance (H * W,) of each pixel, 0 for none: the one with most votes among those that are ``kept`` (K + 1,)."""
         ids = np.zeros(len(self.against), np.int64)
-        if not len(self.pixel):
-            return ids
-        first = np.flatnonzero(np.diff(self.pixel, prepend=-1))
-        group = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(self.pixel))))
-        claims = np.where(kept[self.instance], self.weight, 0)
-        best = np.maximum.reduceat(claims, first)
-        claimed = np.add.reduceat(self.weight, first) >= self.against[self.pixel[first]]
-        won = np.flatnonzero((claims == best[group]) & (best > 0)[group] & claimed[group])[::-1]
-        ids[self.pixel[won]] = self.instance[won]  # of equals the lowest, which is written last
+        if len(self.pixel):
+            claims = np.where(kept[self.instance], self.weight, 0)
+            best = np.where(self.claimed, np.maximum.reduceat(claims, self.first), 0)
+            won = np.flatnonzero((claims == best[self.group]) & (claims > 0))[::-1]
+            ids[self.pixel[won]] = self.instance[won]  # of equals the lowest, which is written last
         return ids
+
+    def weakest(self, rank: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """(K + 1,) instances with a ``rank`` (K + 1,) above 0 that meet none of a lower rank above 0 at any pixel."""
+        own = rank[self.instance]
+        lowest = np.minimum.reduceat(np.where(own > 0, own, np.iinfo(own.dtype).max), self.first)
+        weakest = rank > 0
+        weakest[self.instance[own > lowest[self.group]]] = False
+        return np.asarray(weakest)
 
 
 def fuse_instances(
@@ -188,15 +208,31 @@ def _add_up(pixel: NDArray, instance: NDArray, weight: NDArray) -> tuple[NDArray
 
 def _decide(votes: Votes, areas: FloatArray, count: int, min_visible: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Map of ids (H * W,), numbered from the largest instance on, and the id (count + 1,) of each group; 0 for none."""
-    claimed = np.bincount(votes.instance, areas[votes.pixel], count + 1)
-    visible = np.bincount(votes.winners(np.ones(count + 1, bool)), areas, count + 1)
-    ids = votes.winners((visible > 0) & (visible >= min_visible * claimed))
+    kept = _without_doubles(votes, areas, count, min_visible)
+    ids = votes.winners(kept)
     visible = np.bincount(ids, areas, count + 1)
     visible[0] = 0
     order = np.argsort(-visible, kind="stable")[: np.count_nonzero(visible)]
     new = np.zeros(count + 1, np.int64)
     new[order] = np.arange(1, len(order) + 1)
     return new[ids], new
+
+
+def _without_doubles(votes: Votes, areas: FloatArray, count: int, min_visible: float) -> NDArray[np.bool_]:
+    """(count + 1,) instances that win enough of what views gave to them.
+
+    Of two that hide each other only the weaker one goes, so they go one after the other, those that do not touch together.
+    """
+    claimed = np.bincount(votes.instance, areas[votes.pixel], count + 1)
+    kept = claimed > 0
+    while True:
+        share = np.bincount(votes.winners(kept), areas, count + 1) / np.maximum(claimed, 1e-12)
+        failing = kept & (share < max(min_visible, 1e-9))
+        if not failing.any():
+            return np.asarray(kept)
+        rank = np.zeros(count + 1, np.int64)
+        rank[np.argsort(np.where(failing, share, np.inf), kind="stable")[: failing.sum()]] = np.arange(1, failing.sum() + 1)
+        kept = kept & ~votes.weakest(rank)
 
 
 def _members(segments: Segments, ids: NDArray[np.int64], seen: FloatArray, count: int) -> dict[str, NDArray]:
