@@ -24,8 +24,9 @@ class Errors:
     """What is wrong with a view, object by object.
 
     ``margin``: standard deviation by which a mask grows or shrinks, ``ragged``: of slow waves of its outline, both as a share of
-    the square root of its area, and of :data:`WIDEST` pixels at most; probabilities that an object is ``missed``, ``split`` in two, ``joined`` with one of its class that it touches, ``confused``
-    with another class of things; and that a view shows a ``false`` one.
+    the square root of its area, and of :data:`WIDEST` pixels at most; probabilities that an object is ``missed``, ``split`` in
+    two, ``joined`` with one of its class that it touches, ``confused`` with another class of things; and that a view shows a
+    ``false`` one.
     """
 
     margin: float = 0.05

@@ -138,7 +138,10 @@ VARIANTS = {
     "smaller instead of IoU": replace(OURS, overlap="smaller"),
     "threshold 0.3": replace(OURS, threshold=0.3),
     "threshold 0.7": replace(OURS, threshold=0.7),
+    "same class only": replace(OURS, across_classes=False),
     "doubles kept": replace(OURS, min_visible=0.0),
+    "support 0": replace(OURS, min_support=0.0),
+    "support 1/2": replace(OURS, min_support=0.5),
 }
 
 

@@ -1,4 +1,4 @@
-"""Which masks of many views are one object: same class, enough overlap where both views look, never two masks of one patch.
+"""Which masks of many views are one object: enough overlap where both views look, and never two masks of one patch.
 
 Overlap is measured in steradians on the ERP grid, band by band, and only where both views see the sphere: an object that a
 patch cuts off still agrees with the whole of it in the next patch.
@@ -6,7 +6,6 @@ patch cuts off still agrees with the whole of it in the next patch.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -36,16 +35,23 @@ class Segments:
     labels : N arrays (count,) int32
         Class of each segment of a view.
     scores : N arrays (count,) float32
+    sizes : (segments,) patch pixels of every segment, when all stand in one row
     """
 
     patches: Labels
     labels: Sequence[Labels]
     scores: Sequence[NDArray[np.float32]]
+    sizes: NDArray[np.intp]
 
     @property
     def first(self) -> NDArray[np.intp]:
         """(N + 1,) index of each view's first segment when all segments stand in one row, and their number."""
         return np.cumsum([0, *(len(labels) for labels in self.labels)])
+
+    @property
+    def view(self) -> NDArray[np.intp]:
+        """(segments,) the view of each segment, when all stand in one row."""
+        return np.repeat(np.arange(len(self.labels)), np.diff(self.first))
 
     def at(self, view: int, box: Box) -> Labels:
         """The view's segments (m, n) at the pixels of one of its boxes."""
@@ -62,7 +68,7 @@ def segments_of(field: Field, things: Collection[int] | None = None) -> Segments
     """
     count = len(field.values)
     patches = np.full((count, field.values[0].size + 1), -1, np.int32)
-    labels, scores = [], []
+    labels, scores, sizes = [], [], []
     for view in range(count):
         known, segment_class = field.values[view][field.valid[view]], field.tables["segment_class"][view]
         present = np.unique(known[known > 0]).astype(np.intp)
@@ -75,7 +81,8 @@ def segments_of(field: Field, things: Collection[int] | None = None) -> Segments
         patches[view, :-1] = np.where(field.valid[view], number[field.values[view]], -1).ravel()
         labels.append(segment_class[present - 1].astype(np.int32))
         scores.append(field.tables["segment_score"][view][present - 1].astype(np.float32))
-    return Segments(patches, labels, scores)
+        sizes.append(np.bincount(patches[view, :-1] + 1, minlength=len(present) + 2)[2:])
+    return Segments(patches, labels, scores, np.concatenate(sizes))
 
 
 def pair_areas(segments: Segments, views: Sequence[BackProjection]) -> PairAreas:
@@ -111,11 +118,13 @@ def _seen_together(segments: Segments, band: Band) -> Iterator[tuple[int, int, L
             )
 
 
-def merge_segments(segments: Segments, tables: PairAreas, overlap: str, threshold: float) -> NDArray[np.intp]:
+def merge_segments(
+    segments: Segments, tables: PairAreas, overlap: str, threshold: float, across_classes: bool
+) -> NDArray[np.intp]:
     """The instance, 1..K, of every segment.
 
-    Pairs of segments are taken from the strongest overlap down. Two groups become one if they have a class in common, no view in
-    common, and if the overlap of all their members together, not of this pair alone, reaches the threshold.
+    Pairs of segments are taken from the strongest overlap down, those of one class first. Two groups become one if they have no
+    view in common, and if the overlap of all their members together, not of this pair alone, reaches the threshold.
 
     Parameters
     ----------
@@ -125,14 +134,16 @@ def merge_segments(segments: Segments, tables: PairAreas, overlap: str, threshol
         Intersection over union, or over the smaller mask; of the part of each mask that the other's view sees.
     threshold : float
         In (0, 1].
+    across_classes : bool
+        Merge groups of different classes too, once those of one class are merged.
     """
-    first = segments.first
-    view_of = np.repeat(np.arange(len(segments.labels)), np.diff(first))
     common, base = _overlaps(segments, tables, overlap)
-    groups = [[segment] for segment in range(first[-1])]
-    views = [{int(view)} for view in view_of]
-    owner = list(range(first[-1]))
-    for one, other in sorted(common, key=lambda pair: (-common[pair] / base[pair], pair)):
+    label = np.concatenate(segments.labels).tolist()
+    groups = [[segment] for segment in range(len(label))]
+    views = [{int(view)} for view in segments.view]
+    owner = list(range(len(label)))
+    pairs = [pair for pair in common if across_classes or label[pair[0]] == label[pair[1]]]
+    for one, other in sorted(pairs, key=lambda pair: (label[pair[0]] != label[pair[1]], -common[pair] / base[pair], pair)):
         a, b = sorted((owner[one], owner[other]))
         if a == b or views[a] & views[b]:
             continue
@@ -149,16 +160,15 @@ def merge_segments(segments: Segments, tables: PairAreas, overlap: str, threshol
 def _overlaps(
     segments: Segments, tables: PairAreas, overlap: str
 ) -> tuple[dict[tuple[int, int], float], dict[tuple[int, int], float]]:
-    """For pairs of segments of one class: their intersection, where there is one; and what it is held against, wherever each
-    lies where the other's view looks."""
+    """For pairs of segments: their intersection, where there is one; and what it is held against, wherever each lies where the
+    other's view looks."""
     first = segments.first
     common: dict[tuple[int, int], float] = {}
-    base: dict[tuple[int, int], float] = defaultdict(float)
+    base: dict[tuple[int, int], float] = {}
     for (i, j), table in tables.items():
         both, mine, others = table[1:, 1:], table[1:].sum(axis=1), table[:, 1:].sum(axis=0)
         against = np.minimum(mine[:, None], others) if overlap == "smaller" else mine[:, None] + others - both
-        same = segments.labels[i][:, None] == segments.labels[j]
-        for a, b in np.argwhere(same & (against > 0)).tolist():
+        for a, b in np.argwhere(against > 0).tolist():
             pair = (int(first[i]) + a, int(first[j]) + b)
             base[pair] = float(against[a, b])
             if both[a, b] > 0:
