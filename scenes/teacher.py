@@ -64,6 +64,7 @@ class ScenesTeacher:
     corruptions: Corruptions
     classes: tuple[str, ...] = CLASSES
     fields: tuple[str, ...] = ("depth", "normals", "semantics", "sky", "instances")
+    thing_classes: tuple[str, ...] = tuple(CLASSES[label] for label in sorted(THINGS))
 
     def __call__(self, patches: NDArray[np.uint8], cameras: Sequence[Camera], item: Mapping[str, object]) -> dict[str, Field]:
         """Truth seen by each camera, corrupted; the pixels of ``patches`` are not looked at."""

@@ -1,7 +1,7 @@
 """Instances within the stage fuse: from a teacher's masks to one map, and in and out of the store.
 
-Every panorama of a block has arrays of the same shape, so the table of instances has room for ``fuse.instances.room`` of them, and
-hidden masks for ``fuse.instances.runs`` runs a row; what is not used is zero.
+Every panorama of a block has arrays of the same shape: the table has room for ``fuse.instances.room`` instances, and hidden masks
+for ``fuse.instances.runs`` runs a row; what is not used is zero.
 """
 
 from __future__ import annotations
@@ -71,6 +71,11 @@ def add_instances(
     """Fused labels with instances and the panoptic map; see :func:`geometry.fusion_instances.fuse_instances`.
 
     Without ``things`` all classes that masks have are things in the panorama.
+
+    Raises
+    ------
+    ValueError
+        There are more instances or runs than the config has room for.
     """
     wanted = settings.instances
     fusion = InstanceSettings(
@@ -83,33 +88,30 @@ def add_instances(
         edge_feather=settings.edge_feather,
     )
     instances = fuse_instances(field, cameras, settings.height, 2 * settings.height, fusion, things)
+    _check_room(instances, settings)
     together = {**labels, **instances}
     named = np.unique(field.tables["segment_class"]).tolist() if things is None else things
     return {**together, **panoptic_map(together, [label for label in named if label >= 0], classes)}
 
 
-def with_room(arrays: Mapping[str, NDArray], settings: Fuse) -> dict[str, NDArray]:
-    """Arrays for the store: table and runs filled up with zeros to the same shapes for every panorama.
-
-    Raises
-    ------
-    ValueError
-        There are more instances or runs than the config has room for.
-    """
-    count, runs = len(arrays["instance_class"]), len(arrays["instance_runs"])
-    room, most = settings.instances.room, settings.instances.runs * settings.height
-    if count > room:
-        raise ValueError(f"has {count} instances; set fuse.instances.room, which is {room}, to that or more")
-    if runs > most:
+def _check_room(arrays: Mapping[str, NDArray], settings: Fuse) -> None:
+    count, runs, wanted = len(arrays["instance_class"]), len(arrays["instance_runs"]), settings.instances
+    if count > wanted.room:
+        raise ValueError(f"has {count} instances; set fuse.instances.room, which is {wanted.room}, to that or more")
+    if runs > wanted.runs * settings.height:
         least = -(-runs // settings.height)
-        raise ValueError(f"hidden masks have {runs} runs; set fuse.instances.runs, which is {settings.instances.runs}, to {least}")
-    out = {name: _filled(arrays[f"instance_{name}"], room) for name in TABLE}
-    offsets = np.pad(arrays["instance_offsets"], (0, room - count), mode="edge")
+        raise ValueError(f"hidden masks take {runs} runs; set fuse.instances.runs, which is {wanted.runs}, to {least} or more")
+
+
+def with_room(arrays: Mapping[str, NDArray], settings: Fuse) -> dict[str, NDArray]:
+    """Arrays for the store: table and runs filled up with zeros to the same shapes for every panorama."""
+    count, room = len(arrays["instance_class"]), settings.instances.room
+    table = {f"instance_{name}": _filled(arrays[f"instance_{name}"], room) for name in TABLE}
     return {
         **arrays,
-        **{f"instance_{name}": value for name, value in out.items()},
-        "instance_runs": _filled(arrays["instance_runs"], most),
-        "instance_offsets": offsets,
+        **table,
+        "instance_runs": _filled(arrays["instance_runs"], settings.instances.runs * settings.height),
+        "instance_offsets": np.pad(arrays["instance_offsets"], (0, room - count), mode="edge"),
     }
 
 

@@ -52,6 +52,8 @@ def label_block(job: Job) -> Receipt:
     teacher = load_teacher(settings.kind, settings.settings, device)
     views = Upstream(job, "project")
     about: dict[str, Any] = {"classes": list(teacher.classes), "fields": {}}
+    if (things := getattr(teacher, "thing_classes", None)) is not None:
+        about["thing_classes"] = list(things)
 
     def read(slot: int, item: Item) -> tuple[NDArray[np.uint8], tuple[Camera, ...]]:
         stored = views.item(slot)
