@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,18 +137,26 @@ def merge_segments(
     across_classes : bool
         Merge groups of different classes too, once those of one class are merged.
     """
-    common, base = _overlaps(segments, tables, overlap)
-    label = np.concatenate(segments.labels).tolist()
-    groups = [[segment] for segment in range(len(label))]
-    views = [{int(view)} for view in segments.view]
-    owner = list(range(len(label)))
-    pairs = [pair for pair in common if across_classes or label[pair[0]] == label[pair[1]]]
-    for one, other in sorted(pairs, key=lambda pair: (label[pair[0]] != label[pair[1]], -common[pair] / base[pair], pair)):
+    place = [(view, row) for view, labels in enumerate(segments.labels) for row in range(len(labels))]
+    against = {pair: _held_against(table, overlap) for pair, table in tables.items()}
+
+    def overlap_of(some: Sequence[int], others: Sequence[int]) -> tuple[float, float]:
+        """What two groups share, and what it is held against: all pairs of their members added up."""
+        shared, whole = 0.0, 0.0
+        for (i, a), (j, b) in (sorted((place[one], place[other])) for one, other in product(some, others)):
+            if (i, j) in tables:
+                shared += tables[i, j][a + 1, b + 1]
+                whole += against[i, j][a, b]
+        return shared, whole
+
+    groups = [[segment] for segment in range(len(place))]
+    views = [{view} for view, _ in place]
+    owner = list(range(len(place)))
+    for one, other in _from_the_strongest(segments, tables, against, across_classes):
         a, b = sorted((owner[one], owner[other]))
         if a == b or views[a] & views[b]:
             continue
-        between = [(min(x, y), max(x, y)) for x in groups[a] for y in groups[b]]
-        shared, whole = sum(common.get(pair, 0.0) for pair in between), sum(base.get(pair, 0.0) for pair in between)
+        shared, whole = overlap_of(groups[a], groups[b])
         if shared >= threshold * whole:
             for segment in groups[b]:
                 owner[segment] = a
@@ -157,20 +165,19 @@ def merge_segments(
     return np.unique(owner, return_inverse=True)[1] + 1 if owner else np.zeros(0, np.intp)
 
 
-def _overlaps(
-    segments: Segments, tables: PairAreas, overlap: str
-) -> tuple[dict[tuple[int, int], float], dict[tuple[int, int], float]]:
-    """For pairs of segments: their intersection, where there is one; and what it is held against, wherever each lies where the
-    other's view looks."""
-    first = segments.first
-    common: dict[tuple[int, int], float] = {}
-    base: dict[tuple[int, int], float] = {}
+def _held_against(table: FloatArray, overlap: str) -> FloatArray:
+    """What the overlap of each pair of segments is divided by: of each, the part that the other's view sees."""
+    mine, others = table[1:].sum(axis=1)[:, None], table[:, 1:].sum(axis=0)[None]
+    return np.asarray(np.minimum(mine, others) if overlap == "smaller" else mine + others - table[1:, 1:])
+
+
+def _from_the_strongest(segments: Segments, tables: PairAreas, against: PairAreas, across_classes: bool) -> list[tuple[int, int]]:
+    """Pairs of segments that share something, those of one class first, the strongest overlap first."""
+    first, pairs = segments.first, []
     for (i, j), table in tables.items():
-        both, mine, others = table[1:, 1:], table[1:].sum(axis=1), table[:, 1:].sum(axis=0)
-        against = np.minimum(mine[:, None], others) if overlap == "smaller" else mine[:, None] + others - both
-        for a, b in np.argwhere(against > 0).tolist():
-            pair = (int(first[i]) + a, int(first[j]) + b)
-            base[pair] = float(against[a, b])
-            if both[a, b] > 0:
-                common[pair] = float(both[a, b])
-    return common, base
+        a, b = np.nonzero(table[1:, 1:] > 0)
+        differ = segments.labels[i][a] != segments.labels[j][b]
+        strength = table[1:, 1:][a, b] / against[i, j][a, b]
+        found = zip(differ.tolist(), (-strength).tolist(), (first[i] + a).tolist(), (first[j] + b).tolist())
+        pairs += [pair for pair in found if across_classes or not pair[0]]
+    return [(one, other) for _, _, one, other in sorted(pairs)]

@@ -22,6 +22,9 @@ from scenes.world import Scene, build_scene
 SURE = 0.9
 """Probability that the teacher gives to its first class; the second gets the rest."""
 
+SEGMENTS = 256
+"""Width of the tables of segments. It is the same in every call, so that batches and panoramas can stand side by side."""
+
 PROBABILITIES = ("class_confusion", "miss_rate", "false_rate")
 CAPTURE = ("scene", "seed", "position", "heading")
 """What a panorama's metadata must say, so that its scene can be built again."""
@@ -162,7 +165,7 @@ def _class_around(classes: NDArray[np.uint16], mask: NDArray[np.bool_]) -> int:
 def _segments(instances: NDArray[np.uint16], classes: NDArray[np.uint16]) -> tuple[NDArray, NDArray, NDArray[np.uint16]]:
     """Class and score (N, S) of each patch's segments, and the segments numbered from 1 in each patch."""
     per_patch = [np.unique(patch[patch > 0]) for patch in instances]
-    most = max(1, max(len(numbers) for numbers in per_patch))
+    most = max(SEGMENTS, max(len(numbers) for numbers in per_patch))
     segment_class = np.full((len(instances), most), -1, np.int32)
     segment_score = np.zeros((len(instances), most), np.float32)
     renumbered = np.zeros_like(instances)

@@ -146,6 +146,10 @@ def _free_device_memory() -> None:
 
 def _concatenate(parts: list[Field]) -> Field:
     first = parts[0]
+    if len(widths := {table.shape[1:] for part in parts for table in part.tables.values()}) > 1:
+        raise ValueError(
+            f"{first.name}: tables must be equally wide in every call of a teacher, got {sorted(widths)}; pad with -1"
+        )
     confidences = [part.confidence for part in parts if part.confidence is not None]
     return Field(
         first.name,
