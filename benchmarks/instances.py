@@ -135,13 +135,12 @@ def methods() -> dict[str, Method | None]:
 OURS = InstanceSettings(off_axis_power=2.0)
 VARIANTS = {
     "as it is": OURS,
-    "smaller instead of IoU": replace(OURS, overlap="smaller"),
-    "threshold 0.3": replace(OURS, threshold=0.3),
-    "threshold 0.7": replace(OURS, threshold=0.7),
-    "same class only": replace(OURS, across_classes=False),
-    "doubles kept": replace(OURS, min_visible=0.0),
-    "support 0": replace(OURS, min_support=0.0),
-    "support 1/2": replace(OURS, min_support=0.5),
+    "`overlap: smaller`": replace(OURS, overlap="smaller"),
+    "`threshold: 0.15`": replace(OURS, threshold=0.15),
+    "`threshold: 0.5`": replace(OURS, threshold=0.5),
+    "`across_classes: false`": replace(OURS, across_classes=False),
+    "`min_support: 0.33`": replace(OURS, min_support=0.33),
+    "`min_visible: 0`": replace(OURS, min_visible=0.0),
 }
 
 

@@ -147,13 +147,13 @@ class Instances(Settings):
 
     overlap: Literal["iou", "smaller"] = "iou"
     """Measure of overlap of two masks where both views look: over their union, or over the smaller of them."""
-    threshold: float = Field(0.5, gt=0, le=1)
+    threshold: float = Field(0.3, gt=0, le=1)
     """Overlap from which masks of different views are one object. Two masks of one patch never are."""
     across_classes: bool = True
     """Whether masks to which views give different classes may be one object, once those of one class are merged."""
-    min_support: float = Field(1 / 3, ge=0, le=1)
+    min_support: float = Field(0.5, ge=0, le=1)
     """Share of the views' weight that must see some object where an instance is; others are dropped."""
-    min_visible: float = Field(0.5, ge=0, le=1)
+    min_visible: float = Field(0.6, ge=0, le=1)
     """Share of its mask that an instance must win against others; doubles, which do not, are dropped."""
     things: tuple[str, ...] | None = None
     """Classes that have instances. By default those that the teacher names; if it names none, those of its masks."""

@@ -53,10 +53,10 @@ class InstanceSettings:
     """
 
     overlap: Literal["iou", "smaller"] = "iou"
-    threshold: float = 0.5
+    threshold: float = 0.3
     across_classes: bool = True
-    min_support: float = 1 / 3
-    min_visible: float = 0.5
+    min_support: float = 0.5
+    min_visible: float = 0.6
     off_axis_power: float = 4.0
     edge_feather: float = 0.2
 
