@@ -10,6 +10,7 @@ import argparse
 import os
 import platform
 import time
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -170,6 +171,18 @@ def variants(found: Sequence[Panorama]) -> None:
     print()
 
 
+def cost(seed: int, repeats: int = 3) -> None:
+    """Seconds and memory at 2048x1024 from patches of 504 pixels, room and street."""
+    for kind, one in zip(("room", "street"), panoramas([seed], False, ERRORS["all"], 1024, 504), strict=True):
+        seconds = [measure(ours(OURS), one)[1] for _ in range(repeats + 1)][1:]
+        tracemalloc.start()
+        ids, classes = ours(OURS)(one.fields, one.cameras, *one.truth.ids.shape)
+        peak = tracemalloc.get_traced_memory()[1] / 2**20
+        tracemalloc.stop()
+        masks = int((one.fields["instances"].tables["segment_class"] >= 0).sum())
+        print(f"- a {kind}: {masks} masks to {len(classes)} instances in {min(seconds):.2f} s, {peak:.0f} MiB beyond the patches")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=8, help="rooms, and as many streets")
@@ -187,7 +200,12 @@ def main() -> None:
             compare(found)
             if tilted and name == "all":
                 variants(found)
-    print(f"{os.cpu_count()} CPU cores; {date.today()}, Python {platform.python_version()}, numpy {np.__version__}, {_sahi()}.")
+    print("## Cost at 2048x1024, patches of 504 pixels, least of three with the layout's geometry at hand\n")
+    cost(options.seed)
+    print()
+    print(
+        f"{os.cpu_count()} CPU cores, shared with other work; {date.today()}, Python {platform.python_version()}, numpy {np.__version__}, {_sahi()}."
+    )
 
 
 def _sahi() -> str:
