@@ -107,8 +107,12 @@ def figures(total: Array) -> Array:
 
 def interval(items: Array) -> list[str]:
     """Every figure with its bootstrap interval over panoramas."""
-    low, high = bootstrap_intervals(items, figures)
-    return [f"{value:.1f} [{a:.1f}, {b:.1f}]" for value, a, b in zip(figures(items.sum(axis=0)), low, high, strict=True)]
+    return _shown(figures(items.sum(axis=0)), *bootstrap_intervals(items, figures))
+
+
+def _shown(values: Array, low: Array, high: Array) -> list[str]:
+    """Values with their intervals; a dash where nothing counts."""
+    return [f"{v:.1f} [{a:.1f}, {b:.1f}]" if np.isfinite(v) else "–" for v, a, b in zip(values, low, high, strict=True)]
 
 
 def less(ours_items: Array, items: Array) -> list[str]:
@@ -119,8 +123,7 @@ def less(ours_items: Array, items: Array) -> list[str]:
         one, other = np.split(total, 2)
         return (figures(one) - figures(other))[2:4]
 
-    low, high = bootstrap_intervals(both, difference)
-    return [f"{value:.1f} [{a:.1f}, {b:.1f}]" for value, a, b in zip(difference(both.sum(axis=0)), low, high, strict=True)]
+    return _shown(difference(both.sum(axis=0)), *bootstrap_intervals(both, difference))
 
 
 def methods() -> dict[str, Method | None]:
@@ -183,6 +186,14 @@ def cost(seed: int, repeats: int = 3) -> None:
         print(f"- a {kind}: {masks} masks to {len(classes)} instances in {min(seconds):.2f} s, {peak:.0f} MiB beyond the patches")
 
 
+ABOUT = f"""Panoptic quality in % by solid angle, with bootstrap 95 % intervals over panoramas. *Objects*: all classes of things
+taken for one; *over the seam*, *at a pole*: those that cross the +-180 degree seam, or touch a pole. In each view an object is
+missed with probability {Errors.missed}, split {Errors.split}, joined with a neighbour of its class {Errors.joined}, given another
+class {Errors.confused}, and a false one is seen {Errors.false}; outlines move by {Errors.margin:.0%} of the object's size, and in
+waves of {Errors.ragged:.0%}. Objects below {SPECK} sr are left open. Our settings were chosen on other scenes.
+"""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=8, help="rooms, and as many streets")
@@ -192,18 +203,7 @@ def main() -> None:
     options = parser.parse_args()
     seeds = range(options.seed, options.seed + options.count)
     print(f"# Instances: 20 views, {options.count} rooms and {options.count} streets, upright and tilted\n")
-    print(
-        "Panoptic quality in % by solid angle, with bootstrap 95 % intervals over panoramas. *Objects*: all classes of things taken"
-    )
-    print("for one; *over the seam*, *at a pole*: those that cross the +-180 degree seam or touch a pole. Per view, an object is")
-    e = ERRORS["all"]
-    print(
-        f"missed with probability {e.missed}, split {e.split}, joined with a neighbour of its class {e.joined}, given another class"
-    )
-    print(
-        f"{e.confused}, and a false one is seen {e.false}; outlines are moved by {e.margin:.0%} and waves of {e.ragged:.0%} of the"
-    )
-    print(f"object's size. Objects below {SPECK} sr are left open. Settings were chosen on other scenes.\n")
+    print(ABOUT)
     for tilted in (False, True):
         for name, errors in ERRORS.items() if tilted else {"all": ERRORS["all"]}.items():
             found = panoramas(seeds, tilted, errors, options.height, options.patch)
