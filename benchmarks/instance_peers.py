@@ -69,7 +69,9 @@ def sahi(kind: str, metric: str = "IOS", threshold: float = 0.5) -> Method:
         predictions = []
         for segment, _, _ in _unfolded(fields, cameras, height, width):
             for number in np.unique(segment[segment > 0]):
-                outline = get_coco_segmentation_from_bool_mask(segment == number)
+                parts = get_coco_segmentation_from_bool_mask(segment == number)
+                # sahi cannot merge polygons without area, which masks one pixel wide become.
+                outline = [part for part in parts if cv2.contourArea(np.array(part, np.float32).reshape(-1, 2)) > 0]
                 if outline:
                     label, score = int(labels[number - 1]), float(scores[number - 1])
                     predictions.append(

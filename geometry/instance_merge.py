@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,10 +121,10 @@ def _seen_together(segments: Segments, band: Band) -> Iterator[tuple[int, int, L
 def merge_segments(
     segments: Segments, tables: PairAreas, overlap: str, threshold: float, across_classes: bool
 ) -> NDArray[np.intp]:
-    """The instance, 1..K, of every segment.
+    """The instance, 1..K, of every segment, by union-find.
 
-    Pairs of segments are taken from the strongest overlap down, those of one class first. Two groups become one if they have no
-    view in common, and if the overlap of all their members together, not of this pair alone, reaches the threshold.
+    Pairs of segments that overlap enough are taken from the strongest down, those of one class first. Their groups become one
+    unless they have a view in common: two masks of a patch are two objects, whatever other views say.
 
     Parameters
     ----------
@@ -133,51 +133,39 @@ def merge_segments(
     overlap : {"iou", "smaller"}
         Intersection over union, or over the smaller mask; of the part of each mask that the other's view sees.
     threshold : float
-        In (0, 1].
+        Least overlap, in (0, 1].
     across_classes : bool
         Merge groups of different classes too, once those of one class are merged.
     """
-    place = [(view, row) for view, labels in enumerate(segments.labels) for row in range(len(labels))]
-    against = {pair: _held_against(table, overlap) for pair, table in tables.items()}
+    parent = list(range(len(segments.view)))
+    views = [{view} for view in segments.view.tolist()]
 
-    def overlap_of(some: Sequence[int], others: Sequence[int]) -> tuple[float, float]:
-        """What two groups share, and what it is held against: all pairs of their members added up."""
-        shared, whole = 0.0, 0.0
-        for (i, a), (j, b) in (sorted((place[one], place[other])) for one, other in product(some, others)):
-            if (i, j) in tables:
-                shared += tables[i, j][a + 1, b + 1]
-                whole += against[i, j][a, b]
-        return shared, whole
+    def root(segment: int) -> int:
+        while parent[segment] != segment:
+            parent[segment] = segment = parent[parent[segment]]
+        return segment
 
-    groups = [[segment] for segment in range(len(place))]
-    views = [{view} for view, _ in place]
-    owner = list(range(len(place)))
-    for one, other in _from_the_strongest(segments, tables, against, across_classes):
-        a, b = sorted((owner[one], owner[other]))
-        if a == b or views[a] & views[b]:
-            continue
-        shared, whole = overlap_of(groups[a], groups[b])
-        if shared >= threshold * whole:
-            for segment in groups[b]:
-                owner[segment] = a
-            groups[a] += groups[b]
+    for one, other in _from_the_strongest(segments, tables, overlap, threshold, across_classes):
+        a, b = sorted((root(one), root(other)))
+        if a != b and not views[a] & views[b]:
+            parent[b] = a
             views[a] |= views[b]
-    return np.unique(owner, return_inverse=True)[1] + 1 if owner else np.zeros(0, np.intp)
+    groups = np.array([root(segment) for segment in range(len(parent))], np.intp)
+    return np.unique(groups, return_inverse=True)[1] + 1
 
 
-def _held_against(table: FloatArray, overlap: str) -> FloatArray:
-    """What the overlap of each pair of segments is divided by: of each, the part that the other's view sees."""
-    mine, others = table[1:].sum(axis=1)[:, None], table[:, 1:].sum(axis=0)[None]
-    return np.asarray(np.minimum(mine, others) if overlap == "smaller" else mine + others - table[1:, 1:])
-
-
-def _from_the_strongest(segments: Segments, tables: PairAreas, against: PairAreas, across_classes: bool) -> list[tuple[int, int]]:
-    """Pairs of segments that share something, those of one class first, the strongest overlap first."""
-    first, pairs = segments.first, []
+def _from_the_strongest(
+    segments: Segments, tables: PairAreas, overlap: str, threshold: float, across_classes: bool
+) -> list[tuple[int, int]]:
+    """Pairs of segments that overlap enough, those of one class first, the strongest overlap first."""
+    first = segments.first
+    pairs: list[tuple[bool, float, int, int]] = []
     for (i, j), table in tables.items():
-        a, b = np.nonzero(table[1:, 1:] > 0)
+        both, mine, others = table[1:, 1:], table[1:].sum(axis=1)[:, None], table[:, 1:].sum(axis=0)[None]
+        whole = np.minimum(mine, others) if overlap == "smaller" else mine + others - both
+        a, b = np.nonzero((both > 0) & (both >= threshold * whole))
         differ = segments.labels[i][a] != segments.labels[j][b]
-        strength = table[1:, 1:][a, b] / against[i, j][a, b]
+        strength = both[a, b] / whole[a, b]
         found = zip(differ.tolist(), (-strength).tolist(), (first[i] + a).tolist(), (first[j] + b).tolist())
         pairs += [pair for pair in found if across_classes or not pair[0]]
     return [(one, other) for _, _, one, other in sorted(pairs)]
