@@ -77,13 +77,13 @@ def _without_specks(truth: Panoptic) -> Panoptic:
 
 
 def measure(method: Method | None, one: Panorama) -> tuple[dict, float]:
-    """Sums of panoptic quality by solid angle, and seconds; without a method, components of the fused classes."""
+    """Sums of panoptic quality by solid angle, and CPU seconds; without a method, components of the fused classes."""
     height, width = one.truth.ids.shape
-    started = time.perf_counter()
+    started = time.process_time()
     ids, classes = (
         method(one.fields, one.cameras, height, width) if method else components(one.fused["semantics"], sorted(THINGS))
     )
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     said = panoptic_map({**one.fused, "instances": ids, "instance_class": classes}, THINGS, COUNT)
     labelling = Panoptic(np.where(said["panoptic_valid"], said["panoptic"].astype(int), -1), ids)
     weights = np.repeat(erp_area_weights(height)[:, None], width, axis=1)
@@ -154,7 +154,10 @@ def row(*cells: object) -> None:
 
 def compare(found: Sequence[Panorama]) -> None:
     """One table of all methods."""
-    row("method", *COLUMNS, "`panolabel` less this: objects", "over the seam", "s")
+    truths = table_of([panoptic_sums(one.truth, one.truth, THINGS, np.ones(one.truth.ids.shape)) for one in found]).sum(axis=0)
+    every, seam, pole = truths.reshape(len(GROUPS), COUNT, 4)[:, sorted(THINGS), 1].sum(axis=1).astype(int)
+    print(f"{every} objects, {seam} of them over the seam, {pole} at a pole.\n")
+    row("method", *COLUMNS, "`panolabel` less this: objects", "over the seam", "CPU s")
     row(*["---"] * (len(COLUMNS) + 4))
     first = None
     for name, method in methods().items():
@@ -175,7 +178,7 @@ def variants(found: Sequence[Panorama]) -> None:
 
 
 def cost(seed: int, repeats: int = 3) -> None:
-    """Seconds and memory at 2048x1024 from patches of 504 pixels, room and street."""
+    """CPU seconds and memory at 2048x1024 from patches of 504 pixels, room and street."""
     for kind, one in zip(("room", "street"), panoramas([seed], False, ERRORS["all"], 1024, 504), strict=True):
         seconds = [measure(ours(OURS), one)[1] for _ in range(repeats + 1)][1:]
         tracemalloc.start()
@@ -183,7 +186,9 @@ def cost(seed: int, repeats: int = 3) -> None:
         peak = tracemalloc.get_traced_memory()[1] / 2**20
         tracemalloc.stop()
         masks = int((one.fields["instances"].tables["segment_class"] >= 0).sum())
-        print(f"- a {kind}: {masks} masks to {len(classes)} instances in {min(seconds):.2f} s, {peak:.0f} MiB beyond the patches")
+        print(
+            f"- a {kind}: {masks} masks to {len(classes)} instances in {min(seconds):.2f} CPU seconds, {peak:.0f} MiB beyond the patches"
+        )
 
 
 ABOUT = f"""Panoptic quality in % by solid angle, with bootstrap 95 % intervals over panoramas. *Objects*: all classes of things
