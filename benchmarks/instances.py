@@ -186,9 +186,8 @@ def cost(seed: int, repeats: int = 3) -> None:
         peak = tracemalloc.get_traced_memory()[1] / 2**20
         tracemalloc.stop()
         masks = int((one.fields["instances"].tables["segment_class"] >= 0).sum())
-        print(
-            f"- a {kind}: {masks} masks to {len(classes)} instances in {min(seconds):.2f} CPU seconds, {peak:.0f} MiB beyond the patches"
-        )
+        took = f"{min(seconds):.2f} CPU seconds, {peak:.0f} MiB beyond the patches"
+        print(f"- a {kind}: {masks} masks to {len(classes)} instances in {took}")
 
 
 ABOUT = f"""Panoptic quality in % by solid angle, with bootstrap 95 % intervals over panoramas. *Objects*: all classes of things

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from configs.schema import Config, Fuse
+from geometry import layouts
 from geometry.fields import Field
 from geometry.spherical_masks import decode_mask
 from scenes.dataset import write_dataset
 from storage.arrays import BlockReader
 from storage.manifest import blocks_of
 from storage.receipts import Receipt
-from tasks import evaluate, fuse, ingest, instances
+from tasks import evaluate, fuse, ingest, instances, label
 from tasks.block import Job
 from tasks.stages import stages
 
@@ -90,7 +91,7 @@ def test_the_report_adds_panoramas_up(finished):
     assert rows["PQ"]["low"] <= rows["PQ"]["value"] <= rows["PQ"]["high"]
     assert rows["PQ"]["over_images"] == pytest.approx(np.mean([item["pq"] for item in items]))
     # Objects of both panoramas together, by hand from the receipts' sums.
-    found = [row for item in items for label, row in item["sums"]["all"].items() if int(label) in item["things"]]
+    found = [row for item in items for number, row in item["sums"]["all"].items() if int(number) in item["things"]]
     sums = np.sum(found, axis=0)
     assert rows["PQ, objects of all classes"]["value"] == pytest.approx(sums[0] / (sums[1] + 0.5 * sums[2] + 0.5 * sums[3]))
     assert "PQ" in [row["figure"] for row in summary["headline"]]
@@ -167,3 +168,21 @@ def test_vocabularies_of_two_teachers_meet_by_name():
     field = Field("instances", np.zeros((1, 2, 2), np.uint16), np.ones((1, 2, 2), bool), "segment", tables=tables)
     named = instances.with_classes(field, ["car", "person"], joint)
     np.testing.assert_array_equal(named.tables["segment_class"], [[1, 2, -1, -1]])
+
+
+@pytest.mark.parametrize(("widths", "reason"), [((2, 3), r"equally wide in every call, got \[\(2,\), \(3,\)\]"), ((2, 2), None)])
+def test_tables_of_two_calls_must_be_equally_wide(widths, reason):
+    width_of_call = iter(widths)
+
+    def teacher(patches, cameras, item):
+        size = next(width_of_call)
+        tables = {"segment_class": np.zeros((1, size), np.int32), "segment_score": np.ones((1, size), np.float32)}
+        ids = np.ones((1, 8, 8), np.uint16)
+        return {"instances": Field("instances", ids, ids > 0, "segment", tables=tables)}
+
+    pixels, cameras = np.zeros((2, 8, 8, 3), np.uint8), layouts.cubemap(8)[:2]
+    if reason:
+        with pytest.raises(ValueError, match=reason):
+            label.look(teacher, pixels, cameras, {}, ("instances",), 1)
+    else:
+        assert label.look(teacher, pixels, cameras, {}, ("instances",), 1)["instances"].tables["segment_class"].shape == (2, 2)
