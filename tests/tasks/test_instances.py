@@ -170,7 +170,7 @@ def test_vocabularies_of_two_teachers_meet_by_name():
     np.testing.assert_array_equal(named.tables["segment_class"], [[1, 2, -1, -1]])
 
 
-@pytest.mark.parametrize(("widths", "reason"), [((2, 3), r"equally wide in every call, got \[\(2,\), \(3,\)\]"), ((2, 2), None)])
+@pytest.mark.parametrize(("widths", "reason"), [((2, 3), "equally wide in every call"), ((2, 2), None)])
 def test_tables_of_two_calls_must_be_equally_wide(widths, reason):
     width_of_call = iter(widths)
 
