@@ -145,6 +145,7 @@ VARIANTS = {
     "`across_classes: false`": replace(OURS, across_classes=False),
     "`min_support: 0.33`": replace(OURS, min_support=0.33),
     "`min_visible: 0`": replace(OURS, min_visible=0.0),
+    "merging alone: both 0": replace(OURS, min_support=0.0, min_visible=0.0),
 }
 
 
