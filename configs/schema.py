@@ -176,6 +176,27 @@ class TeacherSettings(Settings):
     settings: PlainSettings = Field(default_factory=dict)
 
 
+class Instances(Settings):
+    """How masks of many views become instances of the panorama; looked at only where a teacher gives ``instances``."""
+
+    overlap: Literal["iou", "smaller"] = "iou"
+    """Measure of overlap of two masks where both views look: over their union, or over the smaller of them."""
+    threshold: float = Field(0.3, gt=0, le=1)
+    """Overlap from which masks of different views are one object. Two masks of one patch never are."""
+    across_classes: bool = True
+    """Whether masks to which views give different classes may be one object, once those of one class are merged."""
+    min_support: float = Field(0.5, ge=0, le=1)
+    """Share of the views' weight that must see some object where an instance is; others are dropped."""
+    min_visible: float = Field(0.6, ge=0, le=1)
+    """Share of its mask that an instance must win against others; doubles, which do not, are dropped."""
+    things: tuple[str, ...] | None = None
+    """Classes that have instances. By default those that the teacher names; if it names none, those of its masks."""
+    room: int = Field(1024, ge=1, le=65535)
+    """Most instances of a panorama. One with more is quarantined; the room that is not used costs next to nothing."""
+    runs: int = Field(256, ge=1)
+    """Most runs, for each row of the panorama, of masks of which others hide a part."""
+
+
 class Fuse(Settings):
     """How patch labels become ERP labels."""
 
@@ -197,6 +218,7 @@ class Fuse(Settings):
     """float16 rounds distances by at most 0.05 %."""
     normals_dtype: Literal["int8", "float16"] = "int8"
     """int8 costs 0.2 degrees on average and 0.5 at most; float16 0.003 degrees at twice the bytes or more."""
+    instances: Instances = Instances()
 
     @model_validator(mode="after")
     def _even(self) -> Fuse:

@@ -36,7 +36,8 @@ class Field:
     """One dense field over a batch of N patches. See the module's table for shapes, units and frames.
 
     ``valid`` is (N, h, w) bool. ``tables`` holds what belongs to a patch rather than a pixel: for ``instances`` the arrays
-    ``segment_class`` (N, S) int32 and ``segment_score`` (N, S) float32, where column k - 1 describes segment k.
+    ``segment_class`` (N, S) int32 and ``segment_score`` (N, S) float32, where column k - 1 describes segment k. S is the same in
+    every call of a teacher; columns without a segment have class -1.
     """
 
     name: str

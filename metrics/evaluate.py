@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from metrics.bootstrap import bootstrap_intervals, column_means
 from metrics.depth import align, depth_figures, depth_from_sums, depth_sums
 from metrics.normals import normal_figures, normal_sums, normals_from_sums
+from metrics.panoptic_items import PANOPTIC_FIGURES, panoptic_item, panoptic_summary
 from metrics.protocols import Protocol
 from metrics.seams import seam_figures
 from metrics.semantics import class_ious, confusion, semantic_figures, vocabulary_map
@@ -38,6 +39,7 @@ FIGURES = {
     "mIoU, union of classes": "semantics.miou_union",
     "pixel accuracy": "semantics.pixel_accuracy",
     "mean class accuracy": "semantics.mean_accuracy",
+    **PANOPTIC_FIGURES,
     "depth coverage": "coverage.depth",
     "normals coverage": "coverage.normals",
     "semantics coverage": "coverage.semantics",
@@ -60,14 +62,19 @@ FIGURES = {
 
 HEADLINES = frozenset(
     {"depth.abs_rel", "depth.rmse", "depth.delta1", "normals.mean", "normals.median", "normals.within_11_25", "semantics.miou"}
-    | {"semantics.pixel_accuracy", "coverage.depth"}
+    | {"semantics.pixel_accuracy", "panoptic.pq", "panoptic.objects", "panoptic.objects_seam", "coverage.depth"}
     | {"coverage.depth_consistency", "coverage.normals_agreement", "coverage.semantics_confidence"}
 )
 """Those at the top of a report."""
 
 
 def evaluate_item(
-    labels: Labels, truth: Labels, label_classes: Sequence[str], truth_classes: Sequence[str], protocol: Protocol
+    labels: Labels,
+    truth: Labels,
+    label_classes: Sequence[str],
+    truth_classes: Sequence[str],
+    protocol: Protocol,
+    truth_things: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Figures of one panorama's labels as JSON values.
 
@@ -77,13 +84,14 @@ def evaluate_item(
     truth : ``depth``, ``normals``, ``semantics``, ``sky`` as in a data set of scenes, ``*_valid`` where it is known; may be empty
     label_classes, truth_classes : the two vocabularies
     protocol : Protocol
+    truth_things : classes of the truth that have instances; without any, panoptic quality is not measured
 
     Returns
     -------
     dict
         ``coverage`` always; ``seams`` where there is depth, and ``truth_seams``, their floor, where the truth has it; ``depth``,
-        ``normals`` and ``semantics`` where both sides have them, each with ``bands`` by latitude and what pools its pixels over
-        panoramas: ``sums`` or ``confusion``. None stands where no pixel counts.
+        ``normals``, ``semantics`` and ``panoptic`` where both sides have them, each with ``bands`` by latitude (but the last) and
+        what pools its pixels over panoramas: ``sums`` or ``confusion``. None stands where no pixel counts.
     """
     figures: dict[str, Any] = {"coverage": coverage_figures(labels, protocol)}
     if "depth" in labels:
@@ -116,6 +124,10 @@ def evaluate_item(
 
         figures["semantics"] = _with_bands(lambda *arrays: semantic_figures(count(*arrays)), pixels, bands, "pixel_accuracy")
         figures["semantics"]["confusion"] = np.round(count(*pixels), 6).tolist()
+    if "panoptic" in labels and "instances" in truth and truth_things:
+        names = ("instances", "panoptic", "panoptic_valid", "semantics")
+        sized = {name: _nearest(labels[name], (height, width)) for name in names if name in labels}
+        figures["panoptic"] = panoptic_item(sized, truth, (label_classes, truth_classes, truth_things), kept, weights)
     return figures
 
 
@@ -211,6 +223,8 @@ def summarise(
         row.update(over="pixels", value=row["over_pixels"], **_miou_interval(matrices, seed, resamples))
         ious = class_ious(np.sum(matrices, axis=0))
         per_class = [{"class": name, "iou": iou} for name, iou in zip(truth_classes, ious, strict=True) if iou is not None]
+    for key, changes in panoptic_summary(items, len(truth_classes), seed, resamples).items():
+        next(row for row in rows if row["key"] == key).update(changes)
     rows = [row for row in rows if row["value"] is not None]
     headline = [row for row in rows if row["key"] in HEADLINES]
     return {"items": len(items), "figures": rows, "headline": headline, "bands": _mean_bands(items), "per_class": per_class}

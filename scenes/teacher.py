@@ -22,6 +22,9 @@ from scenes.world import Scene, build_scene
 SURE = 0.9
 """Probability that the teacher gives to its first class; the second gets the rest."""
 
+SEGMENTS = 256
+"""Width of the tables of segments. It is the same in every call, so that batches and panoramas can stand side by side."""
+
 PROBABILITIES = ("class_confusion", "miss_rate", "false_rate")
 CAPTURE = ("scene", "seed", "position", "heading")
 """What a panorama's metadata must say, so that its scene can be built again."""
@@ -64,6 +67,7 @@ class ScenesTeacher:
     corruptions: Corruptions
     classes: tuple[str, ...] = CLASSES
     fields: tuple[str, ...] = ("depth", "normals", "semantics", "sky", "instances")
+    thing_classes: tuple[str, ...] = tuple(CLASSES[label] for label in sorted(THINGS))
 
     def __call__(self, patches: NDArray[np.uint8], cameras: Sequence[Camera], item: Mapping[str, object]) -> dict[str, Field]:
         """Truth seen by each camera, corrupted; the pixels of ``patches`` are not looked at."""
@@ -161,7 +165,7 @@ def _class_around(classes: NDArray[np.uint16], mask: NDArray[np.bool_]) -> int:
 def _segments(instances: NDArray[np.uint16], classes: NDArray[np.uint16]) -> tuple[NDArray, NDArray, NDArray[np.uint16]]:
     """Class and score (N, S) of each patch's segments, and the segments numbered from 1 in each patch."""
     per_patch = [np.unique(patch[patch > 0]) for patch in instances]
-    most = max(1, max(len(numbers) for numbers in per_patch))
+    most = max(SEGMENTS, max(len(numbers) for numbers in per_patch))
     segment_class = np.full((len(instances), most), -1, np.int32)
     segment_score = np.zeros((len(instances), most), np.float32)
     renumbered = np.zeros_like(instances)

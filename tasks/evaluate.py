@@ -39,14 +39,14 @@ def evaluate_block(job: Job) -> Receipt:
     fused = Upstream(job, "fuse")
     protocol = protocol_named(job.config.evaluate.protocol)
     label_classes = fused.receipt.about["classes"]
-    truth_classes = read_truth_classes(job.config)
+    truth_classes, things = read_truth_classes(job.config), read_truth_things(job.config)
 
     def read(slot: int, item: Item) -> tuple[dict[str, NDArray], dict[str, NDArray], Digests]:
         return decode_labels(fused.item(slot)), *read_truth(job.config, item)
 
     def evaluate_one(_item: Item, inputs: tuple[dict[str, NDArray], dict[str, NDArray], Digests]) -> Output:
         labels, truth, truth_digest = inputs
-        figures = evaluate_item(labels, truth, label_classes, truth_classes, protocol)
+        figures = evaluate_item(labels, truth, label_classes, truth_classes, protocol, things)
         return Output(figures={**figures, "truth": truth_digest})
 
     about = {"protocol": protocol.name, "classes": label_classes, "truth_classes": truth_classes}
@@ -60,6 +60,13 @@ def read_truth_classes(config: Config) -> list[str]:
     if config.source.truth is None:
         return []
     return json.loads(read_bytes(join(config.source.truth, "dataset.json")))["classes"]
+
+
+def read_truth_things(config: Config) -> list[str]:
+    """The classes of the truth that have instances; empty where there is no truth, or it does not say."""
+    if config.source.truth is None:
+        return []
+    return json.loads(read_bytes(join(config.source.truth, "dataset.json"))).get("things", [])
 
 
 def read_truth(config: Config, item: Item) -> tuple[dict[str, NDArray], Digests]:

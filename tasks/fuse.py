@@ -16,7 +16,7 @@ from geometry.fusion import FusionSettings, fuse
 from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
-from tasks import label, project
+from tasks import instances, label, project
 from tasks.block import Job, Output, Upstream, run_block
 
 VERSION = "2"
@@ -25,7 +25,8 @@ VERSION = "2"
 def identity(config: Config, labels: Mapping[str, str]) -> Identity:
     """What the fused labels depend on. ``labels`` maps each label stage to its fingerprint."""
     upstream = {"project": project.identity(config).fingerprint, **labels}
-    return Identity("fuse", VERSION, config.fuse.model_dump(mode="json"), upstream=upstream)
+    unused = None if instances.gives_instances(config) else {"instances"}
+    return Identity("fuse", VERSION, config.fuse.model_dump(mode="json", exclude=unused), upstream=upstream)
 
 
 def fuse_block(job: Job) -> Receipt:
@@ -35,6 +36,10 @@ def fuse_block(job: Job) -> Receipt:
     teachers = [Upstream(job, stage) for stage in sorted(job.identity.upstream) if stage.startswith("label.")]
     classes: list[str] = next((t.receipt.about["classes"] for t in teachers if "semantics" in t.receipt.about["fields"]), [])
     sky = [index for index, name in enumerate(classes) if name.lower() == "sky"]
+    masks = next((t.receipt.about for t in teachers if "instances" in t.receipt.about["fields"]), None)
+    if masks:
+        classes = instances.joint_classes(classes, masks["classes"])
+    things = instances.thing_labels(settings, masks.get("thing_classes"), classes) if masks else None
     fusion = FusionSettings(
         off_axis_power=settings.off_axis_power,
         edge_feather=settings.edge_feather,
@@ -52,17 +57,25 @@ def fuse_block(job: Job) -> Receipt:
         return fields, project.decode_cameras(views.item(slot))
 
     def fuse_item(_item: Item, patch_labels: tuple[dict[str, Field], tuple[Camera, ...]]) -> Output:
-        labels = fuse(*patch_labels, settings.height, 2 * settings.height, fusion)
+        fields, cameras = patch_labels
+        labels = fuse(fields, cameras, settings.height, 2 * settings.height, fusion)
+        if masks:
+            field = instances.with_classes(fields["instances"], masks["classes"], classes)
+            labels = instances.add_instances(labels, field, cameras, settings, things, len(classes))
         return Output(labels, _figures(labels))
 
     units = {name: tags["unit"] for t in teachers for name, tags in t.receipt.about["fields"].items()}
     about = {"classes": classes, "depth_unit": units.get("depth", ""), "normals_frame": "world"}
+    if things is not None:
+        about["thing_classes"] = [classes[label] for label in things]
     return run_block(job, fuse_item, about, read=read, encode=partial(encode_labels, settings=settings))
 
 
 def _figures(labels: Mapping[str, NDArray]) -> dict[str, float]:
-    shares = {name: round(float(value.mean()), 4) for name, value in labels.items() if value.dtype == bool}
-    return {**shares, "views": round(float(labels["views"].mean()), 2)}
+    dense = {name: value for name, value in labels.items() if value.dtype == bool and value.shape == labels["views"].shape}
+    shares = {name: round(float(value.mean()), 4) for name, value in dense.items()}
+    counts = instances.instance_figures(labels) if "instances" in labels else {}
+    return {**shares, **counts, "views": round(float(labels["views"].mean()), 2)}
 
 
 def encode_labels(labels: Mapping[str, NDArray], settings: Settings) -> dict[str, NDArray]:
@@ -76,12 +89,12 @@ def encode_labels(labels: Mapping[str, NDArray], settings: Settings) -> dict[str
     if "normals" in arrays:
         scaled = arrays["normals"] * 127 if settings.normals_dtype == "int8" else arrays["normals"]
         arrays["normals"] = (np.round(scaled) if settings.normals_dtype == "int8" else scaled).astype(settings.normals_dtype)
-    return arrays
+    return instances.with_room(arrays, settings) if "instances" in arrays else arrays
 
 
 def decode_labels(arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
     """Stored ERP labels with depth and normals as float32; normals are unit vectors again where valid."""
-    labels = dict(arrays)
+    labels = instances.without_room(arrays) if "instances" in arrays else dict(arrays)
     if "depth" in labels:
         labels["depth"] = labels["depth"].astype(np.float32)
     if "normals" in labels:

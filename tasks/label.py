@@ -52,6 +52,8 @@ def label_block(job: Job) -> Receipt:
     teacher = load_teacher(settings.kind, settings.settings, device)
     views = Upstream(job, "project")
     about: dict[str, Any] = {"classes": list(teacher.classes), "fields": {}}
+    if (things := getattr(teacher, "thing_classes", None)) is not None:
+        about["thing_classes"] = list(things)
 
     def read(slot: int, item: Item) -> tuple[NDArray[np.uint8], tuple[Camera, ...]]:
         stored = views.item(slot)
@@ -144,6 +146,10 @@ def _free_device_memory() -> None:
 
 def _concatenate(parts: list[Field]) -> Field:
     first = parts[0]
+    if len(widths := {table.shape[1:] for part in parts for table in part.tables.values()}) > 1:
+        raise ValueError(
+            f"{first.name}: tables must be equally wide in every call of a teacher, got {sorted(widths)}; pad with -1"
+        )
     confidences = [part.confidence for part in parts if part.confidence is not None]
     return Field(
         first.name,

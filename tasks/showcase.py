@@ -18,7 +18,7 @@ from tasks.fuse import decode_labels
 
 
 def item_pictures(config: Config, fuse: Identity, block: Block, slot: int, classes: int) -> dict[str, NDArray[np.uint8]]:
-    """Named RGB pictures of a fused item: panorama, depth, normals, semantics, confidence, depth error where truth is known.
+    """Named RGB pictures of a fused item: panorama, its labels, how sure they are, and the depth error if truth is known.
 
     ``classes`` is the size of the labels' vocabulary, which fixes the colours.
     """
@@ -33,6 +33,9 @@ def item_pictures(config: Config, fuse: Identity, block: Block, slot: int, class
     if "semantics" in labels:
         shown["semantics"] = pictures.semantics_picture(labels["semantics"], labels["semantics_valid"], classes)
         shown["confidence"] = pictures.confidence_picture(labels["semantics_confidence"], labels["semantics_valid"])
+    if "instances" in labels:
+        ids = labels["instances"]
+        shown["instances"] = pictures.semantics_picture(ids, ids > 0, int(ids.max()) + 1)
     if "depth" in labels:
         shown["consistency"] = pictures.confidence_picture(labels["depth_consistency"], labels["depth_valid"])
     if "depth" in labels and truth.get("depth", np.empty(0)).shape == labels["depth"].shape:

@@ -31,6 +31,11 @@ class PanopticTeacher:
     score_threshold: float
     task_tokens: torch.Tensor | None
 
+    @property
+    def thing_classes(self) -> tuple[str, ...] | None:
+        """The classes that have instances; None where nothing says which are stuff."""
+        return tuple(name for index, name in enumerate(self.classes) if index not in self.stuff) if self.stuff else None
+
     def __call__(self, patches: NDArray[np.uint8], cameras: Sequence[Camera], item: Mapping[str, object]) -> dict[str, Field]:
         return in_batches(self._say, patches, cameras, self.network.settings.batch_size)
 

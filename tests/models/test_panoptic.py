@@ -10,7 +10,7 @@ from transformers.models.eomt.image_processing_pil_eomt import EomtImageProcesso
 
 from models.teachers import load_teacher
 from models.teachers.settings import TransformersSettings
-from models.teachers.transformers_panoptic import _stuff, segments
+from models.teachers.transformers_panoptic import PanopticTeacher, _stuff, segments
 from tests.models.oracles import assert_semantics, resized, softmax
 from tests.models.tiny import cameras, inputs, patches, save
 
@@ -173,3 +173,9 @@ def test_an_unknown_architecture_and_a_task_beyond_it_are_errors(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({**config, "architectures": ["SegformerForImageClassification"]}))
     with pytest.raises(ValueError, match=r"SegformerForImageClassification.*gives no dense field"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(("stuff", "things"), [({1}, ("a", "c")), (set(), None)])
+def test_a_teacher_names_its_things_only_where_stuff_is_known(stuff, things):
+    teacher = PanopticTeacher(None, ("a", "b", "c"), ("instances",), frozenset(stuff), 0.5, None)
+    assert teacher.thing_classes == things
