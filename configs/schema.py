@@ -130,6 +130,7 @@ class Project(Settings):
 
 
 FieldName = Literal["depth", "normals", "semantics", "sky", "instances"]
+AuxiliaryName = Literal["points", "image_gradient", "edge_distance"]
 
 
 class TeacherSettings(Settings):
@@ -163,6 +164,9 @@ class Fuse(Settings):
     """float16 rounds distances by at most 0.05 %."""
     normals_dtype: Literal["int8", "float16"] = "int8"
     """int8 costs 0.2 degrees on average and 0.5 at most; float16 0.003 degrees at twice the bytes or more."""
+    auxiliaries: Annotated[tuple[AuxiliaryName, ...], AfterValidator(lambda names: tuple(sorted(set(names))))] = ()
+    """Labels derived from the panorama and its fused labels, and stored with them. None by default: a training loop can derive
+    them as it reads, with geometry/auxiliaries.py. See docs/quality.md."""
 
     @model_validator(mode="after")
     def _even(self) -> Fuse:
@@ -281,6 +285,12 @@ class Config(Settings):
                         f"teachers: both {owner[field]!r} and {teacher.name!r} give {field!r}; drop it from the `fields` of one"
                     )
                 owner[field] = teacher.name
+        for name, sources in (("points", {"depth"}), ("edge_distance", {"depth", "semantics", "sky"})):
+            if name in self.fuse.auxiliaries and not sources & owner.keys():
+                raise ValueError(
+                    f"fuse.auxiliaries: {name!r} needs a teacher of {' or '.join(sorted(sources))}; "
+                    "add it to the `fields` of one, or drop the auxiliary"
+                )
         return self
 
     @model_validator(mode="after")

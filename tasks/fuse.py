@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from configs.schema import Config
 from configs.schema import Fuse as Settings
+from geometry.auxiliaries import derive_auxiliaries
 from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.fusion import FusionSettings, fuse
@@ -17,9 +18,11 @@ from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks import label, project
-from tasks.block import Job, Output, Upstream, run_block
+from tasks.auxiliaries import about_auxiliaries, encode_auxiliaries
+from tasks.block import Job, Output, Upstream, load_panorama, run_block
 
 VERSION = "2"
+PatchLabels = tuple[dict[str, Field], tuple[Camera, ...], NDArray[np.uint8] | None]  # and the panorama, where it is needed
 
 
 def identity(config: Config, labels: Mapping[str, str]) -> Identity:
@@ -45,18 +48,22 @@ def fuse_block(job: Job) -> Receipt:
         sky_class=sky[0] if sky else None,
     )
 
-    def read(slot: int, _item: Item) -> tuple[dict[str, Field], tuple[Camera, ...]]:
+    def read(slot: int, item: Item) -> PatchLabels:
         fields: dict[str, Field] = {}
         for teacher in teachers:
             fields.update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
-        return fields, project.decode_cameras(views.item(slot))
+        panorama = load_panorama(item, job.config) if "image_gradient" in settings.auxiliaries else None
+        return fields, project.decode_cameras(views.item(slot)), panorama
 
-    def fuse_item(_item: Item, patch_labels: tuple[dict[str, Field], tuple[Camera, ...]]) -> Output:
-        labels = fuse(*patch_labels, settings.height, 2 * settings.height, fusion)
+    def fuse_item(_item: Item, patch_labels: PatchLabels) -> Output:
+        fields, cameras, panorama = patch_labels
+        labels = fuse(fields, cameras, settings.height, 2 * settings.height, fusion)
+        labels |= derive_auxiliaries(settings.auxiliaries, labels, panorama, settings.depth_edge)
         return Output(labels, _figures(labels))
 
     units = {name: tags["unit"] for t in teachers for name, tags in t.receipt.about["fields"].items()}
     about = {"classes": classes, "depth_unit": units.get("depth", ""), "normals_frame": "world"}
+    about |= about_auxiliaries(settings.auxiliaries, about["depth_unit"])
     return run_block(job, fuse_item, about, read=read, encode=partial(encode_labels, settings=settings))
 
 
@@ -67,7 +74,7 @@ def _figures(labels: Mapping[str, NDArray]) -> dict[str, float]:
 
 def encode_labels(labels: Mapping[str, NDArray], settings: Settings) -> dict[str, NDArray]:
     """ERP labels in the dtypes of the store. Depths beyond float16's range become invalid."""
-    arrays = dict(labels)
+    arrays = encode_auxiliaries(labels)
     if "depth" in arrays:
         with np.errstate(over="ignore"):
             depth = arrays["depth"].astype(settings.depth_dtype)
