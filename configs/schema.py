@@ -156,6 +156,9 @@ class Fuse(Settings):
     """``single``: the strongest view. ``blend``: weighted mean within a surface. ``align``: first one scale and one slow bend per
     view, fitted over overlaps. ``gradient``: that, and the views' own slopes. Views that are not metric always get one scale.
     Costs and figures: docs/quality.md."""
+    depth_normal: Literal["measure", "enforce"] = "measure"
+    """Where teachers give depth and normals: ``measure`` tells in the receipts how far the two disagree; ``enforce`` first
+    corrects the depth, smoothly and without changing its scale, towards the slopes that the normals say. See docs/quality.md."""
     depth_edge: float = Field(0.1, gt=0)
     """Relative jump in distance across which depths never mix."""
     consistency_scale: float = Field(0.1, gt=0)
@@ -285,6 +288,8 @@ class Config(Settings):
                         f"teachers: both {owner[field]!r} and {teacher.name!r} give {field!r}; drop it from the `fields` of one"
                     )
                 owner[field] = teacher.name
+        if self.fuse.depth_normal == "enforce" and not {"depth", "normals"} <= owner.keys():
+            raise ValueError("fuse.depth_normal: 'enforce' needs teachers of depth and of normals; add them, or write measure")
         for name, sources in (("points", {"depth"}), ("edge_distance", {"depth", "semantics", "sky"})):
             if name in self.fuse.auxiliaries and not sources & owner.keys():
                 raise ValueError(

@@ -8,8 +8,8 @@ seam and at the poles; and its second differences vanish where a plane goes on, 
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.directions import erp_directions
-from geometry.gradients import sphere_gradient, sphere_neighbours, tangent_frame
+from geometry.directions import erp_angles
+from geometry.gradients import Neighbours, sphere_gradient, sphere_neighbours
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
@@ -34,16 +34,20 @@ def normals_from_depth(depth: FloatArray, valid: BoolArray, depth_edge: float) -
         Where the pixel and its four neighbours are valid and on one surface.
     """
     height, width = depth.shape
-    inverse = inverse_distance(depth, valid)
-    inside = valid & np.logical_and.reduce(sphere_neighbours(valid)) & ~_torn(inverse, depth_edge)
-    gradient = sphere_gradient(inverse)
-    right, down = tangent_frame(height, width)
-    normals = erp_directions(height, width, np.float32)
-    normals *= -inverse[..., None]
-    normals -= gradient[..., :1] * right
-    normals -= gradient[..., 1:] * down
-    length = np.sqrt(np.einsum("hwc,hwc->hw", normals, normals))
-    normals *= np.divide(1, length, out=np.zeros_like(length), where=inside)[..., None]
+    longitude, latitude = (angles.astype(np.float32) for angles in erp_angles(height, width))
+    inverse = _inverse_distance(depth, valid)
+    neighbours = sphere_neighbours(inverse)
+    inside = _surrounded(inverse, neighbours) & ~_torn(inverse, neighbours, depth_edge)
+    right, down = np.moveaxis(sphere_gradient(inverse, neighbours), -1, 0)
+    length = np.sqrt(inverse * inverse + right * right + down * down)
+    scale = np.divide(-1, length, out=np.zeros_like(length), where=inside)
+    sine, cosine = np.sin(latitude)[:, None], np.cos(latitude)[:, None]
+    level = (inverse * cosine + down * sine) * scale  # towards the horizon below or above the pixel
+    right = right * scale
+    normals = np.empty((height, width, 3), np.float32)
+    normals[..., 0] = level * np.sin(longitude) + right * np.cos(longitude)
+    normals[..., 1] = (down * cosine - inverse * sine) * scale
+    normals[..., 2] = level * np.cos(longitude) - right * np.sin(longitude)
     return normals, inside
 
 
@@ -61,17 +65,27 @@ def depth_edges(depth: FloatArray, valid: BoolArray, depth_edge: float) -> BoolA
     (H, W) bool
         Only where the pixel and its four neighbours are valid.
     """
-    return valid & np.logical_and.reduce(sphere_neighbours(valid)) & _torn(inverse_distance(depth, valid), depth_edge)
+    inverse = _inverse_distance(depth, valid)
+    neighbours = sphere_neighbours(inverse)
+    return _surrounded(inverse, neighbours) & _torn(inverse, neighbours, depth_edge)
 
 
-def inverse_distance(depth: FloatArray, valid: BoolArray) -> FloatArray:
-    """One over the distance (H, W) float32, and 0 where not valid."""
+def _inverse_distance(depth: FloatArray, valid: BoolArray) -> FloatArray:
+    """One over the distance, and 0 where not valid."""
     return np.divide(1, depth, out=np.zeros(depth.shape, np.float32), where=valid)
 
 
-def _torn(inverse: FloatArray, depth_edge: float) -> BoolArray:
+def _surrounded(inverse: FloatArray, neighbours: Neighbours) -> BoolArray:
+    """Where the pixel and its neighbours are valid."""
+    inside = inverse > 0
+    for other in neighbours:
+        inside &= other > 0
+    return inside
+
+
+def _torn(inverse: FloatArray, neighbours: Neighbours, depth_edge: float) -> BoolArray:
     """Where a step is large, and no slope explains it: a plane has steps as large, and two planes that meet have a small one."""
-    left, right, above, below = sphere_neighbours(inverse)
+    left, right, above, below = neighbours
     least = depth_edge * inverse
     torn = np.zeros(inverse.shape, bool)
     for before, after in ((left - inverse, right - inverse), (above - inverse, below - inverse)):

@@ -4,6 +4,9 @@ A step down spans the angle between two rows, and goes on over the poles. A step
 angle at its latitude, a quarter turn at most: differences of direct neighbours would near the poles be divided by next to
 nothing, and hold noise alone. Both steps are measured by their chord (the sine of the angle instead of the angle), which makes
 the gradient of every linear function of the direction exact at any resolution.
+
+At longitude ``theta`` and latitude ``phi``, right is ``(cos theta, 0, -sin theta)`` and down is ``(sin phi sin theta, cos phi,
+sin phi cos theta)`` in the world frame.
 """
 
 from typing import Any
@@ -15,9 +18,10 @@ from geometry.directions import erp_angles
 from geometry.padding import sphere_rows
 
 FloatArray = NDArray[np.floating]
+Neighbours = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]  # left, right, above, below
 
 
-def sphere_neighbours(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+def sphere_neighbours(array: NDArray[Any]) -> Neighbours:
     """The values one step left of, right of, above and below every pixel.
 
     Parameters
@@ -28,7 +32,7 @@ def sphere_neighbours(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], 
     Returns
     -------
     four (H, W) arrays of the same dtype
-        Left and right of a pixel the first step spans :func:`steps_right` columns.
+        To the left and right a step spans :func:`steps_right` columns.
 
     Raises
     ------
@@ -38,12 +42,13 @@ def sphere_neighbours(array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], 
     height, width = array.shape
     if width % 2:
         raise ValueError(f"an ERP image must have an even number of columns to go on over its poles, got {width}")
-    steps = steps_right(height, width)[:, None]
-    columns = np.arange(width)
-    left = np.take_along_axis(array, (columns - steps) % width, axis=1)
-    right = np.take_along_axis(array, (columns + steps) % width, axis=1)
-    rows = sphere_rows(array, -1, height + 1, 0)
-    return left, right, rows[:-2], rows[2:]
+    left, right = np.empty_like(array), np.empty_like(array)
+    steps = steps_right(height, width)
+    for step in np.unique(steps):
+        rows = steps == step
+        left[rows], right[rows] = np.roll(array[rows], step, axis=1), np.roll(array[rows], -step, axis=1)
+    beyond = sphere_rows(array, -1, height + 1, 0)
+    return left, right, beyond[:-2], beyond[2:]
 
 
 def steps_right(height: int, width: int) -> NDArray[np.intp]:
@@ -52,34 +57,50 @@ def steps_right(height: int, width: int) -> NDArray[np.intp]:
     return np.clip(np.rint(wanted), 1, max(1, width // 4)).astype(np.intp)
 
 
-def sphere_gradient(values: FloatArray) -> FloatArray:
+def sphere_gradient(values: FloatArray, neighbours: Neighbours | None = None) -> FloatArray:
     """Gradient of an ERP image in the tangent plane of each pixel.
 
     Parameters
     ----------
     values : (H, W) float array
         Finite; W even.
+    neighbours : what :func:`sphere_neighbours` gives for ``values``, optional
 
     Returns
     -------
     (H, W, 2) array of the same dtype
-        Change per radian to the right (rising longitude, see :func:`tangent_frame`) and down (falling latitude).
+        Change per radian to the right (with rising longitude) and down (with falling latitude).
     """
     height, width = values.shape
-    left, right, above, below = sphere_neighbours(values)
-    cosine = np.cos(erp_angles(height, width)[1])
-    across = 2 * np.sin(steps_right(height, width) * (2 * np.pi / width)) * cosine
+    left, right, above, below = neighbours or sphere_neighbours(values)
+    across = 2 * np.sin(steps_right(height, width) * (2 * np.pi / width)) * np.cos(erp_angles(height, width)[1])
     gradient = np.empty((height, width, 2), values.dtype)
     np.multiply(right - left, (1 / across).astype(values.dtype)[:, None], out=gradient[..., 0])
     np.multiply(below - above, values.dtype.type(0.5 / np.sin(np.pi / height)), out=gradient[..., 1])
     return gradient
 
 
-def tangent_frame(height: int, width: int) -> tuple[FloatArray, FloatArray]:
-    """Unit vectors to the right, (W, 3), the same in all rows, and down, (H, W, 3), of every pixel, float32, world frame."""
-    longitude, latitude = (angles.astype(np.float32) for angles in erp_angles(height, width))
-    sine, cosine = np.sin(longitude), np.cos(longitude)
-    right = np.stack([cosine, np.zeros_like(sine), -sine], axis=-1)
-    rise, level = np.sin(latitude)[:, None], np.cos(latitude)[:, None]
-    down = np.stack([rise * sine, np.broadcast_to(level, (height, width)), rise * cosine], axis=-1)
-    return right, down
+def without_jumps(right: FloatArray, down: FloatArray, slope: float) -> tuple[FloatArray, FloatArray]:
+    """Differences of neighbouring pixels, shrunk to nothing where they are much steeper than ``slope``, as only jumps are.
+
+    Parameters
+    ----------
+    right : (H, W) array
+        Difference of each pixel's right neighbour to itself.
+    down : (H - 1, W) array
+        Difference of the pixel below.
+    slope : float
+        Per radian; a difference of that slope is shrunk to a quarter.
+
+    Returns
+    -------
+    right, down : arrays like those given
+    """
+    height, width = right.shape
+    step_right = (2 * np.pi / width) * np.cos(erp_angles(height, width)[1])[:, None]
+    return _shrunk(right, slope * step_right), _shrunk(down, slope * np.full((1, 1), np.pi / height))
+
+
+def _shrunk(values: FloatArray, width: FloatArray) -> FloatArray:
+    """Values times Geman-McClure's weights."""
+    return values / (1 + (values / width.astype(values.dtype)) ** 2) ** 2

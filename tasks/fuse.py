@@ -14,6 +14,7 @@ from geometry.auxiliaries import derive_auxiliaries
 from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.fusion import FusionSettings, fuse
+from metrics.depth_normals import depth_normal_figures
 from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
@@ -43,6 +44,7 @@ def fuse_block(job: Job) -> Receipt:
         edge_feather=settings.edge_feather,
         depth=settings.depth,
         depth_edge=settings.depth_edge,
+        enforce_normals=settings.depth_normal == "enforce",
         consistency_scale=settings.consistency_scale,
         classes=len(classes) or 256,
         sky_class=sky[0] if sky else None,
@@ -59,7 +61,7 @@ def fuse_block(job: Job) -> Receipt:
         fields, cameras, panorama = patch_labels
         labels = fuse(fields, cameras, settings.height, 2 * settings.height, fusion)
         labels |= derive_auxiliaries(settings.auxiliaries, labels, panorama, settings.depth_edge)
-        return Output(labels, _figures(labels))
+        return Output(labels, _figures(labels, settings.depth_edge))
 
     units = {name: tags["unit"] for t in teachers for name, tags in t.receipt.about["fields"].items()}
     about = {"classes": classes, "depth_unit": units.get("depth", ""), "normals_frame": "world"}
@@ -67,9 +69,10 @@ def fuse_block(job: Job) -> Receipt:
     return run_block(job, fuse_item, about, read=read, encode=partial(encode_labels, settings=settings))
 
 
-def _figures(labels: Mapping[str, NDArray]) -> dict[str, float]:
-    shares = {name: round(float(value.mean()), 4) for name, value in labels.items() if value.dtype == bool}
-    return {**shares, "views": round(float(labels["views"].mean()), 2)}
+def _figures(labels: Mapping[str, NDArray], depth_edge: float) -> dict[str, float]:
+    shares = {name: float(value.mean()) for name, value in labels.items() if value.dtype == bool}
+    shares |= depth_normal_figures(labels, depth_edge)
+    return {name: round(value, 4) for name, value in shares.items()} | {"views": round(float(labels["views"].mean()), 2)}
 
 
 def encode_labels(labels: Mapping[str, NDArray], settings: Settings) -> dict[str, NDArray]:

@@ -7,14 +7,17 @@ from scipy.spatial import cKDTree
 
 from geometry.auxiliaries import EDGE_LIMIT, derive_auxiliaries, luma, point_map
 from geometry.depth_normals import depth_edges, normals_from_depth
-from geometry.directions import erp_directions
+from geometry.directions import erp_angles, erp_directions
 from geometry.edge_distance import edge_distance, label_edges
-from geometry.gradients import sphere_gradient, tangent_frame
+from geometry.gradients import sphere_gradient
 from tests.geometry.test_fusion import room
 
 
 def world_gradient(values: np.ndarray) -> np.ndarray:
-    right, down = tangent_frame(*values.shape)
+    longitude, _ = np.meshgrid(*erp_angles(*values.shape))
+    right = np.stack([np.cos(longitude), np.zeros_like(longitude), -np.sin(longitude)], axis=-1)
+    down = np.cross(erp_directions(*values.shape), right)  # forward x right = down
+    assert (down[..., 1] > 0).all()
     gradient = sphere_gradient(values)
     return gradient[..., :1] * right + gradient[..., 1:] * down
 
