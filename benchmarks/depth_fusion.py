@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.depth_peers import deformable, mean_gradients
 from benchmarks.depth_scenes import Errors, capture, wrong_views
+from benchmarks.depth_seams import print_seams, seams
 from geometry import layouts
 from geometry.backproject import backprojection
 from geometry.cameras import Camera
@@ -127,17 +128,15 @@ def report(found: dict[str, Array], took: dict[str, float], given: argparse.Name
         "and a blur of 1 pixel. *Fitted*: after one factor, the median ratio to the truth; *metric*: as it is.\n"
         "Differences are paired, fitted.\n"
     )
-    print(
-        "| method | fitted | rooms, fitted | streets, fitted | metric | `blend` less this | as MoGe less this | s at 2048x1024 |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
+    columns = ("fitted", "rooms, fitted", "streets, fitted", "metric", "`blend` less this", "as MoGe less this")
+    print(f"| method | {' | '.join(columns)} | as 360MonoDepth less this | s at 2048x1024 |\n|---|{'---|' * 8}")
     for k, name in enumerate(METHODS):
         own = (
             every[:, k, 0],
             every[:count, k, 0],
             every[count:, k, 0],
             every[:, k, 1],
-            *(every[:, (1, 4), 0] - every[:, [k], 0]).T,
+            *(every[:, (1, 4, 5), 0] - every[:, [k], 0]).T,
         )
         cells = [with_interval(values) for values in own]
         if "MoGe" in name:
@@ -154,11 +153,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=8, help="rooms, and as many streets")
     parser.add_argument("--height", type=int, default=256, help="rows of the fused panorama where accuracy is measured")
+    parser.add_argument("--seam-height", type=int, default=1024, help="rows where seams are counted")
     parser.add_argument("--limit", type=float, default=600, help="seconds after which a peer is not timed any longer")
     given = parser.parse_args()
     took = seconds(1024, 512, 3, given.limit)
     report(accuracy(given.count, given.height), took, given)
-    command = f"python -m benchmarks.depth_fusion --count {given.count} --height {given.height} --limit {given.limit:g}"
+    print_seams(seams({name: METHODS[name] for name in OURS}, given.count, given.seam_height), given.seam_height)
+    command = f"python -m benchmarks.depth_fusion --count {given.count} --height {given.height} "
+    command += f"--seam-height {given.seam_height} --limit {given.limit:g}"
     print(
         f"\nAccuracy at {2 * given.height}x{given.height} from patches of {given.height // 2} px. Time at 2048x1024 from patches "
         "of 512 px, without making the\nlayout's geometry, which ours keep between panoramas; least of 3 runs "
