@@ -1,6 +1,6 @@
 """Auxiliary labels of a 2048x1024 panorama: seconds to derive them, bytes to keep them; edge distances against a search tree.
 
-``python -m benchmarks.auxiliaries > benchmarks/results/auxiliaries.md``. The panorama is a procedural street with its true labels.
+``python -m benchmarks.auxiliaries > benchmarks/results/auxiliaries.md``. The panorama is a procedural street with true labels.
 """
 
 import argparse
@@ -69,9 +69,8 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=1024)
     given = parser.parse_args()
     labels, image = labelled(given.height)
-    print(
-        f"# Auxiliary labels of a {2 * given.height}x{given.height} panorama\n\n| label | seconds to derive | MB to keep |\n|---|---|---|"
-    )
+    print(f"# Auxiliary labels of a {2 * given.height}x{given.height} panorama\n")
+    print("| label | seconds to derive | MB to keep |\n|---|---|---|")
     for name in AUXILIARIES:
         derived = derive_auxiliaries((name,), labels, image, 0.1)
         took = timed(lambda name=name: derive_auxiliaries((name,), labels, image, 0.1), 3)  # type: ignore[misc]
@@ -79,13 +78,13 @@ def main() -> None:
     found = edges(labels, 0.1)
     took = timed(lambda: tree_distance(found), 1)
     apart = np.abs(tree_distance(found) - derive_auxiliaries(("edge_distance",), labels, image, 0.1)["edge_distance"]).max()
+    depth = stored_bytes(labels["depth"].astype(np.float16)) / 1e6
     print(
-        f"\n`scipy.spatial.cKDTree` on the directions of the {found.sum()} edge pixels takes {took:.2f} s for the same edge distances, "
-        f"without\nfinding the edges; the two differ by {apart:.1e} radians at most. For comparison, `depth` in float16 keeps "
-        f"{stored_bytes(labels['depth'].astype(np.float16)) / 1e6:.1f} MB.\n\n"
-        f"Least of 3 runs. {WORKERS} CPU cores, shared with other work; load average of the last 5 minutes {os.getloadavg()[1]:.1f}.\n"
-        f"{date.today()}, Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}. "
-        f"Command: `python -m benchmarks.auxiliaries --height {given.height}`"
+        f"\n`scipy.spatial.cKDTree` on the directions of the {found.sum()} edge pixels takes {took:.2f} s for the same edge\n"
+        f"distances, without finding the edges; the two differ by {apart:.1e} radians at most. `depth` in float16 keeps "
+        f"{depth:.1f} MB.\n\nLeast of 3 runs. {WORKERS} CPU cores, shared with other work; load average of the last 5 minutes "
+        f"{os.getloadavg()[1]:.1f}.\n{date.today()}, Python {platform.python_version()}, numpy {np.__version__}, "
+        f"scipy {scipy.__version__}. Command: `python -m benchmarks.auxiliaries --height {given.height}`"
     )
 
 

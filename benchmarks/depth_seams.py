@@ -39,9 +39,9 @@ def seams(methods: Mapping[str, Callable[..., Array]], count: int, height: int) 
 def print_seams(found: Mapping[str, Array], height: int) -> None:
     """The table, and what each method has more than the truth."""
     print(
-        f"\nSeams at {2 * height}x{height} from patches of {height // 2} px, all errors together, as metrics/seams.py defines them:\n"
-        "density, prevalence and severity as PaGeR's, along the edges of a cube; wrap and pole seam in % of distance.\n"
-        "*More*: paired difference to the truth, with its 95 % interval.\n"
+        f"\nSeams at {2 * height}x{height} from patches of {height // 2} px, all errors together, as metrics/seams.py\n"
+        "defines them: density, prevalence and severity as PaGeR's, along the edges of a cube; wrap and pole seam in % of\n"
+        "distance. *More*: paired difference to the truth, with its 95 % interval.\n"
     )
     print("| method | " + " | ".join(COLUMNS) + " | prevalence, more | severity, more |\n|---|" + "---|" * (len(COLUMNS) + 2))
     scale = np.array([1, 1, 1, 100, 100])
