@@ -63,8 +63,9 @@ def main() -> None:
     print(f"# Depth made to agree with normals: 12 views, {given.count} rooms and {given.count} streets\n")
     print(
         "Mean, and for differences their bootstrap 95 % interval over panoramas. *Normals wrong by*: mean angle of the fused\n"
-        "normals to the true ones, degrees. AbsRel in %, after one factor. *Angle*: of the depth's surfaces to the fused normals,\n"
-        "degrees; *true angle*: to the true ones. Each as fused -> with `fuse.depth_normal: enforce`; *less* is what that takes off.\n"
+        "normals to the true ones, degrees. AbsRel in %, after one factor. *Angle*: of the depth's surfaces to the fused\n"
+        "normals, degrees; *true angle*: to the true ones. Each as fused -> with `fuse.depth_normal: enforce`; *less* is\n"
+        "what that takes off.\n"
     )
     columns = ("normals wrong by", "AbsRel, rooms", "rooms, less", "AbsRel, streets", "streets, less", "angle", "true angle")
     print(f"| depth, and the normals' errors in degrees | {' | '.join(columns)} | true angle, less |\n|---|{'---|' * 8}")

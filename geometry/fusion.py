@@ -132,8 +132,8 @@ def fuse(
         out |= _depth(fields["depth"], cameras, views, geometric, settings, out.get("sky"))
     if settings.enforce_normals and {"depth", "normals"} <= fields.keys():
         land = out["depth_valid"] & ~out["sky"] if "sky" in out else out["depth_valid"]
-        told = out["normals"], out["normals_valid"]
-        out["depth"] *= normal_correction(out["depth"], land, *told, settings.depth_edge)
+        agreement = out["normals_agreement"] / np.float32(255)
+        out["depth"] *= normal_correction(out["depth"], land, out["normals"], agreement, settings.depth_edge)
     if "sky" in out:
         for name in ("depth", "depth_valid", "depth_consistency", "normals", "normals_valid", "normals_agreement"):
             if name in out:

@@ -42,5 +42,5 @@ def test_memory_of_every_method(method, most):
 def test_memory_of_what_is_derived():
     depth, normals = (one.astype(np.float32) for one in box(erp_directions(HEIGHT, 2 * HEIGHT)))
     every = everywhere(depth.shape)
-    assert planes(lambda: normal_correction(depth, every, normals, every, 0.1)) < 24
+    assert planes(lambda: normal_correction(depth, every, normals, np.ones_like(depth), 0.1)) < 24
     assert planes(lambda: edge_distance(depth > 3, 0.3)) < 18

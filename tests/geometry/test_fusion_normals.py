@@ -25,6 +25,10 @@ def truth() -> tuple[np.ndarray, np.ndarray]:
     return depth.astype(np.float32), normals.astype(np.float32)
 
 
+def sure(depth: np.ndarray) -> np.ndarray:
+    return np.ones(depth.shape, np.float32)
+
+
 def bent(depth: np.ndarray, size: float) -> np.ndarray:
     """A slow error over the seam and both poles."""
     x, y, z = np.moveaxis(erp_directions(*depth.shape), -1, 0)
@@ -39,13 +43,13 @@ def relative_error(depth: np.ndarray, true: np.ndarray) -> float:
 def test_true_normals_take_a_slow_error_out(truth):
     depth, normals = truth
     wrong = bent(depth, 0.05)
-    mended = wrong * normal_correction(wrong, everywhere(depth.shape), normals, everywhere(depth.shape), 0.1)
+    mended = wrong * normal_correction(wrong, everywhere(depth.shape), normals, sure(depth), 0.1)
     assert relative_error(mended, depth) < relative_error(wrong, depth) / 2
 
 
 def test_a_depth_that_agrees_already_is_left_alone(truth):
     depth, normals = truth
-    factor = normal_correction(depth, everywhere(depth.shape), normals, everywhere(depth.shape), 0.1)
+    factor = normal_correction(depth, everywhere(depth.shape), normals, sure(depth), 0.1)
     np.testing.assert_allclose(factor, 1, atol=0.01)  # at creases half a pixel belongs to the other wall
 
 
@@ -53,9 +57,9 @@ def test_the_scale_is_kept(truth):
     depth, normals = truth
     every = everywhere(depth.shape)
     wrong = bent(depth, 0.05)
-    factor = normal_correction(wrong, every, normals, every, 0.1)
+    factor = normal_correction(wrong, every, normals, sure(depth), 0.1)
     assert abs(np.average(np.log(factor), weights=AREA)) < 1e-6
-    np.testing.assert_allclose(normal_correction(7 * wrong, every, normals, every, 0.1), factor, rtol=1e-4)
+    np.testing.assert_allclose(normal_correction(7 * wrong, every, normals, sure(depth), 0.1), factor, rtol=1e-4)
 
 
 def test_turning_by_columns_commutes(truth):
@@ -63,8 +67,8 @@ def test_turning_by_columns_commutes(truth):
     angle = 2 * np.pi * 40 / WIDTH
     turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]], np.float32)
     every, wrong = everywhere(depth.shape), bent(depth, 0.05)
-    still = normal_correction(wrong, every, normals, every, 0.1)
-    moved = normal_correction(np.roll(wrong, 40, axis=1), every, np.roll(normals, 40, axis=1) @ turn.T, every, 0.1)
+    still = normal_correction(wrong, every, normals, sure(depth), 0.1)
+    moved = normal_correction(np.roll(wrong, 40, axis=1), every, np.roll(normals, 40, axis=1) @ turn.T, sure(depth), 0.1)
     np.testing.assert_allclose(moved, np.roll(still, 40, axis=1), rtol=1e-4)
 
 
@@ -75,19 +79,20 @@ def test_a_jump_is_not_smoothed():
     every = everywhere(raised.shape)
     for jump in (0.08, 0.5):
         depth = np.where(raised, 2 * (1 - jump), 2).astype(np.float32)
-        factor = normal_correction(depth, every, -directions.astype(np.float32), every, 0.1)
+        factor = normal_correction(depth, every, -directions.astype(np.float32), sure(depth), 0.1)
         np.testing.assert_allclose(factor, 1, atol=1e-3)
 
 
 def test_nothing_is_asked_where_normals_or_depth_are_not_valid(truth):
     depth, normals = truth
-    every, nowhere = everywhere(depth.shape), np.zeros(depth.shape, bool)
+    every = everywhere(depth.shape)
     wrong = bent(depth, 0.05)
-    np.testing.assert_array_equal(normal_correction(wrong, every, normals, nowhere, 0.1), 1)
+    np.testing.assert_array_equal(normal_correction(wrong, every, 0 * normals, sure(depth), 0.1), 1)
+    np.testing.assert_array_equal(normal_correction(wrong, every, normals, 0 * sure(depth), 0.1), 1)
     hole = every.copy()
     hole[20:40, 30:60] = False
     poison = np.where(hole, wrong, np.nan).astype(np.float32)
-    assert np.isfinite(normal_correction(poison, hole, normals, every, 0.1)).all()
+    assert np.isfinite(normal_correction(poison, hole, normals, sure(depth), 0.1)).all()
 
 
 def wrong_fields(seed: int) -> tuple[dict[str, Field], list]:
