@@ -130,14 +130,14 @@ def fuse(
         out["sky"] = out["semantics_valid"] & (out["semantics"] == settings.sky_class)
     if "depth" in fields:
         out |= _depth(fields["depth"], cameras, views, geometric, settings, out.get("sky"))
-    if settings.enforce_normals and {"depth", "normals"} <= fields.keys():
-        land = out["depth_valid"] & ~out["sky"] if "sky" in out else out["depth_valid"]
-        agreement = out["normals_agreement"] / np.float32(255)
-        out["depth"] *= normal_correction(out["depth"], land, out["normals"], agreement, settings.depth_edge)
     if "sky" in out:
         for name in ("depth", "depth_valid", "depth_consistency", "normals", "normals_valid", "normals_agreement"):
             if name in out:
                 out[name][out["sky"]] = 0
+    if settings.enforce_normals and {"depth", "normals"} <= fields.keys():
+        agreement = out["normals_agreement"].astype(np.float32) / np.float32(255)
+        told = out["normals"], agreement
+        out["depth"] = out["depth"] * normal_correction(out["depth"], out["depth_valid"], *told, settings.depth_edge)
     return out
 
 

@@ -5,8 +5,8 @@ from pixel to pixel, whatever the distance. What it says, less what the depth do
 over the sphere, and drawn to zero, it takes slow errors out of the depth and leaves its scale alone.
 
 Normals know nothing of jumps. Across depth edges nothing is asked, and where the difference is steeper than any slow error it
-is a jump too small to be seen as an edge, and soon has no say. Little say have surfaces seen obliquely, where a small error of the
-normal is a large one of the slope, and pixels on whose normals the views disagree.
+is a jump too small to be seen as an edge, and soon has no say. Surfaces seen obliquely, where a small error of the normal is a
+large one of the slope, have little say, and so have pixels on whose normals the views disagree.
 """
 
 import numpy as np
@@ -60,7 +60,7 @@ def normal_correction(
 
 
 def _asked(one: tuple[NDArray, ...], other: tuple[NDArray, ...]) -> FloatArray:
-    """What the normals of both pixels say of the step from one to the other, less the depth's step; shrunk where little trusted."""
+    """What the normals of two pixels say of the step from one to the other, less the depth's step; shrunk by little trust."""
     normals, directions, facing, log, told, trust = one
     normals_there, directions_there, facing_there, log_there, told_there, trust_there = other
     ahead = -np.einsum("hwc,hwc->hw", normals, directions_there)
