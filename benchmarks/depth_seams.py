@@ -49,8 +49,8 @@ def print_seams(found: Mapping[str, Array], height: int) -> None:
     print(
         f"\nSeams at {2 * height}x{height} from patches of {height // 2} px, all errors together, as metrics/seams.py\n"
         "defines them: density, prevalence and severity as PaGeR's, along the edges of a cube; wrap and pole seam in % of\n"
-        "distance. *Surface angle*: mean angle of the depth's surfaces to the true normals, in degrees. *More*: paired difference\n"
-        "to the truth, with its 95 % interval.\n"
+        "distance. *Surface angle*: mean angle of the depth's surfaces to the true normals, in degrees. *More*: paired\n"
+        "difference to the truth, with its 95 % interval.\n"
     )
     heads = [*COLUMNS, *(f"{name}, more" for name in COMPARED)]
     print(f"| method | {' | '.join(heads)} |\n|---|{'---|' * len(heads)}")
