@@ -1,4 +1,4 @@
-"""Auxiliary labels of a 2048x1024 panorama: seconds to derive them, bytes to keep them; edge distances against a search tree.
+"""Auxiliary labels of a 2048x1024 panorama: CPU seconds to derive them, bytes to keep them; edge distances against a search tree.
 
 ``python -m benchmarks.auxiliaries > benchmarks/results/auxiliaries.md``. The panorama is a procedural street with true labels.
 """
@@ -46,12 +46,12 @@ def tree_distance(found: NDArray[np.bool_]) -> NDArray[np.floating]:
 
 
 def timed(work: Callable[[], object], repeats: int) -> float:
-    """Least seconds."""
+    """Least CPU seconds of all threads: those of the clock grow with other work on the machine."""
     took = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         work()
-        took.append(time.perf_counter() - start)
+        took.append(time.process_time() - start)
     return min(took)
 
 
@@ -70,7 +70,7 @@ def main() -> None:
     given = parser.parse_args()
     labels, image = labelled(given.height)
     print(f"# Auxiliary labels of a {2 * given.height}x{given.height} panorama\n")
-    print("| label | seconds to derive | MB to keep |\n|---|---|---|")
+    print("| label | CPU seconds to derive | MB to keep |\n|---|---|---|")
     for name in AUXILIARIES:
         derived = derive_auxiliaries((name,), labels, image, 0.1)
         took = timed(lambda name=name: derive_auxiliaries((name,), labels, image, 0.1), 3)  # type: ignore[misc]
@@ -80,7 +80,7 @@ def main() -> None:
     apart = np.abs(tree_distance(found) - derive_auxiliaries(("edge_distance",), labels, image, 0.1)["edge_distance"]).max()
     depth = stored_bytes(labels["depth"].astype(np.float16)) / 1e6
     print(
-        f"\n`scipy.spatial.cKDTree` on the directions of the {found.sum()} edge pixels takes {took:.2f} s for the same edge\n"
+        f"\n`scipy.spatial.cKDTree` on the directions of the {found.sum()} edge pixels takes {took:.2f} CPU s for the same edge\n"
         f"distances, without finding the edges; the two differ by {apart:.1e} radians at most. `depth` in float16 keeps "
         f"{depth:.1f} MB.\n\nLeast of 3 runs. {WORKERS} CPU cores, shared with other work; load average of the last 5 minutes "
         f"{os.getloadavg()[1]:.1f}.\n{date.today()}, Python {platform.python_version()}, numpy {np.__version__}, "
