@@ -84,14 +84,20 @@ def point_map(depth: FloatArray) -> FloatArray:
 
 def luma(panorama: NDArray[np.uint8], height: int, width: int) -> FloatArray:
     """Luma (height, width) in [0, 1] of an RGB panorama (h, w, 3), averaged over pixels or interpolated around the seam."""
-    grey = panorama @ (np.array(LUMA, np.float32) / 255)
-    if height <= grey.shape[0]:
-        return np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+    total = np.zeros((height, width), np.float32)
+    for channel, weight in enumerate(LUMA):  # one by one: a 16k panorama in float32 takes 1.6 GB
+        total += _resized(panorama[..., channel].astype(np.float32), height, width) * np.float32(weight / 255)
+    return total
+
+
+def _resized(image: FloatArray, height: int, width: int) -> FloatArray:
+    if height <= image.shape[0]:
+        return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.float32)
     column, row = np.meshgrid(
-        (np.arange(width, dtype=np.float32) + 0.5) * (grey.shape[1] / width) + 0.5,  # in the image padded by one pixel
-        (np.arange(height, dtype=np.float32) + 0.5) * (grey.shape[0] / height) + 0.5,
+        (np.arange(width, dtype=np.float32) + 0.5) * (image.shape[1] / width) + 0.5,  # in the image padded by one pixel
+        (np.arange(height, dtype=np.float32) + 0.5) * (image.shape[0] / height) + 0.5,
     )
-    return np.asarray(cv2.remap(pad_sphere(grey, 1), column, row, cv2.INTER_LINEAR), np.float32)
+    return np.asarray(cv2.remap(pad_sphere(image, 1), column, row, cv2.INTER_LINEAR), np.float32)
 
 
 def edges(labels: Labels, depth_edge: float) -> NDArray[np.bool_]:
