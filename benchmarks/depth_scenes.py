@@ -1,4 +1,4 @@
-"""Views of procedural panoramas with the errors of real depth teachers: a scale and a slow bias per view, and blurred edges."""
+"""Views of procedural panoramas with the errors of real teachers: a scale and a slow bias per view, blurred edges, noise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.cameras import Camera
-from geometry.fields import Field
+from geometry.fields import Field, canonical
 from scenes.render import cast
 from scenes.world import Scene, build_scene
 
@@ -26,6 +26,16 @@ class Errors:
 
 
 @dataclass(frozen=True)
+class NormalErrors:
+    """Standard deviation in degrees, about each axis, of a normal's slow tilt (slow waves across the patch) and of its tilt pixel
+    by pixel; standard deviation in patch pixels of the blur."""
+
+    slow: float = 3.0
+    white: float = 5.0
+    blur: float = 1.0
+
+
+@dataclass(frozen=True)
 class Capture:
     """A scene and the place of the camera."""
 
@@ -36,6 +46,11 @@ class Capture:
         """True radial distance (...) in metres along unit directions (..., 3), zero in the sky."""
         hits = cast(self.scene, self.position, directions.reshape(-1, 3))
         return np.where(hits.triangle < 0, 0, hits.distance).reshape(directions.shape[:-1])
+
+    def normals(self, directions: Array) -> Array:
+        """True normals (..., 3) along unit directions (..., 3), facing the camera, zero in the sky."""
+        hits = cast(self.scene, self.position, directions.reshape(-1, 3))
+        return np.where(hits.triangle[:, None] < 0, 0, hits.normals).reshape(directions.shape)
 
 
 def capture(kind: str, seed: int) -> Capture:
@@ -55,6 +70,23 @@ def wrong_views(place: Capture, cameras: Sequence[Camera], errors: Errors, seed:
         "depth": Field("depth", np.where(valid, said, 0).astype(np.float32), valid, "metre", "ray"),
         "sky": Field("sky", sky.astype(np.float32), np.ones_like(sky), "probability"),
     }
+
+
+def wrong_normals(place: Capture, cameras: Sequence[Camera], errors: NormalErrors, seed: int) -> Field:
+    """The field ``normals`` that a teacher with these errors says of the views."""
+    generator = np.random.default_rng((seed, 1))
+    said = np.stack([_tilted(place.normals(camera.directions()), errors, generator) for camera in cameras])
+    return canonical(Field("normals", said.astype(np.float32), said.any(axis=-1), "unit", "world"), cameras)
+
+
+def _tilted(true: Array, errors: NormalErrors, generator: np.random.Generator) -> Array:
+    """One view's normals; zero in the sky."""
+    height, width, _ = true.shape
+    normals = cv2.GaussianBlur(true, (0, 0), errors.blur) if errors.blur > 0 else true
+    normals = normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
+    slow = np.stack([_waves(height, width, generator) for _ in range(3)], axis=-1)
+    tilt = np.radians(errors.slow) * slow + np.radians(errors.white) * generator.normal(size=true.shape)
+    return (normals + tilt) * true.any(axis=-1, keepdims=True)
 
 
 def _wrong(true: Array, errors: Errors, generator: np.random.Generator) -> Array:

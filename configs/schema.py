@@ -164,6 +164,7 @@ class Project(Settings):
 
 
 FieldName = Literal["depth", "normals", "semantics", "sky", "instances"]
+AuxiliaryName = Literal["points", "image_gradient", "edge_distance"]
 
 
 class TeacherSettings(Settings):
@@ -210,6 +211,9 @@ class Fuse(Settings):
     """``single``: the strongest view. ``blend``: weighted mean within a surface. ``align``: first one scale and one slow bend per
     view, fitted over overlaps. ``gradient``: that, and the views' own slopes. Views that are not metric always get one scale.
     Costs and figures: docs/quality.md."""
+    depth_normal: Literal["measure", "enforce"] = "measure"
+    """Where teachers give depth and normals: ``measure`` tells in the receipts how far the two disagree; ``enforce`` first
+    corrects the depth, smoothly and without changing its scale, towards the slopes that the normals say. See docs/quality.md."""
     depth_edge: float = Field(0.1, gt=0)
     """Relative jump in distance across which depths never mix."""
     consistency_scale: float = Field(0.1, gt=0)
@@ -219,6 +223,9 @@ class Fuse(Settings):
     normals_dtype: Literal["int8", "float16"] = "int8"
     """int8 costs 0.2 degrees on average and 0.5 at most; float16 0.003 degrees at twice the bytes or more."""
     instances: Instances = Instances()
+    auxiliaries: Annotated[tuple[AuxiliaryName, ...], AfterValidator(lambda names: tuple(sorted(set(names))))] = ()
+    """Labels derived from the panorama and its fused labels, and stored with them. None by default: a training loop can derive
+    them as it reads, with geometry/auxiliaries.py. See docs/quality.md."""
 
     @model_validator(mode="after")
     def _even(self) -> Fuse:
@@ -337,6 +344,14 @@ class Config(Settings):
                         f"teachers: both {owner[field]!r} and {teacher.name!r} give {field!r}; drop it from the `fields` of one"
                     )
                 owner[field] = teacher.name
+        if self.fuse.depth_normal == "enforce" and not {"depth", "normals"} <= owner.keys():
+            raise ValueError("fuse.depth_normal: 'enforce' needs teachers of depth and of normals; add them, or write measure")
+        for name, sources in (("points", {"depth"}), ("edge_distance", {"depth", "semantics", "sky"})):
+            if name in self.fuse.auxiliaries and not sources & owner.keys():
+                raise ValueError(
+                    f"fuse.auxiliaries: {name!r} needs a teacher of {' or '.join(sorted(sources))}; "
+                    "add it to the `fields` of one, or drop the auxiliary"
+                )
         return self
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.fusion_depth import fuse_depth, strongest_view
 from geometry.fusion_gradient import gradient_correction
+from geometry.fusion_normals import normal_correction
 from geometry.fusion_semantics import fuse_semantics
 
 FloatArray = NDArray[np.float32]
@@ -42,6 +43,8 @@ class FusionSettings:
         teacher that is not metric gives each view a scale of its own, so its views get one scale by every method.
     depth_edge : float
         Relative jump of distance that counts as a depth edge; views that differ by more are not averaged.
+    enforce_normals : bool
+        Correct the fused depth so that its surfaces face as the fused normals say, where both are given.
     consistency_scale : float
         Standard deviation of log distance at which the consistency has dropped to 1/e.
     normals_threshold : float
@@ -63,6 +66,7 @@ class FusionSettings:
     edge_feather: float = 0.2
     depth: Literal["single", "blend", "align", "gradient"] = "blend"
     depth_edge: float = 0.1
+    enforce_normals: bool = False
     consistency_scale: float = 0.1
     normals_threshold: float = 0.3
     classes: int = 256
@@ -130,6 +134,10 @@ def fuse(
         for name in ("depth", "depth_valid", "depth_consistency", "normals", "normals_valid", "normals_agreement"):
             if name in out:
                 out[name][out["sky"]] = 0
+    if settings.enforce_normals and {"depth", "normals"} <= fields.keys():
+        agreement = out["normals_agreement"].astype(np.float32) / np.float32(255)
+        told = out["normals"], agreement
+        out["depth"] = out["depth"] * normal_correction(out["depth"], out["depth_valid"], *told, settings.depth_edge)
     return out
 
 

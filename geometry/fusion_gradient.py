@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from geometry.backproject import WORKERS, BackProjection, Band, Box, by_band
 from geometry.fusion_depth import pack_log_distance, sample_log_distance
+from geometry.gradients import without_jumps
 from geometry.poisson import solve_screened_poisson
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
 TORN = 0.1  # share of the depth edge by which the views' gradients may differ and still be averaged; beyond, their median
+SLOPE = 0.4  # per radian: what is asked more steeply than that was a jump in some view, not a slow disagreement
 
 
 def gradient_correction(
@@ -69,7 +71,7 @@ def gradient_correction(
     with ThreadPoolExecutor(WORKERS) as pool:
         packed = list(pool.map(pack_log_distance, distance, weight))
         list(pool.map(ask_band, range(len(bands))))
-    correction = solve_screened_poisson(right, down[:-1], np.zeros_like(log), screen)
+    correction = solve_screened_poisson(*without_jumps(right, down[:-1], SLOPE), np.zeros_like(log), screen)
     return np.exp(correction).astype(np.float32)
 
 

@@ -10,16 +10,20 @@ from numpy.typing import NDArray
 
 from configs.schema import Config
 from configs.schema import Fuse as Settings
+from geometry.auxiliaries import derive_auxiliaries
 from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.fusion import FusionSettings, fuse
+from metrics.depth_normals import depth_normal_figures
 from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks import instances, label, project
-from tasks.block import Job, Output, Upstream, run_block
+from tasks.auxiliaries import about_auxiliaries, encode_auxiliaries
+from tasks.block import Job, Output, Upstream, load_panorama, run_block
 
 VERSION = "2"
+PatchLabels = tuple[dict[str, Field], tuple[Camera, ...], NDArray[np.uint8] | None]  # and the panorama, where it is needed
 
 
 def identity(config: Config, labels: Mapping[str, str]) -> Identity:
@@ -45,42 +49,47 @@ def fuse_block(job: Job) -> Receipt:
         edge_feather=settings.edge_feather,
         depth=settings.depth,
         depth_edge=settings.depth_edge,
+        enforce_normals=settings.depth_normal == "enforce",
         consistency_scale=settings.consistency_scale,
         classes=len(classes) or 256,
         sky_class=sky[0] if sky else None,
     )
 
-    def read(slot: int, _item: Item) -> tuple[dict[str, Field], tuple[Camera, ...]]:
+    def read(slot: int, item: Item) -> PatchLabels:
         fields: dict[str, Field] = {}
         for teacher in teachers:
             fields.update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
-        return fields, project.decode_cameras(views.item(slot))
+        panorama = load_panorama(item, job.config) if "image_gradient" in settings.auxiliaries else None
+        return fields, project.decode_cameras(views.item(slot)), panorama
 
-    def fuse_item(_item: Item, patch_labels: tuple[dict[str, Field], tuple[Camera, ...]]) -> Output:
-        fields, cameras = patch_labels
+    def fuse_item(_item: Item, patch_labels: PatchLabels) -> Output:
+        fields, cameras, panorama = patch_labels
         labels = fuse(fields, cameras, settings.height, 2 * settings.height, fusion)
         if masks:
             field = instances.with_classes(fields["instances"], masks["classes"], classes)
             labels = instances.add_instances(labels, field, cameras, settings, things, len(classes))
-        return Output(labels, _figures(labels))
+        labels |= derive_auxiliaries(settings.auxiliaries, labels, panorama, settings.depth_edge)
+        return Output(labels, _figures(labels, settings.depth_edge))
 
     units = {name: tags["unit"] for t in teachers for name, tags in t.receipt.about["fields"].items()}
     about = {"classes": classes, "depth_unit": units.get("depth", ""), "normals_frame": "world"}
+    about |= about_auxiliaries(settings.auxiliaries, about["depth_unit"])
     if things is not None:
         about["thing_classes"] = [classes[label] for label in things]
     return run_block(job, fuse_item, about, read=read, encode=partial(encode_labels, settings=settings))
 
 
-def _figures(labels: Mapping[str, NDArray]) -> dict[str, float]:
+def _figures(labels: Mapping[str, NDArray], depth_edge: float) -> dict[str, float]:
     dense = {name: value for name, value in labels.items() if value.dtype == bool and value.shape == labels["views"].shape}
-    shares = {name: round(float(value.mean()), 4) for name, value in dense.items()}
+    shares = {name: float(value.mean()) for name, value in dense.items()} | depth_normal_figures(labels, depth_edge)
     counts = instances.instance_figures(labels) if "instances" in labels else {}
-    return {**shares, **counts, "views": round(float(labels["views"].mean()), 2)}
+    rounded = {name: round(value, 4) for name, value in shares.items()}
+    return {**rounded, **counts, "views": round(float(labels["views"].mean()), 2)}
 
 
 def encode_labels(labels: Mapping[str, NDArray], settings: Settings) -> dict[str, NDArray]:
     """ERP labels in the dtypes of the store. Depths beyond float16's range become invalid."""
-    arrays = dict(labels)
+    arrays = encode_auxiliaries(labels)
     if "depth" in arrays:
         with np.errstate(over="ignore"):
             depth = arrays["depth"].astype(settings.depth_dtype)
