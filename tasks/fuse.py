@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -18,6 +18,7 @@ from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks import label, project
 from tasks.block import Job, Output, Upstream, run_block
+from tasks.consistency import item_consistency, require_consistency
 
 VERSION = "2"
 
@@ -34,16 +35,7 @@ def fuse_block(job: Job) -> Receipt:
     views = Upstream(job, "project")
     teachers = [Upstream(job, stage) for stage in sorted(job.identity.upstream) if stage.startswith("label.")]
     classes: list[str] = next((t.receipt.about["classes"] for t in teachers if "semantics" in t.receipt.about["fields"]), [])
-    sky = [index for index, name in enumerate(classes) if name.lower() == "sky"]
-    fusion = FusionSettings(
-        off_axis_power=settings.off_axis_power,
-        edge_feather=settings.edge_feather,
-        depth=settings.depth,
-        depth_edge=settings.depth_edge,
-        consistency_scale=settings.consistency_scale,
-        classes=len(classes) or 256,
-        sky_class=sky[0] if sky else None,
-    )
+    fusion = fusion_settings(settings, classes)
 
     def read(slot: int, _item: Item) -> tuple[dict[str, Field], tuple[Camera, ...]]:
         fields: dict[str, Field] = {}
@@ -53,11 +45,27 @@ def fuse_block(job: Job) -> Receipt:
 
     def fuse_item(_item: Item, patch_labels: tuple[dict[str, Field], tuple[Camera, ...]]) -> Output:
         labels = fuse(*patch_labels, settings.height, 2 * settings.height, fusion)
-        return Output(labels, _figures(labels))
+        figures = _figures(labels)
+        require_consistency(labels, figures.get("consistency", item_consistency(labels)), settings.min_consistency)
+        return Output(labels, figures)
 
     units = {name: tags["unit"] for t in teachers for name, tags in t.receipt.about["fields"].items()}
     about = {"classes": classes, "depth_unit": units.get("depth", ""), "normals_frame": "world"}
     return run_block(job, fuse_item, about, read=read, encode=partial(encode_labels, settings=settings))
+
+
+def fusion_settings(settings: Settings, classes: Sequence[str]) -> FusionSettings:
+    """The config's settings for labels of a vocabulary."""
+    sky = [index for index, name in enumerate(classes) if name.lower() == "sky"]
+    return FusionSettings(
+        off_axis_power=settings.off_axis_power,
+        edge_feather=settings.edge_feather,
+        depth=settings.depth,
+        depth_edge=settings.depth_edge,
+        consistency_scale=settings.consistency_scale,
+        classes=len(classes) or 256,
+        sky_class=sky[0] if sky else None,
+    )
 
 
 def _figures(labels: Mapping[str, NDArray]) -> dict[str, float]:
