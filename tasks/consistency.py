@@ -7,11 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.agreement import MEASURES, judged_pixels
 from metrics.weights import row_weights
 from tasks.block import BadItem
-
-MEASURES = {"depth": "depth_consistency", "normals": "normals_agreement", "semantics": "semantics_confidence"}
-"""Task -> its array of agreement, uint8."""
 
 
 def task_consistencies(labels: Mapping[str, NDArray]) -> dict[str, float]:
@@ -22,11 +20,9 @@ def task_consistencies(labels: Mapping[str, NDArray]) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for task, measure in MEASURES.items():
-        if measure not in labels:
-            continue
-        judged = labels[f"{task}_valid"] & (labels["views"] >= 2)
-        weights = judged * row_weights(len(judged), by_area=True)[:, None]
+        judged = judged_pixels(labels, task)
         if judged.any():
+            weights = judged * row_weights(len(judged), by_area=True)[:, None]
             found[task] = float((weights * labels[measure]).sum() / weights.sum() / 255)
     return found
 

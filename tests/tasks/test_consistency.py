@@ -13,7 +13,11 @@ def some_labels(seed: int = 0, height: int = 6) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(seed)
     shape = (height, 2 * height)
     labels = {"views": generator.integers(0, 4, shape).astype(np.uint8)}
-    for task, measure in (("depth", "depth_consistency"), ("normals", "normals_agreement"), ("semantics", "semantics_confidence")):
+    for task, measure in (
+        ("depth", "depth_consistency"),
+        ("normals", "normals_agreement"),
+        ("semantics", "semantics_confidence"),
+    ):
         labels[f"{task}_valid"] = generator.random(shape) < 0.7
         labels[measure] = generator.integers(0, 256, shape).astype(np.uint8)
     return labels
