@@ -71,11 +71,11 @@ def render_audit(
 def heat_maps(audited: Audited) -> list[dict[str, Any]]:
     """Mean error by direction and by place in the patch: ``figure``, ``what``, ``picture`` and ``most``."""
     found = []
-    for number, figures in enumerate(FIGURES.values()):
-        for array, what, scale in (
-            ("erp_maps", "fused labels, over the panorama", 10),
-            ("patch_maps", "teacher, over its patch", 20),
-        ):
+    for array, what, scale in (
+        ("erp_maps", "fused labels, over the panorama", 10),
+        ("patch_maps", "teacher, over its patch", 20),
+    ):
+        for number, figures in enumerate(FIGURES.values()):
             sums = audited.arrays[array][:, number].astype(np.float64).sum(axis=0)
             if sums[1].any():
                 picture, most = charts.heat_picture(sums, scale)
