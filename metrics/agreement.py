@@ -40,7 +40,8 @@ def agreement_sums(labels: Mapping[str, NDArray], parts: Sequence[Split]) -> Arr
     area = np.repeat(row_weights(len(labels["views"]), by_area=True), labels["views"].shape[1])
     found = []
     for task, measure in MEASURES.items():
-        pixel = np.flatnonzero(judged_pixels(labels, task))
-        agreed = labels[measure].ravel()[pixel] / 255 if len(pixel) else np.zeros(0)
-        found += [np.stack([split.sums(pixel, area[pixel]), split.sums(pixel, area[pixel] * agreed)], axis=-1) for split in parts]
+        weight = area * judged_pixels(labels, task).ravel()
+        agreed = labels[measure].ravel() / 255 if measure in labels else 0.0
+        columns = np.stack([weight, weight * agreed])
+        found += [split.sums(columns) for split in parts]
     return np.concatenate(found)

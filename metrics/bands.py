@@ -42,10 +42,11 @@ class Split:
     bands: tuple[str, ...]
     index: NDArray[np.int16]
 
-    def sums(self, pixel: NDArray[np.integer], values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Sums (bands,) of values (M,) that belong to the flat ERP pixels ``pixel`` (M,)."""
-        numbers = self.index.ravel()[pixel].astype(np.intp) + 1
-        return np.bincount(numbers, np.asarray(values, np.float64), len(self.bands) + 1)[1:].astype(np.float64)
+    def sums(self, columns: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Sums (bands, C) over the pixels of each band, of C values (C, H * W) at every pixel."""
+        numbers = self.index.ravel().astype(np.intp) + 1
+        summed = [np.bincount(numbers, column, len(self.bands) + 1)[1:] for column in columns]
+        return np.stack(summed, axis=-1).astype(np.float64)
 
 
 def range_names(edges: Sequence[float], end: bool) -> tuple[str, ...]:

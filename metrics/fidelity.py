@@ -139,24 +139,24 @@ def measure(path: Path, cameras: Sequence[Camera], seen: Sequence[Sightings], pa
     judged = np.flatnonzero(path.judged.ravel() & (views > 0))
     share = np.zeros(views.shape)
     share[judged] = 1 / views[judged]
-    patch = _in_patches(path, cameras, share, parts, classes)
+    patch = _in_patches(path, cameras, share, classes)
     single, single_truth, overlap_single = _single_views(path, seen, share, area, classes)
     truth, fused, floor = (one.reshape(-1, *one.shape[2:])[judged] for one in (path.truth, path.fused, path.floor))
-    fused_error = errors(path.task, fused, truth)
-    at_erp = (single[:, judged], single_truth[:, judged], errors(path.task, floor, truth), fused_error)
-    weight = area[judged]
-    sums = {}
+    ends = np.zeros((2, len(single), len(area)))
+    ends[:, :, judged] = errors(path.task, floor, truth), errors(path.task, fused, truth)
+    weight = np.where(share > 0, area, 0)
+    sums: dict[tuple[str, str], Array] = {}
     for number, figure in enumerate(FIGURES[path.task]):
-        for split in parts:
-            erp = [split.sums(judged, weight), *(split.sums(judged, weight * level[number]) for level in at_erp)]
-            sums[figure, split.name] = np.stack([*patch.sums[figure, split.name], *erp], axis=-1)
-        own = patch.sums[figure, OWN_AXIS]
-        sums[figure, OWN_AXIS] = np.stack([*own, *np.zeros((len(COLUMNS) - 2, own.shape[1]))], axis=-1)
+        at_erp = [weight * level[number] for level in (single, single_truth, *ends)]
+        columns = np.stack([patch.weight, patch.error[number], weight, *at_erp])
+        sums |= {(figure, split.name): split.sums(columns) for split in parts}
+        sums[figure, OWN_AXIS] = patch.own_axis[number]
     overlap = np.zeros((len(LEVELS), 3, classes))
     if path.task == "semantics":
-        overlap[:] = [patch.overlap, *overlap_single, *(class_overlap(one, truth, weight, classes) for one in (floor, fused))]
+        of_ends = (class_overlap(one, truth, weight[judged], classes) for one in (floor, fused))
+        overlap[:] = [patch.overlap, *overlap_single, *of_ends]
     known = float(area[path.known.ravel()].sum())
-    erp_map = _on_grid(judged // width / height, judged % width / width, MAP, weight, fused_error[0])
+    erp_map = _on_grid(judged // width / height, judged % width / width, MAP, weight[judged], ends[1, 0, judged])
     return Measured(sums, overlap, erp_map, patch.patch_map, float(weight.sum()) / known if known else 0.0)
 
 
@@ -199,32 +199,42 @@ def _at_sightings(task: str, patch: NDArray, valid: NDArray[np.bool_], view: Sig
 
 @dataclass(frozen=True)
 class _InPatches:
-    """``sums`` of (weight, error), each (2, bands), ``overlap`` (3, classes) and ``patch_map`` of the level ``patch``."""
+    """The level ``patch``.
 
-    sums: Mapping[tuple[str, str], Array]
+    ``weight`` (H * W,) and weighted ``error`` (figures, H * W) of the patch pixels whose direction each ERP pixel holds;
+    ``own_axis`` (figures, bands, 7): sums by the angle from the own view's axis; ``overlap`` (3, classes); ``patch_map``.
+    """
+
+    weight: Array
+    error: Array
+    own_axis: Array
     overlap: Array
     patch_map: Array
 
 
-def _in_patches(path: Path, cameras: Sequence[Camera], share: Array, parts: Sequence[Split], classes: int) -> _InPatches:
-    shape, bands = path.judged.shape, range_names(OFF_AXIS, end=True)
-    pixels = extract_nearest(np.arange(share.size, dtype=np.int64).reshape(shape), cameras)
-    sums = {(figure, split.name): np.zeros((2, len(split.bands))) for figure in FIGURES[path.task] for split in parts}
-    sums |= {(figure, OWN_AXIS): np.zeros((2, len(bands))) for figure in FIGURES[path.task]}
-    overlap, patch_map = np.zeros((3, classes)), np.zeros((2, *PATCH_MAP))
+def _in_patches(path: Path, cameras: Sequence[Camera], share: Array, classes: int) -> _InPatches:
+    shape, figures, bands = path.judged.shape, len(FIGURES[path.task]), range_names(OFF_AXIS, end=True)
+    pixels = extract_nearest(np.arange(share.size, dtype=np.int32).reshape(shape), cameras)
+    weights, summed = np.zeros(share.size), np.zeros((figures, share.size))
+    own_axis, overlap, patch_map = (
+        np.zeros((figures, len(bands), len(COLUMNS))),
+        np.zeros((3, classes)),
+        np.zeros((2, *PATCH_MAP)),
+    )
     for camera, said, true, both, pixel in zip(cameras, path.said, path.true, path.both, pixels, strict=True):
         kept = both & (share[pixel] > 0)
         weight, pixel = (solid_angles(camera) * share[pixel])[kept], pixel[kept]
         error = errors(path.task, said[kept], true[kept])
-        own = Split(OWN_AXIS, bands, in_ranges(np.degrees(np.arccos(camera.rays()[..., 2])), OFF_AXIS, end=True))
-        for number, figure in enumerate(FIGURES[path.task]):
-            for split, at in [*((split, pixel) for split in parts), (own, np.flatnonzero(kept))]:
-                sums[figure, split.name] += [split.sums(at, weight), split.sums(at, weight * error[number])]
+        np.add.at(weights, pixel, weight)
+        own = Split(OWN_AXIS, bands, in_ranges(np.degrees(np.arccos(camera.rays()[..., 2])), OFF_AXIS, end=True)[kept])
+        for number in range(figures):
+            np.add.at(summed[number], pixel, weight * error[number])
+            own_axis[number, :, :2] += own.sums(np.stack([weight, weight * error[number]]))
         row, column = np.nonzero(kept)
         patch_map += _on_grid(row / camera.height, column / camera.width, PATCH_MAP, weight, error[0])
         if path.task == "semantics":
             overlap += class_overlap(said[kept], true[kept], weight, classes)
-    return _InPatches(sums, overlap, patch_map)
+    return _InPatches(weights, summed, own_axis, overlap, patch_map)
 
 
 def _on_grid(down: Array, across: Array, size: tuple[int, int], weight: Array, error: Array) -> Array:

@@ -35,13 +35,14 @@ Labels = dict[str, NDArray]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is read of one item: fused labels as stored, views, patch labels (none without truth), truth and its digest."""
+    """What is read of one item: fused labels as stored, views, patch labels (none without truth), truth, consistency."""
 
     fused: Labels
     cameras: tuple[Camera, ...]
     fields: Mapping[str, Field]
     truth: Labels
     truth_digest: str
+    consistency: float | None
 
 
 def identity(config: Config, fuse: str, labels: Mapping[str, str]) -> Identity:
@@ -61,11 +62,12 @@ def audit_block(job: Job) -> Receipt:
         for teacher in teachers:
             fields.update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
         labels, cameras = decode_labels(fused.item(slot)), project.decode_cameras(views.item(slot))
-        return Evidence(labels, cameras, fields, *read_truth(job.config, item))
+        consistency = fused.receipt.items[slot].figures.get("consistency", item_consistency(labels))
+        return Evidence(labels, cameras, fields, *read_truth(job.config, item), consistency)
 
     def audit_item(_item: Item, evidence: Evidence) -> Output:
         arrays: Labels = {"agreement": agreement_sums(evidence.fused, splits(evidence.fused, label_classes, evidence.cameras))}
-        figures: dict[str, Any] = {"consistency": item_consistency(evidence.fused), "tasks": task_consistencies(evidence.fused)}
+        figures: dict[str, Any] = {"consistency": evidence.consistency, "tasks": task_consistencies(evidence.fused)}
         if job.config.source.truth is not None:
             measured = attribute(job.config, evidence, label_classes, truth_classes)
             arrays |= as_arrays(measured, truth_classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +34,14 @@ def item_consistency(labels: Mapping[str, NDArray]) -> float | None:
     return float(np.mean(list(found.values()))) if found else None
 
 
-def require_consistency(labels: Mapping[str, NDArray], consistency: float | None, least: float) -> None:
+def require_consistency(labels: Mapping[str, NDArray], figures: Mapping[str, Any], least: float) -> None:
     """Give an item up whose views agree too little.
 
     Parameters
     ----------
     labels : ERP arrays of the stage ``fuse``
-    consistency : float or None
-        The panorama's own figure; None is never too little, for there was nothing to compare.
+    figures : those of the panorama's row, of which ``consistency`` is compared if it is there, else :func:`item_consistency`
+        None is never too little, for there was nothing to compare.
     least : float
         ``fuse.min_consistency``; 0 gives nothing up.
 
@@ -49,6 +50,7 @@ def require_consistency(labels: Mapping[str, NDArray], consistency: float | None
     BadItem
         The reason names the figure, its threshold and the tasks' shares in it.
     """
+    consistency = figures.get("consistency", item_consistency(labels))
     if consistency is None or consistency >= least:
         return
     shares = ", ".join(f"{task} {share:.3f}" for task, share in task_consistencies(labels).items())

@@ -18,7 +18,7 @@ from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks import label, project
 from tasks.block import Job, Output, Upstream, run_block
-from tasks.consistency import item_consistency, require_consistency
+from tasks.consistency import require_consistency
 
 VERSION = "2"
 
@@ -46,7 +46,8 @@ def fuse_block(job: Job) -> Receipt:
     def fuse_item(_item: Item, patch_labels: tuple[dict[str, Field], tuple[Camera, ...]]) -> Output:
         labels = fuse(*patch_labels, settings.height, 2 * settings.height, fusion)
         figures = _figures(labels)
-        require_consistency(labels, figures.get("consistency", item_consistency(labels)), settings.min_consistency)
+        if settings.min_consistency > 0:
+            require_consistency(labels, figures, settings.min_consistency)
         return Output(labels, figures)
 
     units = {name: tags["unit"] for t in teachers for name, tags in t.receipt.about["fields"].items()}

@@ -67,7 +67,9 @@ def test_every_split_parts_the_sphere_by_its_own_measure() -> None:
     assert (found["edge_distance"].index == 0).any()
 
     values = np.random.default_rng(1).random(shape[0] * shape[1])
-    by_band = found["depth"].sums(np.arange(values.size), values)
+    by_band = found["depth"].sums(np.stack([values, 2 * values]))
+    np.testing.assert_allclose(by_band[:, 1], 2 * by_band[:, 0])
+    by_band = by_band[:, 0]
     inside = [values.reshape(shape)[found["depth"].index == band].sum() for band in range(len(by_band))]
     assert by_band == pytest.approx(inside)
     blind = {split.name: split for split in splits({"views": np.ones(shape, np.uint8)}, (), icosahedron(8))}
