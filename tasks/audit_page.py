@@ -7,7 +7,6 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
 
 from metrics.attribution import PARTS
@@ -76,7 +75,7 @@ def heat_maps(audited: Audited) -> list[dict[str, Any]]:
         ("patch_maps", "teacher, over its patch", 20),
     ):
         for number, figures in enumerate(FIGURES.values()):
-            sums = audited.arrays[array][:, number].astype(np.float64).sum(axis=0)
+            sums = audited.maps[array][number]
             if sums[1].any():
                 picture, most = charts.heat_picture(sums, scale)
                 found.append({"figure": NAMES[figures[0]], "what": what, "picture": picture, "most": most})

@@ -37,28 +37,33 @@ class Audited:
     Attributes
     ----------
     rows : what the receipts say of each
-    arrays : their arrays, one above the other: ``agreement`` and, where there is truth, ``sums``, ``overlap``, ``erp_maps`` and
-        ``patch_maps``, see ``tasks.audit.as_arrays``
+    arrays : their arrays, one above the other: ``agreement`` and, where there is truth, ``sums`` and ``overlap``, see
+        ``tasks.audit.as_arrays``
+    maps : ``erp_maps`` and ``patch_maps``, where there is truth, summed over panoramas
     classes, truth_classes : the two vocabularies
     """
 
     rows: Sequence[ItemRow]
     arrays: Mapping[str, Array]
+    maps: Mapping[str, Array]
     classes: Sequence[str]
     truth_classes: Sequence[str]
 
 
 def gather(items: Iterable[tuple[ItemRow, Mapping[str, Array]]], about: Mapping[str, Any]) -> Audited:
-    """All audited panoramas; ``about`` is that of any of the receipts.
-
-    Raises
-    ------
-    ValueError
-        There is none.
-    """
-    rows, arrays = zip(*items, strict=True)
-    stacked = {name: np.stack([one[name] for one in arrays]) for name in arrays[0]}
-    return Audited(rows, stacked, about["classes"], about["truth_classes"])
+    """All audited panoramas, of which there must be one; ``about`` is that of any of the receipts."""
+    rows: list[ItemRow] = []
+    arrays: dict[str, list[Array]] = {}
+    maps: dict[str, Array] = {}
+    for row, own in items:
+        rows.append(row)
+        for name, array in own.items():
+            if name in ("erp_maps", "patch_maps"):  # large, and wanted in sum alone
+                maps[name] = maps.get(name, 0) + array.astype(np.float64)
+            else:
+                arrays.setdefault(name, []).append(array)
+    stacked = {name: np.stack(own) for name, own in arrays.items()}
+    return Audited(rows, stacked, maps, about["classes"], about["truth_classes"])
 
 
 def summarise(audited: Audited, worst: int) -> dict[str, Any]:
