@@ -218,6 +218,8 @@ class Fuse(Settings):
     """Relative jump in distance across which depths never mix."""
     consistency_scale: float = Field(0.1, gt=0)
     """Spread of log distance between views at which consistency has dropped to 1/e."""
+    min_consistency: float = Field(0.0, ge=0, le=1)
+    """A panorama whose views agree less than this, on average over its tasks, is given up; 0 gives none up."""
     depth_dtype: Literal["float16", "float32"] = "float16"
     """float16 rounds distances by at most 0.05 %."""
     normals_dtype: Literal["int8", "float16"] = "int8"
@@ -239,6 +241,15 @@ class Evaluate(Settings):
 
     protocol: str = "panolabel"
     """Name of an evaluation protocol in metrics/protocols.py."""
+
+
+class Audit(Settings):
+    """Where the labels' error comes from, split by direction, distance and class; see docs/fidelity.md."""
+
+    enabled: bool = False
+    """Audit in every run. Without, ``panolabel audit`` does it when asked."""
+    items: int = Field(8, ge=0)
+    """Worst panoramas to show with reasons and pictures."""
 
 
 class Runner(Settings):
@@ -328,6 +339,7 @@ class Config(Settings):
     teachers: tuple[TeacherSettings, ...] = Field(min_length=1)
     fuse: Fuse = Fuse()
     evaluate: Evaluate = Evaluate()
+    audit: Audit = Audit()
     execution: Execution = Execution()
 
     @model_validator(mode="after")

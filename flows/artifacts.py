@@ -83,6 +83,24 @@ def publish_outcome(record: Mapping[str, Any]) -> None:
 
 
 @harmless
+def publish_audit(audit: Mapping[str, Any]) -> None:
+    """Where the error comes from, the worst panoramas and the page of an audit; nothing if there was none."""
+    if not audit:
+        return
+    rows = [
+        {"error": figure, **{part: f"{own['value']:.4f}" for part, own in parts.items()}}
+        for figure, parts in audit["attribution"].items()
+    ]
+    if rows:
+        create_table_artifact(rows, key="audit", description="Where the error of the fused labels comes from; the parts add up")
+    if audit["worst"]:
+        worst = [{"item": row["item"], "reasons": "; ".join(row["reasons"])} for row in audit["worst"]]
+        create_table_artifact(worst, key="audit-worst", description="Panoramas that stand out, worst first")
+    link = f"file://{audit['page']}" if is_local(audit["page"]) else audit["page"]
+    create_link_artifact(link, link_text="Audit page", key="audit-page", description=f"Audit: {audit['page']}")
+
+
+@harmless
 def publish_preview(item: str, pictures: Mapping[str, NDArray[np.uint8]]) -> None:
     """The first panorama and its labels, as pictures within the text: the browser needs no way to the store."""
     text = "\n\n".join(f"**{name}**\n\n![{name}]({picture_uri(picture)})" for name, picture in pictures.items())

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from flows.commands import audit, publishing, running, setup, stores
+from flows.commands import fidelity, publishing, querying, running, setup, stores
 from flows.commands.scenes import scenes
 from storage.credentials import mask_credentials
 
@@ -40,7 +40,8 @@ app.command()(running.run)
 app.command()(setup.cost)
 app.command()(stores.status)
 app.command()(stores.trace)
-app.command()(audit.query)
+app.command()(querying.query)
+app.command()(fidelity.audit)
 app.add_typer(running.failures, name="failures")
 app.command()(running.verify)
 app.command()(publishing.publish)

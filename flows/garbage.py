@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from configs.schema import Config
-from flows.plan import Plan, make_plan
+from flows.plan import Plan, make_plan, read_by_all
 from storage import attempts
 from storage.receipts import DROPPED, FILE, block_url, blocks_with_receipts, drop_data, read_receipt
 from storage.runs import read_run, run_names
@@ -113,12 +113,11 @@ def _touched(info: dict[str, Any]) -> float:
 
 
 def _fused_labels(config: Config, plan: Plan) -> Iterator[Garbage]:
-    """Patch labels whose fused block has its receipt."""
-    fuse = next(stage for stage in plan.definitions if stage.name == "fuse").identity
-    fused = set(blocks_with_receipts(config.root, fuse.stage, fuse.fingerprint))
+    """Patch labels whose fused block has its receipt, and its audit where there is one."""
     for stage in plan.definitions:
         if not stage.name.startswith("label."):
             continue
+        fused = read_by_all(config, plan.definitions, stage.name)
         for block in blocks_with_receipts(config.root, stage.name, stage.identity.fingerprint):
             url = block_url(config.root, stage.name, stage.identity.fingerprint, block)
             if block in fused and (receipt := read_receipt(url)):

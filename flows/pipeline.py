@@ -17,10 +17,11 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from configs.schema import Config
-from flows.artifacts import publish_outcome, publish_plan
+from flows.artifacts import publish_audit, publish_outcome, publish_plan
 from flows.blocks import in_a_window, make_blocks
 from flows.drain import Interrupted
 from flows.events import report_quarantined
+from flows.fidelity import write_audit
 from flows.labels import STORAGE, config_tag, stage_tags, tag_this_run, untagged
 from flows.openlineage import RunEvents
 from flows.parameters import ConfigParameter
@@ -85,7 +86,10 @@ def pipeline(
                 owed = [block for block in plan.blocks if block.name in wanted]
                 with events.stage(stage.identity, plan.blocks, owed):
                     run_stage(stage, owed, config, record.run, workers)
-        record.finished("completed", **write_run_report(config, record))
+        audit = write_audit(config, plan) if config.audit.enabled else {}
+        publish_audit(audit)
+        outcome = {"audit": {name: audit[name] for name in ("page", "attribution", "worst")}} if audit else {}
+        record.finished("completed", **write_run_report(config, record), **outcome)
     except BaseException as error:
         state = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
         failures = [dict(zip(("stage", "block", "message"), row)) for row in getattr(error, "failures", ())]

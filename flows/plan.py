@@ -110,13 +110,18 @@ def _existing(config: Config, stage: Stage) -> set[str]:
 
 
 def _dropped_and_not_needed(config: Config, definitions: Sequence[Stage]) -> dict[str, set[str]]:
-    """Blocks of patch labels that ``gc`` dropped, and that nothing needs since their fused block has its receipt."""
+    """Blocks of patch labels that ``gc`` dropped, and that nothing needs since all that is made from them has its receipt."""
     labels = [stage for stage in definitions if stage.name.startswith("label.")]
     dropped = {stage.name: set(dropped_blocks(config.root, stage.name, stage.identity.fingerprint)) for stage in labels}
     if not any(dropped.values()):
         return {}
-    fused = _existing(config, next(stage for stage in definitions if stage.name == "fuse"))
-    return {name: blocks & fused for name, blocks in dropped.items()}
+    return {name: blocks & read_by_all(config, definitions, name) for name, blocks in dropped.items()}
+
+
+def read_by_all(config: Config, definitions: Sequence[Stage], name: str) -> set[str]:
+    """Blocks from which every stage that reads the stage ``name`` has made its own."""
+    readers = [stage for stage in definitions if name in stage.identity.upstream]
+    return set.intersection(*(_existing(config, stage) for stage in readers))
 
 
 def _has_one_to_retry(receipt: Receipt, retry: Retry) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.schema import ConfigError
-from flows.audit import SCHEMAS, audit_url, refresh
+from flows.audit_tables import SCHEMAS, audit_url, refresh
 from flows.questions import QUESTIONS
 from storage.tables import fetch_tables
 from storage.urls import children

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -21,6 +21,7 @@ from storage.receipts import Receipt
 from tasks import instances, label, project
 from tasks.auxiliaries import about_auxiliaries, encode_auxiliaries
 from tasks.block import Job, Output, Upstream, load_panorama, run_block
+from tasks.consistency import require_consistency
 
 VERSION = "2"
 PatchLabels = tuple[dict[str, Field], tuple[Camera, ...], NDArray[np.uint8] | None]  # and the panorama, where it is needed
@@ -39,21 +40,11 @@ def fuse_block(job: Job) -> Receipt:
     views = Upstream(job, "project")
     teachers = [Upstream(job, stage) for stage in sorted(job.identity.upstream) if stage.startswith("label.")]
     classes: list[str] = next((t.receipt.about["classes"] for t in teachers if "semantics" in t.receipt.about["fields"]), [])
-    sky = [index for index, name in enumerate(classes) if name.lower() == "sky"]
     masks = next((t.receipt.about for t in teachers if "instances" in t.receipt.about["fields"]), None)
     if masks:
         classes = instances.joint_classes(classes, masks["classes"])
     things = instances.thing_labels(settings, masks.get("thing_classes"), classes) if masks else None
-    fusion = FusionSettings(
-        off_axis_power=settings.off_axis_power,
-        edge_feather=settings.edge_feather,
-        depth=settings.depth,
-        depth_edge=settings.depth_edge,
-        enforce_normals=settings.depth_normal == "enforce",
-        consistency_scale=settings.consistency_scale,
-        classes=len(classes) or 256,
-        sky_class=sky[0] if sky else None,
-    )
+    fusion = fusion_settings(settings, classes)
 
     def read(slot: int, item: Item) -> PatchLabels:
         fields: dict[str, Field] = {}
@@ -69,7 +60,10 @@ def fuse_block(job: Job) -> Receipt:
             field = instances.with_classes(fields["instances"], masks["classes"], classes)
             labels = instances.add_instances(labels, field, cameras, settings, things, len(classes))
         labels |= derive_auxiliaries(settings.auxiliaries, labels, panorama, settings.depth_edge)
-        return Output(labels, _figures(labels, settings.depth_edge))
+        figures = _figures(labels, settings.depth_edge)
+        if settings.min_consistency > 0:
+            require_consistency(labels, figures, settings.min_consistency)
+        return Output(labels, figures)
 
     units = {name: tags["unit"] for t in teachers for name, tags in t.receipt.about["fields"].items()}
     about = {"classes": classes, "depth_unit": units.get("depth", ""), "normals_frame": "world"}
@@ -77,6 +71,21 @@ def fuse_block(job: Job) -> Receipt:
     if things is not None:
         about["thing_classes"] = [classes[label] for label in things]
     return run_block(job, fuse_item, about, read=read, encode=partial(encode_labels, settings=settings))
+
+
+def fusion_settings(settings: Settings, classes: Sequence[str]) -> FusionSettings:
+    """The config's settings for labels of a vocabulary."""
+    sky = [index for index, name in enumerate(classes) if name.lower() == "sky"]
+    return FusionSettings(
+        off_axis_power=settings.off_axis_power,
+        edge_feather=settings.edge_feather,
+        depth=settings.depth,
+        depth_edge=settings.depth_edge,
+        enforce_normals=settings.depth_normal == "enforce",
+        consistency_scale=settings.consistency_scale,
+        classes=len(classes) or 256,
+        sky_class=sky[0] if sky else None,
+    )
 
 
 def _figures(labels: Mapping[str, NDArray], depth_edge: float) -> dict[str, float]:

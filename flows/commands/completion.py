@@ -41,7 +41,7 @@ def complete_stage(context: typer.Context, incomplete: str) -> list[str]:
     teachers = _values(context).get("teachers")
     names = [one.get("name") for one in teachers if isinstance(one, dict)] if isinstance(teachers, list) else []
     labels = [f"label.{name}" for name in names if isinstance(name, str) and TEACHER.match(name)]
-    return [stage for stage in ("project", *labels, "fuse", "evaluate") if stage.startswith(incomplete)]
+    return [stage for stage in ("project", *labels, "fuse", "evaluate", "audit") if stage.startswith(incomplete)]
 
 
 def _values(context: typer.Context) -> dict[str, Any]:

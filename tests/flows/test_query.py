@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from configs.schema import ConfigError
-from flows.audit import audit_url
+from flows.audit_tables import audit_url
 from flows.cli import app
 from flows.query import QueryError, ask, query
 from storage.tables import current_stamp

@@ -11,9 +11,9 @@ from pathlib import Path
 import grimp
 import pytest
 
-from tasks import evaluate, fuse, ingest, label, project
+from tasks import audit, evaluate, fuse, ingest, label, project
 
-STAGES = {"ingest": ingest, "project": project, "label": label, "fuse": fuse, "evaluate": evaluate}
+STAGES = {"ingest": ingest, "project": project, "label": label, "fuse": fuse, "evaluate": evaluate, "audit": audit}
 ROOMS = ("tasks", "models", "geometry", "metrics")
 """Where code that makes outputs lives; what only moves them (storage, block loop, other stages) has tests of its own."""
 
