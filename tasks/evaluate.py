@@ -20,7 +20,7 @@ from storage.urls import exists, join, read_bytes
 from tasks.block import BadItem, Job, Output, Upstream, run_block
 from tasks.fuse import decode_labels
 
-VERSION = "2"
+VERSION = "3"
 
 
 def identity(config: Config, fuse: str) -> Identity:

@@ -13,13 +13,14 @@ from configs.schema import Fuse as Settings
 from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.fusion import FusionSettings, fuse
+from metrics.consistency import consistency_figures
 from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks import label, project
 from tasks.block import Job, Output, Upstream, run_block
 
-VERSION = "2"
+VERSION = "3"
 
 
 def identity(config: Config, labels: Mapping[str, str]) -> Identity:
@@ -62,7 +63,7 @@ def fuse_block(job: Job) -> Receipt:
 
 def _figures(labels: Mapping[str, NDArray]) -> dict[str, float]:
     shares = {name: round(float(value.mean()), 4) for name, value in labels.items() if value.dtype == bool}
-    return {**shares, "views": round(float(labels["views"].mean()), 2)}
+    return {**shares, "views": round(float(labels["views"].mean()), 2), **consistency_figures(labels)}
 
 
 def encode_labels(labels: Mapping[str, NDArray], settings: Settings) -> dict[str, NDArray]:
