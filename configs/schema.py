@@ -142,6 +142,14 @@ class TeacherSettings(Settings):
     settings: PlainSettings = Field(default_factory=dict)
 
 
+class Label(Settings):
+    """How often teachers are asked."""
+
+    rotations: int = Field(0, ge=0, le=7)
+    """Further times that every panorama is labelled, through the same views turned by a yaw. The fused labels use all of them,
+    and how far they agree is stored. Each takes as long as labelling once."""
+
+
 class Fuse(Settings):
     """How patch labels become ERP labels."""
 
@@ -263,6 +271,7 @@ class Config(Settings):
     ingest: Ingest = Ingest()
     project: Project = Project()
     teachers: tuple[TeacherSettings, ...] = Field(min_length=1)
+    label: Label = Label()
     fuse: Fuse = Fuse()
     evaluate: Evaluate = Evaluate()
     execution: Execution = Execution()

@@ -10,6 +10,8 @@ judged for is left out.
 | consistency_semantics    | ``semantics_consistency / 255``: 1 - Jensen-Shannon divergence as a share of its largest value    |
 | depth_normal_agreement   | exp(-angle between the fused normals and those of the fused depth / 20 degrees)                   |
 | consistency              | the geometric mean of the figures above that there are                                            |
+| rotation_consistency_*   | ``*_rotation_consistency / 255`` of depth, normals, semantics: as above, between labellings       |
+| rotation_consistency     | the geometric mean of these; with ``label.rotations`` only                                        |
 """
 
 from __future__ import annotations
@@ -33,9 +35,10 @@ def consistency_figures(labels: Labels) -> dict[str, float]:
     """The figures of the module's table that ERP labels (H, W[, 3]) of the stage ``fuse`` allow, rounded to four digits."""
     figures = {f"consistency_{task}": judged_mean(labels[name]) for task in TASKS if (name := f"{task}_consistency") in labels}
     if "depth" in labels and "normals" in labels:
-        agreement, judged = depth_normal_agreement(*coarse(labels))
-        figures["depth_normal_agreement"] = area_mean(agreement, judged)
-    return with_combined(figures, "consistency")
+        figures["depth_normal_agreement"] = area_mean(*depth_normal_agreement(*coarse(labels)))
+    turned = {task: labels[name] for task in TASKS if (name := f"{task}_rotation_consistency") in labels}
+    rotations = {f"rotation_consistency_{task}": judged_mean(values) for task, values in turned.items()}
+    return with_combined(figures, "consistency") | with_combined(rotations, "rotation_consistency")
 
 
 def with_combined(figures: Mapping[str, float | None], name: str) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -13,14 +13,19 @@ from configs.schema import Fuse as Settings
 from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.fusion import FusionSettings, fuse
+from geometry.rotations import rotation_consistency
 from metrics.consistency import consistency_figures
 from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks import label, project
 from tasks.block import Job, Output, Upstream, run_block
+from tasks.rotations import fuse_work, rotated_views, rotation_of
 
 VERSION = "3"
+
+Labelling = tuple[dict[str, Field], tuple[Camera, ...]]
+"""What teachers say of a panorama through one set of views."""
 
 
 def identity(config: Config, labels: Mapping[str, str]) -> Identity:
@@ -46,19 +51,35 @@ def fuse_block(job: Job) -> Receipt:
         sky_class=sky[0] if sky else None,
     )
 
-    def read(slot: int, _item: Item) -> tuple[dict[str, Field], tuple[Camera, ...]]:
-        fields: dict[str, Field] = {}
-        for teacher in teachers:
-            fields.update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
-        return fields, project.decode_cameras(views.item(slot))
+    units = {name: tags["unit"] for t in teachers for name, tags in t.receipt.about["fields"].items()}
+    rotations = max(rotation_of(teacher.stage) for teacher in teachers)
 
-    def fuse_item(_item: Item, patch_labels: tuple[dict[str, Field], tuple[Camera, ...]]) -> Output:
-        labels = fuse(*patch_labels, settings.height, 2 * settings.height, fusion)
+    def read(slot: int, _item: Item) -> list[Labelling]:
+        cameras = project.decode_cameras(views.item(slot))
+        fields: list[dict[str, Field]] = [{} for _ in range(rotations + 1)]
+        for teacher in teachers:
+            fields[rotation_of(teacher.stage)].update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
+        return [(own, rotated_views(cameras, job.config.project.layout, turn)) for turn, own in enumerate(fields)]
+
+    def fuse_item(_item: Item, labellings: list[Labelling]) -> Output:
+        labels = fuse_labellings(labellings, settings.height, fusion, metric=units.get("depth") == "metre")
         return Output(labels, _figures(labels))
 
-    units = {name: tags["unit"] for t in teachers for name, tags in t.receipt.about["fields"].items()}
     about = {"classes": classes, "depth_unit": units.get("depth", ""), "normals_frame": "world"}
+    if rotations:
+        about |= {"rotations": rotations, "work": fuse_work(rotations)}  # as plans count it
     return run_block(job, fuse_item, about, read=read, encode=partial(encode_labels, settings=settings))
+
+
+def fuse_labellings(labellings: Sequence[Labelling], height: int, settings: FusionSettings, metric: bool) -> dict[str, NDArray]:
+    """ERP labels from the views of all labellings of a panorama, and, where there are several, how far these agree."""
+    alone = [fuse(*labelling, height, 2 * height, settings) for labelling in labellings]
+    if len(alone) == 1:
+        return alone[0]
+    fields = {name: label.concatenate([own[name] for own, _ in labellings]) for name in labellings[0][0]}
+    cameras = tuple(camera for _, own in labellings for camera in own)
+    together = fuse(fields, cameras, height, 2 * height, settings)
+    return together | rotation_consistency(alone, settings.consistency_scale, metric)
 
 
 def _figures(labels: Mapping[str, NDArray]) -> dict[str, float]:
