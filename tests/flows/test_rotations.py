@@ -6,14 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from configs.schema import Project
+from configs.schema import Config, Project
 from flows.cost import estimate_cost
 from flows.plan import make_plan
 from geometry.layouts import coverage
 from storage.arrays import BlockReader
+from tasks import ingest
+from tasks.block import Job
 from tasks.project import choose_views
 from tasks.rotations import rotated_views, yaw_degrees
-from tests.support.pipelines import data_bytes, load, run_pipeline, write_pipeline
+from tests.support.pipelines import data_bytes, load, write_pipeline
 
 TURNED = ("label.geometry.rotation1", "label.classes.rotation1")
 LAYOUTS = ({"kind": "cubemap"}, {"kind": "icosahedron"}, {"kind": "rings", "views_per_ring": 6}, {"kind": "random", "count": 5})
@@ -37,22 +39,33 @@ def test_turns_halve_the_period_of_the_layout() -> None:
     assert [yaw_degrees(cube, rotation) for rotation in range(5)] == [0, 45, 22.5, 67.5, 11.25]
 
 
-@pytest.mark.usefixtures("prefect_api")
+def run(config: Config) -> None:
+    """Make what is owed, without Prefect's server, which adds nothing here and takes seconds."""
+    scan = ingest.scan(config)
+    if scan.to_read:
+        ingest.save(config, scan.known, [ingest.check_entry(entry, config.ingest) for entry in scan.to_read])
+    plan = make_plan(config)
+    blocks = {block.name: block for block in plan.blocks}
+    for stage in plan.definitions:
+        for name in plan.owed[stage.name]:
+            stage.make(Job(config, stage.identity, blocks[name], "test"))
+
+
 def test_one_more_rotation_runs_just_that(tmp_path: Path) -> None:
     path = write_pipeline(tmp_path, 3)
-    run_pipeline(load(path))
+    run(load(path))
     before = data_bytes(tmp_path / "store")
     config = load(path, label__rotations=1)
     plan = {stage.stage: stage for stage in make_plan(config).stages}
     assert {name for name, stage in plan.items() if stage.to_run} == {*TURNED, "fuse", "evaluate"}
     assert all(plan[name].seconds is not None and plan[name].items == 3 for name in TURNED)
     plain = {stage.stage: stage for stage in make_plan(load(path, fuse__edge_feather=0.5)).stages}
-    assert plan["fuse"].seconds == pytest.approx(4 * plain["fuse"].seconds, abs=0.2)
+    assert plan["fuse"].seconds == pytest.approx(4 * plain["fuse"].seconds, abs=0.25)
     costs = {stage.stage: stage for stage in estimate_cost(config, 100).stages}
     own = costs["label.geometry"]
     assert costs[TURNED[0]].worker_seconds == own.worker_seconds > 0
     assert "as label.geometry" in costs[TURNED[0]].note
-    run_pipeline(config)
+    run(config)
     assert not make_plan(config).anything_to_run
     assert not make_plan(load(path)).anything_to_run, "without rotations, what was there is valid as it was"
     assert {name: data for name, data in data_bytes(tmp_path / "store").items() if name in before} == before
@@ -63,7 +76,7 @@ def test_one_more_rotation_runs_just_that(tmp_path: Path) -> None:
     }
 
 
-def check_what_is_stored(store: Path, config) -> None:
+def check_what_is_stored(store: Path, config: Config) -> None:
     fuse = next(stage.identity for stage in make_plan(config).definitions if stage.name == "fuse")
     for receipt in (store / "stages" / "fuse" / fuse.fingerprint).glob("*/receipt.json"):
         told = json.loads(receipt.read_text())
