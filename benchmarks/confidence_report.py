@@ -53,19 +53,26 @@ class Found:
         if name == f"`{task}_consistency`":
             self.curves.setdefault((task, "oracle"), []).append(oracle)
 
-    def add_item(self, figures: dict[str, float], errors: dict[str, float]) -> None:
-        """One panorama's figures without truth, and its mean errors."""
-        self.figures.append(figures)
-        self.errors.append(errors)
+
+def merged(parts: Sequence[Found]) -> Found:
+    """What was measured panorama by panorama, together."""
+    whole = Found(parts[0].setting)
+    for part in parts:
+        for name in ("correlation", "gain", "curves"):
+            for key, values in getattr(part, name).items():
+                getattr(whole, name).setdefault(key, []).extend(values)
+        whole.figures += part.figures
+        whole.errors += part.errors
+    return whole
 
 
-def report(found: Sequence[Found], bias: Sequence[tuple[str, dict, dict]], places: str, command: str) -> None:
+def report(found: Sequence[Found], biased: Sequence[Found], places: str, command: str) -> None:
     """Print all tables."""
     print(f"# Confidence without ground truth: {places}\n")
     print(
         "Spearman: rank correlation of the doubt (the confidence, negated) with the true error; 0 says nothing, 1 orders as the\n"
-        "truth would. Gain: share of what the oracle's order would take off the area under the risk-coverage curve (AURC); 0 is a\n"
-        "random order, 1 the oracle's. Brackets: bootstrap 95 % interval over panoramas. Depth errors are relative, after one\n"
+        "truth would. Gain: share of what the oracle's order would take off the area under the risk-coverage curve (AURC); 0 is\n"
+        "a random order, 1 the oracle's. Brackets: bootstrap 95 % interval over panoramas. Depth errors are relative, after one\n"
         "factor per panorama. Only pixels that the confidence can judge count, by their solid angle.\n"
     )
     print("## Per pixel\n")
@@ -87,9 +94,11 @@ def report(found: Sequence[Found], bias: Sequence[tuple[str, dict, dict]], place
     names = ("consistency_depth", "rotation_consistency_depth", "consistency_semantics", "rotation_consistency_semantics")
     print("| teacher | AbsRel, metric | share of classes wrong |" + "".join(f" `{name}` |" for name in names))
     print("|---|---|---|" + "---|" * len(names))
-    for name, figures, errors in bias:
-        own = [f"{errors['depth, metric']:.3f}", f"{errors['semantics']:.3f}", *(f"{figures[name]:.4f}" for name in names)]
-        print(f"| {name} | {' | '.join(own)} |")
+    for one in biased:
+        wrong = [np.mean([row[name] for row in one.errors]) for name in ("depth, metric", "semantics")]
+        agreed = [np.mean([row[name] for row in one.figures]) for name in names]
+        cells = [*(f"{value:.3f}" for value in wrong), *(f"{value:.4f}" for value in agreed)]
+        print(f"| {one.setting} | {' | '.join(cells)} |")
     print(
         f"\n{len(os.sched_getaffinity(0))} CPU cores, no GPU. {date.today()}, Python {platform.python_version()}, numpy "
         f"{np.__version__}, scipy {scipy.__version__}.\nCommand: `{command}`"
@@ -142,7 +151,7 @@ def _panel(title: str, curves: dict[str, Array], grid: Array, left: float, top: 
     parts = [
         f'<text x="{left}" y="{top - 8}" font-weight="bold">{title}</text>',
         f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#999"/>',
-        f'<polyline points="{place(np.array([0, 1]), np.array([mean, mean]))}" fill="none" stroke="#555" stroke-dasharray="2 3"/>',
+        f'<polyline points="{place(np.arange(2), np.full(2, mean))}" fill="none" stroke="#555" stroke-dasharray="2 3"/>',
         *(
             f'<text x="{left - 4}" y="{top + y}" text-anchor="end">{text}</text>'
             for y, text in ((10, f"{most:.2g}"), (height, "0"))
