@@ -20,7 +20,6 @@ from geometry.fields import Field
 from geometry.fusion import FusionSettings
 from geometry.resample import extract_patches
 from metrics.consistency import area_mean, coarse, consistency_figures, depth_normal_agreement
-from metrics.evaluate import _nearest
 from metrics.normals import angles
 from metrics.risk_coverage import aurc_gain, risk_coverage, spearman
 from metrics.semantics import vocabulary_map
@@ -140,7 +139,9 @@ def errors(labels: Labels, truth: Frame, classes: Sequence[str]) -> dict[str, tu
 def confidences(labels: Labels) -> Iterator[tuple[str, str, Array]]:
     """Task, name of the confidence, and its values (H, W); 0 where it cannot be judged."""
     found, judged = depth_normal_agreement(*coarse(labels))
-    agreement = _nearest(np.where(judged, np.maximum(found, 1e-6), 0), (HEIGHT, 2 * HEIGHT))
+    agreement = np.where(judged, np.maximum(found, 1e-6), 0)
+    for axis in (0, 1):
+        agreement = np.repeat(agreement, HEIGHT // len(found), axis=axis)
     for task in FIELDS:
         yield task, f"`{task}_consistency`", labels[f"{task}_consistency"]
         yield task, f"`{task}_rotation_consistency`", labels[f"{task}_rotation_consistency"]

@@ -59,7 +59,7 @@ def _depth(labellings: Sequence[Labels], scale: float, metric: bool) -> Bytes:
 
 
 def _normals(labellings: Sequence[Labels]) -> Bytes:
-    count = np.sum([one["normals_valid"] for one in labellings], axis=0, dtype=np.float32)
+    count = np.stack([one["normals_valid"] for one in labellings]).sum(axis=0, dtype=np.float32)
     total = np.sum([np.where(one["normals_valid"][..., None], one["normals"], 0) for one in labellings], axis=0)
     angle = pair_angle(np.linalg.norm(total, axis=-1) / np.maximum(count, 1), rivalry(count, count))
     return as_bytes(angle_consistency(angle), np.isfinite(angle))
