@@ -70,12 +70,12 @@ def divergence(mixture: FloatArray, within: FloatArray, weights: FloatArray) -> 
     return np.where(judged, np.clip(share, 0, 1), share)
 
 
-def entropy_terms(values: FloatArray, out: FloatArray | None = None) -> FloatArray:
-    """``-v log v`` in nats of values that are not negative; zero at zero. May be written to ``out``, which is not ``values``."""
+def log_terms(values: FloatArray, out: FloatArray | None = None) -> FloatArray:
+    """``v log v`` of values that are not negative, zero at zero: an entropy is minus their sum. ``out`` is not ``values``."""
     terms = np.maximum(values, TINY, out=out)
     np.log(terms, out=terms)
     terms *= values
-    return np.negative(terms, out=terms)
+    return terms
 
 
 def angle_consistency(angle: FloatArray) -> FloatArray:

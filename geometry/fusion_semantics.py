@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.backproject import WORKERS, BackProjection, Band, Box, by_band
-from geometry.consistency import as_bytes, divergence, entropy_terms
+from geometry.consistency import as_bytes, divergence, log_terms
 
 FloatArray = NDArray[np.float32]
 Labels = NDArray[np.unsignedinteger]
@@ -128,16 +128,17 @@ def _count(
         within[:, box.columns] += entropy.take(box.pixel, mode="clip") * near
         near *= votes_here[..., -1]
         total[:, box.columns] += near
-        spread[:, box.columns] += entropy_terms(near)
+        spread[:, box.columns] -= log_terms(near)
     return votes.reshape(classes, *shape), total, within, spread
 
 
 def _entropy(probabilities: FloatArray) -> FloatArray:
     """Entropy (n,) in nats of distributions (n, K) and of what each leaves to one."""
-    entropy, ones = np.empty(len(probabilities), np.float32), np.ones(probabilities.shape[-1], np.float32)
+    entropy, minus = np.empty(len(probabilities), np.float32), np.full(probabilities.shape[-1], -1, np.float32)
     for start in range(0, len(entropy), CHUNK):
         some = probabilities[start : start + CHUNK]
-        entropy[start : start + CHUNK] = entropy_terms(some) @ ones + entropy_terms(np.maximum(1 - some @ ones, 0))
+        rest = np.maximum(1 + some @ minus, 0)
+        np.subtract(log_terms(some) @ minus, log_terms(rest), out=entropy[start : start + CHUNK])
     return entropy
 
 
@@ -147,9 +148,9 @@ def _divergence(votes: FloatArray, total: FloatArray, within: FloatArray, spread
     for own in votes:
         if own.max() > 0:  # most classes are not seen in most bands
             rest -= own
-            mixture += entropy_terms(own, terms)
+            mixture -= log_terms(own, terms)
     said: FloatArray = total - np.minimum(rest, 0)  # more than all weight where stored probabilities were rounded beyond 1
-    mixture += entropy_terms(np.maximum(rest, 0, out=rest), terms)
+    mixture -= log_terms(np.maximum(rest, 0, out=rest), terms)
     # The entropy of parts v / W is (sum of -v log v) / W + log W (sum of v) / W.
     some = np.where(total > 0, total, 1)
     scale: FloatArray = np.reciprocal(some)
