@@ -34,15 +34,13 @@ def rivalry(total: FloatArray, squares: FloatArray) -> FloatArray:
 
 
 def deviation(variance: FloatArray, rivals: FloatArray) -> FloatArray:
-    """One view's standard deviation, from the weighted variance over views; infinite where :data:`MIN_RIVALRY` is not reached."""
-    judged = rivals >= MIN_RIVALRY
-    spread = np.full(variance.shape, np.inf, np.float32)
-    np.divide(variance, rivals, out=spread, where=judged)
+    """One view's standard deviation, from the weighted variance over views; no meaning below :data:`MIN_RIVALRY`."""
+    spread = variance / np.maximum(rivals, np.float32(MIN_RIVALRY))
     return np.sqrt(np.maximum(spread, 0, out=spread), out=spread)
 
 
 def pair_angle(length: FloatArray, rivals: FloatArray) -> FloatArray:
-    """Angle in radians whose cosine is the mean cosine of pairs of different views; infinite where that cannot be told.
+    """Angle in radians whose cosine is the mean cosine of pairs of different views; no meaning below :data:`MIN_RIVALRY`.
 
     Parameters
     ----------
@@ -51,23 +49,20 @@ def pair_angle(length: FloatArray, rivals: FloatArray) -> FloatArray:
     rivals : (...) float32
         As :func:`rivalry` gives them.
     """
-    judged = rivals >= MIN_RIVALRY
-    apart = np.divide(1 - length * length, rivals, out=np.zeros_like(length), where=judged)
-    return np.where(judged, np.arccos(np.clip(1 - apart, -1, 1)), np.float32(np.inf))
+    cosine = 1 - (1 - length * length) / np.maximum(rivals, np.float32(MIN_RIVALRY))
+    return np.arccos(np.clip(cosine, -1, 1, out=cosine), out=cosine)
 
 
 def divergence(mixture: FloatArray, within: FloatArray, weights: FloatArray) -> FloatArray:
-    """Jensen-Shannon divergence as a share of its largest value, 0 to 1; infinite where one view has all the weight.
+    """Jensen-Shannon divergence as a share of its largest value, 0 to 1; no meaning below :data:`MIN_WEIGHT_ENTROPY`.
 
     Parameters
     ----------
     mixture, within, weights : (...) float32
         Nats: entropy of the mean distribution; mean entropy of the views' own; entropy of the views' weights.
     """
-    judged = weights >= MIN_WEIGHT_ENTROPY
-    share = np.full(mixture.shape, np.inf, np.float32)
-    np.divide(mixture - within, weights, out=share, where=judged)
-    return np.where(judged, np.clip(share, 0, 1), share)
+    share = (mixture - within) / np.maximum(weights, np.float32(MIN_WEIGHT_ENTROPY))
+    return np.clip(share, 0, 1, out=share)
 
 
 def log_terms(values: FloatArray, out: FloatArray | None = None) -> FloatArray:
@@ -79,11 +74,12 @@ def log_terms(values: FloatArray, out: FloatArray | None = None) -> FloatArray:
 
 
 def angle_consistency(angle: FloatArray) -> FloatArray:
-    """Consistency in 0..1 of an angle in radians; zero for an infinite one."""
+    """Consistency in 0..1 of an angle in radians."""
     return np.exp(angle * np.float32(-1 / ANGLE_SCALE))
 
 
 def as_bytes(consistency: FloatArray, judged: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """In 255 steps: 1 to 255 where it was judged, 0 where fewer than two views had a say."""
     steps = np.clip(consistency * 255 + np.float32(0.5), 1, 255).astype(np.uint8)
-    return np.where(judged, steps, np.uint8(0))
+    steps *= judged
+    return steps

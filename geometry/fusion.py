@@ -16,7 +16,7 @@ from geometry.alignment import aligned_distance
 from geometry.alignment_bends import straightened
 from geometry.backproject import WORKERS, BackProjection, Band, backprojection, by_band, view_weight
 from geometry.cameras import Camera
-from geometry.consistency import angle_consistency, as_bytes, pair_angle, rivalry
+from geometry.consistency import MIN_RIVALRY, TINY, angle_consistency, as_bytes, pair_angle, rivalry
 from geometry.fields import Field
 from geometry.fusion_depth import fuse_depth, strongest_view
 from geometry.fusion_gradient import gradient_correction
@@ -246,14 +246,14 @@ def _normals(
         total, squares = _sum_band(band, packed, width)
         x, y, z, trust = np.ascontiguousarray(np.moveaxis(total, -1, 0))
         length = np.sqrt(x * x + y * y + z * z)
-        agree = np.divide(length, trust, out=np.zeros_like(length), where=trust > 0)
+        agree = length / np.maximum(trust, TINY)
         valid[rows] = (trust > 0) & (agree > max(settings.normals_threshold, 1e-6))
-        scale = np.divide(1, length, out=np.zeros_like(length), where=valid[rows])
+        scale = valid[rows] / np.maximum(length, TINY)
         for k, component in enumerate((x, y, z)):
             np.multiply(component, scale, out=unit[rows, :, k])
         agreement[rows] = _to_uint8(agree)
-        angle = pair_angle(agree, rivalry(trust, squares))
-        consistency[rows] = as_bytes(angle_consistency(angle), np.isfinite(angle))
+        rivals = rivalry(trust, squares)
+        consistency[rows] = as_bytes(angle_consistency(pair_angle(agree, rivals)), rivals >= MIN_RIVALRY)
 
     packed = _pack_all(normals.values, weight)
     _in_threads(fuse_band, by_band(views))

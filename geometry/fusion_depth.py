@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.backproject import WORKERS, BackProjection, Band, Box, by_band
-from geometry.consistency import as_bytes, deviation, rivalry
+from geometry.consistency import MIN_RIVALRY, TINY, as_bytes, deviation, rivalry
 
 FloatArray = NDArray[np.float32]
 Hit = tuple[Box, FloatArray, FloatArray]  # a box, its log distances, its weights (zero where not seen or not valid)
@@ -50,8 +50,9 @@ def fuse_depth(
     def fuse_band(band: Band) -> None:
         rows, pairs = band
         hits = [sample_log_distance(packed[number], box) for number, box in pairs]
-        depth[rows], spread, count[rows] = _fuse_band((rows.stop - rows.start, shape[1]), hits, depth_edge)
-        consistency[rows] = as_bytes(np.exp(spread / np.float32(-consistency_scale)), np.isfinite(spread))
+        depth[rows], variance, rivals, count[rows] = _fuse_band((rows.stop - rows.start, shape[1]), hits, depth_edge)
+        agreement = np.exp(deviation(variance, rivals) / np.float32(-consistency_scale))
+        consistency[rows] = as_bytes(agreement, rivals >= MIN_RIVALRY)
 
     # Views and bands are independent of each other, and numpy lets go of the interpreter while it works.
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -94,8 +95,10 @@ def sample_log_distance(packed: FloatArray, box: Box) -> Hit:
     return box, log, found[..., 3] * box.nearness
 
 
-def _fuse_band(shape: tuple[int, int], hits: list[Hit], depth_edge: float) -> tuple[FloatArray, FloatArray, NDArray[np.uint8]]:
-    """Log distance (zero where there is none), a view's deviation from another, and the number of views, of one band."""
+def _fuse_band(
+    shape: tuple[int, int], hits: list[Hit], depth_edge: float
+) -> tuple[FloatArray, FloatArray, FloatArray, NDArray[np.uint8]]:
+    """Log distance (zero where there is none), its weighted variance, the views' rivalry, and their number, of one band."""
     total, squares, first, second = np.zeros((4, *shape), np.float32)
     low, high = np.full(shape, np.inf, np.float32), np.full(shape, -np.inf, np.float32)
     count = np.zeros(shape, np.uint8)
@@ -116,15 +119,17 @@ def _fuse_band(shape: tuple[int, int], hits: list[Hit], depth_edge: float) -> tu
         moment *= offset
         second[at] += moment
     some = count > 0
-    scale: FloatArray = np.reciprocal(np.where(some, total, np.float32(1)))
+    scale: FloatArray = np.reciprocal(np.maximum(total, TINY))
     mean = first * scale
-    spread = deviation(second * scale - mean * mean, rivalry(total, squares))
+    variance = second * scale - mean * mean
+    mean += origin
     # Rounding must not carry the mean outside the values it was made of.
-    mean = np.where(some, np.clip(mean + origin, np.where(some, low, 0), np.where(some, high, 0)), 0)
+    np.clip(mean, low, high, out=mean)
+    np.copyto(mean, 0, where=~some)
     torn = np.flatnonzero(some & (high - low > depth_edge))
     if len(torn):
         mean.ravel()[torn] = _heaviest_cluster(*_gather(hits, torn, shape[1]), depth_edge)
-    return mean, spread, count
+    return mean, variance, rivalry(total, squares), count
 
 
 def _gather(hits: list[Hit], pixels: NDArray[np.intp], width: int) -> tuple[FloatArray, FloatArray]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.backproject import WORKERS, BackProjection, Band, Box, by_band
-from geometry.consistency import as_bytes, divergence, log_terms
+from geometry.consistency import MIN_WEIGHT_ENTROPY, TINY, as_bytes, divergence, log_terms
 
 FloatArray = NDArray[np.float32]
 Labels = NDArray[np.unsignedinteger]
@@ -72,9 +72,9 @@ def fuse_semantics(
         best, most, second, next_most = _top_two(votes)
         label[rows] = np.where(total > 0, names[best], 0)
         runner_up[rows] = np.where(total > 0, names[np.where(next_most > 0, second, best)], 0)
-        np.divide(most, total, out=share[rows], where=total > 0)
-        apart = _divergence(votes, total, within, spread)
-        consistency[rows] = as_bytes(1 - apart, np.isfinite(apart))
+        np.divide(most, np.maximum(total, TINY), out=share[rows])
+        apart, weights = _divergence(votes, total, within, spread)
+        consistency[rows] = as_bytes(1 - apart, weights >= MIN_WEIGHT_ENTROPY)
 
     # Views and bands are independent of each other, and numpy lets go of the interpreter while it works.
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -86,7 +86,10 @@ def fuse_semantics(
 def _classes_with_votes(labels: Labels, weight: FloatArray) -> NDArray[np.bool_]:
     """For every value that the labels' type can hold, whether it occurs where the weight is positive."""
     occurs = np.zeros(np.iinfo(labels.dtype).max + 1, dtype=bool)
-    occurs[labels if weight.all() else labels[weight > 0]] = True
+    top = labels.shape[-1]
+    flat = (labels if weight.all() else labels[weight > 0]).ravel()
+    occurs[flat[:top]] = True
+    occurs[flat[top:][flat[top:] != flat[:-top]]] = True  # a neighbour says the same in all but a few places
     return occurs
 
 
@@ -142,8 +145,8 @@ def _entropy(probabilities: FloatArray) -> FloatArray:
     return entropy
 
 
-def _divergence(votes: FloatArray, total: FloatArray, within: FloatArray, spread: FloatArray) -> FloatArray:
-    """Divergence (m, n) of the views' distributions from what :func:`_count` summed; infinite where one view decides."""
+def _divergence(votes: FloatArray, total: FloatArray, within: FloatArray, spread: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Divergence (m, n) of the views' distributions, and entropy (m, n) of their weights, from what :func:`_count` summed."""
     mixture, rest, terms = np.zeros_like(total), total.copy(), np.empty_like(total)
     for own in votes:
         if own.max() > 0:  # most classes are not seen in most bands
@@ -152,10 +155,11 @@ def _divergence(votes: FloatArray, total: FloatArray, within: FloatArray, spread
     said: FloatArray = total - np.minimum(rest, 0)  # more than all weight where stored probabilities were rounded beyond 1
     mixture -= log_terms(np.maximum(rest, 0, out=rest), terms)
     # The entropy of parts v / W is (sum of -v log v) / W + log W (sum of v) / W.
-    some = np.where(total > 0, total, 1)
+    some = np.maximum(total, TINY)
     scale: FloatArray = np.reciprocal(some)
     log: FloatArray = np.log(some)
-    return divergence((mixture + log * said) * scale, within * scale, spread * scale + log)
+    weights = spread * scale + log * (total > 0)
+    return divergence((mixture + log * said) * scale, within * scale, weights), weights
 
 
 def _top_two(votes: FloatArray) -> tuple[NDArray[np.uint16], FloatArray, NDArray[np.uint16], FloatArray]:

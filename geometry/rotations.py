@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.cameras import Camera, rotation_from_angles
-from geometry.consistency import angle_consistency, as_bytes, deviation, divergence, pair_angle, rivalry
+from geometry.consistency import MIN_RIVALRY, angle_consistency, as_bytes, deviation, divergence, pair_angle, rivalry
 
 Labels = Mapping[str, NDArray]
 Bytes = NDArray[np.uint8]
@@ -54,15 +54,17 @@ def _depth(labellings: Sequence[Labels], scale: float, metric: bool) -> Bytes:
     count = valid.sum(axis=0, dtype=np.float32)
     mean = (logs * valid).sum(axis=0) / np.maximum(count, 1)
     variance = (valid * (logs - mean) ** 2).sum(axis=0) / np.maximum(count, 1)
-    spread = deviation(variance.astype(np.float32), rivalry(count, count))
-    return as_bytes(np.exp(spread / np.float32(-scale)), np.isfinite(spread))
+    rivals = rivalry(count, count)
+    spread = deviation(variance.astype(np.float32), rivals)
+    return as_bytes(np.exp(spread / np.float32(-scale)), rivals >= MIN_RIVALRY)
 
 
 def _normals(labellings: Sequence[Labels]) -> Bytes:
     count = np.stack([one["normals_valid"] for one in labellings]).sum(axis=0, dtype=np.float32)
     total = np.sum([np.where(one["normals_valid"][..., None], one["normals"], 0) for one in labellings], axis=0)
-    angle = pair_angle(np.linalg.norm(total, axis=-1) / np.maximum(count, 1), rivalry(count, count))
-    return as_bytes(angle_consistency(angle), np.isfinite(angle))
+    rivals = rivalry(count, count)
+    angle = pair_angle(np.linalg.norm(total, axis=-1) / np.maximum(count, 1), rivals)
+    return as_bytes(angle_consistency(angle), rivals >= MIN_RIVALRY)
 
 
 def _semantics(labellings: Sequence[Labels]) -> Bytes:
@@ -75,5 +77,4 @@ def _semantics(labellings: Sequence[Labels]) -> Bytes:
     for label, own in zip(labels, valid, strict=True):
         alike += np.where(own, np.log(np.maximum(((labels == label) & valid).sum(axis=0, dtype=np.float32), 1)), 0)
     mixture = weights - alike / np.maximum(count, 1)
-    apart = divergence(mixture, np.zeros_like(mixture), weights)
-    return as_bytes(1 - apart, np.isfinite(apart))
+    return as_bytes(1 - divergence(mixture, np.zeros_like(mixture), weights), count > 1)
