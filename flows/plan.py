@@ -202,7 +202,9 @@ def _rates(config: Config, stage: str, work: int, sample: int) -> tuple[list[flo
             receipt = read_receipt(block_url(config.root, stage, fingerprint, block))
             done = [row for row in receipt.items if row.state == "done"] if receipt else []
             if receipt and done:
-                seconds.append(receipt.made["seconds"] / len(done) * work / receipt.about.get("work", 1))
+                took = receipt.about.get("work")
+                took = took if isinstance(took, int) and took > 0 else 1  # anything may stand in a store
+                seconds.append(receipt.made["seconds"] / len(done) * work / took)
                 sizes.append(receipt.bytes / len(done))
     return seconds, sizes
 
