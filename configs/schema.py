@@ -198,6 +198,14 @@ class Instances(Settings):
     """Most runs, for each row of the panorama, of masks of which others hide a part."""
 
 
+class Label(Settings):
+    """How often teachers are asked."""
+
+    rotations: int = Field(0, ge=0, le=7)
+    """Further times that every panorama is labelled, through the same views turned by a yaw. The fused labels use all of them,
+    and how far they agree is stored. Each takes as long as labelling once."""
+
+
 class Fuse(Settings):
     """How patch labels become ERP labels."""
 
@@ -337,6 +345,7 @@ class Config(Settings):
     ingest: Ingest = Ingest()
     project: Project = Project()
     teachers: tuple[TeacherSettings, ...] = Field(min_length=1)
+    label: Label = Label()
     fuse: Fuse = Fuse()
     evaluate: Evaluate = Evaluate()
     audit: Audit = Audit()

@@ -12,6 +12,7 @@ from typing import Any
 
 from configs.schema import Config, ConfigError
 from flows.plan import FILES_PER_CHECK
+from storage.fingerprint import Identity
 from storage.receipts import Receipt, block_url, read_dropped, read_receipt
 from storage.urls import children, join
 from tasks.stages import Stage, stages
@@ -117,12 +118,11 @@ def estimate_cost(config: Config, panoramas: int, workers: int | None = None, pr
     return Cost(panoramas, workers, tuple(costs), price)
 
 
-def measured_rate(config: Config, stage: Stage) -> Rate | None:
+def measured_rate(config: Config, stage: Identity) -> Rate | None:
     """Mean over the panoramas of this stage's blocks, under the present fingerprint; None if there are none."""
-    fingerprint = stage.identity.fingerprint
     receipts: list[Receipt] = []
-    for block in children(join(config.root, "stages", stage.name, fingerprint)):
-        url = block_url(config.root, stage.name, fingerprint, block)
+    for block in children(join(config.root, "stages", stage.stage, stage.fingerprint)):
+        url = block_url(config.root, stage.stage, stage.fingerprint, block)
         if receipt := read_receipt(url) or read_dropped(url):
             receipts.append(receipt)
         if len(receipts) == SAMPLE:
@@ -149,7 +149,9 @@ def _ingest_cost(panoramas: int) -> StageCost:
 def _stage_cost(config: Config, stage: Stage, panoramas: int, workers: int) -> StageCost:
     blocks = -(-panoramas // config.block_size)
     flow_runs = -(-blocks // config.execution.blocks_per_flow_run)
-    rate = measured_rate(config, stage)
+    rate, measured_as = measured_rate(config, stage.identity), ""
+    if rate is None and stage.like:
+        rate, measured_as = measured_rate(config, stage.like), f"not measured yet; as {stage.like.stage}"
     if rate is None:
         return StageCost(stage.name, blocks, flow_runs, note=MEASURE_FIRST)
     # A stage begins when the one before it has ended, so its last blocks may leave workers idle.
@@ -157,7 +159,7 @@ def _stage_cost(config: Config, stage: Stage, panoramas: int, workers: int) -> S
     wall = rate.seconds * waves * min(config.block_size, panoramas)
     dropped = stage.name.startswith("label.") and not config.execution.keep_patch_labels
     gpu_seconds, note = _gpu_seconds(config, stage, rate, panoramas)
-    notes = [note] * bool(note) + ["gc drops these bytes: execution.keep_patch_labels is off"] * dropped
+    notes = [one for one in (measured_as, note) if one] + ["gc drops these bytes: execution.keep_patch_labels is off"] * dropped
     return StageCost(
         stage.name,
         blocks,

@@ -22,8 +22,8 @@ def config_tag(config: str) -> str:
 
 
 def stage_tags(stage: str) -> list[str]:
-    """Tags of a stage's subflow: ``stage:label`` and ``teacher:dense`` for the stage ``label.dense``."""
-    kind, _, teacher = stage.partition(".")
+    """Tags of a stage's subflow: ``stage:label`` and ``teacher:dense`` for ``label.dense`` and ``label.dense.rotation1``."""
+    kind, teacher, *_ = [*stage.split("."), ""]
     return [f"stage:{kind}"] + ([f"teacher:{teacher}"] if teacher else [])
 
 

@@ -89,7 +89,7 @@ def make_plan(config: Config, retry: Retry = False) -> Plan:
         if pending:
             reasons.append(f"new items: {sum(pending)} in {len(pending)} block{'s' * (len(pending) > 1)}")
         items = sum(len(block.items) for block in missing) + sum(pending)
-        seconds, size = _estimate(config, stage.name, items)
+        seconds, size = _estimate(config, stage, items)
         plans.append(
             StagePlan(
                 stage.name,
@@ -186,22 +186,32 @@ def _reasons(
     return [*reasons, *(f"{cause}: {count} block{'s' * (count > 1)}" for cause, count in sorted(causes.items()))]
 
 
-def _estimate(config: Config, stage: str, items: int, sample: int = 8) -> tuple[float | None, int | None]:
-    """Seconds of work and bytes for some items, from the receipts of earlier blocks of the stage under any fingerprint."""
+def _estimate(config: Config, stage: Stage, items: int, sample: int = 8) -> tuple[float | None, int | None]:
+    """Seconds of work and bytes for some items, from the receipts of earlier blocks of the stage, or of one that does the same
+    work, under any fingerprint."""
     if not items:
         return 0.0, 0
+    seconds, sizes = _rates(config, stage.name, stage.work, sample)
+    if not seconds and stage.like:
+        seconds, sizes = _rates(config, stage.like.stage, stage.work, sample)
+    if not seconds:
+        return None, None
+    return round(median(seconds) * items, 1), int(median(sizes) * items)
+
+
+def _rates(config: Config, stage: str, work: int, sample: int) -> tuple[list[float], list[float]]:
+    """Seconds (as if each item had taken so much work) and bytes of an item, block by block."""
     seconds, sizes = [], []
-    folder = join(config.root, "stages", stage)
-    for fingerprint in children(folder):
+    for fingerprint in children(join(config.root, "stages", stage)):
         for block in blocks_with_receipts(config.root, stage, fingerprint)[:sample]:
             receipt = read_receipt(block_url(config.root, stage, fingerprint, block))
             done = [row for row in receipt.items if row.state == "done"] if receipt else []
             if receipt and done:
-                seconds.append(receipt.made["seconds"] / len(done))
+                took = receipt.about.get("work")
+                took = took if isinstance(took, int) and took > 0 else 1  # anything may stand in a store
+                seconds.append(receipt.made["seconds"] / len(done) * work / took)
                 sizes.append(receipt.bytes / len(done))
-    if not seconds:
-        return None, None
-    return round(median(seconds) * items, 1), int(median(sizes) * items)
+    return seconds, sizes
 
 
 def items_by_name(plan: Plan) -> dict[str, Item]:

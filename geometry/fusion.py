@@ -16,6 +16,7 @@ from geometry.alignment import aligned_distance
 from geometry.alignment_bends import straightened
 from geometry.backproject import WORKERS, BackProjection, Band, backprojection, by_band, view_weight
 from geometry.cameras import Camera
+from geometry.consistency import MIN_RIVALRY, TINY, angle_consistency, as_bytes, pair_angle, rivalry
 from geometry.fields import Field
 from geometry.fusion_depth import fuse_depth, strongest_view
 from geometry.fusion_gradient import gradient_correction
@@ -104,9 +105,10 @@ def fuse(
     -------
     dict of (height, width[, 3]) arrays
         ``views`` uint8, and for each field that is present: ``depth`` float32, ``depth_valid`` bool, ``depth_consistency``
-        uint8; ``normals`` float32, ``normals_valid`` bool, ``normals_agreement`` uint8; ``semantics`` and
-        ``semantics_runner_up`` uint8 or uint16, ``semantics_valid`` bool, ``semantics_confidence`` uint8; ``sky`` bool, from its
-        field or else from ``sky_class``. What is not valid is zero; depth and normals are not valid in the sky.
+        uint8; ``normals`` float32, ``normals_valid`` bool, ``normals_agreement`` and ``normals_consistency`` uint8;
+        ``semantics`` and ``semantics_runner_up`` uint8 or uint16, ``semantics_valid`` bool, ``semantics_confidence`` and
+        ``semantics_consistency`` uint8; ``sky`` bool, from its field or else from ``sky_class``. What is not valid is zero;
+        depth and normals are not valid in the sky.
 
     Raises
     ------
@@ -131,8 +133,8 @@ def fuse(
     if "depth" in fields:
         out |= _depth(fields["depth"], cameras, views, geometric, settings, out.get("sky"))
     if "sky" in out:
-        for name in ("depth", "depth_valid", "depth_consistency", "normals", "normals_valid", "normals_agreement"):
-            if name in out:
+        for name in out:
+            if name.startswith(("depth", "normals")):
                 out[name][out["sky"]] = 0
     if settings.enforce_normals and {"depth", "normals"} <= fields.keys():
         agreement = out["normals_agreement"].astype(np.float32) / np.float32(255)
@@ -184,20 +186,24 @@ def _finite(values: NDArray) -> NDArray[np.bool_]:
     return np.isfinite(values @ np.ones(values.shape[-1], values.dtype))
 
 
-def _sum_over_views(values: FloatArray, weight: FloatArray, views: Sequence[BackProjection]) -> FloatArray:
-    """Sums (H, W, C + 1) of nearest values (N, h, w, C) times weight and, in the last channel, of weight."""
-    total = np.zeros((views[0].height, views[0].width, values.shape[-1] + 1), np.float32)
+def _sum_band(band: Band, packed: Sequence[FloatArray], width: int) -> tuple[FloatArray, FloatArray]:
+    """Sums over views of nearest values times weight and, in the last channel, of weight, (rows, W, C + 1); of its square."""
+    rows, pairs = band
+    total = np.zeros((rows.stop - rows.start, width, packed[0].shape[-1]), np.float32)
+    squares = np.zeros(total.shape[:2], np.float32)
+    for number, box in pairs:
+        found = packed[number].take(box.pixel, axis=0, mode="clip")
+        found *= box.nearness[..., None]
+        total[:, box.columns] += found
+        own = np.ascontiguousarray(found[..., -1])
+        own *= own
+        squares[:, box.columns] += own
+    return total, squares
 
-    def sum_band(band: Band) -> None:
-        for number, box in band[1]:
-            found = packed[number].take(box.pixel, axis=0, mode="clip")
-            found *= box.nearness[..., None]
-            total[box.rows, box.columns] += found
 
+def _pack_all(values: FloatArray, weight: FloatArray) -> list[FloatArray]:
     with ThreadPoolExecutor(WORKERS) as pool:
-        packed = list(pool.map(_pack, values, weight))
-    _in_threads(sum_band, by_band(views))
-    return total
+        return list(pool.map(_pack, values, weight))
 
 
 def _pack(values: FloatArray, weight: FloatArray) -> FloatArray:
@@ -238,25 +244,28 @@ def _depth(
 def _normals(
     normals: Field, views: Sequence[BackProjection], geometric: Sequence[FloatArray], settings: FusionSettings
 ) -> dict[str, NDArray]:
-    usable = normals.valid & _finite(normals.values)
-    total = _sum_over_views(normals.values, _weights(usable, normals.confidence, geometric), views)
-    height, width = total.shape[:2]
-    unit, agreement = np.empty((height, width, 3), np.float32), np.empty((height, width), np.uint8)
-    valid = np.empty((height, width), np.bool_)
+    weight = _weights(normals.valid & _finite(normals.values), normals.confidence, geometric)
+    height, width = views[0].height, views[0].width
+    unit, valid = np.empty((height, width, 3), np.float32), np.empty((height, width), np.bool_)
+    agreement, consistency = np.empty((2, height, width), np.uint8)
 
-    def normalise(band: Band) -> None:
+    def fuse_band(band: Band) -> None:
         rows, _ = band
-        x, y, z, weight = np.moveaxis(total[rows], -1, 0)
+        total, squares = _sum_band(band, packed, width)
+        x, y, z, trust = np.ascontiguousarray(np.moveaxis(total, -1, 0))
         length = np.sqrt(x * x + y * y + z * z)
-        agree = np.divide(length, weight, out=np.zeros_like(length), where=weight > 0)
-        valid[rows] = (weight > 0) & (agree > max(settings.normals_threshold, 1e-6))
-        scale = np.divide(1, length, out=np.zeros_like(length), where=valid[rows])
+        agree = length / np.maximum(trust, TINY)
+        valid[rows] = (trust > 0) & (agree > max(settings.normals_threshold, 1e-6))
+        scale = valid[rows] / np.maximum(length, TINY)
         for k, component in enumerate((x, y, z)):
             np.multiply(component, scale, out=unit[rows, :, k])
         agreement[rows] = _to_uint8(agree)
+        rivals = rivalry(trust, squares)
+        consistency[rows] = as_bytes(angle_consistency(pair_angle(agree, rivals)), rivals >= MIN_RIVALRY)
 
-    _in_threads(normalise, by_band(views))
-    return {"normals": unit, "normals_valid": valid, "normals_agreement": agreement}
+    packed = _pack_all(normals.values, weight)
+    _in_threads(fuse_band, by_band(views))
+    return {"normals": unit, "normals_valid": valid, "normals_agreement": agreement, "normals_consistency": consistency}
 
 
 def _semantics(
@@ -266,20 +275,29 @@ def _semantics(
         raise ValueError("semantics need the probability of each of their top classes as confidence")
     usable = semantics.valid & _finite(semantics.confidence)
     weight = _weights(usable, None, geometric)
-    label, share, runner_up = fuse_semantics(semantics.values, semantics.confidence, weight, views, settings.classes)
+    label, share, runner_up, consistency = fuse_semantics(semantics.values, semantics.confidence, weight, views, settings.classes)
     valid = (share > 0) & (share >= settings.min_confidence)
     return {
         "semantics": np.where(valid, label, 0).astype(label.dtype),
         "semantics_valid": valid,
         "semantics_confidence": _to_uint8(share),
+        "semantics_consistency": consistency,
         "semantics_runner_up": np.where(valid, runner_up, 0).astype(label.dtype),
     }
 
 
 def _sky(sky: Field, views: Sequence[BackProjection], geometric: Sequence[FloatArray]) -> NDArray[np.bool_]:
     weight = _weights(sky.valid & np.isfinite(sky.values), None, geometric)
-    total = _sum_over_views(sky.values[..., None], weight, views)
-    return (total[..., 1] > 0) & (total[..., 0] >= 0.5 * total[..., 1])
+    height, width = views[0].height, views[0].width
+    covered = np.empty((height, width), np.bool_)
+
+    def fuse_band(band: Band) -> None:
+        total, _ = _sum_band(band, packed, width)
+        covered[band[0]] = (total[..., 1] > 0) & (total[..., 0] >= 0.5 * total[..., 1])
+
+    packed = _pack_all(sky.values[..., None], weight)
+    _in_threads(fuse_band, by_band(views))
+    return covered
 
 
 def _to_uint8(share: FloatArray) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.backproject import WORKERS, BackProjection, Band, Box, by_band
+from geometry.consistency import MIN_RIVALRY, TINY, as_bytes, deviation, rivalry
 
 FloatArray = NDArray[np.float32]
 Hit = tuple[Box, FloatArray, FloatArray]  # a box, its log distances, its weights (zero where not seen or not valid)
@@ -41,15 +42,17 @@ def fuse_depth(
         Zero where not valid.
     valid : (H, W) bool
     consistency : (H, W) uint8
-        255 where all views that see a pixel agree; 0 where fewer than two do.
+        255 where all views that see a pixel agree, at least 1 where two have a say; 0 where there is nothing to compare.
     """
     shape = (views[0].height, views[0].width)
-    depth, spread, count = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.uint8)
+    depth, count, consistency = np.zeros(shape, np.float32), np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
 
     def fuse_band(band: Band) -> None:
         rows, pairs = band
         hits = [sample_log_distance(packed[number], box) for number, box in pairs]
-        depth[rows], spread[rows], count[rows] = _fuse_band((rows.stop - rows.start, shape[1]), hits, depth_edge)
+        depth[rows], variance, rivals, count[rows] = _fuse_band((rows.stop - rows.start, shape[1]), hits, depth_edge)
+        agreement = np.exp(deviation(variance, rivals) / np.float32(-consistency_scale))
+        consistency[rows] = as_bytes(agreement, rivals >= MIN_RIVALRY)
 
     # Views and bands are independent of each other, and numpy lets go of the interpreter while it works.
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -57,8 +60,6 @@ def fuse_depth(
         list(pool.map(fuse_band, by_band(views)))
     valid = count > 0
     np.exp(depth, out=depth, where=valid)
-    agreement = np.exp(spread / np.float32(-consistency_scale))
-    consistency = np.where(count > 1, agreement * 255 + 0.5, 0).astype(np.uint8)
     return depth, valid, consistency
 
 
@@ -94,34 +95,41 @@ def sample_log_distance(packed: FloatArray, box: Box) -> Hit:
     return box, log, found[..., 3] * box.nearness
 
 
-def _fuse_band(shape: tuple[int, int], hits: list[Hit], depth_edge: float) -> tuple[FloatArray, FloatArray, NDArray[np.uint8]]:
-    """Log distance, its standard deviation over the views, and the number of views, of one band; zeros where there is none."""
-    total, first, second = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+def _fuse_band(
+    shape: tuple[int, int], hits: list[Hit], depth_edge: float
+) -> tuple[FloatArray, FloatArray, FloatArray, NDArray[np.uint8]]:
+    """Log distance (zero where there is none), its weighted variance, the views' rivalry, and their number, of one band."""
+    total, squares, first, second = np.zeros((4, *shape), np.float32)
     low, high = np.full(shape, np.inf, np.float32), np.full(shape, -np.inf, np.float32)
     count = np.zeros(shape, np.uint8)
-    # Moments about a value of the band itself: squares of small numbers keep their digits in float32.
-    origin = next((log[weight > 0].mean() for _, log, weight in hits if weight.any()), np.float32(0))
+    # Moments about the first view's value: squares of small numbers keep their digits in float32.
+    origin = np.zeros(shape, np.float32)
     for box, log, weight in hits:
         at = (slice(None), box.columns)
         seen = weight > 0
+        np.copyto(origin[at], log, where=seen & (count[at] == 0))
         count[at] += seen
         total[at] += weight
+        squares[at] += weight * weight
         np.minimum(low[at], log, out=low[at], where=seen)
         np.maximum(high[at], log, out=high[at], where=seen)
-        moment = weight * (log - origin)
+        offset = log - origin[at]
+        moment = weight * offset
         first[at] += moment
-        moment *= log - origin
+        moment *= offset
         second[at] += moment
     some = count > 0
-    scale: FloatArray = np.reciprocal(np.where(some, total, np.float32(1)))
+    scale: FloatArray = np.reciprocal(np.maximum(total, TINY))
     mean = first * scale
-    spread = np.sqrt(np.maximum(second * scale - mean * mean, 0))
+    variance = second * scale - mean * mean
+    mean += origin
     # Rounding must not carry the mean outside the values it was made of.
-    mean = np.where(some, np.clip(mean + origin, np.where(some, low, 0), np.where(some, high, 0)), 0)
+    np.clip(mean, low, high, out=mean)
+    np.copyto(mean, 0, where=~some)
     torn = np.flatnonzero(some & (high - low > depth_edge))
     if len(torn):
         mean.ravel()[torn] = _heaviest_cluster(*_gather(hits, torn, shape[1]), depth_edge)
-    return mean, spread, count
+    return mean, variance, rivalry(total, squares), count
 
 
 def _gather(hits: list[Hit], pixels: NDArray[np.intp], width: int) -> tuple[FloatArray, FloatArray]:

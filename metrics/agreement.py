@@ -12,21 +12,14 @@ from metrics.weights import row_weights
 
 Array = NDArray[np.floating]
 
-MEASURES = {"depth": "depth_consistency", "normals": "normals_agreement", "semantics": "semantics_confidence"}
-"""Task -> its array of agreement among the fused labels, uint8."""
+MEASURES = {task: f"{task}_consistency" for task in ("depth", "normals", "semantics")}
+"""Task -> its array of agreement among the fused labels, uint8; 0 where fewer than two views have a say."""
 
 
 def agreement_rows(classes: Sequence[str]) -> list[tuple[str, str, str]]:
     """Task, split and band of every row of :func:`agreement_sums`, for the labels' vocabulary."""
     bands = split_bands(classes)
     return [(task, split, band) for task in MEASURES for split, names in bands.items() for band in names]
-
-
-def judged_pixels(labels: Mapping[str, NDArray], task: str) -> NDArray[np.bool_]:
-    """Valid pixels (H, W) that two views or more see: elsewhere there is nothing to agree with."""
-    if MEASURES[task] not in labels:
-        return np.zeros(labels["views"].shape, bool)
-    return np.asarray(labels[f"{task}_valid"] & (labels["views"] >= 2), bool)
 
 
 def agreement_sums(labels: Mapping[str, NDArray], parts: Sequence[Split]) -> Array:
@@ -39,9 +32,9 @@ def agreement_sums(labels: Mapping[str, NDArray], parts: Sequence[Split]) -> Arr
     """
     area = np.repeat(row_weights(len(labels["views"]), by_area=True), labels["views"].shape[1])
     found = []
-    for task, measure in MEASURES.items():
-        weight = area * judged_pixels(labels, task).ravel()
-        agreed = labels[measure].ravel() / 255 if measure in labels else 0.0
+    for measure in MEASURES.values():
+        agreed = labels[measure].ravel() / 255 if measure in labels else np.zeros(len(area))
+        weight = area * (agreed > 0)
         columns = np.stack([weight, weight * agreed])
         found += [split.sums(columns) for split in parts]
     return np.concatenate(found)

@@ -134,8 +134,8 @@ def evaluate_item(
 def coverage_figures(labels: Labels, protocol: Protocol) -> dict[str, float | None]:
     """What can be said without truth: share of valid pixels, and the mean of each confidence over them, in [0, 1].
 
-    Depth consistency is averaged over pixels that two views or more see: elsewhere there is nothing to agree with. A mean over
-    no pixel is None.
+    Depth consistency is averaged over pixels on which two views or more have a say: elsewhere there is nothing to agree with,
+    and it is zero. A mean over no pixel is None.
     """
     figures: dict[str, float | None] = {}
     for name, confidence in (("depth", "consistency"), ("normals", "agreement"), ("semantics", "confidence")):
@@ -143,7 +143,7 @@ def coverage_figures(labels: Labels, protocol: Protocol) -> dict[str, float | No
             valid = labels[f"{name}_valid"]
             weights = _pixel_weights(valid.shape, protocol)
             figures[name] = float((weights * valid).sum() / weights.sum())
-            judged = valid & (labels["views"] >= 2) if name == "depth" and "views" in labels else valid
+            judged = valid & (labels["depth_consistency"] > 0) if name == "depth" else valid
             sure = labels[f"{name}_{confidence}"][judged]
             figures[f"{name}_{confidence}"] = float(np.average(sure, weights=weights[judged]) / 255) if judged.any() else None
     if "sky" in labels:

@@ -25,8 +25,8 @@ from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks import label, project
 from tasks.block import Job, Output, Upstream, run_block
-from tasks.consistency import item_consistency, task_consistencies
-from tasks.evaluate import read_truth, read_truth_classes
+from tasks.consistency import task_consistencies
+from tasks.evaluate import Digests, read_truth, read_truth_classes, truth_of
 from tasks.fuse import decode_labels, encode_labels, fusion_settings
 
 VERSION = "1"
@@ -35,20 +35,20 @@ Labels = dict[str, NDArray]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is read of one item: fused labels as stored, views, patch labels (none without truth), truth, consistency."""
+    """What is read of one item: fused labels as stored, views, patch labels (none without truth), truth, and the figures of fusing it."""
 
     fused: Labels
     cameras: tuple[Camera, ...]
     fields: Mapping[str, Field]
     truth: Labels
-    truth_digest: str
-    consistency: float | None
+    truth_digest: Digests
+    figures: Mapping[str, Any]
 
 
 def identity(config: Config, fuse: str, labels: Mapping[str, str]) -> Identity:
     """What the audit depends on: the patch labels only where there is a truth to hold them against."""
-    upstream = {"fuse": fuse, "project": project.identity(config).fingerprint, **(labels if config.source.truth else {})}
-    return Identity("audit", VERSION, {"truth": config.source.model_dump()["truth"]}, upstream=upstream)
+    upstream = {"fuse": fuse, "project": project.identity(config).fingerprint, **(labels if truth_of(config) else {})}
+    return Identity("audit", VERSION, {"truth": truth_of(config)}, upstream=upstream)
 
 
 def audit_block(job: Job) -> Receipt:
@@ -62,13 +62,13 @@ def audit_block(job: Job) -> Receipt:
         for teacher in teachers:
             fields.update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
         labels, cameras = decode_labels(fused.item(slot)), project.decode_cameras(views.item(slot))
-        consistency = fused.receipt.items[slot].figures.get("consistency", item_consistency(labels))
-        return Evidence(labels, cameras, fields, *read_truth(job.config, item), consistency)
+        return Evidence(labels, cameras, fields, *read_truth(job.config, item), fused.receipt.items[slot].figures)
 
     def audit_item(_item: Item, evidence: Evidence) -> Output:
         arrays: Labels = {"agreement": agreement_sums(evidence.fused, splits(evidence.fused, label_classes, evidence.cameras))}
-        figures: dict[str, Any] = {"consistency": evidence.consistency, "tasks": task_consistencies(evidence.fused)}
-        if job.config.source.truth is not None:
+        consistency = evidence.figures.get("consistency")
+        figures: dict[str, Any] = {"consistency": consistency, "tasks": task_consistencies(evidence.figures)}
+        if truth_of(job.config) is not None:
             measured = attribute(job.config, evidence, label_classes, truth_classes)
             arrays |= as_arrays(measured, truth_classes)
             figures |= {**_headlines(measured), "truth": evidence.truth_digest}

@@ -22,16 +22,20 @@ from tasks.datasets import DATA_SETS
 from tasks.datasets.reading import read_data_set_truth
 from tasks.fuse import decode_labels
 
-VERSION = "2"
+VERSION = "3"
 Digests = str | dict[str, str]
 
 
 def identity(config: Config, fuse: str) -> Identity:
     """What the figures depend on; truth files count as immutable, and their digests are recorded item by item."""
-    source = config.source.model_dump()
-    truth = source["truth"] if config.source.kind == "files" else f"{source['kind']} {source['url']}"
-    settings = {**config.evaluate.model_dump(mode="json"), "truth": truth}
+    settings = {**config.evaluate.model_dump(mode="json"), "truth": truth_of(config)}
     return Identity("evaluate", VERSION, settings, upstream={"fuse": fuse})
+
+
+def truth_of(config: Config) -> str | None:
+    """Where the truth comes from, without secrets; None where there is none."""
+    source = config.source.model_dump()
+    return source["truth"] if config.source.kind == "files" else f"{source['kind']} {source['url']}"
 
 
 def evaluate_block(job: Job) -> Receipt:

@@ -14,6 +14,8 @@ from geometry.auxiliaries import derive_auxiliaries
 from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.fusion import FusionSettings, fuse
+from geometry.rotations import rotation_consistency
+from metrics.consistency import consistency_figures
 from metrics.depth_normals import depth_normal_figures
 from storage.fingerprint import Identity
 from storage.manifest import Item
@@ -22,9 +24,14 @@ from tasks import instances, label, project
 from tasks.auxiliaries import about_auxiliaries, encode_auxiliaries
 from tasks.block import Job, Output, Upstream, load_panorama, run_block
 from tasks.consistency import require_consistency
+from tasks.rotations import fuse_work, rotated_views, rotation_of
 
-VERSION = "2"
-PatchLabels = tuple[dict[str, Field], tuple[Camera, ...], NDArray[np.uint8] | None]  # and the panorama, where it is needed
+VERSION = "3"
+
+Labelling = tuple[dict[str, Field], tuple[Camera, ...]]
+"""What teachers say of a panorama through one set of views."""
+PatchLabels = tuple[list[Labelling], NDArray[np.uint8] | None]
+"""All labellings of a panorama, and its pixels where they are needed."""
 
 
 def identity(config: Config, labels: Mapping[str, str]) -> Identity:
@@ -46,30 +53,35 @@ def fuse_block(job: Job) -> Receipt:
     things = instances.thing_labels(settings, masks.get("thing_classes"), classes) if masks else None
     fusion = fusion_settings(settings, classes)
 
+    units = {name: tags["unit"] for t in teachers for name, tags in t.receipt.about["fields"].items()}
+    rotations = max(rotation_of(teacher.stage) for teacher in teachers)
+
     def read(slot: int, item: Item) -> PatchLabels:
-        fields: dict[str, Field] = {}
+        cameras = project.decode_cameras(views.item(slot))
+        fields: list[dict[str, Field]] = [{} for _ in range(rotations + 1)]
         for teacher in teachers:
-            fields.update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
-        panorama = load_panorama(item, job.config) if "image_gradient" in settings.auxiliaries else None
-        return fields, project.decode_cameras(views.item(slot)), panorama
+            fields[rotation_of(teacher.stage)].update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
+        labellings = [(own, rotated_views(cameras, job.config.project.layout, turn)) for turn, own in enumerate(fields)]
+        return labellings, load_panorama(item, job.config) if "image_gradient" in settings.auxiliaries else None
 
     def fuse_item(_item: Item, patch_labels: PatchLabels) -> Output:
-        fields, cameras, panorama = patch_labels
-        labels = fuse(fields, cameras, settings.height, 2 * settings.height, fusion)
-        if masks:
+        labellings, panorama = patch_labels
+        labels = fuse_labellings(labellings, settings.height, fusion, metric=units.get("depth") == "metre")
+        if masks:  # of the layout's own views: an object's score is the teacher's, not a vote over labellings
+            fields, cameras = labellings[0]
             field = instances.with_classes(fields["instances"], masks["classes"], classes)
             labels = instances.add_instances(labels, field, cameras, settings, things, len(classes))
         labels |= derive_auxiliaries(settings.auxiliaries, labels, panorama, settings.depth_edge)
         figures = _figures(labels, settings.depth_edge)
-        if settings.min_consistency > 0:
-            require_consistency(labels, figures, settings.min_consistency)
+        require_consistency(figures, settings.min_consistency)
         return Output(labels, figures)
 
-    units = {name: tags["unit"] for t in teachers for name, tags in t.receipt.about["fields"].items()}
     about = {"classes": classes, "depth_unit": units.get("depth", ""), "normals_frame": "world"}
     about |= about_auxiliaries(settings.auxiliaries, about["depth_unit"])
     if things is not None:
         about["thing_classes"] = [classes[label] for label in things]
+    if rotations:
+        about |= {"rotations": rotations, "work": fuse_work(rotations)}  # as plans count it
     return run_block(job, fuse_item, about, read=read, encode=partial(encode_labels, settings=settings))
 
 
@@ -88,9 +100,21 @@ def fusion_settings(settings: Settings, classes: Sequence[str]) -> FusionSetting
     )
 
 
+def fuse_labellings(labellings: Sequence[Labelling], height: int, settings: FusionSettings, metric: bool) -> dict[str, NDArray]:
+    """ERP labels from the views of all labellings of a panorama, and, where there are several, how far these agree."""
+    alone = [fuse(*labelling, height, 2 * height, settings) for labelling in labellings]
+    if len(alone) == 1:
+        return alone[0]
+    fields = {name: label.concatenate([own[name] for own, _ in labellings]) for name in labellings[0][0]}
+    cameras = tuple(camera for _, own in labellings for camera in own)
+    together = fuse(fields, cameras, height, 2 * height, settings)
+    return together | rotation_consistency(alone, settings.consistency_scale, metric)
+
+
 def _figures(labels: Mapping[str, NDArray], depth_edge: float) -> dict[str, float]:
     dense = {name: value for name, value in labels.items() if value.dtype == bool and value.shape == labels["views"].shape}
     shares = {name: float(value.mean()) for name, value in dense.items()} | depth_normal_figures(labels, depth_edge)
+    shares |= consistency_figures(labels)
     counts = instances.instance_figures(labels) if "instances" in labels else {}
     rounded = {name: round(value, 4) for name, value in shares.items()}
     return {**rounded, **counts, "views": round(float(labels["views"].mean()), 2)}

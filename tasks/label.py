@@ -20,33 +20,30 @@ from storage.receipts import Receipt
 from tasks import project
 from tasks.block import BadItem, Job, Output, Upstream, load_panorama, run_block
 from tasks.devices import device_name, resolve_device
+from tasks.rotations import rotated_views, rotation_of, stage_name
 
 VERSION = "1"
 EXECUTION_ONLY = ("batch_size",)
 """Settings of a teacher that cannot change what it says."""
 
 
-def stage_name(teacher: TeacherSettings) -> str:
-    """Each teacher is a stage of its own, so that a change to one leaves the others' labels valid."""
-    return f"label.{teacher.name}"
-
-
-def identity(config: Config, teacher: TeacherSettings) -> Identity:
-    """What a teacher's labels depend on; reads the weights' digest."""
+def identity(config: Config, teacher: TeacherSettings, rotation: int = 0) -> Identity:
+    """What a teacher's labels of one rotation depend on; reads the weights' digest."""
     settings = teacher.model_dump(mode="json", exclude={"name"})
     settings["settings"] = {key: value for key, value in settings["settings"].items() if key not in EXECUTION_ONLY}
     return Identity(
-        stage_name(teacher),
+        stage_name(teacher.name, rotation),
         VERSION,
-        settings,
+        settings | ({"rotation": rotation} if rotation else {}),
         weights={teacher.name: weights_digest(teacher.kind, teacher.settings)},
         upstream={"project": project.identity(config).fingerprint},
     )
 
 
 def label_block(job: Job) -> Receipt:
-    """Label every view of every panorama of a block with one teacher."""
-    settings = next(teacher for teacher in job.config.teachers if stage_name(teacher) == job.identity.stage)
+    """Label every view of every panorama of a block with one teacher, the views turned if the stage is a rotation."""
+    rotation = rotation_of(job.identity.stage)
+    settings = next(one for one in job.config.teachers if stage_name(one.name, rotation) == job.identity.stage)
     device = resolve_device(job.config.execution.device)
     batch_size = settings.settings.get("batch_size", job.config.execution.batch_size)
     teacher = load_teacher(settings.kind, settings.settings, device)
@@ -57,9 +54,9 @@ def label_block(job: Job) -> Receipt:
 
     def read(slot: int, item: Item) -> tuple[NDArray[np.uint8], tuple[Camera, ...]]:
         stored = views.item(slot)
-        cameras = project.decode_cameras(stored)
+        cameras = rotated_views(project.decode_cameras(stored), job.config.project.layout, rotation)
         pixels = stored.get("pixels")
-        if pixels is None:
+        if pixels is None or rotation:
             pixels = extract_patches(load_panorama(item, job.config), cameras, antialias=job.config.project.antialias)
         return pixels, cameras
 
@@ -96,7 +93,7 @@ def look(
         The teacher does not give a wanted field.
     """
     batches = _halving_once(partial(_look_in_batches, teacher, pixels, cameras, item, wanted), batch_size)
-    fields = {name: _concatenate([batch[name] for batch in batches]) for name in wanted}
+    fields = {name: concatenate([batch[name] for batch in batches]) for name in wanted}
     for name, field in fields.items():
         if not field.valid.any():
             raise BadItem(f"the teacher's {name} has no valid pixel in any view (not finite, or all sky)")
@@ -144,7 +141,8 @@ def _free_device_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _concatenate(parts: list[Field]) -> Field:
+def concatenate(parts: list[Field]) -> Field:
+    """One field over the views of all parts; confidence only if all have it."""
     first = parts[0]
     if len(widths := {table.shape[1:] for part in parts for table in part.tables.values()}) > 1:
         raise ValueError(

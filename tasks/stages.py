@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from configs.schema import Config
+from configs.schema import Config, TeacherSettings
 from storage.fingerprint import Identity
 from storage.receipts import Receipt
 from tasks import audit, evaluate, fuse, label, project
 from tasks.block import Job
+from tasks.rotations import fuse_work, rotation_of
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage as this config wants it."""
+    """A stage as this config wants it.
+
+    ``like`` is a stage that does the same work, where one is expected to have been measured first; ``work`` is how much an item
+    takes, in items of the stage in its plainest form.
+    """
 
     identity: Identity
     make: Callable[[Job], Receipt]
+    like: Identity | None = None
+    work: int = 1
 
     @property
     def name(self) -> str:
@@ -27,14 +34,21 @@ class Stage:
 
 def stages(config: Config) -> list[Stage]:
     """All stages that work on blocks, in the order in which they run; ``ingest`` comes before them and makes the blocks."""
-    labels = {label.stage_name(teacher): label.identity(config, teacher) for teacher in config.teachers}
-    patches = {name: identity.fingerprint for name, identity in labels.items()}
-    fused = fuse.identity(config, patches)
-    audited = [Stage(audit.identity(config, fused.fingerprint, patches), audit.audit_block)] * config.audit.enabled
+    labels = [stage for teacher in config.teachers for stage in _label_stages(config, teacher)]
+    fused = fuse.identity(config, {stage.name: stage.identity.fingerprint for stage in labels})
+    own = {stage.name: stage.identity.fingerprint for stage in labels if not rotation_of(stage.name)}
+    audited = [Stage(audit.identity(config, fused.fingerprint, own), audit.audit_block)] * config.audit.enabled
     return [
         Stage(project.identity(config), project.project_block),
-        *(Stage(identity, label.label_block) for identity in labels.values()),
-        Stage(fused, fuse.fuse_block),
+        *labels,
+        Stage(fused, fuse.fuse_block, work=fuse_work(config.label.rotations)),
         Stage(evaluate.identity(config, fused.fingerprint), evaluate.evaluate_block),
         *audited,
     ]
+
+
+def _label_stages(config: Config, teacher: TeacherSettings) -> list[Stage]:
+    """A teacher's stage, and one more for each of ``label.rotations``."""
+    own = label.identity(config, teacher)
+    turned = [label.identity(config, teacher, rotation) for rotation in range(1, config.label.rotations + 1)]
+    return [Stage(own, label.label_block), *(Stage(identity, label.label_block, like=own) for identity in turned)]

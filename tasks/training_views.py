@@ -20,6 +20,7 @@ from geometry.fusion import FusionSettings, fuse
 from storage.arrays import BlockReader
 from storage.receipts import Receipt, block_url, read_dropped, read_receipt
 from tasks import label, project
+from tasks.rotations import rotation_of
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,6 @@ def _of_view(teacher: PatchBlock, slot: int, task: str, view: int) -> Field:
 
 def _teacher_of(task: str, blocks: Mapping[str, PatchBlock]) -> PatchBlock:
     for stage, block in blocks.items():
-        if stage.startswith("label.") and task in block.receipt.about["fields"]:
+        if stage.startswith("label.") and not rotation_of(stage) and task in block.receipt.about["fields"]:
             return block
     raise ValueError(f"no teacher of this store gives {task}, so it cannot be trained view by view")
