@@ -144,7 +144,8 @@ def confidences(labels: Labels) -> Iterator[tuple[str, str, Array]]:
         agreement = np.repeat(agreement, HEIGHT // len(found), axis=axis)
     for task in FIELDS:
         yield task, f"`{task}_consistency`", labels[f"{task}_consistency"]
-        yield task, f"`{task}_rotation_consistency`", labels[f"{task}_rotation_consistency"]
+        if f"{task}_rotation_consistency" in labels:
+            yield task, f"`{task}_rotation_consistency`", labels[f"{task}_rotation_consistency"]
         if task != "semantics":
             yield task, "depth-normal agreement", agreement
     yield "normals", "`normals_agreement`", labels["normals_agreement"]

@@ -31,6 +31,7 @@ ITEM_PAIRS = (
     ("semantics", "consistency"),
 )
 PANEL, MARGIN = (250, 170), 46
+OUTLINE = 'paint-order="stroke" stroke="white" stroke-width="3"'
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 
 
@@ -165,5 +166,5 @@ def _panel(title: str, curves: dict[str, Array], grid: Array, left: float, top: 
         parts.append(f'<polyline points="{place(grid, curve)}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
         y = top + height - 8 - 13 * (len(curves) - 1 - number)
         label = name.strip("`").replace(f"{title}_", "")
-        parts.append(f'<text x="{left + width - 6}" y="{y}" text-anchor="end" fill="{colour}">{label}</text>')
+        parts.append(f'<text x="{left + width - 6}" y="{y}" text-anchor="end" fill="{colour}" {OUTLINE}>{label}</text>')
     return parts

@@ -9,7 +9,7 @@ judged for is left out.
 | consistency_normals      | ``normals_consistency / 255``: exp(-angle between two views' normals / 20 degrees)                |
 | consistency_semantics    | ``semantics_consistency / 255``: 1 - Jensen-Shannon divergence as a share of its largest value    |
 | depth_normal_agreement   | exp(-angle between the fused normals and those of the fused depth / 20 degrees)                   |
-| consistency              | the geometric mean of the figures above that there are                                            |
+| consistency              | the geometric mean of those of the three ``consistency_*`` that there are                         |
 | rotation_consistency_*   | ``*_rotation_consistency / 255`` of depth, normals, semantics: as above, between labellings       |
 | rotation_consistency     | the geometric mean of these; with ``label.rotations`` only                                        |
 """
@@ -33,20 +33,18 @@ ROWS = 128
 
 def consistency_figures(labels: Labels) -> dict[str, float]:
     """The figures of the module's table that ERP labels (H, W[, 3]) of the stage ``fuse`` allow, rounded to four digits."""
-    figures = {f"consistency_{task}": judged_mean(labels[name]) for task in TASKS if (name := f"{task}_consistency") in labels}
+    figures = _means(labels, "consistency") | _means(labels, "rotation_consistency")
     if "depth" in labels and "normals" in labels:
-        figures["depth_normal_agreement"] = area_mean(*depth_normal_agreement(*coarse(labels)))
-    turned = {task: labels[name] for task in TASKS if (name := f"{task}_rotation_consistency") in labels}
-    rotations = {f"rotation_consistency_{task}": judged_mean(values) for task, values in turned.items()}
-    return with_combined(figures, "consistency") | with_combined(rotations, "rotation_consistency")
+        agreement = area_mean(*depth_normal_agreement(*coarse(labels)))
+        figures |= {} if agreement is None else {"depth_normal_agreement": agreement}
+    return {name: round(value, 4) for name, value in figures.items()}
 
 
-def with_combined(figures: Mapping[str, float | None], name: str) -> dict[str, float]:
-    """The figures that are known, rounded, and their geometric mean under ``name``: one bad part is not made up for by others."""
-    known = {key: value for key, value in figures.items() if value is not None}
-    if known:
-        known[name] = float(np.prod(list(known.values())) ** (1 / len(known)))
-    return {key: round(value, 4) for key, value in known.items()}
+def _means(labels: Labels, kind: str) -> dict[str, float]:
+    """The mean of each task's array of one kind, and under its name their geometric mean: good parts do not make up for bad."""
+    found = {f"{kind}_{task}": judged_mean(labels[f"{task}_{kind}"]) for task in TASKS if f"{task}_{kind}" in labels}
+    known = {name: value for name, value in found.items() if value is not None}
+    return known | ({kind: float(np.prod(list(known.values())) ** (1 / len(known)))} if known else {})
 
 
 def judged_mean(consistency: NDArray[np.uint8]) -> float | None:

@@ -50,8 +50,8 @@ def test_the_combined_figure_is_the_geometric_mean_of_those_there_are():
     assert figures["consistency_depth"] == pytest.approx(0.2)
     assert figures["consistency_semantics"] == pytest.approx(0.8)
     assert "consistency_normals" not in figures
-    parts = [figures[name] for name in ("consistency_depth", "consistency_semantics", "depth_normal_agreement")]
-    assert figures["consistency"] == pytest.approx(np.prod(parts) ** (1 / 3), abs=1e-4)
+    assert figures["consistency"] == pytest.approx(np.sqrt(0.2 * 0.8))
+    assert figures["depth_normal_agreement"] > 0.95
 
 
 def test_where_nothing_can_be_judged_there_is_no_figure():
