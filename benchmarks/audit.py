@@ -25,12 +25,13 @@ from storage.arrays import BlockReader
 from storage.receipts import block_url
 from tasks.fidelity import NAMES, gather, summarise
 
+PERFECT = {"name": "truth", "kind": "scenes", "fields": ["depth", "normals", "semantics"]}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "demo teacher": ("configs/demo.yaml", {}),
     "demo teacher, `fuse.depth: align`": ("configs/demo.yaml", {"fuse.depth": "align"}),
     "corrupted truth, `align`": ("configs/corrupted_truth.yaml", {}),
     "corrupted truth, `blend`": ("configs/corrupted_truth.yaml", {"fuse.depth": "blend"}),
-    "truth, nothing wrong": ("configs/corrupted_truth.yaml", {"teachers": None}),
+    "truth, nothing wrong": ("configs/corrupted_truth.yaml", {"teachers": [PERFECT]}),
 }
 BANDS = {"latitude": "latitude", "edge_distance": "degrees to an edge", "depth": "metres"}
 
@@ -44,14 +45,14 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         write_dataset(Path(folder, "scenes"), "mixed", given.count, given.seed, given.height, 2 * given.height, amodal=False)
-        found = {name: audit(Path(folder), number, name, given.height) for number, name in enumerate(CASES)}
+        found = {name: audit(Path(folder), name, given.height) for name in CASES}
     print_page(found, given)
 
 
-def audit(folder: Path, number: int, name: str, height: int) -> dict[str, Any]:
+def audit(folder: Path, name: str, height: int) -> dict[str, Any]:
     """The summary of the audit of one case."""
-    config = case_config(folder, number, name, height)
-    receipts = [made.receipt for made in make_all(config, ingested(config)) if made.stage == "audit"]
+    config = case_config(folder, name, height)
+    receipts = [receipt for receipt in make_all(config, ingested(config)) if receipt.stage == "audit"]
     items = []
     for receipt in receipts:
         reader = BlockReader(block_url(config.root, "audit", receipt.fingerprint, receipt.block), receipt.files)
@@ -59,19 +60,16 @@ def audit(folder: Path, number: int, name: str, height: int) -> dict[str, Any]:
     return summarise(gather(items, receipts[0].about), 0)
 
 
-def case_config(folder: Path, number: int, name: str, height: int) -> Config:
+def case_config(folder: Path, name: str, height: int) -> Config:
     """The ready-made config of a case over the rendered set, at its size and with the same views."""
     path, changes = CASES[name]
     views = {"project.patch_size": height * 3 // 8, "project.layout": {"kind": "icosahedron", "fov_degrees": 90}}
     urls = {
-        "root": str(folder / f"store{number}"),
+        "root": str(folder / "store"),
         "source.url": str(folder / "scenes/images"),
         "source.truth": str(folder / "scenes"),
     }
-    overrides = {**urls, **views, "fuse.height": height, "audit.enabled": True, **changes}
-    if "teachers" in changes:
-        overrides["teachers"] = [{"name": "truth", "kind": "scenes", "fields": ["depth", "normals", "semantics"]}]
-    return load_config(path, overrides)
+    return load_config(path, {**urls, **views, "fuse.height": height, "audit.enabled": True, "block_size": 16, **changes})
 
 
 def print_page(found: Mapping[str, Mapping[str, Any]], given: argparse.Namespace) -> None:
