@@ -221,8 +221,8 @@ class _Run:
     def _refuse(self, bad: list[str]) -> None:
         if bad:
             raise Diverged(
-                f"step {self.progress.step + 1}: the loss is no number any more ({', '.join(bad)}); the checkpoints in {self.url} "
-                "are from before. Lower the learning rate or the clip, and run again: it goes on from the last one"
+                f"step {self.progress.step + 1}: the loss is no number any more ({', '.join(bad)}); the checkpoints in "
+                f"{self.url} are from before. Lower the learning rate or the clip, and run again: it goes on from the last one"
             )
 
     def _on_main(self, write: Callable[[str, Mapping[str, Any]], None], state: Mapping[str, Any]) -> None:
