@@ -201,6 +201,8 @@ class _Run:
     def finish(self) -> Progress:
         """Give the model its best weights."""
         best = load_best(self.url)
+        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        vars(self.plain).pop("forward", None)  # the class's own again, which a copy takes along
         self.plain.load_state_dict(self.average.module.state_dict() if best is None else best["model"])
         self.plain.eval()
         return self.progress
@@ -229,6 +231,7 @@ class _Run:
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             write(self.url, state)
+        self.accelerator.wait_for_everyone()
 
 
 def _to(part: Any, device: torch.device) -> Any:

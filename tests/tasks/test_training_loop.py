@@ -208,3 +208,12 @@ def test_bad_labels_stop_training_with_their_place(store, tmp_path):
         ValueError, match=r"semantics labels of item \d of the batch: \d+ of 512 valid pixels are not a class from 0 to 1"
     ):
         train(fresh(classes=("a", "b")), TrainingData([store], DATA), None, SETTINGS, str(tmp_path), lambda *_: None)
+
+
+def test_in_bfloat16_the_loss_falls_too_and_the_student_comes_back_as_it_was(store, tmp_path):
+    figures, model = {}, fresh()
+    settings = replace(SETTINGS, precision="bf16")
+    train(model, TrainingData([store], DATA), None, settings, str(tmp_path), lambda step, terms: figures.update({step: terms}))
+    assert figures[6]["total"] < figures[1]["total"]
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+    assert "forward" not in vars(model)  # no wrapper of accelerate's is left on it
