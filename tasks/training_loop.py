@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -112,6 +113,8 @@ class _Run:
 
     def __init__(self, model: StudentModel, settings: TrainSettings, url: str) -> None:
         self.settings, self.url, self.progress = settings, url, Progress()
+        for shared in (AcceleratorState, GradientState):  # accelerate keeps them for a process; every training brings its own
+            shared._reset_state()
         self.accelerator = Accelerator(
             mixed_precision=settings.precision, gradient_accumulation_steps=settings.accumulate, cpu=settings.device == "cpu"
         )
