@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
+from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -116,7 +117,11 @@ class _Run:
         for shared in (AcceleratorState, GradientState):  # accelerate keeps them for a process; every training brings its own
             shared._reset_state()
         self.accelerator = Accelerator(
-            mixed_precision=settings.precision, gradient_accumulation_steps=settings.accumulate, cpu=settings.device == "cpu"
+            mixed_precision=settings.precision,
+            gradient_accumulation_steps=settings.accumulate,
+            cpu=settings.device == "cpu",
+            # A batch may lack a task's labels, and backbones have weights that only their own training uses.
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
         self.plain = model.to(self.accelerator.device)
         self.average = AveragedModel(self.plain, multi_avg_fn=get_ema_multi_avg_fn(settings.average), use_buffers=False)

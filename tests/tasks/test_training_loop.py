@@ -118,6 +118,7 @@ here.run(store, url, log=lambda step, _: time.sleep(0.3))
 """
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_weights(store, whole, tmp_path):
     with (tmp_path / "store").open("wb") as file:
         pickle.dump(store, file)
@@ -217,3 +218,30 @@ def test_in_bfloat16_the_loss_falls_too_and_the_student_comes_back_as_it_was(sto
     assert figures[6]["total"] < figures[1]["total"]
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
     assert "forward" not in vars(model)  # no wrapper of accelerate's is left on it
+
+
+ONE_OF_TWO = """
+import os, pickle, sys
+import torch
+import tests.tasks.test_training_loop as here
+weights, progress = here.run(pickle.load(open(sys.argv[1], "rb")), sys.argv[2], data=here.replace(here.DATA, batch_size=1))
+torch.save(weights, f"{sys.argv[2]}/rank{os.environ['RANK']}")
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_student(store, tmp_path):
+    with (tmp_path / "store").open("wb") as file:
+        pickle.dump(store, file)
+    script, url = tmp_path / "train.py", tmp_path / "run"
+    script.write_text(ONE_OF_TWO)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run([*launch, str(script), str(tmp_path / "store"), str(url)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert same(torch.load(url / "rank0"), torch.load(url / "rank1"))
+    progress = load_checkpoint(str(url))["progress"]
+    assert (progress["step"], progress["epoch"], progress["batch"]) == (
+        6,
+        1,
+        3,
+    )  # two at a time, as one process with twice the batch
