@@ -94,8 +94,9 @@ def train(
     Diverged
         The loss is NaN or infinite; the message names the terms and the last good checkpoint.
     ValueError
-        Labels that the losses refuse.
+        The student and the labels have no task in common or other classes, or the losses refuse the labels.
     """
+    _check_match(model, data)
     run = _Run(model, settings, url)
     run.resume()
     for batches in run.steps(data):
@@ -107,6 +108,18 @@ def train(
         if run.due(settings.checkpoint_every) or run.over:
             run.save()
     return run.finish()
+
+
+def _check_match(model: StudentModel, data: TrainingData) -> None:
+    learns, has = model.config.main_tasks, data.settings.item.tasks
+    if not set(learns) & set(has):
+        raise ValueError(f"the student learns {', '.join(learns)}, but labels of {', '.join(has)} are read: nothing in common")
+    names = tuple((model.config.id2label or {}).values())
+    if "semantics" in learns and "semantics" in has and names != data.classes:
+        raise ValueError(
+            f"the student has {len(names)} classes ({', '.join(names[:3])}, ...) and the labels {len(data.classes)} "
+            f"({', '.join(data.classes[:3])}, ...); make the student with id2label=dict(enumerate(classes)) of the labels"
+        )
 
 
 class _Run:
@@ -192,6 +205,7 @@ class _Run:
         """Write a checkpoint of this moment."""
         state = {
             "model": self.plain.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else {},
             "progress": vars(self.progress).copy(),
         }  # fmt: skip
         self._on_main(lambda url, whole: save_checkpoint(url, self.progress.step, whole, self.settings.keep), state)
@@ -204,6 +218,8 @@ class _Run:
         self.plain.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.accelerator.scaler:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
         self.progress = Progress(**state["progress"])
 
     def finish(self) -> Progress:

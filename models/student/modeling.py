@@ -111,7 +111,7 @@ class StudentModel(PreTrainedModel):
         if height % step:
             nearest = max(step, round(height / step) * step)
             raise ValueError(
-                f"pixel_values: {height} rows are not a multiple of {step}, which it needs; resize to {2 * nearest}x{nearest}"
+                f"pixel_values: {height} rows are not a multiple of this student's {step}; resize to {2 * nearest}x{nearest}"
             )
 
     def _rays(self, size: tuple[int, int] | torch.Size, frame: Tensor | None, like: Tensor) -> Tensor:

@@ -204,11 +204,14 @@ def test_a_step_takes_as_many_batches_as_it_is_told(store, tmp_path):
     assert (progress.step, progress.epoch, progress.batch) == (5, 1, 4)  # 10 batches, 6 an epoch
 
 
-def test_bad_labels_stop_training_with_their_place(store, tmp_path):
-    with pytest.raises(
-        ValueError, match=r"semantics labels of item \d of the batch: \d+ of 512 valid pixels are not a class from 0 to 1"
-    ):
-        train(fresh(classes=("a", "b")), TrainingData([store], DATA), None, SETTINGS, str(tmp_path), lambda *_: None)
+def test_a_student_of_other_classes_or_tasks_is_refused(store, tmp_path):
+    def begin(model, data):
+        train(model, TrainingData([store], data), None, SETTINGS, str(tmp_path), lambda *_: None)
+
+    with pytest.raises(ValueError, match=r"the student has 2 classes \(a, b, ...\) and the labels 4 \(dark, dim, light, ...\)"):
+        begin(fresh(classes=("a", "b")), DATA)
+    with pytest.raises(ValueError, match="the student learns depth, semantics, but labels of normals are read"):
+        begin(fresh(), replace(DATA, item=replace(DATA.item, tasks=("normals",))))
 
 
 def test_in_bfloat16_the_loss_falls_too_and_the_student_comes_back_as_it_was(store, tmp_path):
