@@ -54,7 +54,9 @@ class Backbone(nn.Module):
         return [resize_sphere(level, pixels.shape[-2] // self.stride) for level in maps]
 
     def load(self, folder: str | PathLike[str]) -> None:
-        """Take over the weights of a saved network of the same class and sizes.
+        """Take over the weights of a saved network of the same kind and sizes: a backbone, a bare model or a classifier.
+
+        Norms of the levels, which classifiers do not have, stay as they are.
 
         Raises
         ------
@@ -64,8 +66,9 @@ class Backbone(nn.Module):
         saved, report = type(self.network).from_pretrained(  # type: ignore[attr-defined]
             folder, config=self.network.config, output_loading_info=True, dtype=torch.float32
         )
-        if report["missing_keys"] or report["mismatched_keys"]:
-            lacking = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+        missing = [key for key in report["missing_keys"] if not key.startswith("hidden_states_norms.")]
+        if missing or report["mismatched_keys"]:
+            lacking = sorted(map(str, [*missing, *report["mismatched_keys"]]))
             raise ValueError(
                 f"{folder}: does not hold the weights of a {type(self.network).__name__} of this size; "
                 f"missing or of another size: {', '.join(lacking[:3])}{' ...' if len(lacking) > 3 else ''}"
