@@ -46,6 +46,7 @@ class StudentModel(PreTrainedModel):
     config_class = StudentConfig
     config: StudentConfig
     main_input_name = "pixel_values"
+    supports_gradient_checkpointing = True  # of the backbone's layers, where most activations lie
     input_modalities = ["image"]  # noqa: RUF012
     mean: Tensor
     std: Tensor

@@ -126,3 +126,19 @@ def test_a_backbone_with_other_than_four_levels_is_refused():
     config.backbone_config.out_indices = [2, 4]
     with pytest.raises(ValueError, match="4 levels, got 2"):
         StudentModel(config)
+
+
+@pytest.mark.parametrize("kind", ["dinov2", "segformer"])
+def test_checkpointed_backbones_have_the_same_gradients(kind):
+    plain, checkpointed = student(kind).train(), student(kind).train()
+    checkpointed.activation_checkpointing_enable()
+    recomputed = []
+    layer = next(module for module in checkpointed.backbone.modules() if getattr(module, "gradient_checkpointing", False))
+    next(layer.children()).register_forward_pre_hook(lambda *_: recomputed.append(1))
+    for model in (plain, checkpointed):
+        torch.manual_seed(1)
+        model(images()).depth.sum().backward()
+    assert len(recomputed) == 2
+    for one, other in zip(plain.parameters(), checkpointed.parameters(), strict=True):
+        if one.grad is not None:
+            torch.testing.assert_close(other.grad, one.grad)
