@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import lcm
 from os import PathLike
 
 import torch
@@ -12,13 +13,16 @@ from models.student.configuration import StudentConfig
 from models.student.sphere import pad_convolutions, resize_sphere
 
 LEVELS = 4
+COARSEST = 32
+"""Pixels per cell of the last level of all hierarchical networks in use."""
 
 
 class Backbone(nn.Module):
     """Any ``AutoBackbone``, or SegFormer's encoder, which has none.
 
     A ViT gives all levels on its grid of patches, class and register tokens dropped. The maps of a hierarchical network are
-    brought to one grid: by area means where they are finer, bilinearly where coarser.
+    brought to one grid: by area means where they are finer, bilinearly where coarser. The rows of an image must be a whole
+    ``multiple``, so that every grid is whole; the bridges halve that of the tokens.
     """
 
     def __init__(self, config: StudentConfig) -> None:
@@ -39,6 +43,7 @@ class Backbone(nn.Module):
             pad_convolutions(self.network)
         assert config.token_stride is not None
         self.stride = config.token_stride
+        self.multiple = 2 * self.stride if config.is_vit else lcm(2 * self.stride, COARSEST)
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         """Four maps (B, C, H / stride, W / stride) of normalised pixels (B, 3, H, W)."""
@@ -49,7 +54,9 @@ class Backbone(nn.Module):
         return [resize_sphere(level, pixels.shape[-2] // self.stride) for level in maps]
 
     def load(self, folder: str | PathLike[str]) -> None:
-        """Take over the weights of a saved network of the same class and sizes.
+        """Take over the weights of a saved network of the same kind and sizes: a backbone, a bare model or a classifier.
+
+        Norms of the levels, which classifiers do not have, stay as they are.
 
         Raises
         ------
@@ -59,8 +66,9 @@ class Backbone(nn.Module):
         saved, report = type(self.network).from_pretrained(  # type: ignore[attr-defined]
             folder, config=self.network.config, output_loading_info=True, dtype=torch.float32
         )
-        if report["missing_keys"] or report["mismatched_keys"]:
-            lacking = sorted(map(str, [*report["missing_keys"], *report["mismatched_keys"]]))
+        missing = [key for key in report["missing_keys"] if not key.startswith("hidden_states_norms.")]
+        if missing or report["mismatched_keys"]:
+            lacking = sorted(map(str, [*missing, *report["mismatched_keys"]]))
             raise ValueError(
                 f"{folder}: does not hold the weights of a {type(self.network).__name__} of this size; "
                 f"missing or of another size: {', '.join(lacking[:3])}{' ...' if len(lacking) > 3 else ''}"

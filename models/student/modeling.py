@@ -46,6 +46,7 @@ class StudentModel(PreTrainedModel):
     config_class = StudentConfig
     config: StudentConfig
     main_input_name = "pixel_values"
+    supports_gradient_checkpointing = True  # of the backbone's layers, where most activations lie
     input_modalities = ["image"]  # noqa: RUF012
     mean: Tensor
     std: Tensor
@@ -77,7 +78,7 @@ class StudentModel(PreTrainedModel):
         Parameters
         ----------
         pixel_values : (B, 3, H, W) float, RGB in [0, 1]
-            Full ERP images, H a multiple of two tokens.
+            Full ERP images, H a multiple of two tokens and of the backbone's coarsest stride.
         frame : (B, 3, 3) float, optional
             Rotation from each image's own frame to the world frame in which rays enter and vectors leave; the image's own if
             none is given. A panorama rolled by k columns, given with the turn about the vertical axis that undoes the roll,
@@ -105,13 +106,13 @@ class StudentModel(PreTrainedModel):
 
     def _check(self, pixels: Tensor) -> None:
         height, width = pixels.shape[-2:]
-        step = 2 * self.backbone.stride
+        step = self.backbone.multiple
         if width != 2 * height:
             raise ValueError(f"pixel_values: a panorama is twice as wide as high, got {width}x{height}")
         if height % step:
             nearest = max(step, round(height / step) * step)
             raise ValueError(
-                f"pixel_values: {height} rows are not a multiple of two tokens ({step} pixels); resize to {2 * nearest}x{nearest}"
+                f"pixel_values: {height} rows are not a multiple of this student's {step}; resize to {2 * nearest}x{nearest}"
             )
 
     def _rays(self, size: tuple[int, int] | torch.Size, frame: Tensor | None, like: Tensor) -> Tensor:

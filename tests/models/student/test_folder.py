@@ -4,7 +4,15 @@ import json
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModel, Dinov2Backbone, SegformerForImageClassification
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    ConvNextForImageClassification,
+    Dinov2Backbone,
+    DINOv3ViTModel,
+    SegformerForImageClassification,
+    SwinForImageClassification,
+)
 
 from models.student import StudentConfig, StudentModel
 from models.student.configuration import tiny_config
@@ -39,6 +47,28 @@ def test_a_backbone_takes_over_saved_weights(tmp_path):
     pixels = images()
     for mine, its in zip(model.eval().backbone(pixels), saved.eval()(pixels).feature_maps, strict=True):
         torch.testing.assert_close(mine, its)
+
+
+@pytest.mark.parametrize(
+    ("kind", "saved", "name"),
+    [
+        ("dinov3_vit", DINOv3ViTModel, "model.layer.0.attention.q_proj.weight"),
+        ("convnext", ConvNextForImageClassification, "encoder.stages.1.layers.0.dwconv.weight"),
+        ("swin", SwinForImageClassification, "swin.encoder.layers.0.blocks.0.layernorm_before.bias"),
+    ],
+)
+def test_models_and_classifiers_will_do(kind, saved, name, tmp_path):
+    model = student(kind)
+    with torch.no_grad():
+        whole = saved(model.config.backbone_config)
+        for parameter in whole.parameters():
+            parameter.normal_()
+    whole.save_pretrained(tmp_path)
+    before = model.backbone.network.state_dict()[name].clone()
+    model.backbone.load(tmp_path)
+    weights = {key.removeprefix("convnext."): value for key, value in whole.state_dict().items()}
+    assert torch.equal(model.backbone.network.state_dict()[name], weights[name])
+    assert not torch.equal(before, weights[name])
 
 
 def test_segformer_takes_over_its_encoder_from_a_whole_classifier(tmp_path):

@@ -113,7 +113,9 @@ def test_wrong_settings_are_named(settings, words):
         tiny_config(**settings)
 
 
-@pytest.mark.parametrize(("size", "words"), [((64, 64), "twice as wide"), ((72, 144), "128x64|160x80"), ((8, 16), "32x16")])
+@pytest.mark.parametrize(
+    ("size", "words"), [((64, 64), "twice as wide"), ((72, 144), "resize to 128x64"), ((8, 16), "resize to 64x32")]
+)
 def test_wrong_images_are_refused_with_a_size_that_fits(size, words):
     with pytest.raises(ValueError, match=words):
         student()(torch.zeros(1, 3, *size))
@@ -124,3 +126,19 @@ def test_a_backbone_with_other_than_four_levels_is_refused():
     config.backbone_config.out_indices = [2, 4]
     with pytest.raises(ValueError, match="4 levels, got 2"):
         StudentModel(config)
+
+
+@pytest.mark.parametrize("kind", ["dinov2", "segformer"])
+def test_checkpointed_backbones_have_the_same_gradients(kind):
+    plain, checkpointed = student(kind).train(), student(kind).train()
+    checkpointed.activation_checkpointing_enable()
+    recomputed = []
+    layer = next(module for module in checkpointed.backbone.modules() if getattr(module, "gradient_checkpointing", False))
+    next(layer.children()).register_forward_pre_hook(lambda *_: recomputed.append(1))
+    for model in (plain, checkpointed):
+        torch.manual_seed(1)
+        model(images()).depth.sum().backward()
+    assert len(recomputed) == 2
+    for one, other in zip(plain.parameters(), checkpointed.parameters(), strict=True):
+        if one.grad is not None:
+            torch.testing.assert_close(other.grad, one.grad)

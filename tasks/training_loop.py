@@ -1,0 +1,262 @@
+"""The training loop: steps, averages, scores and checkpoints, the same whether it was interrupted or not.
+
+What a step does follows from the seed, the step and the state in the checkpoint before it: batches from
+:mod:`tasks.training_data`, random numbers seeded anew at every step. Devices, precision and several processes are accelerate's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState
+from accelerate.utils import DistributedDataParallelKwargs
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from models.student import StudentModel
+from models.student.labels import Label
+from models.student.losses import LossSettings, student_losses
+from tasks.checkpoints import load_best, load_checkpoint, save_best, save_checkpoint
+from tasks.training_data import Batch, TrainingData
+
+Log = Callable[[int, Mapping[str, float]], None]
+"""Takes the step and named figures: print, a file, TensorBoard, MLflow."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How to train; the defaults are those of MTPano's description, except for the average of weights.
+
+    ``steps`` of the optimizer, each over ``accumulate`` batches. The learning rate falls as (1 - step / steps)^0.9; the backbone
+    stands still for ``frozen_steps``. ``average`` is the decay of the exponential average of weights that is scored and kept.
+    Every ``score_every`` steps the held-out split is scored; after ``patience`` scores without a better one training ends.
+    """
+
+    steps: int
+    learning_rate: float = 2e-5
+    weight_decay: float = 5e-6
+    frozen_steps: int = 1000
+    accumulate: int = 1
+    clip: float = 1.0
+    average: float = 0.999
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    seed: int = 0
+    log_every: int = 50
+    checkpoint_every: int = 1000
+    keep: int = 2
+    score_every: int = 1000
+    patience: int = 10
+    losses: LossSettings = field(default_factory=LossSettings)
+    device: str = "auto"
+
+
+class Diverged(RuntimeError):
+    """The loss is no number any more. The checkpoints are from before."""
+
+
+@dataclass
+class Progress:
+    """Where a training is; part of its checkpoint."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    best: float = float("inf")
+    since_best: int = 0
+
+
+def train(
+    model: StudentModel, data: TrainingData, held_out: TrainingData | None, settings: TrainSettings, url: str, log: Log
+) -> Progress:
+    """Train a student, from its newest checkpoint on if there is one. The model ends with the best average of its weights.
+
+    Parameters
+    ----------
+    model : StudentModel
+    data, held_out : TrainingData
+        Without a held-out split the last average counts as the best, and nothing ends early.
+    settings : TrainSettings
+    url : str
+        Folder of the checkpoints.
+    log : Log
+
+    Returns
+    -------
+    Progress
+
+    Raises
+    ------
+    Diverged
+        The loss is NaN or infinite; the message names the terms and the last good checkpoint.
+    ValueError
+        The student and the labels have no task in common or other classes, or the losses refuse the labels.
+    """
+    _check_match(model, data)
+    run = _Run(model, settings, url)
+    run.resume()
+    for batches in run.steps(data):
+        terms = run.step(batches)
+        if run.due(settings.log_every):
+            log(run.progress.step, {name: float(term) for name, term in terms.items()})
+        if held_out is not None and run.due(settings.score_every):
+            log(run.progress.step, {"score": run.score(held_out)})
+        if run.due(settings.checkpoint_every) or run.over:
+            run.save()
+    return run.finish()
+
+
+def _check_match(model: StudentModel, data: TrainingData) -> None:
+    learns, has = model.config.main_tasks, data.settings.item.tasks
+    if not set(learns) & set(has):
+        raise ValueError(f"the student learns {', '.join(learns)}, but labels of {', '.join(has)} are read: nothing in common")
+    names = tuple((model.config.id2label or {}).values())
+    if "semantics" in learns and "semantics" in has and names != data.classes:
+        raise ValueError(
+            f"the student has {len(names)} classes ({', '.join(names[:3])}, ...) and the labels {len(data.classes)} "
+            f"({', '.join(data.classes[:3])}, ...); make the student with id2label=dict(enumerate(classes)) of the labels"
+        )
+
+
+class _Run:
+    """State of one training and what is done to it."""
+
+    def __init__(self, model: StudentModel, settings: TrainSettings, url: str) -> None:
+        self.settings, self.url, self.progress = settings, url, Progress()
+        for shared in (AcceleratorState, GradientState):  # accelerate keeps them for a process; every training brings its own
+            shared._reset_state()
+        self.accelerator = Accelerator(
+            mixed_precision=settings.precision,
+            gradient_accumulation_steps=settings.accumulate,
+            cpu=settings.device == "cpu",
+            # A batch may lack a task's labels, and backbones have weights that only their own training uses.
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        )
+        self.plain = model.to(self.accelerator.device)
+        self.average = AveragedModel(self.plain, multi_avg_fn=get_ema_multi_avg_fn(settings.average), use_buffers=False)
+        backbone = list(model.backbone.parameters())
+        others = [parameter for name, parameter in model.named_parameters() if not name.startswith("backbone.")]
+        groups = [{"params": backbone}, {"params": others}]
+        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        self.model, self.optimizer = self.accelerator.prepare(self.plain, optimizer)
+
+    def due(self, every: int) -> bool:
+        return self.progress.step % every == 0
+
+    @property
+    def over(self) -> bool:
+        return self.progress.step >= self.settings.steps or self.progress.since_best >= self.settings.patience
+
+    def steps(self, data: TrainingData) -> Iterator[list[Batch]]:
+        """The batches of each step that is still to be done, this process's share."""
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        taken: list[Batch] = []
+        while not self.over:
+            for batch in data.batches(self.progress.epoch, self.progress.batch, rank, world):
+                taken.append(batch)
+                self.progress.batch = batch.step + 1
+                if len(taken) == self.settings.accumulate:
+                    yield taken
+                    taken = []
+                    if self.over:
+                        return
+            self.progress.epoch, self.progress.batch = self.progress.epoch + 1, 0
+
+    def step(self, batches: list[Batch]) -> dict[str, Tensor]:
+        """One step of the optimizer; returns the terms of the last batch."""
+        self._set_rates()
+        self.model.train()
+        for number, batch in enumerate(batches):
+            seeds = np.random.SeedSequence([self.settings.seed, self.progress.step, number, self.accelerator.process_index])
+            torch.manual_seed(int(seeds.generate_state(1)[0]))
+            with self.accelerator.accumulate(self.model):
+                terms = self._losses(self.model, batch)
+                total = torch.stack(list(terms.values())).sum()
+                self._refuse([name for name, term in terms.items() if not term.isfinite()])
+                self.accelerator.backward(total)
+                if self.accelerator.sync_gradients:
+                    norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+                    # Scaled gradients of fp16 may overflow: then the scale falls, and the optimizer leaves the step out.
+                    self._refuse(["its gradient"] if self.settings.precision != "fp16" and not norm.isfinite() else [])
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+        self.progress.step += 1
+        self.average.update_parameters(self.plain)
+        return {**{name: term.detach() for name, term in terms.items()}, "total": total.detach()}
+
+    @torch.no_grad()
+    def score(self, held_out: TrainingData) -> float:
+        """Mean loss of the averaged weights on the held-out labels, which no one made by hand; the lower, the better."""
+        self.average.eval()
+        totals = [sum(self._losses(self.average, batch).values()) for batch in held_out.batches(0)]
+        score = float(torch.stack([torch.as_tensor(total) for total in totals]).mean())
+        if score < self.progress.best:
+            self.progress.best, self.progress.since_best = score, 0
+            self._on_main(save_best, {"model": self.average.module.state_dict(), "score": score, "step": self.progress.step})
+        else:
+            self.progress.since_best += 1
+        return score
+
+    def save(self) -> None:
+        """Write a checkpoint of this moment."""
+        state = {
+            "model": self.plain.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else {},
+            "progress": vars(self.progress).copy(),
+        }  # fmt: skip
+        self._on_main(lambda url, whole: save_checkpoint(url, self.progress.step, whole, self.settings.keep), state)
+
+    def resume(self) -> None:
+        """Go on from the newest checkpoint, if there is one."""
+        state = load_checkpoint(self.url)
+        if state is None:
+            return
+        self.plain.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.accelerator.scaler:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.progress = Progress(**state["progress"])
+
+    def finish(self) -> Progress:
+        """Give the model its best weights."""
+        best = load_best(self.url)
+        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        vars(self.plain).pop("forward", None)  # the class's own again, which a copy takes along
+        self.plain.load_state_dict(self.average.module.state_dict() if best is None else best["model"])
+        self.plain.eval()
+        return self.progress
+
+    def _losses(self, model: torch.nn.Module, batch: Batch) -> dict[str, Tensor]:
+        device = self.accelerator.device
+        labels = {task: Label(*(_to(part, device) for part in vars(label).values())) for task, label in batch.labels.items()}
+        with self.accelerator.autocast():
+            output = model(batch.images.to(device, non_blocking=True).float() / 255)
+        return student_losses(output, labels, self.settings.losses)
+
+    def _set_rates(self) -> None:
+        settings, step = self.settings, self.progress.step
+        rate = settings.learning_rate * (1 - step / settings.steps) ** 0.9
+        for group, share in zip(self.optimizer.param_groups, (float(step >= settings.frozen_steps), 1.0), strict=True):
+            group["lr"] = rate * share
+
+    def _refuse(self, bad: list[str]) -> None:
+        if bad:
+            raise Diverged(
+                f"step {self.progress.step + 1}: the loss is no number any more ({', '.join(bad)}); the checkpoints in "
+                f"{self.url} are from before. Lower the learning rate or the clip, and run again: it goes on from the last one"
+            )
+
+    def _on_main(self, write: Callable[[str, Mapping[str, Any]], None], state: Mapping[str, Any]) -> None:
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            write(self.url, state)
+        self.accelerator.wait_for_everyone()
+
+
+def _to(part: Any, device: torch.device) -> Any:
+    return part.to(device, non_blocking=True) if isinstance(part, Tensor) else part
