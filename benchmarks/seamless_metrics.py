@@ -164,7 +164,8 @@ def report(seconds: dict[str, float], figures: dict, last: float) -> None:
         f"matrix product {peer:.1f} s\n({peer / ours:.1f} x). Both gave the same numbers. Making the panoramas is not timed.\n"
     )
     print(
-        f"CPU seconds of {WORKERS} processes of one thread on a shared, busy 2-core CPU; load average of the last 5 minutes {os.getloadavg()[1]:.1f}. "
+        f"CPU seconds of {WORKERS} processes of one thread on a shared, busy 2-core CPU; "
+        f"load average of the last 5 minutes {os.getloadavg()[1]:.1f}. "
         f"{date.today()},\nPython {platform.python_version()}, numpy {np.__version__}. "
         "Command: `OMP_NUM_THREADS=1 python -m benchmarks.seamless_metrics > benchmarks/results/seamless_metrics.md`"
     )
