@@ -109,7 +109,7 @@ def assign(
     ----------
     boxes, truth : (N, 4), (M, 4)
     positive, negative : a box is positive from IoU ``positive`` on, negative below ``negative``, and ignored between
-    rescue : the boxes that fit a true box best are positive for it whatever their IoU, if it is above 0
+    rescue : the boxes that fit a true box best are positive whatever their IoU, if it is above 0
 
     Returns
     -------
@@ -126,8 +126,7 @@ def assign(
     kind[best >= positive] = 1
     if rescue:
         most = iou.max(dim=0).values
-        row, column = torch.nonzero((iou >= most - 1e-6) & (most > 0), as_tuple=True)
-        kind[row], index[row] = 1, column
+        kind[((iou >= most - 1e-6) & (most > 0)).any(dim=1)] = 1
     return kind, index
 
 
