@@ -55,7 +55,8 @@ class ProposalHead(nn.Module):
         self.steps = WrapConv(channels, 4 * count, 1, wrap)
         for layer in (self.hidden, self.objectness, self.steps):
             nn.init.normal_(layer.weight, std=0.01)
-            nn.init.zeros_(layer.bias) if layer.bias is not None else None
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
     def forward(self, levels: Sequence[torch.Tensor]) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Maps (B, C, H, W) -> for each, logits (B, H * W * A) and steps (B, H * W * A, 4) in the order of the anchors."""
