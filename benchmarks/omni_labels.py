@@ -234,9 +234,7 @@ def main() -> None:
     print("## The pool: objects of which others claim a part\n")
     print("| mixing | shown pixels that are not the object's | the object's pixels that its label lacks |\n|---|---|---|")
     print(f"| zero | {zero} | 0 |\n| amodal | {amodal} | 0 |\n| instance | {zero} | {missing} |\n")
-    print(
-        "What zero mixing still shows of others lies in front unknown to the pool: stuff, and Things too small to be listed here.\n"
-    )
+    print("What zero mixing still shows of others lies in front unknown to the pool: stuff, and Things too small to list.\n")
     print(f"{date.today()}, Python {platform.python_version()}, numpy {np.__version__}.")
 
 
