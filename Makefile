@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 GPU_BLOCKS ?= 1
 STORAGE_BLOCKS ?= 16
 
-.PHONY: demo test lint audit ui limits faults teacher benchmarks clean
+.PHONY: demo test lint audit ui limits faults teacher benchmarks experiments-adapt clean
 
 demo: $(READY) work/demo/scenes/dataset.json
 	$(BIN)/panolabel run configs/demo.yaml
@@ -49,6 +49,10 @@ benchmarks: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt ".[benchmarks]"
 	$(BIN)/python -m benchmarks.projection
 	$(BIN)/python -m benchmarks.fusion
+
+experiments-adapt: $(READY)
+	$(BIN)/python -m benchmarks.seamless_metrics
+	$(BIN)/python -m benchmarks.omni_labels
 
 # torch comes first and exactly: any other request pulls gigabytes of CUDA.
 $(READY): pyproject.toml constraints.txt

@@ -55,7 +55,8 @@ class ProposalHead(nn.Module):
         self.steps = WrapConv(channels, 4 * count, 1, wrap)
         for layer in (self.hidden, self.objectness, self.steps):
             nn.init.normal_(layer.weight, std=0.01)
-            nn.init.zeros_(layer.bias) if layer.bias is not None else None
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
     def forward(self, levels: Sequence[torch.Tensor]) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Maps (B, C, H, W) -> for each, logits (B, H * W * A) and steps (B, H * W * A, 4) in the order of the anchors."""
@@ -109,7 +110,7 @@ def assign(
     ----------
     boxes, truth : (N, 4), (M, 4)
     positive, negative : a box is positive from IoU ``positive`` on, negative below ``negative``, and ignored between
-    rescue : the boxes that fit a true box best are positive for it whatever their IoU, if it is above 0
+    rescue : the boxes that fit a true box best are positive whatever their IoU, if it is above 0
 
     Returns
     -------
@@ -126,8 +127,7 @@ def assign(
     kind[best >= positive] = 1
     if rescue:
         most = iou.max(dim=0).values
-        row, column = torch.nonzero((iou >= most - 1e-6) & (most > 0), as_tuple=True)
-        kind[row], index[row] = 1, column
+        kind[((iou >= most - 1e-6) & (most > 0)).any(dim=1)] = 1
     return kind, index
 
 

@@ -90,6 +90,18 @@ def test_stuff_behind_things_is_not_void() -> None:
     assert table(amodal_panoptic_counts(everywhere, unlabelled, 1)) == [[1, 1, 0, 0]]
 
 
+def test_stuff_mostly_on_void_is_forgiven_and_half_is_not() -> None:
+    def invented(void_columns: int) -> list[float]:
+        stuff = np.zeros((HEIGHT, WIDTH), int)
+        said = AmodalPanoptic(np.where(np.arange(WIDTH) < 8, 1, stuff), no_objects(HEIGHT, WIDTH))
+        void = np.zeros((HEIGHT, WIDTH), bool)
+        void[:, :void_columns] = True
+        return table(amodal_panoptic_counts(said, AmodalPanoptic(stuff, no_objects(HEIGHT, WIDTH), void), 2))[1]
+
+    assert invented(4) == [0, 0, 1, 0]
+    assert invented(5) == [0, 0, 0, 0]
+
+
 def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match="stuff is"):
         AmodalPanoptic(np.zeros((3, 3), int), no_objects(4, 4))

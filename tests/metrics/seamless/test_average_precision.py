@@ -94,6 +94,14 @@ def test_one_whole_mask_serves_two_objects_only_as_published() -> None:
     assert detection_counts(two, truth, 1).figures()["ap50"] == 1
 
 
+def test_a_second_find_that_also_fits_a_crowd_is_forgiven() -> None:
+    truth = objects((0, 0, 10, 20), (0, 2, 10, 20), crowd=[False, True])
+    counts = detection_counts(objects((0, 0, 10, 20), (0, 1, 10, 20), scores=[0.9, 0.8]), truth, 1)
+    assert counts.misses[1].tolist() == [0] * 9 + [1], (
+        "above an IoU of 19/21 it fits neither, and the share on the crowd is 19/20"
+    )
+
+
 def test_counts_can_be_joined_in_any_grouping() -> None:
     parts = [detection_counts(one.detections, one.true_objects, CLASSES, one.void) for one in map(sample, range(5))]
     whole = joined(parts).per_class()

@@ -87,6 +87,9 @@ def test_coverage_takes_the_best_prediction_again_and_again() -> None:
     found = counts(scene([], [(1, slice(0, 20), slice(0, 20))]), truth)
     assert found.coverage()[1] == pytest.approx(0.5)
     assert found.quality()[1] == pytest.approx(0.5 / 2)
+    # Beyond the object, void is left out of the union; inside, a pixel that the truth calls an object counts.
+    beside = scene([], [(1, slice(0, 10), slice(0, 10))], void=slice(5, 15))
+    assert counts(scene([], [(1, slice(0, 15), slice(0, 15))]), beside).coverage()[1] == 1
     nothing = counts(scene([], []), truth)
     assert nothing.coverage()[1] == 0
     assert (nothing + found).coverage()[1] == pytest.approx(0.25)

@@ -62,6 +62,11 @@ def test_whole_masks_stay_whole_behind_stuff_and_each_other() -> None:
     assert fused.stuff[0, :10].tolist() == [0, 0, -1, -1, 0, 0, 0, 0, 0, -1]
 
 
+def test_shared_pixels_have_no_vote_where_there_are_others() -> None:
+    fused = fuse_branches(row("0334444422"), spans(), spans((1, 8, 0.9), (3, 10, 0.8)), RULE)
+    assert fused.wholes.classes.tolist() == [3, 2], "4 is commoner in both, but both claim it"
+
+
 def test_shared_pixels_vote_where_there_are_no_others_and_none_means_none() -> None:
     fused = fuse_branches(row("00444"), spans(), spans((2, 5, 0.9), (1, 6, 0.8), (10, 14, 0.9)), RULE)
     assert fused.wholes.classes.tolist() == [4, 4]

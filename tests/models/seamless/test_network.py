@@ -48,7 +48,7 @@ def scene(shift: int = 0) -> tuple[torch.Tensor, Target]:
 def test_it_learns_objects_across_the_seam_and_behind_each_other() -> None:
     made, generator, losses = network(), torch.Generator().manual_seed(0), []
     optimiser = torch.optim.AdamW(made.parameters(), lr=5e-3)
-    for step in range(60):
+    for step in range(44):
         image, target = scene(32 * (step % 4))
         each = made.losses(image, [target], generator)
         total = torch.stack(list(each.values())).sum()

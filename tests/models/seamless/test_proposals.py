@@ -95,6 +95,7 @@ def test_assignment_by_hand() -> None:
     assert index[:3].tolist() == [0, 0, 1]
     kind, index = assign(boxes, truth, 0.7, 0.4, WIDTH, rescue=True)
     assert kind.tolist() == [1, IGNORED, 1, 0], "the best of a true box that nobody else fits"
+    assert index[:3].tolist() == [0, 0, 1]
     assert assign(boxes, truth, 0.7, 0.4, None, rescue=False)[0].tolist()[0] == 0, "without a seam the first fits nothing"
     assert assign(boxes, truth[:0], 0.7, 0.4, WIDTH, rescue=True)[0].tolist() == [0] * 4
 
