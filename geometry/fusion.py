@@ -16,6 +16,7 @@ from geometry.alignment import aligned_distance
 from geometry.alignment_bends import straightened
 from geometry.backproject import WORKERS, BackProjection, Band, backprojection, by_band, view_weight
 from geometry.cameras import Camera
+from geometry.depth_sharpening import sharpened
 from geometry.fields import Field
 from geometry.fusion_depth import fuse_depth, strongest_view
 from geometry.fusion_gradient import gradient_correction
@@ -223,9 +224,12 @@ def _depth(
     sky: NDArray[np.bool_] | None,
 ) -> dict[str, NDArray]:
     distance, usable = aligned_distance(depth, cameras)
+    depth_edge = float(np.log1p(settings.depth_edge))
+    if settings.depth == "gradient":
+        distance = sharpened(distance, usable, depth_edge)
     if settings.depth in ("align", "gradient"):
         distance = straightened(distance, usable, cameras)
-    weight, depth_edge = _weights(usable, depth.confidence, geometric), float(np.log1p(settings.depth_edge))
+    weight = _weights(usable, depth.confidence, geometric)
     fused, valid, consistency = fuse_depth(distance, weight, views, depth_edge, settings.consistency_scale)
     if settings.depth == "single":
         fused = strongest_view(distance, weight, views)
