@@ -20,7 +20,7 @@ from geometry.backproject import WORKERS
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
 Ramps = tuple[NDArray[np.intp], FloatArray, int]  # flat pixels, the log distances that they should have, how many are half way
-RADII = (1, 2)  # pixels: half of a ramp's width
+RADII = (2, 1)  # pixels: half of a ramp's width, the widest first
 FLANK = 1.7  # a window that is twice as wide holds this much more range at most; on a slope it is 2
 HALF_WAY = (0.2, 0.8)  # share of a ramp's range
 BLURRED = (
