@@ -20,9 +20,11 @@ from geometry.backproject import WORKERS
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
 Ramps = tuple[NDArray[np.intp], FloatArray, int]  # flat pixels, the log distances that they should have, how many are half way
-RADII = (2, 1)  # pixels: half of a ramp's width, the widest first
 FLANK = 1.7  # a window that is twice as wide holds this much more range at most; on a slope it is 2
 HALF_WAY = (0.2, 0.8)  # share of a ramp's range
+BLURRED = {2: 0.93, 1: 0.8}
+"""Half of a ramp's width in pixels, the widest first -> share of the pixels at edges that are half way, from which on a teacher is
+held to blur so widely. Sharp edges have 0.2 to 0.5; a wide window finds many in narrow ramps too."""
 BLURRED = (
     0.8  # share of an edge's pixels that are half way, from which on the teacher is held to blur; about 0.3 where it does not
 )
@@ -44,9 +46,9 @@ def sharpened(distance: FloatArray, usable: BoolArray, depth_edge: float) -> Flo
     (N, h, w) float32
     """
     with ThreadPoolExecutor(WORKERS) as pool:
-        for radius in RADII:
+        for radius, least in BLURRED.items():
             ramps = list(pool.map(partial(_ramps, depth_edge=depth_edge, radius=radius), distance, usable))
-            if sum(half_way for _, _, half_way in ramps) > BLURRED * sum(len(pixels) for pixels, _, _ in ramps):
+            if sum(half_way for _, _, half_way in ramps) > least * sum(len(pixels) for pixels, _, _ in ramps):
                 distance = distance.copy()
                 for view, (pixels, logs, _) in zip(distance, ramps):
                     view.ravel()[pixels] = np.exp(logs)
