@@ -23,11 +23,8 @@ Ramps = tuple[NDArray[np.intp], FloatArray, int]  # flat pixels, the log distanc
 FLANK = 1.7  # a window that is twice as wide holds this much more range at most; on a slope it is 2
 HALF_WAY = (0.2, 0.8)  # share of a ramp's range
 BLURRED = {2: 0.93, 1: 0.8}
-"""Half of a ramp's width in pixels, the widest first -> share of the pixels at edges that are half way, from which on a teacher is
-held to blur so widely. Sharp edges have 0.2 to 0.5; a wide window finds many in narrow ramps too."""
-BLURRED = (
-    0.8  # share of an edge's pixels that are half way, from which on the teacher is held to blur; about 0.3 where it does not
-)
+"""Half of a ramp's width in pixels, the widest first -> share of the pixels at edges that are half way, from which on a teacher
+is held to blur so widely. Sharp edges have 0.2 to 0.7; a wide window finds more, in narrow ramps too."""
 
 
 def sharpened(distance: FloatArray, usable: BoolArray, depth_edge: float) -> FloatArray:
