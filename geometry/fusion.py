@@ -40,8 +40,9 @@ class FusionSettings:
         Fraction of the patch's half-width over which the weight rises from nearly 0 at its edge to 1; 0 for none.
     depth : {"single", "blend", "align", "gradient"}
         The distance of the strongest view; the weighted mean of the views that see one surface; the same after one scale and
-        one slow bend per view are fitted over overlaps; the same again from views whose blurred edges were made sharp, less the
-        slopes that a change of views put in. A teacher that is not metric gives each view a scale of its own, so its views get one scale by every method.
+        one slow bend per view are fitted over overlaps; the same again from views whose blurred edges were made sharp, less
+        the slopes that a change of views put in. A teacher that is not metric gives each view a scale of its own, so its views
+        get one scale by every method.
     depth_edge : float
         Relative jump of distance that counts as a depth edge; views that differ by more are not averaged.
     enforce_normals : bool
