@@ -217,8 +217,8 @@ class Fuse(Settings):
     """Share of a patch's half-width over which its weight rises from its border inwards."""
     depth: Literal["single", "blend", "align", "gradient"] = "blend"
     """``single``: the strongest view. ``blend``: weighted mean within a surface. ``align``: first one scale and one slow bend per
-    view, fitted over overlaps. ``gradient``: that, and the views' own slopes. Views that are not metric always get one scale.
-    Costs and figures: docs/quality.md."""
+    view, fitted over overlaps. ``gradient``: that from sharpened edges, and the views' own slopes. Views that are not metric
+    always get one scale. Costs and figures: docs/quality.md."""
     depth_normal: Literal["measure", "enforce"] = "measure"
     """Where teachers give depth and normals: ``measure`` tells in the receipts how far the two disagree; ``enforce`` first
     corrects the depth, smoothly and without changing its scale, towards the slopes that the normals say. See docs/quality.md."""

@@ -17,6 +17,7 @@ from geometry.alignment_bends import straightened
 from geometry.backproject import WORKERS, BackProjection, Band, backprojection, by_band, view_weight
 from geometry.cameras import Camera
 from geometry.consistency import MIN_RIVALRY, TINY, angle_consistency, as_bytes, pair_angle, rivalry
+from geometry.depth_sharpening import sharpened
 from geometry.fields import Field
 from geometry.fusion_depth import fuse_depth, strongest_view
 from geometry.fusion_gradient import gradient_correction
@@ -40,8 +41,9 @@ class FusionSettings:
         Fraction of the patch's half-width over which the weight rises from nearly 0 at its edge to 1; 0 for none.
     depth : {"single", "blend", "align", "gradient"}
         The distance of the strongest view; the weighted mean of the views that see one surface; the same after one scale and
-        one slow bend per view are fitted over overlaps; the same again, less the slopes that a change of views put in. A
-        teacher that is not metric gives each view a scale of its own, so its views get one scale by every method.
+        one slow bend per view are fitted over overlaps; the same again from views whose blurred edges were made sharp, less
+        the slopes that a change of views put in. A teacher that is not metric gives each view a scale of its own, so its views
+        get one scale by every method.
     depth_edge : float
         Relative jump of distance that counts as a depth edge; views that differ by more are not averaged.
     enforce_normals : bool
@@ -229,9 +231,12 @@ def _depth(
     sky: NDArray[np.bool_] | None,
 ) -> dict[str, NDArray]:
     distance, usable = aligned_distance(depth, cameras)
+    depth_edge = float(np.log1p(settings.depth_edge))
+    if settings.depth == "gradient":
+        distance = sharpened(distance, usable, depth_edge)
     if settings.depth in ("align", "gradient"):
         distance = straightened(distance, usable, cameras)
-    weight, depth_edge = _weights(usable, depth.confidence, geometric), float(np.log1p(settings.depth_edge))
+    weight = _weights(usable, depth.confidence, geometric)
     fused, valid, consistency = fuse_depth(distance, weight, views, depth_edge, settings.consistency_scale)
     if settings.depth == "single":
         fused = strongest_view(distance, weight, views)
