@@ -35,7 +35,7 @@ Labels = dict[str, NDArray]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is read of one item: fused labels as stored, views, patch labels (none without truth), truth, and the figures of fusing it."""
+    """What is read of one item: fused labels, views, patch labels (none without truth), truth, and the figures of ``fuse``."""
 
     fused: Labels
     cameras: tuple[Camera, ...]
