@@ -22,7 +22,7 @@ from tasks import label, project
 from tasks.auxiliaries import about_auxiliaries, encode_auxiliaries
 from tasks.block import Job, Output, Upstream, load_panorama, run_block
 
-VERSION = "2"
+VERSION = "3"
 PatchLabels = tuple[dict[str, Field], tuple[Camera, ...], NDArray[np.uint8] | None]  # and the panorama, where it is needed
 
 
