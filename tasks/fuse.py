@@ -27,15 +27,11 @@ from tasks.consistency import require_consistency
 from tasks.rotations import fuse_work, rotated_views, rotation_of
 
 VERSION = "3"
-<<<<<<< HEAD
 
 Labelling = tuple[dict[str, Field], tuple[Camera, ...]]
 """What teachers say of a panorama through one set of views."""
 PatchLabels = tuple[list[Labelling], NDArray[np.uint8] | None]
 """All labellings of a panorama, and its pixels where they are needed."""
-=======
-PatchLabels = tuple[dict[str, Field], tuple[Camera, ...], NDArray[np.uint8] | None]  # and the panorama, where it is needed
->>>>>>> h-auxiliaries
 
 
 def identity(config: Config, labels: Mapping[str, str]) -> Identity:
