@@ -61,7 +61,7 @@ def divergence(mixture: FloatArray, within: FloatArray, weights: FloatArray) -> 
     mixture, within, weights : (...) float32
         Nats: entropy of the mean distribution; mean entropy of the views' own; entropy of the views' weights.
     """
-    share = np.asarray((mixture - within) / np.maximum(weights, np.float32(MIN_WEIGHT_ENTROPY)), np.float32)
+    share: FloatArray = np.divide(mixture - within, np.maximum(weights, np.float32(MIN_WEIGHT_ENTROPY)))
     return np.clip(share, 0, 1, out=share)
 
 

@@ -49,7 +49,8 @@ def _means(labels: Labels, kind: str) -> dict[str, float]:
 
 def judged_mean(consistency: NDArray[np.uint8]) -> float | None:
     """Mean (0..1) of a stored consistency (H, W), where 0 stands for a pixel that could not be judged; None if none could."""
-    return area_mean(consistency.astype(np.float32) / 255, consistency > 0)
+    area, judged = erp_area_weights(len(consistency)), np.count_nonzero(consistency, axis=1)
+    return float(area @ consistency.sum(axis=1, dtype=np.int64) / (255 * (area @ judged))) if judged.any() else None
 
 
 def area_mean(values: NDArray[np.floating], judged: NDArray[np.bool_]) -> float | None:
