@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from zarr.abc.store import ByteRequest, Store
 from zarr.codecs import BloscCodec, BloscShuffle
 from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.errors import ContainsArrayError
+from zarr.errors import ContainsArrayError, ContainsGroupError
 from zarr.storage import WrapperStore
 
 from storage.credentials import mask_credentials
@@ -79,7 +79,7 @@ class BlockWriter:
                 self._flush(name, self._count)
 
     def _create(self, arrays: Mapping[str, NDArray]) -> None:
-        group = persist(self._url, zarr.open_group, self._store or zarr_store(self._url), mode="a", zarr_format=3)
+        group = persist(self._url, _open_group, self._store or zarr_store(self._url))
         for name, value in arrays.items():
             shard_items = int(np.clip(SHARD_BYTES // max(value.nbytes, 1), 1, min(SHARD_ITEMS, self._count)))
             self._arrays[name] = persist(self._url, _create_array, group, name, self._count, value, shard_items)
@@ -96,6 +96,13 @@ class BlockWriter:
         # A shard is written whole, so writing it again after an answer was lost gives the same bytes.
         persist(self._url, self._arrays[name].__setitem__, slice(end - len(pending), end), np.stack(pending))
         pending.clear()
+
+
+def _open_group(store: Any) -> zarr.Group:
+    try:
+        return zarr.open_group(store, mode="a", zarr_format=3)
+    except ContainsGroupError:  # another attempt at the block is alive, and made it between our look and our making it
+        return zarr.open_group(store, mode="r+", zarr_format=3)
 
 
 def _create_array(group: zarr.Group, name: str, count: int, value: NDArray, shard_items: int) -> zarr.Array:

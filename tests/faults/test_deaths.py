@@ -71,6 +71,7 @@ def test_a_poison_item_is_found_and_the_others_are_done_once(tmp_path: Path, see
     seen(f"quarantined after {times['p03']} deaths; the 4 items of other blocks seen once, its neighbour {times['p02']} times")
 
 
+@pytest.mark.slow
 @pytest.mark.fault("SIGKILL of the scheduler", expected="the run fails loudly; the next one resumes")
 def test_a_killed_scheduler_fails_the_run_and_the_next_one_resumes(
     tmp_path: Path, prefect_api: str, expected: dict[str, bytes], seen: Seen

@@ -17,7 +17,7 @@ from flows.plan import make_plan
 from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_pipeline
 from tests.support.processes import cluster, start_run
 
-KILLS = int(os.environ.get("PANOLABEL_KILLS", "10"))
+KILLS = int(os.environ.get("PANOLABEL_KILLS", "4"))
 """Of the flow, and a fifth as many of a Dask cluster; ``make faults`` asks for 84 and so for 100 in all."""
 
 RUN = """
@@ -38,7 +38,6 @@ def start(path: Path) -> subprocess.Popen:
     return process
 
 
-@pytest.mark.slow
 @pytest.mark.fault("SIGKILL of the flow", expected="the next run resumes, without rework; bytes as if undisturbed")
 def test_killed_at_random_moments_the_store_is_as_if_undisturbed(
     tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch, seen: Callable[[str], None]
@@ -78,7 +77,9 @@ def test_killed_at_random_moments_the_store_is_as_if_undisturbed(
         collect(load(path), find_garbage(load(path), older_than_hours=0))
         assert not list(store.rglob("*.partial"))
         assert without_fingerprints(store) == expected
-    assert len(moments) > 3, f"the kills must fall at different points of the work; receipts seen: {sorted(moments)}"
+    assert len(moments) > min(3, KILLS // 2), (
+        f"the kills must fall at different points of the work; receipts seen: {sorted(moments)}"
+    )
     seen(f"{kills} kills over {stores} stores: 0 blocks lost, 0 made twice once finished, bytes identical")
 
 
@@ -93,7 +94,7 @@ def test_a_cluster_killed_at_random_moments_loses_nothing(
     undisturbed = write_pipeline(tmp_path / "undisturbed", 12)
     run_pipeline(load(undisturbed))
     expected = without_fingerprints(undisturbed.parent / "store")
-    wanted = KILLS // 5
+    wanted = max(1, KILLS // 5)
     generator, kills, rounds = random.Random(1), {"worker": 0, "scheduler": 0}, 0
     while sum(kills.values()) < wanted:
         rounds += 1

@@ -75,6 +75,7 @@ def server(home: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         _stop(process)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("Prefect's API does not answer for a while", expected="compute drains; receipts hold; a further run completes")
 def test_prefect_may_be_away_for_a_while(tmp_path: Path, prefect_api: str, seen: Seen) -> None:
     path = write_faulty_pipeline(tmp_path)
@@ -96,6 +97,7 @@ def test_prefect_may_be_away_for_a_while(tmp_path: Path, prefect_api: str, seen:
     seen(f"5 s without an answer: {during} blocks finished meanwhile; {fate} (exit code {returned}); bytes identical")
 
 
+@pytest.mark.slow
 @pytest.mark.fault("Prefect's database is locked", expected="compute drains; receipts hold; a further run completes")
 def test_prefects_database_may_be_locked(tmp_path: Path, prefect_api: str, seen: Seen) -> None:
     path = write_faulty_pipeline(tmp_path)

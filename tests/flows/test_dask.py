@@ -46,6 +46,7 @@ def test_a_cluster_makes_the_bytes_of_threads(tmp_path: Path) -> None:
     assert len(processes) == 2, "both workers must have worked"
 
 
+@pytest.mark.slow
 @pytest.mark.fault("Poison item on a Dask worker", expected="found, quarantined; the others done")
 def test_an_item_that_kills_its_worker_is_found_and_the_others_are_done_once(tmp_path: Path) -> None:
     path = write_pipeline(tmp_path, 6)

@@ -1,6 +1,7 @@
 """The shipped network, loaded like any hub model, is better than chance on scenes that it has not seen."""
 
 import numpy as np
+import pytest
 
 from geometry.cameras import Camera
 from geometry.fields import canonical
@@ -10,6 +11,7 @@ from scenes.training_views import Views, render_scene_views
 UNSEEN = range(70_000, 70_012)
 
 
+@pytest.mark.slow
 def test_it_beats_its_floors_on_unseen_scenes() -> None:
     teacher = load_teacher("transformers", {"model": "demo"}, "cpu")
     parts = [render_scene_views(seed, 128) for seed in UNSEEN]

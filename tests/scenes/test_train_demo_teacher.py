@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from geometry.cameras import Camera
@@ -13,6 +14,7 @@ from scenes.training_views import load_views
 TINY = Recipe(size=32, scenes=6, unseen_scenes=2, steps=40, batch=8, hidden=32, layers=4, fusion=16, learning_rate=3e-3)
 
 
+@pytest.mark.slow
 def test_it_learns_reproducibly_and_loads_through_the_adapter(tmp_path: Path) -> None:
     views = load_views(tmp_path / "views", 0, TINY.scenes, TINY.size, processes=1)
     assert views.image.shape == (24, 32, 32, 3)

@@ -184,11 +184,13 @@ def test_a_full_disk_stops_training_and_loses_nothing(store, after_four):
     assert {file.name: file.read_bytes() for file in after_four.iterdir()} == files
 
 
+@pytest.mark.slow
 def test_only_the_newest_checkpoints_are_kept(store, tmp_path):
     run(store, tmp_path, replace(SETTINGS, steps=5, checkpoint_every=1, keep=2))
     assert sorted(file.name for file in tmp_path.iterdir()) == ["best.pt", "step-00000004.pt", "step-00000005.pt"]
 
 
+@pytest.mark.slow
 def test_without_a_better_score_training_ends_early_with_the_best_weights(store, tmp_path):
     still = replace(SETTINGS, steps=50, learning_rate=0.0, score_every=1, patience=3)
     weights, progress = run(store, tmp_path, still)
@@ -214,6 +216,7 @@ def test_a_student_of_other_classes_or_tasks_is_refused(store, tmp_path):
         begin(fresh(), replace(DATA, item=replace(DATA.item, tasks=("normals",))))
 
 
+@pytest.mark.slow
 def test_in_bfloat16_the_loss_falls_too_and_the_student_comes_back_as_it_was(store, tmp_path):
     figures, model = {}, fresh()
     settings = replace(SETTINGS, precision="bf16")

@@ -45,6 +45,7 @@ def scene(shift: int = 0) -> tuple[torch.Tensor, Target]:
     return torch.from_numpy(image)[None], example_target(example, (NOTHING, NOTHING), THINGS.start, wrap=True)
 
 
+@pytest.mark.slow
 def test_it_learns_objects_across_the_seam_and_behind_each_other() -> None:
     made, generator, losses = network(), torch.Generator().manual_seed(0), []
     optimiser = torch.optim.AdamW(made.parameters(), lr=5e-3)

@@ -1,6 +1,7 @@
 """The parts together: a student learns a room by heart, in float32 and in bfloat16; the bounds are those of a constant answer."""
 
 import numpy as np
+import pytest
 import torch
 
 from geometry.directions import erp_directions
@@ -46,12 +47,14 @@ def train(model, pixels, labels, steps, dtype=torch.float32):
     return totals
 
 
+@pytest.mark.slow
 def test_a_few_steps_in_bfloat16_help_too():
     torch.manual_seed(0)
     totals = train(StudentModel(tiny_config("convnext")), *box_room(), steps=10, dtype=torch.bfloat16)
     assert totals[-1] < totals[0]
 
 
+@pytest.mark.slow
 def test_a_room_is_learnt_by_heart():
     torch.manual_seed(0)
     pixels, labels = box_room()
