@@ -1,4 +1,4 @@
-"""Data sets for seamless segmentation: labelled pinhole images to learn from, panoramas to adapt to, by the name of their kind."""
+"""Data sets for seamless segmentation by the name of their kind: pinhole images to learn from, panoramas to adapt to."""
 
 import re
 

@@ -22,7 +22,7 @@ NUMBERS_A_CLASS = 1000
 
 
 def decode_instance_ids(found: Found, _urls: Mapping[str, str], _name: str) -> SeamlessTruth:
-    """Label ids, or label id x 1000 + number for single Things; a Thing without a number is a crowd. Nothing of what is hidden."""
+    """Label ids, or label id x 1000 + number for single Things; a Thing without a number is a crowd. No whole masks."""
     numbers = found.pixels("instances").astype(np.int64)
     return truth_of_segments(numbers, [_segment(int(number)) for number in np.unique(numbers)], amodal=False)
 
@@ -77,6 +77,7 @@ AMODAL_SYNTH_DRIVE = SeamlessSet(
     ),
     A2B,
     decode_ampano,
+    amodal=True,
 )
 DENSEPASS = SeamlessSet(
     FileLayout(

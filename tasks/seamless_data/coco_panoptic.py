@@ -83,6 +83,7 @@ KITTI360_APS = SeamlessSet(
     K2B,
     decode,
     lists=frozenset({"segments", "amodals"}),
+    amodal=True,
 )
 BLENDPASS = SeamlessSet(
     FileLayout(
@@ -100,4 +101,5 @@ BLENDPASS = SeamlessSet(
     decode,
     lists=frozenset({"segments", "amodals"}),
     panoramas=True,
+    amodal=True,
 )

@@ -16,9 +16,9 @@ Decode = Callable[[Found, Mapping[str, str], str], SeamlessTruth]
 class SeamlessSet:
     """A data set.
 
-    ``decode`` takes the files of truth of an image, the URLs of all of them, and the last part of the image's item. ``lists`` name
-    the files that many images share: it reads them itself, and keeps them. A set of which ``decode`` is None has no labels.
-    ``panoramas``: whether the images close, so that objects may cross their seam.
+    ``decode`` takes the files of truth of an image, the URLs of all of them, and the last part of the image's item. ``lists``
+    name the files that many images share: it reads them itself, and keeps them. A set of which ``decode`` is None has no labels.
+    ``panoramas``: whether the images close, so that objects may cross their seam. ``amodal``: whether it says what is hidden.
     """
 
     layout: FileLayout
@@ -26,3 +26,4 @@ class SeamlessSet:
     decode: Decode | None
     lists: frozenset[str] = frozenset()
     panoramas: bool = False
+    amodal: bool = False

@@ -44,7 +44,7 @@ class SeamlessData:
             with Image.open(io.BytesIO(read_bytes(uri)), formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise ValueError(f"it says that it has {image.width}x{image.height} pixels")
-                return np.asarray(image.convert("RGB"))
+                return np.array(image.convert("RGB"))
         except Exception as error:  # image libraries have many of their own
             raise BadItem(f"{uri}: cannot be read as an image: {error}") from error
 

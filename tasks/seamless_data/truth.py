@@ -18,9 +18,9 @@ Integers = NDArray[np.integer]
 class SeamlessTruth:
     """Labels of one image; one vocabulary for all of them.
 
-    ``semantics`` (H, W) uint8, 255 where nobody said. ``visible`` (N, H, W) bool: what is seen of every Thing, with ``classes`` (N,)
-    int64 and ``crowd`` (N,) bool, of which the pixels are 255 in ``semantics``. ``wholes`` (N, H, W) bool: the same objects with
-    what is hidden of them; None where the data set does not say. A crowd's whole is what is seen of it.
+    ``semantics`` (H, W) uint8, 255 where nobody said. ``visible`` (N, H, W) bool: what is seen of every Thing, with ``classes``
+    (N,) int64 and ``crowd`` (N,) bool, of which the pixels are 255 in ``semantics``. ``wholes`` (N, H, W) bool: the same objects
+    with what is hidden of them; None where the data set does not say. A crowd's whole is what is seen of it.
     """
 
     semantics: NDArray[np.uint8]

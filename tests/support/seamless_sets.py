@@ -125,10 +125,11 @@ def write_amodal_synth_drive(root: Path) -> None:
     ids = id_map(road=7, sky=23, car=26_001, person=24_002, crowd=26, void=0)
     labels = root / "amodal_panoptic_seg/train/front/s1"
     save(labels / "0001_ampano.png", ids.astype(np.uint16))
+    hidden = packed(shown.wholes[0] & ~shown.visible[0])
     objects = {
-        "26001": {"category_id": 26, "amodal_mask": packed(shown.wholes[0]), "occlusion_mask": packed(shown.wholes[0] & ~shown.visible[0])},
+        "26001": {"category_id": 26, "amodal_mask": packed(shown.wholes[0]), "occlusion_mask": hidden},
         "24002": {"category_id": 24, "amodal_mask": packed(shown.wholes[1]), "occlusion_mask": []},
-    }  # fmt: skip
+    }
     (labels / "0001_ampano.json").write_text(json.dumps(objects))
 
 
