@@ -17,7 +17,7 @@ Columns = Annotated[int, Field(ge=32, multiple_of=32)]
 class PinholeData(Settings):
     """Labelled images, in a layout of docs/datasets.md."""
 
-    kind: Literal["amodal_synth_drive", "blendpass", "cityscapes", "densepass", "kitti360_aps"]
+    kind: Literal["amodal_synth_drive", "cityscapes", "kitti360_aps"]
     root: MaskedUrl
     split: str | None = None
     """Only the images of this split, such as ``train``."""
