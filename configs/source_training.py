@@ -30,7 +30,7 @@ class Network(Settings):
     """Of the encoder: 0.5 million weights, or as many as MiT-B5."""
     encoder: str = "pvt_v2"
     """Model type of transformers' AutoBackbone, with maps at strides 4 to 32."""
-    encoder_config: PlainSettings = {}
+    encoder_config: PlainSettings = Field(default_factory=dict)
     """Laid over the encoder's config of that size."""
     channels: int = Field(256, ge=1)
     hidden: int = Field(1024, ge=1)

@@ -1,11 +1,11 @@
 """Pinhole images of procedural streets with whole masks, in the layout and classes of KITTI360-APS: a source to learn from.
 
-    python -m scenes.pinholes DATA --split train --count 400
+python -m scenes.pinholes DATA --split train --count 400
 
-    Image/<split>/<name>.png
-    Panoptic/<split>/<name>_panoptic.png   id of every pixel's segment: R + 256 G + 65536 B
-    Panoptic/<split>.json                  of every id its category, whether it is a crowd, and the id of its whole mask
-    annotations/<split>.json               whole masks as COCO's run lengths
+Image/<split>/<name>.png
+Panoptic/<split>/<name>_panoptic.png   id of every pixel's segment: R + 256 G + 65536 B
+Panoptic/<split>.json                  of every id its category, whether it is a crowd, and the id of its whole mask
+annotations/<split>.json               whole masks as COCO's run lengths
 """
 
 from __future__ import annotations
@@ -89,9 +89,12 @@ def _write_view(root: Path, split: str, height: int, width: int, seed: int) -> L
     ids = np.where(is_thing, THING_IDS + frame.instances.astype(np.int64), category)
     name = f"{seed:06d}"
     _save(root / "Image" / split / f"{name}.png", frame.image)
-    _save(root / "Panoptic" / split / f"{name}_panoptic.png", np.stack([ids % 256, ids // 256, 0 * ids], axis=-1).astype(np.uint8))
+    _save(
+        root / "Panoptic" / split / f"{name}_panoptic.png", np.stack([ids % 256, ids // 256, 0 * ids], axis=-1).astype(np.uint8)
+    )
     masks = amodal_masks(scene, position, camera.directions())
-    segments, wholes = [], []
+    segments: list[dict[str, Any]] = []
+    wholes: list[dict[str, Any]] = []
     for number, first in zip(*np.unique(ids, return_index=True)):
         about = {"id": int(number), "category_id": int(category.flat[first]), "iscrowd": 0, "area": int((ids == number).sum())}
         if number >= THING_IDS:
@@ -105,7 +108,8 @@ def _write_view(root: Path, split: str, height: int, width: int, seed: int) -> L
 
 
 def _write_lists(root: Path, split: str, labels: Iterable[Labels]) -> None:
-    listed, images, wholes = [], [], []
+    listed, images = [], []
+    wholes: list[dict[str, Any]] = []
     for index, one in enumerate(labels):
         first = len(wholes)
         for segment in one.segments:

@@ -64,7 +64,9 @@ def train_source(config: SourceTraining, log: Log) -> Figures | None:
     data = _open(config.data)
     validation = None if config.validation is None else _open(config.validation)
     if validation is not None and not validation.about.amodal:
-        raise ValueError(f"validation: {validation.kind} does not say what is hidden, so its figures cannot be measured; leave it out")
+        raise ValueError(
+            f"validation: {validation.kind} does not say what is hidden, so its figures cannot be measured; leave it out"
+        )
     run = _Run(config, data)
     run.resume()
     for batch in run.batches():

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from models.seamless.branch import BranchSettings
@@ -46,7 +47,7 @@ class SeamlessModel:
     def normalised(self, images: NDArray[np.uint8]) -> torch.Tensor:
         """(B, H, W, 3) uint8 RGB -> (B, 3, H, W) float32 on the network's device."""
         device = next(self.network.parameters()).device
-        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255
+        pixels = torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float() / 255
         mean, std = (torch.tensor(values, device=device).reshape(1, 3, 1, 1) for values in (self.mean, self.std))
         return (pixels - mean) / std
 
@@ -91,7 +92,7 @@ def model_of_files(files: Mapping[str, bytes]) -> SeamlessModel:
         model.network.load_state_dict(load(files[WEIGHTS]))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"this is no saved seamless network: {type(error).__name__}: {error}") from error
-    except (RuntimeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (RuntimeError, SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"this is no saved seamless network: {str(error)[:300]}") from error
     model.network.eval()
     return model

@@ -84,7 +84,7 @@ def _detections(found: BranchDetections, height: int, width: int) -> Detections:
 def score(
     model: SeamlessModel, data: SeamlessData, least_stuff: int, thresholds: Sequence[float] = THRESHOLDS
 ) -> tuple[Figures, FusionRule]:
-    """The five figures, and the rule behind them: for each branch the threshold with the best mPQ and mAPQ (the lowest of equals).
+    """The five figures, and the rule behind them: for each branch the lowest threshold with the best mPQ or mAPQ.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def majority_labels(truth: SeamlessTruth, label: int) -> SeamlessLabels:
 def majority_figures(data: SeamlessData) -> Figures:
     """Figures of :func:`majority_labels` with the class of stuff that most pixels have."""
     truths = [data.labelled(index)[1] for index in range(len(data))]
-    pixels = sum(np.bincount(truth.semantics.ravel(), minlength=IGNORED + 1) for truth in truths)
+    pixels = np.sum([np.bincount(truth.semantics.ravel(), minlength=IGNORED + 1) for truth in truths], axis=0)
     label, classes = int(np.argmax(pixels[: THINGS.start])), len(data.about.classes)
     counts = [suite_counts(majority_labels(truth, label), truth_labels(truth), classes) for truth in truths]
     return merged(counts).figures(THINGS)

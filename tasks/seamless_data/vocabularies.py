@@ -1,6 +1,7 @@
 """The two vocabularies of seamless segmentation, and how the ids that data sets store become their classes.
 
-K2B is that of KITTI360-APS and BlendPASS, A2B that of AmodalSynthDrive and BlendPASS. Both have 11 classes of stuff, then 7 Things.
+K2B is that of KITTI360-APS and BlendPASS, A2B that of AmodalSynthDrive and BlendPASS. Both have 11 classes of
+stuff, then 7 Things.
 """
 
 import numpy as np
