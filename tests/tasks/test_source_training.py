@@ -21,10 +21,11 @@ from tasks.checkpoints import load_checkpoint
 from tasks.seamless_data.reading import open_seamless_data
 from tasks.seamless_data.scoring import find_in, majority_figures
 from tasks.seamless_data.vocabularies import A2B, K2B
+from tasks.seamless_measure import main as measure_main
 from tasks.source_training import seamless_settings, train_source
 from tasks.sources import SourceError
 from tasks.training_loop import Diverged
-from tests.support.seamless_sets import write_cityscapes
+from tests.support.seamless_sets import write_blendpass, write_cityscapes
 
 NETWORK = {
     "size": "small", "channels": 16, "hidden": 32, "mask_layers": 1, "proposals": 20, "sampled": 16, "anchor": 4, "seam": 32,
@@ -93,6 +94,19 @@ def test_the_network_serves_panoramas_and_knows_what_it_learned_from(pinholes: P
     images = sorted((pinholes / "Image/train").iterdir())
     assert sorted(model.trained_on) == sorted(hashlib.sha256(image.read_bytes()).hexdigest() for image in images)
     assert find_in(model, np.zeros((64, 128, 3), np.uint8))[0].shape == (64, 128)
+
+
+def test_a_saved_network_is_measured_on_blendpass(pinholes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    validation = {"kind": "kitti360_aps", "root": str(pinholes), "split": "val"}
+    train_source(settings(pinholes, tmp_path / "model", steps=1, validation=validation), silent)
+    write_blendpass(tmp_path / "data")
+    given = ["", str(tmp_path / "model"), "blendpass", str(tmp_path / "data"), "--split", "val"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", given)
+        measure_main()
+    figures = json.loads(capsys.readouterr().out)
+    assert set(FIGURES) < set(figures)
+    assert all(0 <= figures[name] <= 1 for name in FIGURES)
 
 
 def test_without_whole_masks_the_amodal_branch_stays_as_it_was(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from models.seamless.proposals import ProposalSettings
 from models.seamless.saved import SeamlessModel
 from tasks.seamless_data import scoring
 from tasks.seamless_data.reading import SeamlessData, open_seamless_data
-from tasks.seamless_data.scoring import find_in, found_labels, majority_figures, score, truth_labels
+from tasks.seamless_data.scoring import find_in, found_labels, majority_figures, measure, score, truth_labels
 from tasks.seamless_data.vocabularies import IGNORED, K2B, THINGS
 from tests.support.seamless_sets import HEIGHT, WIDTH, street, write_cityscapes, write_kitti360_aps
 
@@ -68,6 +68,8 @@ def test_thresholds_are_chosen_for_each_branch(data: SeamlessData, monkeypatch: 
     assert (rule.instance_score, rule.amodal_score) == (0.3, 0.65)
     assert (figures["mPQ"], figures["mAPQ"]) == (pytest.approx(1), pytest.approx(1))
     assert score(model(), data, 0, thresholds=(0.3,))[0]["mAPQ"] < 1
+    assert measure(model(), data, rule) == figures
+    assert measure(model(), data, FusionRule(THINGS, 0.96, 0.65, 0))["mPQ"] == pytest.approx(0.5)
 
 
 def test_the_floor_follows_by_hand(data: SeamlessData) -> None:
