@@ -57,6 +57,7 @@ benchmarks: $(READY)
 experiments-adapt: $(READY)
 	$(BIN)/python -m benchmarks.seamless_metrics
 	$(BIN)/python -m benchmarks.omni_labels
+	$(BIN)/python -m benchmarks.source_training
 
 # torch comes first and exactly: any other request pulls gigabytes of CUDA.
 $(READY): pyproject.toml constraints.txt

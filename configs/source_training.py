@@ -1,0 +1,105 @@
+"""What the YAML of a source training may say: labelled pinhole images, a network, and how it learns from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from configs.plain_yaml import MOST_BYTES, parse_yaml
+from configs.schema import ConfigError, PlainSettings, Settings
+from storage.credentials import MaskedUrl
+
+Columns = Annotated[int, Field(ge=32, multiple_of=32)]
+
+
+class PinholeData(Settings):
+    """Labelled images, in a layout of docs/datasets.md."""
+
+    kind: Literal["amodal_synth_drive", "cityscapes", "kitti360_aps"]
+    root: MaskedUrl
+    split: str | None = None
+    """Only the images of this split, such as ``train``."""
+
+
+class Network(Settings):
+    """The network to train. The defaults are those of the paper's size; ``small`` trains on a CPU."""
+
+    size: Literal["small", "large"] = "large"
+    """Of the encoder: 0.5 million weights, or as many as MiT-B5."""
+    encoder: str = "pvt_v2"
+    """Model type of transformers' AutoBackbone, with maps at strides 4 to 32."""
+    encoder_config: PlainSettings = Field(default_factory=dict)
+    """Laid over the encoder's config of that size."""
+    channels: int = Field(256, ge=1)
+    hidden: int = Field(1024, ge=1)
+    """Width of the box heads."""
+    mask_layers: int = Field(4, ge=0)
+    proposals: int = Field(1000, ge=1)
+    """Most proposals an image."""
+    sampled: int = Field(512, ge=1)
+    """Proposals an image that the box heads learn from."""
+    anchor: float = Field(8.0, gt=0)
+    """Side of an anchor in strides of its level."""
+    seam: int = Field(64, ge=0, multiple_of=32)
+    """Columns by which the saved network continues a panorama on both sides. Training images do not close."""
+
+
+class SourceTraining(Settings):
+    """One source training; the defaults are the paper's."""
+
+    data: PinholeData
+    validation: PinholeData | None = None
+    """Measured at the end, and what the two score thresholds are chosen on."""
+    output: MaskedUrl
+    """Folder of the trained network, its figures, and its checkpoints."""
+    network: Network = Network()
+    steps: int = Field(40000, ge=1)
+    batch_size: int = Field(4, ge=1)
+    """Crops a step and process."""
+    crop: tuple[Columns, Columns] = (384, 384)
+    """Rows and columns, multiples of 32; smaller images are continued with pixels that nobody labelled."""
+    learning_rate: float = Field(6e-5, gt=0)
+    """Of AdamW, for the encoder; falls to 0 as (1 - step / steps)^0.9."""
+    head_rate: float = Field(10.0, ge=0)
+    """By how much to multiply it for all that is not the encoder."""
+    weight_decay: float = Field(0.01, ge=0)
+    clip: float = Field(10.0, gt=0)
+    """Largest norm of a step's gradient."""
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    seed: int = Field(0, ge=0)
+    least_stuff: int = Field(2048, ge=0)
+    """Pixels below which stuff counts as void where panoptic maps are measured."""
+    log_every: int = Field(50, ge=1)
+    checkpoint_every: int = Field(1000, ge=1)
+    keep: int = Field(2, ge=1)
+    """Checkpoints that are kept, the newest."""
+    threads: int = Field(4, ge=1)
+    """Batches that are read at the same time."""
+    device: str = "auto"
+
+    def outcome(self) -> str:
+        """All that decides what is learned, as text; a checkpoint of another one is refused."""
+        spare = {"validation", "output", "least_stuff", "log_every", "checkpoint_every", "keep", "threads", "device"}
+        return self.model_dump_json(exclude=spare)
+
+
+def load_source_training(path: str | Path) -> SourceTraining:
+    """Read a YAML file.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing, is not YAML, or does not fit; every problem is named with its key.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            data = parse_yaml(file.read(MOST_BYTES + 1))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"config {path}: cannot be read ({error}); give the path of a YAML file") from error
+    try:
+        return SourceTraining.model_validate(data)
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, problem['loc'])) or 'config'}: {problem['msg']}" for problem in error.errors()]
+        raise ConfigError("\n".join([f"config {path}:", *lines])) from error
