@@ -31,7 +31,7 @@ ABOUT = "panolabel.json"
 
 
 def make_student(config: TrainingConfig, classes: tuple[str, ...]) -> StudentModel:
-    """A student for these labels; its first weights follow from the seed.
+    """A student for these labels; its first weights follow from the seed, those of the backbone are not loaded yet.
 
     Raises
     ------
@@ -51,8 +51,6 @@ def make_student(config: TrainingConfig, classes: tuple[str, ...]) -> StudentMod
         model = StudentModel(made)
     except (ValueError, TypeError, StrictDataclassError) as error:
         raise ConfigError(f"model: {error}") from error
-    if config.model.pretrained is not None:
-        model.backbone.load(config.model.pretrained)
     step = model.backbone.multiple
     if config.height % step:
         nearest = max(step, round(config.height / step) * step)
@@ -125,4 +123,5 @@ def load_student(folder: Path, weights: str, device: str) -> StudentModel:
     model = AutoModel.from_pretrained(folder)
     if not isinstance(model, StudentModel):
         raise ValueError(f"model: {folder} holds a {type(model).__name__}, not a student of `panolabel train`")
-    return model.to(device).eval()
+    student: StudentModel = model.eval()
+    return student.to(torch.device(device))  # type: ignore[arg-type]

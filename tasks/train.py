@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import PartialState
 
 from models.student import StudentModel
@@ -130,6 +131,8 @@ def _train(training: Training, run: str, log: Log, stop: Callable[[], bool]) -> 
     unit = depth_unit(training.stores) if "depth" in config.tasks else ""
     data, held_out = read_data(training)
     model = make_student(config, data.classes)
+    if config.model.pretrained is not None:
+        model.backbone.load(config.model.pretrained)
     kept = _TrainingLog(join(training.url, "log.json"), log)
     progress = train(model, data, held_out, config.training, training.checkpoints, kept, stop)
     state = PartialState()
@@ -145,6 +148,22 @@ def _train(training: Training, run: str, log: Log, stop: Callable[[], bool]) -> 
     receipt = training.receipt
     assert receipt is not None, "it was just written"
     return receipt
+
+
+def check_training(training: Training) -> int:
+    """Whether labels, student and settings fit together, before anything is made; returns the number of training panoramas.
+
+    Raises
+    ------
+    ValueError
+        They do not; the message says what to change.
+    """
+    if "depth" in training.config.tasks:
+        depth_unit(training.stores)
+    data, _ = read_data(training)
+    with torch.device("meta"):  # sizes without weights
+        make_student(training.config, data.classes)
+    return len(data)
 
 
 class _Noted(TrainingData):

@@ -43,7 +43,7 @@ class Student(Settings):
     size: Literal["full", "tiny"] = "full"
     """``tiny`` has a few thousand weights, for CPUs and demos."""
     backbone: str = "dinov2"
-    """Kind of the tiny one: dinov2, dinov3_vit, swin, segformer, convnext, pvt_v2. A full one is named in ``settings.backbone_config``."""
+    """Kind of the tiny one: dinov2, dinov3_vit, swin, segformer, convnext, pvt_v2. A full one: ``settings.backbone_config``."""
     pretrained: str | None = None
     """Folder with weights of the backbone, as ``save_pretrained`` writes it."""
     licence: str = "not stated"

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from transformers import AutoModel
 from configs.schema import ConfigError
 from storage.receipts import damage
 from tasks.checkpoints import load_checkpoint
-from tasks.train import Training, panoramas, read_data, train_student
+from tasks.train import Training, check_training, panoramas, read_data, train_student
 from tasks.training_config import TrainingConfig, load_training
 from tasks.training_loop import Diverged, Stopped
 from tests.support.label_store import CLASSES, write_label_store
@@ -58,7 +59,7 @@ def test_a_finished_training_has_a_sound_receipt_and_is_not_done_again(finished)
     assert {"model/model.safetensors", "model/config.json", "model/README.md", "log.json"} <= receipt.files.keys()
     assert os.listdir(one.checkpoints) == []
     assert train_student(one, "again", lambda *_: pytest.fail("it trains")).made["run"] == "run"
-    log = json.loads(open(f"{one.url}/log.json").read())
+    log = json.loads(Path(one.url, "log.json").read_text())
     assert receipt.about["figures"]["best_score"] == pytest.approx(
         min(row["score"] for row in log.values() if "score" in row), abs=1e-6
     )
@@ -69,10 +70,10 @@ def test_the_folder_is_that_of_transformers_and_its_card_names_what_it_comes_fro
     model = AutoModel.from_pretrained(f"{one.url}/model")
     assert tuple(model.config.id2label.values()) == CLASSES
     assert model(torch.rand(1, 3, 16, 32)).depth.shape == (1, 1, 16, 32)
-    card = open(f"{one.url}/model/README.md").read()
+    card = Path(one.url, "model", "README.md").read_text()
     for told in ("CC-BY-4.0", store.blocks[0][2].fingerprint, receipt.about["weights"], "labels | 8 | 1.0"):
         assert told in card
-    about = json.loads(open(f"{one.url}/model/panolabel.json").read())
+    about = json.loads(Path(one.url, "model", "panolabel.json").read_text())
     assert (about["height"], about["labels"][0]["panoramas"]) == (16, 8)
 
 
@@ -135,8 +136,9 @@ def test_a_full_disk_is_told_with_the_place(tmp_path, store):
 )
 def test_what_does_not_fit_is_told_before_training(tmp_path, store, change, told):
     one = training(tmp_path, store, **change)
-    with pytest.raises(ValueError, match=told):
-        train_student(one, "run")
+    for begin in (check_training, lambda one: train_student(one, "run")):
+        with pytest.raises(ValueError, match=told):
+            begin(one)
     assert not os.path.exists(one.checkpoints)
 
 
