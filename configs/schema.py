@@ -199,6 +199,15 @@ class Instances(Settings):
     """Most runs, for each row of the panorama, of masks of which others hide a part."""
 
 
+class Prediction(Settings):
+    """A student of ``panolabel train`` that says all labels at once, in the place of teachers and views."""
+
+    model: str = Field(min_length=1)
+    """Its folder or URL, as ``panolabel train`` names it at its end."""
+    height: int | None = Field(None, ge=16, le=8192)
+    """Rows at which it sees panoramas, and of its labels; by default those that it was trained at."""
+
+
 class Label(Settings):
     """How often teachers are asked."""
 
@@ -345,12 +354,23 @@ class Config(Settings):
     """Panoramas per block, the unit of work, cache and retry. Applies to items that are new to the store."""
     ingest: Ingest = Ingest()
     project: Project = Project()
-    teachers: tuple[TeacherSettings, ...] = Field(min_length=1)
+    teachers: tuple[TeacherSettings, ...] = ()
+    student: Prediction | None = None
+    """Predict with a student instead of labelling with teachers."""
     label: Label = Label()
     fuse: Fuse = Fuse()
     evaluate: Evaluate = Evaluate()
     audit: Audit = Audit()
     execution: Execution = Execution()
+
+    @model_validator(mode="after")
+    def _teachers_or_student(self) -> Config:
+        if bool(self.teachers) == bool(self.student):
+            fault = "are given, and a student too; remove one of them" if self.student else "is required; add it, or a student"
+            raise ValueError(f"teachers: {fault}")
+        if self.student and (self.audit.enabled or self.fuse.auxiliaries or self.label.rotations):
+            raise ValueError("student: its labels have no views; remove audit.enabled, fuse.auxiliaries and label.rotations")
+        return self
 
     @model_validator(mode="after")
     def _one_teacher_per_field(self) -> Config:
@@ -402,11 +422,17 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
     ConfigError
         The file is missing, is not YAML, or does not fit the models; every problem is named with its key and the fix.
     """
-    data = read_settings(path, overrides)
+    return validated(read_settings(path), overrides or {}, f"config {path}")
+
+
+def validated(data: dict[str, Any], overrides: dict[str, Any], what: str) -> Config:
+    """Values with overrides laid over them as a :class:`Config`; a ConfigError begins with ``what`` they are."""
+    for key, value in overrides.items():
+        _lay_over(data, key.split("."), value)
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(f"config {path}:\n{explain(error, data)}") from error
+        raise ConfigError(f"{what}:\n{explain(error, data)}") from error
 
 
 def read_settings(path: str | Path, overrides: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -47,6 +47,7 @@ app.command()(running.verify)
 app.command()(publishing.publish)
 app.command()(publishing.export)
 app.command()(training.train)
+app.command()(training.predict)
 app.command("gc")(stores.collect_garbage)
 app.command()(scenes)
 

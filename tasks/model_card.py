@@ -19,8 +19,9 @@ def model_card(about: dict[str, Any], config: TrainingConfig) -> str:
     parts = [
         "---\nlibrary_name: transformers\nlicense: other\ntags: [panorama, depth-estimation, panolabel]\n---",
         f"# {about['name']}",
-        f"A panolabel student for {', '.join(about['tasks'])} of 360-degree panoramas: {about['parameters']:,} parameters, trained for "
-        f"{about['steps']} steps at {2 * about['height']}x{about['height']} pixels on labels that models made, not people.",
+        f"A panolabel student for {', '.join(about['tasks'])} of 360-degree panoramas: {about['parameters']:,} parameters, "
+        f"trained for {about['steps']} steps at {2 * about['height']}x{about['height']} pixels on labels that "
+        "models made, not people.",
         "## Use",
         "```python\nfrom transformers import AutoModel\n\nimport models.student  # of panolabel: registers the class\n\n"
         'student = AutoModel.from_pretrained("FOLDER")\noutput = student(pixels)  # (B, 3, H, W), RGB in [0, 1]\n```',
@@ -41,8 +42,8 @@ def model_card(about: dict[str, Any], config: TrainingConfig) -> str:
         f"Backbone: {_backbone(config)}.",
         "## Training",
         _table(("figure", "value"), sorted(about["figures"].items())),
-        f"Supervision: {config.supervision}; split `{config.split}`, scored on `{config.held_out}`. These figures are losses on labels "
-        "that models made: they say how well the student copies them, not how true it is. Settings and digests are in "
+        f"Supervision: {config.supervision}; split `{config.split}`, scored on `{config.held_out}`. These figures are losses on "
+        "labels that models made: they say how well the student copies them, not how true it is. Settings and digests are in "
         f"`panolabel.json`; fingerprint {about['fingerprint']}, weights sha256 {about['weights']}.",
     ]  # fmt: skip
     if about["classes"]:

@@ -1,33 +1,28 @@
-"""A student as a folder: made for labels, saved with its model card, opened again."""
+"""A student made for labels, and saved as a folder with its model card."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from dataclasses import fields
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from transformers import AutoModel
 
 from configs.schema import ConfigError
 from models.student import StudentConfig, StudentModel
 from models.student.configuration import tiny_config
 from models.teachers.weights import digest_folder
 from storage.fingerprint import digest
-from storage.urls import children, exists, is_local, join, read_bytes, write_bytes
+from storage.urls import join, write_bytes
 from tasks.model_card import model_card
+from tasks.student_folder import ABOUT
 from tasks.training_config import TrainingConfig
 
 if TYPE_CHECKING:
     from tasks.train import Training
-
-ABOUT = "panolabel.json"
-"""File beside the weights: what they were trained on, and how they want to be used."""
 
 
 def make_student(config: TrainingConfig, classes: tuple[str, ...]) -> StudentModel:
@@ -75,53 +70,3 @@ def save_student(
             write_bytes(join(url, path.name), data)
             entries[f"model/{path.name}"] = {"bytes": len(data), "sha256": digest(data)}
     return weights, entries
-
-
-def student_folder(url: str) -> Path:
-    """A student's folder on the local disk; one from elsewhere is copied to the temporary folder, under its weights' digest.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no saved student.
-    """
-    if not exists(join(url, "config.json")) or not any(name.endswith(".safetensors") for name in children(url)):
-        raise FileNotFoundError(f"model: {url} holds no student; give the folder `model` that `panolabel train` names at its end")
-    if is_local(url):
-        return Path(url)
-    return _copied(url, digest(read_bytes(join(url, ABOUT)) if exists(join(url, ABOUT)) else url.encode()))
-
-
-@lru_cache(maxsize=8)
-def _copied(url: str, content: str) -> Path:
-    target = Path(tempfile.gettempdir()) / f"panolabel-student-{content[:16]}"
-    if not target.exists():
-        part = Path(tempfile.mkdtemp(dir=target.parent))
-        for name in children(url):
-            (part / name).write_bytes(read_bytes(join(url, name)))
-        if not target.exists():
-            part.rename(target)
-        else:
-            shutil.rmtree(part)
-    return target
-
-
-def student_about(folder: Path) -> dict[str, Any]:
-    """What a student's folder says of it; empty for one that was saved by hand."""
-    return json.loads((folder / ABOUT).read_text(encoding="utf-8")) if (folder / ABOUT).exists() else {}
-
-
-@lru_cache(maxsize=2)
-def load_student(folder: Path, weights: str, device: str) -> StudentModel:
-    """A student for prediction, loaded once for its weights and device.
-
-    Raises
-    ------
-    ValueError
-        The folder holds another kind of model.
-    """
-    model = AutoModel.from_pretrained(folder)
-    if not isinstance(model, StudentModel):
-        raise ValueError(f"model: {folder} holds a {type(model).__name__}, not a student of `panolabel train`")
-    student: StudentModel = model.eval()
-    return student.to(torch.device(device))  # type: ignore[arg-type]

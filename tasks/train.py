@@ -1,4 +1,4 @@
-"""train: label stores -> student. One training is one block: it has a fingerprint, goes on after a kill, and ends with a receipt."""
+"""train: label stores -> student. A training is one block: it has a fingerprint, goes on after a kill, ends with a receipt."""
 
 from __future__ import annotations
 

@@ -76,3 +76,34 @@ def _carry_out(plan: TrainingPlan, as_json: bool) -> dict[str, Any]:
         progress: Any = nullcontext(Silent()) if as_json else TerminalProgress(console)
         with progress as shown, reporting_to(shown), draining_on_signals():
             return training_flow(config, new_training_run(config))
+
+
+def predict(
+    model: Annotated[str, typer.Argument(help="Folder or URL of a student of `panolabel train`.", show_default=False)],
+    source: Annotated[
+        str, typer.Option(help="Folder, glob, bucket URL, or .csv/.parquet list of panoramas.", show_default=False)
+    ],
+    root: Annotated[str, typer.Option(help="Store for predictions, receipts and reports.", show_default=False)],
+    name: Annotated[str, typer.Option(help="Name of the config that is written to the store.")] = "predictions",
+    truth: Annotated[str | None, typer.Option(help="Data set folder with the truth to compare with.")] = None,
+    height: Annotated[int | None, typer.Option(help="Rows of the predictions; by default those of training.")] = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Predict depth, normals and semantics of panoramas, with receipts and report; what is done is not done again.
+
+    The config that does it is written to ROOT/NAME.yaml: `status`, `trace`, `verify`, `points`, `publish` and `export` take it.
+    """
+    import yaml
+
+    from configs.schema import validated
+    from flows.commands.options import overrides
+    from flows.commands.running import finish
+    from storage.urls import filesystem, join, write_bytes
+
+    values: dict[str, Any] = {"name": name, "root": root, "source": {"url": source, "truth": truth}}
+    values["student"] = {"model": model, "height": height}
+    config = validated(values, overrides(settings), "predict")
+    url = join(config.root, f"{name}.yaml")
+    write_bytes(url, yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True), sort_keys=False).encode())
+    finish(Path(filesystem(url)[1]), config, as_json=as_json)

@@ -10,15 +10,21 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import torch
 import yaml
+from transformers import AutoModel
 
 from flows.cli import main
+from flows.finished import finished_labels
 from flows.server import _die_with_parent
 from flows.train import training_flow
 from storage.receipts import read_receipt
+from tasks.fuse import decode_labels
 from tasks.training_config import load_training
-from tests.support.pipelines import load, run_pipeline, write_pipeline
+from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
 from tests.support.processes import until
 
 SMALL = {"bottlenecks": 1, "bridges": False}
@@ -117,6 +123,68 @@ def test_divergence_ends_with_1_and_the_way_on(labels: Path, tmp_path: Path, run
     assert "the loss is no number any more" in errors
     assert "To go on: panolabel train" in errors
     assert "Traceback" not in errors
+
+
+@pytest.fixture(scope="module")
+def predicted(student: tuple[Path, dict], tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> tuple[Path, Path]:
+    """Folder of three panoramas, one of them broken, and the store of their predictions."""
+    folder = tmp_path_factory.mktemp("predicted")
+    write_panoramas(folder / "images", ["a", "b"], height=40)
+    (folder / "images" / "c.png").write_bytes(b"no image")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", predict_command(student[1]["model"], folder))
+        patch.setenv("PREFECT_API_URL", prefect_api)
+        with pytest.raises(SystemExit, match="0"):
+            main()
+    return folder, folder / "store"
+
+
+def predict_command(model: str, folder: Path) -> list[str]:
+    return ["panolabel", "predict", model, "--source", str(folder / "images"), "--root", str(folder / "store"), "--json"]
+
+
+def test_predictions_are_what_the_student_says_in_the_form_of_fused_labels(student: tuple[Path, dict], predicted) -> None:
+    finished = finished_labels(load(predicted[1] / "predictions.yaml"))
+    rows = [(item.item, row.state) for item, row in finished.rows()]
+    assert rows == [("a", "done"), ("b", "done")]
+    model = AutoModel.from_pretrained(student[1]["model"])
+    (_, block, _), *_ = finished.blocks
+    for item, arrays in zip(block.items, finished.arrays(), strict=True):
+        image = cv2.resize(cv2.imread(item.uri)[..., ::-1], (64, 32), interpolation=cv2.INTER_AREA)
+        with torch.no_grad():
+            said = model(torch.from_numpy(image.copy()).permute(2, 0, 1)[None] / 255)
+        labels = decode_labels(arrays)
+        np.testing.assert_allclose(labels["depth"], said.depth[0, 0], rtol=1e-3)
+        assert np.einsum("ijc,cij->ij", labels["normals"], said.normals[0]).min() > np.cos(np.radians(0.6))
+        np.testing.assert_array_equal(labels["semantics"], said.semantics[0].argmax(0))
+        probability = said.semantics[0].softmax(0).max(0).values
+        np.testing.assert_allclose(labels["semantics_confidence"] / 255, probability, atol=0.003)
+        assert labels["depth_valid"].all()
+
+
+def test_predictions_are_made_once_and_have_report_lineage_and_quarantine(student, predicted, run: Callable) -> None:
+    folder, store = predicted
+    assert len(list((store / "reports").glob("*.html"))) == 1
+    code, out, errors = run(*predict_command(student[1]["model"], folder)[1:])
+    assert (code, json.loads(out)["state"]) == (0, "nothing to run"), errors
+    lineage = json.loads(run("trace", store / "predictions.yaml", "a", "--json")[1])
+    assert lineage["steps"][0]["weights"] == {"student": student[1]["weights"]}
+    state = json.loads(run("status", store / "predictions.yaml", "--json")[1])
+    assert [row["item"] for row in state["quarantined"]] == ["c"]
+    assert run("verify", store / "predictions.yaml")[0] == 0
+
+
+def test_a_folder_without_a_student_is_refused(tmp_path: Path, predicted, run: Callable) -> None:
+    code, _, errors = run(*predict_command(str(tmp_path), predicted[0])[1:])
+    assert code == 2
+    assert "holds no student; give the folder `model`" in errors
+
+
+def test_rows_that_the_student_cannot_take_are_told(student, predicted, run: Callable) -> None:
+    command = predict_command(student[1]["model"], predicted[0])[1:]
+    code, out, errors = run(*command, "--height", "40", "--name", "wrong")
+    assert code == 0, errors
+    assert "40 rows are not a multiple of this student's 16" in json.loads(out)["quarantined"][0]["reason"]
 
 
 @pytest.mark.slow
