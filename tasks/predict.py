@@ -144,10 +144,17 @@ def load_student(folder: Path, weights: str, device: str) -> StudentModel:
     """
     import torch
     from transformers import AutoModel
+    from transformers.utils import logging
 
     from models.student import StudentModel
 
-    model = AutoModel.from_pretrained(folder)
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        model = AutoModel.from_pretrained(folder)
+    finally:
+        if shown:
+            logging.enable_progress_bar()
     if not isinstance(model, StudentModel):
         raise ValueError(f"model: {folder} holds a {type(model).__name__}, not a student of `panolabel train`")
     student: StudentModel = model.eval()

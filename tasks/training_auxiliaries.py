@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from geometry.auxiliaries import AUXILIARIES, EDGE_LIMIT, derive_auxiliaries
 from geometry.edge_distance import edge_distance
+from geometry.gradients import sphere_neighbours
 from tasks.training_items import Arrays, Derive
 
 NEEDS = {"points": {"depth"}, "image_gradient": set(), "edge_distance": {"depth", "semantics"}}
@@ -29,7 +30,7 @@ def deriving(tasks: Sequence[str], depth_edge: float) -> Derive:
     -------
     function of an item's arrays
         ``points`` (H, W, 3), ``image_gradient`` (H, W, 2), ``edge_distance`` (H, W), each with ``<name>_valid`` (H, W) bool.
-        An edge distance is known where no unlabelled pixel is nearer than the edge: there might be another.
+        An edge distance is known where no pixel without class (or distance, if there are no classes) might hold a nearer edge.
     """
     names = tuple(name for name in AUXILIARIES if not NEEDS[name] or NEEDS[name] & set(tasks))
 
@@ -50,8 +51,9 @@ def _known(name: str, values: NDArray[Any], labels: Arrays) -> NDArray[np.bool_]
     everywhere = np.ones(values.shape[:2], bool)
     if name == "image_gradient":
         return everywhere
-    masks = [labels[f"{task}_valid"] for task in ("depth", "semantics") if task in labels]
-    labelled = np.logical_or.reduce(masks)
+    # Distances are invalid in the sky, whose border the classes tell; so where there are classes, they decide.
+    labelled = labels["semantics_valid" if "semantics" in labels else "depth_valid"]
     if labelled.all():
         return everywhere
-    return labelled & (values <= edge_distance(~labelled, EDGE_LIMIT))
+    beside = np.logical_or.reduce([~one for one in sphere_neighbours(labelled)])  # may be an edge, if one knew the neighbour
+    return np.asarray(labelled & (values <= edge_distance(~labelled | beside, EDGE_LIMIT)))
