@@ -174,6 +174,16 @@ def test_predictions_are_made_once_and_have_report_lineage_and_quarantine(studen
     assert run("verify", store / "predictions.yaml")[0] == 0
 
 
+def test_predictions_become_point_clouds(predicted, tmp_path: Path, run: Callable) -> None:
+    code, out, errors = run("points", predicted[1] / "predictions.yaml", tmp_path, "--item", "b", "--to", "glb", "--json")
+    assert code == 0, errors
+    assert json.loads(out) == {"files": [{"item": "b", "file": str(tmp_path / "b.glb"), "points": 32 * 64}], "skipped": {}}
+    assert run("points", predicted[1] / "predictions.yaml", tmp_path)[0] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ply", "b.glb", "b.ply"]
+    code, _, errors = run("points", predicted[1] / "predictions.yaml", tmp_path, "--item", "bb")
+    assert (code, "did you mean 'b'?" in errors) == (2, True)
+
+
 def test_a_folder_without_a_student_is_refused(tmp_path: Path, predicted, run: Callable) -> None:
     code, _, errors = run(*predict_command(str(tmp_path), predicted[0])[1:])
     assert code == 2
