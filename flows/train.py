@@ -142,7 +142,8 @@ def _in_a_task(plan: TrainingPlan, run: str) -> Receipt:
     @task(name=STAGE, task_run_name=STAGE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=passing_fault)
     def train() -> Receipt | Exception:
         try:
-            return train_student(plan.training, run, show, asked_to_stop)
+            alone = int(os.environ.get("WORLD_SIZE", "1")) == 1  # several processes would not stop at the same step
+            return train_student(plan.training, run, show, *([asked_to_stop] if alone else []))
         except (Stopped, Diverged, ValueError) as error:  # told once, by the flow, and not tried again
             return error
 

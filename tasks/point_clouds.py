@@ -24,8 +24,11 @@ FLOAT32, UINT8, ARRAY_BUFFER, POINTS = 5126, 5121, 34962, 0
 
 @dataclass(frozen=True)
 class PointCloud:
-    """Unordered points: ``points`` (N, 3) float32 in the unit of the depth, world frame;
-    ``colours`` (N, 3) uint8 RGB; ``normals`` (N, 3) unit or None."""
+    """Points of one panorama.
+
+    ``points`` (N, 3) float32 in the unit of the depth, world frame; ``colours`` (N, 3) uint8 RGB; ``normals`` (N, 3) float32,
+    zero where there is none, or None.
+    """
 
     points: NDArray[np.float32]
     colours: NDArray[np.uint8]
@@ -83,7 +86,9 @@ def glb(cloud: PointCloud) -> bytes:
     parts = {"POSITION": _turned(cloud.points), "COLOR_0": np.concatenate([cloud.colours, opaque], axis=1)}
     if cloud.normals is not None and bool((np.linalg.norm(cloud.normals, axis=-1) > 0.5).all()):  # glTF knows no missing normal
         parts["NORMAL"] = _turned(cloud.normals)
-    views, accessors, start = [], [], 0
+    views: list[dict[str, Any]] = []
+    accessors: list[dict[str, Any]] = []
+    start = 0
     for name, array in parts.items():
         views.append({"buffer": 0, "byteOffset": start, "byteLength": array.nbytes, "target": ARRAY_BUFFER})
         colour = name == "COLOR_0"

@@ -22,7 +22,7 @@ from storage.receipts import Receipt
 from tasks.block import BadItem, Job, Output, load_panorama, run_block
 from tasks.devices import device_name, resolve_device
 from tasks.fuse import encode_labels
-from tasks.student_folder import student_about, student_folder
+from tasks.student_folder import student_about, student_folder, without_progress_bars
 from tasks.training_items import resize_image
 
 if TYPE_CHECKING:
@@ -144,17 +144,11 @@ def load_student(folder: Path, weights: str, device: str) -> StudentModel:
     """
     import torch
     from transformers import AutoModel
-    from transformers.utils import logging
 
     from models.student import StudentModel
 
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
+    with without_progress_bars():
         model = AutoModel.from_pretrained(folder)
-    finally:
-        if shown:
-            logging.enable_progress_bar()
     if not isinstance(model, StudentModel):
         raise ValueError(f"model: {folder} holds a {type(model).__name__}, not a student of `panolabel train`")
     student: StudentModel = model.eval()

@@ -18,7 +18,7 @@ from models.teachers.weights import digest_folder
 from storage.fingerprint import digest
 from storage.urls import join, write_bytes
 from tasks.model_card import model_card
-from tasks.student_folder import ABOUT
+from tasks.student_folder import ABOUT, without_progress_bars
 from tasks.training_config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def save_student(
     """Write the transformers folder with model card; returns the weights' digest, and size and sha256 of its files."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        model.save_pretrained(folder)
+        with without_progress_bars():
+            model.save_pretrained(folder)
         weights = digest_folder(folder)
         told = {**about, "weights": weights, "name": training.config.name, "fingerprint": training.identity.fingerprint}
         (folder / ABOUT).write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")

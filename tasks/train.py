@@ -142,7 +142,11 @@ def _train(training: Training, run: str, log: Log, stop: Callable[[], bool]) -> 
             "skipped": data.skipped,
         }
         about = {"height": config.height, "classes": list(data.classes), "depth_unit": unit, "normals_frame": "world", **outcome}
-        about |= {"labels": about_labels(training.stores, config.stores), "tasks": list(config.tasks)}
+        about |= {
+            "processes": state.num_processes,
+            "labels": about_labels(training.stores, config.stores),
+            "tasks": list(config.tasks),
+        }
         _finish(training, model, about, _made(training, run, started, str(state.device)))
     state.wait_for_everyone()
     receipt = training.receipt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,6 +43,11 @@ def train(
             console.print(training_table(plan.as_json()))
             print_student(plan.as_json())
         raise typer.Exit(int(plan_only and check and not plan.finished))
+    if int(os.environ.get("RANK", "0")) > 0:  # one of several processes that `accelerate launch` started; the first one tells
+        from tasks.train import train_student
+
+        train_student(plan.training, "")
+        return
     if not as_json:
         console.print(training_table(plan.as_json()))
     record = _carry_out(plan, as_json)
