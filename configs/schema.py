@@ -8,8 +8,9 @@ from __future__ import annotations
 import difflib
 import json
 import reprlib
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 from pydantic_core import to_jsonable_python
@@ -198,6 +199,15 @@ class Instances(Settings):
     """Most runs, for each row of the panorama, of masks of which others hide a part."""
 
 
+class Prediction(Settings):
+    """A student of ``panolabel train`` that says all labels at once, in the place of teachers and views."""
+
+    model: str = Field(min_length=1)
+    """Its folder or URL, as ``panolabel train`` names it at its end."""
+    height: int | None = Field(None, ge=16, le=8192)
+    """Rows at which it sees panoramas, and of its labels; by default those that it was trained at."""
+
+
 class Label(Settings):
     """How often teachers are asked."""
 
@@ -344,12 +354,23 @@ class Config(Settings):
     """Panoramas per block, the unit of work, cache and retry. Applies to items that are new to the store."""
     ingest: Ingest = Ingest()
     project: Project = Project()
-    teachers: tuple[TeacherSettings, ...] = Field(min_length=1)
+    teachers: tuple[TeacherSettings, ...] = ()
+    student: Prediction | None = None
+    """Predict with a student instead of labelling with teachers."""
     label: Label = Label()
     fuse: Fuse = Fuse()
     evaluate: Evaluate = Evaluate()
     audit: Audit = Audit()
     execution: Execution = Execution()
+
+    @model_validator(mode="after")
+    def _teachers_or_student(self) -> Config:
+        if bool(self.teachers) == bool(self.student):
+            fault = "are given, and a student too; remove one of them" if self.student else "is required; add it, or a student"
+            raise ValueError(f"teachers: {fault}")
+        if self.student and (self.audit.enabled or self.fuse.auxiliaries or self.label.rotations):
+            raise ValueError("student: its labels have no views; remove audit.enabled, fuse.auxiliaries and label.rotations")
+        return self
 
     @model_validator(mode="after")
     def _one_teacher_per_field(self) -> Config:
@@ -401,6 +422,21 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
     ConfigError
         The file is missing, is not YAML, or does not fit the models; every problem is named with its key and the fix.
     """
+    return validated(read_settings(path), overrides or {}, f"config {path}")
+
+
+def validated(data: dict[str, Any], overrides: dict[str, Any], what: str) -> Config:
+    """Values with overrides laid over them as a :class:`Config`; a ConfigError begins with ``what`` they are."""
+    for key, value in overrides.items():
+        _lay_over(data, key.split("."), value)
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{what}:\n{explain(error, data)}") from error
+
+
+def read_settings(path: str | Path, overrides: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The mapping in a YAML file with overrides laid over it, not validated yet; ConfigError as :func:`load_config`."""
     try:
         with Path(path).open("rb") as file:
             raw = file.read(MOST_BYTES + 1)
@@ -415,15 +451,12 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
         raise ConfigError(f"config {path}: must be a mapping of keys to values at the top level")
     for key, value in (overrides or {}).items():
         _lay_over(data, key.split("."), value)
-    try:
-        return Config.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(f"config {path}:\n{explain(error, data)}") from error
+    return data
 
 
-def explain(error: ValidationError, data: Any) -> str:
-    """One indented line for each problem that validating ``data`` as a :class:`Config` found."""
-    return "\n".join(f"  {_explain(problem, data)}" for problem in error.errors())
+def explain(error: ValidationError, data: Any, model: type[BaseModel] | None = None) -> str:
+    """One indented line for each problem that validating ``data`` as a :class:`Config`, or as ``model``, found."""
+    return "\n".join(f"  {_explain(problem, model or Config)}" for problem in error.errors())
 
 
 def _lay_over(data: dict[str, Any], keys: list[str], value: Any) -> None:
@@ -435,12 +468,12 @@ def _lay_over(data: dict[str, Any], keys: list[str], value: Any) -> None:
     data[keys[-1]] = value
 
 
-def _explain(problem: Any, data: Any) -> str:
+def _explain(problem: Any, model: type[BaseModel]) -> str:
     """One line for one pydantic problem: the dotted key, what is wrong, and what to write instead."""
     location = [str(part) for part in problem["loc"]]
     key = ".".join(location) or "config"
-    if problem["type"] == "extra_forbidden":
-        known = _known_keys(location[:-1])
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = _known_keys(location[:-1], model)
         nearest = difflib.get_close_matches(location[-1], known, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys here: {', '.join(sorted(known))}"
         return f"{key}: unknown key; {hint}"
@@ -457,21 +490,27 @@ def _shown(value: Any) -> str:
     return f"{type(value).__name__} with a URL" if "://" in text else reprlib.repr(value)
 
 
-def _known_keys(location: list[str]) -> list[str]:
+def _known_keys(location: list[str], model: type[BaseModel]) -> list[str]:
     """Names of the fields that may stand at a place in the config, found by walking the models."""
-    models: list[type[BaseModel]] = [Config]
+    models: list[type] = [model]
     for part in location:
         if part.isdigit():
             continue
-        inner = [_inner_models(model.model_fields[part].annotation) for model in models if part in model.model_fields]
-        tagged = [
-            model for model in models if "kind" in model.model_fields and part in str(model.model_fields["kind"].annotation)
-        ]
-        models = [model for group in inner for model in group] or tagged or models
-    return sorted({name for model in models for name in model.model_fields})
+        fields = [_fields(one) for one in models]
+        inner = [_inner_models(known[part]) for known in fields if part in known]
+        tagged = [one for one, known in zip(models, fields) if "kind" in known and part in str(known["kind"])]
+        models = [one for group in inner for one in group] or tagged or models
+    return sorted({name for one in models for name in _fields(one)})
 
 
-def _inner_models(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _fields(model: type) -> dict[str, Any]:
+    """Names and types of the fields of a model or dataclass."""
+    if issubclass(model, BaseModel):
+        return {name: field.annotation for name, field in model.model_fields.items()}
+    return get_type_hints(model)
+
+
+def _inner_models(annotation: Any) -> list[type]:
+    if isinstance(annotation, type) and (issubclass(annotation, BaseModel) or is_dataclass(annotation)):
         return [annotation]
     return [model for argument in getattr(annotation, "__args__", ()) for model in _inner_models(argument)]

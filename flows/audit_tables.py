@@ -128,7 +128,7 @@ def _run_rows(record: Mapping[str, Any]) -> Iterator[Row]:
             "config": record["config"]["name"],
             "reason": masked_text(record.get("reason", "")),
             "started": datetime.fromisoformat(record["started"]).astimezone(UTC).isoformat(),
-            "source": masked(record["config"]["source"]["url"]),
+            "source": masked(record["config"].get("source", {}).get("url", "")),
             "fused": identities.get("fuse", {}).get("fingerprint"),
         },
     )

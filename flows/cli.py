@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from flows.commands import fidelity, publishing, querying, running, setup, stores
+from flows.commands import fidelity, publishing, querying, running, setup, stores, training
 from flows.commands.scenes import scenes
 from storage.credentials import mask_credentials
 
@@ -46,6 +46,9 @@ app.add_typer(running.failures, name="failures")
 app.command()(running.verify)
 app.command()(publishing.publish)
 app.command()(publishing.export)
+app.command()(publishing.points)
+app.command()(training.train)
+app.command()(training.predict)
 app.command("gc")(stores.collect_garbage)
 app.command()(scenes)
 

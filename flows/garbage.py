@@ -49,8 +49,8 @@ def find_garbage(config: Config, keep_runs: int = 1, older_than_hours: float = 1
     needed = wanted | _used_by_runs(config.root, keep_runs)
     found: list[Garbage] = []
     for stage in children(join(config.root, "stages")):
-        if stage == "ingest":
-            continue  # manifests are small, and they are the order of everything else
+        if stage in ("ingest", "train"):
+            continue  # manifests are small, and the order of everything else; checkpoints of trainings have no receipt yet
         for fingerprint in children(join(config.root, "stages", stage)):
             url = join(config.root, "stages", stage, fingerprint)
             if (stage, fingerprint) not in needed:

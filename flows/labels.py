@@ -9,6 +9,7 @@ from prefect.context import TagsContext
 from prefect.runtime import flow_run
 
 from flows.artifacts import harmless
+from storage.fingerprint import Identity
 
 STORAGE, GPU = "storage", "gpu"
 MOST_LIMITS = 200  # the most that a Prefect server lists at a time
@@ -27,9 +28,9 @@ def stage_tags(stage: str) -> list[str]:
     return [f"stage:{kind}"] + ([f"teacher:{teacher}"] if teacher else [])
 
 
-def resources(stage: str) -> list[str]:
-    """What a block of a stage takes up: all of them read and write the store, those of teachers also want a GPU."""
-    return [STORAGE, GPU] if stage.startswith("label.") else [STORAGE]
+def resources(identity: Identity) -> list[str]:
+    """What a block of a stage takes up: all of them read and write the store, those with a network also want a GPU."""
+    return [STORAGE, GPU] if identity.weights else [STORAGE]
 
 
 def limits_of_server() -> frozenset[str]:

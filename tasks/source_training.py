@@ -1,6 +1,6 @@
 """Source training: a seamless network learns from labelled pinhole images, the same whether it was interrupted or not.
 
-    python -m tasks.source_training configs/training/source_street.yaml
+    python -m tasks.source_training configs/trainings/source_street.yaml
 
     <output>/config.json, model.safetensors   the network, as transformers writes them
     <output>/figures.json                     its five figures on the validation images, and the thresholds behind them
@@ -256,7 +256,7 @@ def _moved(target: Target, device: torch.device) -> Target:
 def main() -> None:
     """The command line; see the top of this file."""
     parser = argparse.ArgumentParser(description="Train a seamless network on labelled pinhole images.")
-    parser.add_argument("config", help="YAML file, see configs/training/source_street.yaml and docs/adapt.md")
+    parser.add_argument("config", help="YAML file, see configs/trainings/source_street.yaml and docs/adapt.md")
     config = load_source_training(parser.parse_args().config)
 
     def say(step: int, terms: Mapping[str, float]) -> None:

@@ -34,6 +34,11 @@ class Stage:
 
 def stages(config: Config) -> list[Stage]:
     """All stages that work on blocks, in the order in which they run; ``ingest`` comes before them and makes the blocks."""
+    if config.student is not None:
+        from tasks import predict  # here, since it reads a network's folder
+
+        predicted = Stage(predict.identity(config), predict.predict_block)
+        return [predicted, Stage(evaluate.identity(config, predicted.identity.fingerprint), evaluate.evaluate_block)]
     labels = [stage for teacher in config.teachers for stage in _label_stages(config, teacher)]
     fused = fuse.identity(config, {stage.name: stage.identity.fingerprint for stage in labels})
     own = {stage.name: stage.identity.fingerprint for stage in labels if not rotation_of(stage.name)}

@@ -46,7 +46,7 @@ def block_task(make: Callable[[Job], Receipt]) -> Task[[Parcel], Receipt]:
         except OSError as error:
             if error.errno not in FULL or not is_local(job.url):
                 raise
-            raise OSError(error.errno, _told_full(error, job.url)) from error
+            raise OSError(error.errno, told_full(error, job.url)) from error
 
     return task(
         task_run_name="{parcel.job.identity.stage} {parcel.job.block.name}",
@@ -66,8 +66,8 @@ def _key(_context: Any, parameters: dict[str, Any]) -> str:
     return parameters["parcel"].job.key
 
 
-def _told_full(error: OSError, url: str) -> str:
-    """The kernel names no path when a write fails, and never the room that is left."""
+def told_full(error: OSError, url: str) -> str:
+    """What to say of a full disk: the kernel names no path when a write fails, and never the room that is left."""
     free = shutil.disk_usage(existing_folder(url)).free
     return f"{error.strerror}: {url} ({free} bytes free); make room and run again, what is done stays done"
 

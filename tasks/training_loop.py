@@ -54,6 +54,15 @@ class TrainSettings:
     losses: LossSettings = field(default_factory=LossSettings)
     device: str = "auto"
 
+    def __post_init__(self) -> None:
+        for name in ("steps", "accumulate", "log_every", "checkpoint_every", "keep", "score_every", "patience"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+class Stopped(RuntimeError):
+    """Training was asked to stop, and left a checkpoint of that moment."""
+
 
 class Diverged(RuntimeError):
     """The loss is no number any more. The checkpoints are from before."""
@@ -71,7 +80,13 @@ class Progress:
 
 
 def train(
-    model: StudentModel, data: TrainingData, held_out: TrainingData | None, settings: TrainSettings, url: str, log: Log
+    model: StudentModel,
+    data: TrainingData,
+    held_out: TrainingData | None,
+    settings: TrainSettings,
+    url: str,
+    log: Log,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Progress:
     """Train a student, from its newest checkpoint on if there is one. The model ends with the best average of its weights.
 
@@ -84,6 +99,8 @@ def train(
     url : str
         Folder of the checkpoints.
     log : Log
+    stop : function
+        Asked after every step whether to stop.
 
     Returns
     -------
@@ -91,6 +108,8 @@ def train(
 
     Raises
     ------
+    Stopped
+        ``stop`` said so; a checkpoint of this moment is there.
     Diverged
         The loss is NaN or infinite; the message names the terms and the last good checkpoint.
     ValueError
@@ -105,8 +124,11 @@ def train(
             log(run.progress.step, {name: float(term) for name, term in terms.items()})
         if held_out is not None and run.due(settings.score_every):
             log(run.progress.step, {"score": run.score(held_out)})
-        if run.due(settings.checkpoint_every) or run.over:
+        stopping = stop() and not run.over
+        if run.due(settings.checkpoint_every) or run.over or stopping:
             run.save()
+        if stopping:
+            raise Stopped(f"stopped after step {run.progress.step} of {settings.steps}; its checkpoint is in {url}")
     return run.finish()
 
 
@@ -236,7 +258,10 @@ class _Run:
         labels = {task: Label(*(_to(part, device) for part in vars(label).values())) for task, label in batch.labels.items()}
         with self.accelerator.autocast():
             output = model(batch.images.to(device, non_blocking=True).float() / 255)
-        return student_losses(output, labels, self.settings.losses)
+        try:
+            return student_losses(output, labels, self.settings.losses)
+        except ValueError as error:  # tells which item of the batch, not its name
+            raise ValueError(f"panoramas {', '.join(batch.items)}: {error}") from error
 
     def _set_rates(self) -> None:
         settings, step = self.settings, self.progress.step

@@ -58,3 +58,27 @@ def export(
         print_json(index)
     else:
         typer.echo(f"{sum(shard['items'] for shard in index['shards'])} panoramas in {len(index['shards'])} shards in {folder}")
+
+
+def points(
+    config: ConfigFile,
+    folder: Annotated[str, typer.Argument(help="Folder or URL that the files go to.", show_default=False)],
+    to: Annotated[str, typer.Option(help="ply or glb.")] = "ply",
+    item: Annotated[list[str] | None, typer.Option(help="Only this panorama. May be repeated.")] = None,
+    allow_incomplete: IncompleteOption = False,
+    source: SourceOption = None,
+    root: RootOption = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write finished labels or predictions as coloured point clouds, one file a panorama."""
+    from flows.points import write_points
+
+    written = write_points(load(config, source, root, settings), folder, to, item or (), allow_incomplete)
+    if as_json:
+        print_json(written)
+        return
+    for one in written["files"]:
+        typer.echo(f"{one['points']:>9} points  {one['file']}")
+    for name, reason in written["skipped"].items():
+        typer.echo(f"skipped {name}: {reason}")

@@ -47,18 +47,24 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run what the plan says; what is done stays done, so running again goes on where a run stopped."""
+    finish(config, load(config, source, root, settings), retry_quarantined, from_plan, as_json)
+
+
+def finish(
+    path: Path, wanted: Config, retry_quarantined: bool = False, from_plan: Path | None = None, as_json: bool = False
+) -> None:
+    """Show the plan and carry it out; nothing more happens if all is there."""
     from flows.drift import refuse_drift
     from flows.plan import make_plan
     from flows.tables import console, plan_table, print_nothing_to_do
 
-    wanted = load(config, source, root, settings)
     made = make_plan(wanted, retry_quarantined)
     if from_plan is not None:
         refuse_drift(from_plan, made)
     if not as_json:
         console.print(plan_table(made))
     if made.anything_to_run:
-        carry_out(config, wanted, retry_quarantined, as_json=as_json)
+        carry_out(path, wanted, retry_quarantined, as_json=as_json)
     elif as_json:
         print_json({"state": "nothing to run", **made.as_json()})
     else:

@@ -168,9 +168,9 @@ def test_wrong_configs_are_explained(text: str, message: str, tmp_path: Path) ->
 
 
 def test_the_shipped_config_is_valid() -> None:
-    config = load_source_training("configs/training/source_street.yaml")
+    config = load_source_training("configs/trainings/source_street.yaml")
     assert config.validation is not None
-    assert yaml.safe_load(Path("configs/training/source_street.yaml").read_text())["steps"] == config.steps
+    assert yaml.safe_load(Path("configs/trainings/source_street.yaml").read_text())["steps"] == config.steps
 
 
 @pytest.mark.slow

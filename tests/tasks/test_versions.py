@@ -11,9 +11,12 @@ from pathlib import Path
 import grimp
 import pytest
 
-from tasks import audit, evaluate, fuse, ingest, label, project
+from tasks import audit, evaluate, fuse, ingest, label, predict, project, train
 
-STAGES = {"ingest": ingest, "project": project, "label": label, "fuse": fuse, "evaluate": evaluate, "audit": audit}
+STAGES = {
+    "ingest": ingest, "project": project, "label": label, "fuse": fuse, "predict": predict, "train": train,
+    "evaluate": evaluate, "audit": audit,
+}  # fmt: skip
 ROOMS = ("tasks", "models", "geometry", "metrics")
 """Where code that makes outputs lives; what only moves them (storage, block loop, other stages) has tests of its own."""
 

@@ -1,0 +1,64 @@
+"""Point clouds of finished labels, whether teachers or a student made them: one file a panorama."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from configs.schema import Config, ConfigError
+from flows.finished import finished_labels
+from flows.store import nearest_item
+from storage.arrays import BlockReader
+from storage.urls import filesystem, join, write_bytes
+from tasks.block import BadItem, load_panorama
+from tasks.fuse import decode_labels
+from tasks.point_clouds import FORMATS, encode, point_cloud
+from tasks.training_items import resize_image
+
+NEEDED = ("depth", "depth_valid", "normals", "normals_valid")
+
+
+def write_points(
+    config: Config, folder: str, to: str, names: Sequence[str] = (), allow_incomplete: bool = False
+) -> dict[str, Any]:
+    """Write the panoramas that are named, or all, as ``folder/<item>.ply`` or ``.glb``.
+
+    Returns
+    -------
+    dict
+        ``files`` with their paths and numbers of points, and ``skipped``: item -> reason.
+
+    Raises
+    ------
+    ConfigError
+        Another format is asked for, or an item that there is not.
+    NotFinished
+        Labels are owed, and ``allow_incomplete`` is false.
+    """
+    if to not in FORMATS:
+        raise ConfigError(f"--to {to}: point clouds are written as {' or '.join(FORMATS)}")
+    finished = finished_labels(config, allow_incomplete)
+    known = [item.item for item, _ in finished.rows()]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"item {name!r} has no place in {config.root}; {nearest_item(name, known, 'items with labels')}")
+    files: list[dict[str, Any]] = []
+    skipped: dict[str, str] = {}
+    for url, block, receipt in finished.blocks:
+        rows = zip(block.items, receipt.items, strict=True)
+        wanted = [(slot, item, row) for slot, (item, row) in enumerate(rows) if not names or item.item in names]
+        for slot, item, row in wanted:
+            try:
+                if row.state != "done":
+                    raise BadItem(row.reason)
+                reader = BlockReader(url, receipt.files)
+                labels = decode_labels(reader.item(slot, tuple(name for name in NEEDED if name in reader.names) or None))
+                image = load_panorama(item, config)
+                cloud = point_cloud(labels, resize_image(image, len(labels.get("depth", image))))
+            except ValueError as error:
+                skipped[item.item] = str(error)
+                continue
+            file = join(folder, f"{item.item}.{to}")
+            write_bytes(file, encode(cloud, to))
+            files.append({"item": item.item, "file": filesystem(file)[1], "points": len(cloud.points)})
+    return {"files": files, "skipped": skipped}

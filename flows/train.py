@@ -1,0 +1,199 @@
+"""Training as a flow: what a training would do and why, and one flow run that does it, with its record in the ledger."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import flow, tags, task
+from prefect.exceptions import TerminationSignal
+from prefect.runtime import flow_run
+
+from configs.schema import load_config
+from flows.blocks import RunFailed
+from flows.drain import Interrupted, asked_to_stop
+from flows.finished import finished_labels
+from flows.labels import config_tag, stage_tags
+from flows.progress import observer
+from flows.record import new_run_name, user_name
+from storage.credentials import mask_settings
+from storage.fingerprint import differences
+from storage.receipts import Receipt
+from storage.runs import latest_run, write_run
+from storage.urls import filesystem, join
+from tasks.checkpoints import load_checkpoint
+from tasks.task import passing_fault
+from tasks.train import STAGE, Training, check_training, train_student
+from tasks.training_config import TrainingConfig
+from tasks.training_data import LabelStore
+from tasks.training_loop import Diverged, Stopped
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What a training would do. ``step`` is that of the checkpoint it goes on from; all steps are done if it is finished."""
+
+    training: Training
+    panoramas: int
+    step: int
+    reasons: tuple[str, ...]
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing to do."""
+        return self.training.receipt is not None
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as JSON values, with the receipt of a finished training."""
+        training, receipt = self.training, self.training.receipt
+        return {
+            "state": "finished" if receipt else "interrupted" if self.step else "to train",
+            "stage": STAGE,
+            "fingerprint": training.identity.fingerprint,
+            "step": self.step,
+            "steps": training.config.training.steps,
+            "panoramas": self.panoramas,
+            "labels": [_told(store) for store in training.stores],
+            "reasons": list(self.reasons),
+            **(_outcome(training, receipt) if receipt else {}),
+        }
+
+
+def plan_training(config: TrainingConfig) -> TrainingPlan:
+    """Compare a training with its labels and its store.
+
+    Raises
+    ------
+    ValueError
+        Labels are owed, or labels, student and settings do not fit together; the message says what to change.
+    """
+    training = Training(config, [_store(one.config, one.set, one.weight, one.allow_incomplete) for one in config.stores])
+    panoramas = check_training(training)
+    if (receipt := training.receipt) is not None:
+        return TrainingPlan(training, panoramas, receipt.about["steps"], ())
+    checkpoint = load_checkpoint(training.checkpoints)
+    return TrainingPlan(training, panoramas, checkpoint["progress"]["step"] if checkpoint else 0, _reasons(training))
+
+
+def _store(path: str, replaced: Mapping[str, Any], weight: float, allow_incomplete: bool) -> LabelStore:
+    config = load_config(path, dict(replaced))
+    return LabelStore(config, finished_labels(config, allow_incomplete).blocks, weight)
+
+
+def _told(store: LabelStore) -> dict[str, Any]:
+    items = [row for _, _, receipt in store.blocks for row in receipt.items]
+    return {
+        "name": store.config.name,
+        "fingerprint": store.blocks[0][2].fingerprint,
+        "panoramas": sum(row.state == "done" for row in items),
+        "weight": store.weight,
+    }
+
+
+def _reasons(training: Training) -> tuple[str, ...]:
+    """Why there is no student yet, by what the last run of this name had."""
+    before = latest_run(training.config.root, training.config.name)
+    identity = (before or {}).get("identities", {}).get(STAGE)
+    if before is None or identity is None:
+        return ("first run",)
+    if changes := differences(identity, training.identity.as_json()):
+        return tuple(map(str, changes))
+    return ("labels changed",) if before["blocks"] != [training.block] else (f"the last run {before['state']}",)
+
+
+@flow(name="panolabel-train", log_prints=False, validate_parameters=False)
+def training_flow(config: TrainingConfig, run: str) -> dict[str, Any]:
+    """Train what a config asks for, from the last checkpoint on, and return the record of the run.
+
+    Raises
+    ------
+    RunFailed
+        The loss diverged, or the store failed; the checkpoints are there, and the next run goes on from the last.
+    Interrupted
+        The process was asked to stop; a checkpoint of that moment is there.
+    """
+    plan = plan_training(config)
+    record = _Record(plan, run)
+    try:
+        with tags(config_tag(config.name), *stage_tags(STAGE)):
+            receipt = _in_a_task(plan, run)
+    except BaseException as error:
+        told = _as_outcome(error)
+        with suppress(OSError):  # a full disk may refuse the record too
+            record.finished("interrupted" if isinstance(told, (Interrupted, KeyboardInterrupt)) else "failed", reason=str(told))
+        raise told from error
+    return record.finished("completed", **_outcome(plan.training, receipt))
+
+
+def _in_a_task(plan: TrainingPlan, run: str) -> Receipt:
+    """Train in a task run; the labels are no parameters: Prefect would look into every item."""
+    done = plan.step
+
+    def show(step: int, _figures: Mapping[str, float]) -> None:
+        nonlocal done
+        observer().items_done(STAGE, max(step - done, 0), 0)
+        done = max(step, done)
+
+    @task(name=STAGE, task_run_name=STAGE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=passing_fault)
+    def train() -> Receipt | Exception:
+        try:
+            alone = int(os.environ.get("WORLD_SIZE", "1")) == 1  # several processes would not stop at the same step
+            return train_student(plan.training, run, show, *([asked_to_stop] if alone else []))
+        except (Stopped, Diverged, ValueError) as error:  # told once, by the flow, and not tried again
+            return error
+
+    observer().stage_started(STAGE, plan.training.config.training.steps)
+    observer().items_done(STAGE, plan.step, 0)
+    came = train()
+    if isinstance(came, Exception):
+        raise came
+    return came
+
+
+def _as_outcome(error: BaseException) -> BaseException:
+    if isinstance(error, Stopped):
+        return Interrupted(str(error))
+    if isinstance(error, TerminationSignal):  # Prefect's own handler of SIGTERM, which waits for nothing
+        return Interrupted("stopped by SIGTERM; the next run goes on from the last checkpoint")
+    return RunFailed(str(error)) if isinstance(error, (Diverged, OSError)) else error
+
+
+def _outcome(training: Training, receipt: Receipt) -> dict[str, Any]:
+    about = {name: receipt.about[name] for name in ("weights", "figures", "steps", "parameters", "labels", "skipped")}
+    return {"model": filesystem(join(training.url, "model"))[1], "receipt": training.url, **about, "made": dict(receipt.made)}
+
+
+class _Record:
+    """The run in ``<root>/runs``: what the next plan compares with, and what ``gc`` of a shared root keeps."""
+
+    def __init__(self, plan: TrainingPlan, run: str) -> None:
+        training, self._started = plan.training, time.time()
+        self._root = training.config.root
+        self._data: dict[str, Any] = {
+            "run": run,
+            "user": user_name(),
+            "process": os.getpid(),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "config": training.config.model_dump(mode="json"),
+            "state": "running",
+            "prefect": (flow_run.ui_url or "") if "PREFECT_API_URL" in os.environ else "",
+            "identities": {STAGE: training.identity.as_json()},
+            "blocks": [training.block],
+        }
+        write_run(self._root, self._data)
+
+    def finished(self, state: str, **more: Any) -> dict[str, Any]:
+        """Note how it ended; returns the record."""
+        self._data |= {"state": state, "seconds": round(time.time() - self._started, 2), **mask_settings(more)}
+        write_run(self._root, self._data)
+        return dict(self._data)
+
+
+def new_training_run(config: TrainingConfig) -> str:
+    """A name for a run that sorts by time."""
+    return new_run_name(config.name)

@@ -1,0 +1,63 @@
+"""The model card of a student: what it is, and which labels, weights and licences it comes from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.training_config import TrainingConfig
+
+
+def model_card(about: dict[str, Any], config: TrainingConfig) -> str:
+    """README.md of a student's folder, in the form of the Hugging Face hub.
+
+    Parameters
+    ----------
+    about : what ``panolabel.json`` beside it says
+    config : TrainingConfig
+    """
+    unit = {"metre": "metres", "": "the labels' own unit"}.get(about["depth_unit"], about["depth_unit"])
+    parts = [
+        "---\nlibrary_name: transformers\nlicense: other\ntags: [panorama, depth-estimation, panolabel]\n---",
+        f"# {about['name']}",
+        f"A panolabel student for {', '.join(about['tasks'])} of 360-degree panoramas: {about['parameters']:,} parameters, "
+        f"trained for {about['steps']} steps at {2 * about['height']}x{about['height']} pixels on labels that "
+        "models made, not people.",
+        "## Use",
+        "```python\nfrom transformers import AutoModel\n\nimport models.student  # of panolabel: registers the class\n\n"
+        'student = AutoModel.from_pretrained("FOLDER")\noutput = student(pixels)  # (B, 3, H, W), RGB in [0, 1]\n```',
+        "Or `panolabel predict FOLDER --source PANORAMAS --root STORE`. Distances are radial, in "
+        f"{unit}; normals are unit vectors in the world frame (x right, y down, z forward) that face the camera.",
+        "## Labels",
+        _table(
+            ("labels", "panoramas", "weight", "licence", "fingerprint"),
+            [(one["name"], one["panoramas"], one["weight"], one["licence"], one["fingerprint"]) for one in about["labels"]],
+        ),
+        "The panoramas themselves have licences too; the sources: "
+        + "; ".join(f"`{one['source']}`" for one in about["labels"]) + ".",
+        "## Weights behind the labels",
+        _table(
+            ("labels", "teacher", "model", "sha256"),
+            [(one["name"], t["name"], t["model"], t["weights"]) for one in about["labels"] for t in one["teachers"]],
+        ),
+        f"Backbone: {_backbone(config)}.",
+        "## Training",
+        _table(("figure", "value"), sorted(about["figures"].items())),
+        f"Supervision: {config.supervision}; split `{config.split}`, scored on `{config.held_out}`. These figures are losses on "
+        "labels that models made: they say how well the student copies them, not how true it is. Settings and digests are in "
+        f"`panolabel.json`; fingerprint {about['fingerprint']}, weights sha256 {about['weights']}.",
+    ]  # fmt: skip
+    if about["classes"]:
+        parts.append(f"Classes: {', '.join(about['classes'])}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _backbone(config: TrainingConfig) -> str:
+    kind = config.model.settings.get("backbone_config", {}).get("model_type", config.model.backbone)
+    if config.model.pretrained is None:
+        return f"{kind}, from scratch"
+    return f"{kind}, from the weights in `{config.model.pretrained}`; licence: {config.model.licence}"
+
+
+def _table(head: tuple[str, ...], rows: list[Any]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -1,0 +1,66 @@
+"""The folder of a saved student, found wherever it lies."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from storage.fingerprint import digest
+from storage.urls import children, exists, is_local, join, read_bytes
+
+ABOUT = "panolabel.json"
+"""File beside the weights: what they were trained on, and how they want to be used."""
+
+
+def student_folder(url: str) -> Path:
+    """A student's folder on the local disk; one from elsewhere is copied to the temporary folder, under its weights' digest.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no saved student.
+    """
+    if not exists(join(url, "config.json")) or not any(name.endswith(".safetensors") for name in children(url)):
+        raise FileNotFoundError(f"model: {url} holds no student; give the folder `model` that `panolabel train` names at its end")
+    if is_local(url):
+        return Path(url)
+    return _copied(url, digest(read_bytes(join(url, ABOUT)) if exists(join(url, ABOUT)) else url.encode()))
+
+
+@lru_cache(maxsize=8)
+def _copied(url: str, content: str) -> Path:
+    target = Path(tempfile.gettempdir()) / f"panolabel-student-{content[:16]}"
+    if not target.exists():
+        part = Path(tempfile.mkdtemp(dir=target.parent))
+        for name in children(url):
+            (part / name).write_bytes(read_bytes(join(url, name)))
+        if not target.exists():
+            part.rename(target)
+        else:
+            shutil.rmtree(part)
+    return target
+
+
+def student_about(folder: Path) -> dict[str, Any]:
+    """What a student's folder says of it; empty for one that was saved by hand."""
+    return json.loads((folder / ABOUT).read_text(encoding="utf-8")) if (folder / ABOUT).exists() else {}
+
+
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """Keep transformers from drawing bars where it reads and writes weights."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

@@ -1,0 +1,228 @@
+"""`panolabel train` and `panolabel predict` as a user meets them: real labels, real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from transformers import AutoModel
+
+from flows.cli import main
+from flows.finished import finished_labels
+from flows.server import _die_with_parent
+from flows.train import training_flow
+from storage.receipts import read_receipt
+from tasks.fuse import decode_labels
+from tasks.training_config import load_training
+from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
+from tests.support.processes import until
+
+SMALL = {"bottlenecks": 1, "bridges": False}
+
+
+def panolabel(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, *arguments: object) -> tuple[int, str, str]:
+    """Exit code, output and errors of the command line, within this process: the imports take longest."""
+    monkeypatch.setattr(sys, "argv", ["panolabel", *map(str, arguments)])
+    capsys.readouterr()
+    try:
+        main()
+        code = 0
+    except SystemExit as error:
+        code = int(error.code or 0)
+    return code, *capsys.readouterr()
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, prefect_api: str) -> Callable[..., tuple[int, str, str]]:
+    """The command line on the tests' server."""
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    return partial(panolabel, monkeypatch, capsys)
+
+
+def write_training(folder: Path, labels: Path, name: str = "student", **changes: object) -> Path:
+    training = {"steps": 4, "learning_rate": 1e-3, "frozen_steps": 0, "checkpoint_every": 1, "score_every": 2, "log_every": 1}
+    data = {
+        "name": name, "root": str(folder / "students"), "stores": [{"config": str(labels)}], "held_out": None, "height": 32,
+        "batch": 2, "model": {"size": "tiny", "settings": SMALL}, "training": {**training, "device": "cpu"}, **changes,
+    }  # fmt: skip
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(data))
+    return path
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
+    """A pipeline of four panoramas, after its run."""
+    path = write_pipeline(tmp_path_factory.mktemp("labels"), 4)
+    run_pipeline(load(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def student(labels: Path, prefect_api: str) -> tuple[Path, dict]:
+    """A training's config, and the record of its run."""
+    path = write_training(labels.parent, labels)
+    return path, training_flow(load_training(path), "first")
+
+
+def test_a_training_leaves_its_record_and_is_not_done_again(student: tuple[Path, dict], run: Callable, monkeypatch) -> None:
+    path, record = student
+    assert (record["state"], record["steps"]) == ("completed", 4)
+    assert read_receipt(record["receipt"]).made["run"] == record["run"] == "first"
+    assert (path.parent / "students" / "runs" / "first.json").exists()
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")  # nothing to do needs no server
+    code, out, errors = run("train", path)
+    assert code == 0, errors
+    assert "finished" in out
+    assert record["model"] in out
+    assert run("train", path, "--plan", "--check")[0] == 0
+
+
+def test_a_plan_says_what_would_be_trained_and_why(student: tuple[Path, dict], run: Callable) -> None:
+    code, out, errors = run("train", student[0], "--plan", "--check", "--json", "--set", "supervision=merged")
+    assert code == 1, errors
+    plan = json.loads(out)
+    assert (plan["state"], plan["reasons"], plan["panoramas"]) == ("to train", ["train.supervision: confidence -> merged"], 4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ("heigth=32", "heigth: unknown key; did you mean 'height'?"),
+        ("height=40", "height: 40 rows are not a multiple"),
+        ("split=test", "no labelled panorama is in the split 'test'; there are: train"),
+    ],
+)
+def test_mistakes_are_one_message_and_exit_code_2(student: tuple[Path, dict], run: Callable, changes: str, told: str) -> None:
+    code, _, errors = run("train", student[0], "--set", changes)
+    assert code == 2
+    assert told in errors
+
+
+def test_labels_that_are_owed_refuse_training(labels: Path, tmp_path: Path, run: Callable) -> None:
+    path = write_training(tmp_path, labels, stores=[{"config": str(labels), "set": {"fuse.edge_feather": 0.5}}])
+    code, _, errors = run("train", path)
+    assert code == 2
+    assert "not all labels are finished; owed by stage: fuse 2, evaluate 2" in errors
+
+
+def test_divergence_ends_with_1_and_the_way_on(labels: Path, tmp_path: Path, run: Callable) -> None:
+    wild = ["--set", "training.learning_rate=1.0e+30", "--set", "training.clip=1.0e+30", "--set", "training.steps=20"]
+    code, _, errors = run("train", write_training(tmp_path, labels), *wild)
+    assert code == 1, errors
+    assert "the loss is no number any more" in errors
+    assert "To go on: panolabel train" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.fixture(scope="module")
+def predicted(student: tuple[Path, dict], tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> tuple[Path, Path]:
+    """Folder of three panoramas, one of them broken, and the store of their predictions."""
+    folder = tmp_path_factory.mktemp("predicted")
+    write_panoramas(folder / "images", ["a", "b"], height=40)
+    (folder / "images" / "c.png").write_bytes(b"no image")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", predict_command(student[1]["model"], folder))
+        patch.setenv("PREFECT_API_URL", prefect_api)
+        with pytest.raises(SystemExit, match="0"):
+            main()
+    return folder, folder / "store"
+
+
+def predict_command(model: str, folder: Path) -> list[str]:
+    return ["panolabel", "predict", model, "--source", str(folder / "images"), "--root", str(folder / "store"), "--json"]
+
+
+def test_predictions_are_what_the_student_says_in_the_form_of_fused_labels(student: tuple[Path, dict], predicted) -> None:
+    finished = finished_labels(load(predicted[1] / "predictions.yaml"))
+    rows = [(item.item, row.state) for item, row in finished.rows()]
+    assert rows == [("a", "done"), ("b", "done")]
+    model = AutoModel.from_pretrained(student[1]["model"])
+    (_, block, _), *_ = finished.blocks
+    for item, arrays in zip(block.items, finished.arrays(), strict=True):
+        image = cv2.resize(cv2.imread(item.uri)[..., ::-1], (64, 32), interpolation=cv2.INTER_AREA)
+        with torch.no_grad():
+            said = model(torch.from_numpy(image.copy()).permute(2, 0, 1)[None] / 255)
+        labels = decode_labels(arrays)
+        np.testing.assert_allclose(labels["depth"], said.depth[0, 0], rtol=1e-3)
+        assert np.einsum("ijc,cij->ij", labels["normals"], said.normals[0]).min() > np.cos(np.radians(0.6))
+        np.testing.assert_array_equal(labels["semantics"], said.semantics[0].argmax(0))
+        probability = said.semantics[0].softmax(0).max(0).values
+        np.testing.assert_allclose(labels["semantics_confidence"] / 255, probability, atol=0.003)
+        assert labels["depth_valid"].all()
+
+
+def test_predictions_are_made_once_and_have_report_lineage_and_quarantine(student, predicted, run: Callable) -> None:
+    folder, store = predicted
+    assert len(list((store / "reports").glob("*.html"))) == 1
+    code, out, errors = run(*predict_command(student[1]["model"], folder)[1:])
+    assert (code, json.loads(out)["state"]) == (0, "nothing to run"), errors
+    lineage = json.loads(run("trace", store / "predictions.yaml", "a", "--json")[1])
+    assert lineage["steps"][0]["weights"] == {"student": student[1]["weights"]}
+    state = json.loads(run("status", store / "predictions.yaml", "--json")[1])
+    assert [row["item"] for row in state["quarantined"]] == ["c"]
+    assert run("verify", store / "predictions.yaml")[0] == 0
+
+
+def test_predictions_become_point_clouds(predicted, tmp_path: Path, run: Callable) -> None:
+    code, out, errors = run("points", predicted[1] / "predictions.yaml", tmp_path, "--item", "b", "--to", "glb", "--json")
+    assert code == 0, errors
+    assert json.loads(out) == {"files": [{"item": "b", "file": str(tmp_path / "b.glb"), "points": 32 * 64}], "skipped": {}}
+    assert run("points", predicted[1] / "predictions.yaml", tmp_path)[0] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ply", "b.glb", "b.ply"]
+    code, _, errors = run("points", predicted[1] / "predictions.yaml", tmp_path, "--item", "bb")
+    assert (code, "did you mean 'b'?" in errors) == (2, True)
+
+
+def test_a_folder_without_a_student_is_refused(tmp_path: Path, predicted, run: Callable) -> None:
+    code, _, errors = run(*predict_command(str(tmp_path), predicted[0])[1:])
+    assert code == 2
+    assert "holds no student; give the folder `model`" in errors
+
+
+def test_rows_that_the_student_cannot_take_are_told(student, predicted, run: Callable) -> None:
+    command = predict_command(student[1]["model"], predicted[0])[1:]
+    code, out, errors = run(*command, "--height", "40", "--name", "wrong")
+    assert code == 0, errors
+    assert "40 rows are not a multiple of this student's 16" in json.loads(out)["quarantined"][0]["reason"]
+
+
+@pytest.mark.slow
+def test_a_training_that_is_killed_or_stopped_goes_on(labels: Path, tmp_path: Path, run: Callable) -> None:
+    many = ["train", write_training(tmp_path, labels), "--set", "training.steps=16", "--json"]
+
+    def checkpoints() -> list[str]:
+        return sorted(file.name for file in tmp_path.rglob("step-*.pt"))
+
+    command = [sys.executable, "-m", "flows.cli", *map(str, many)]
+    process = subprocess.Popen(command, preexec_fn=_die_with_parent, stdout=subprocess.DEVNULL)
+    until(lambda: checkpoints() or process.poll() is not None)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    killed = checkpoints()
+
+    def stop() -> None:
+        until(lambda: checkpoints()[-1] > killed[-1])
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    code, _, errors = run(*many)
+    thread.join()
+    assert code == 130, errors
+    stopped = checkpoints()
+    plan = json.loads(run(*many, "--plan")[1])
+    assert (plan["state"], f"step-{plan['step']:08d}.pt") == ("interrupted", stopped[-1])
+    assert plan["reasons"] == ["the last run interrupted"]
+    code, out, _ = run(*many)
+    assert (code, json.loads(out)["steps"]) == (0, 16)
