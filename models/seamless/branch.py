@@ -180,7 +180,9 @@ class InstanceBranch(nn.Module):
         boxes, label, score = boxes[real], label[real], scores[row, label][real]
         kept = suppress(boxes, score, self.settings.overlap, self._period(image_size), label, self.settings.limit)
         boxes, label, score = boxes[kept], label[kept], score[kept]
-        logits = self.mask(self._cut(levels, boxes, image[: len(boxes)], self.settings.mask_size))
+        # A proposal can become a detection of several classes: there may be more of them than proposals.
+        image = torch.full((len(boxes),), index, device=boxes.device)
+        logits = self.mask(self._cut(levels, boxes, image, self.settings.mask_size))
         shares = logits[torch.arange(len(logits), device=logits.device), label].sigmoid()
         return BranchDetections(paste_masks(shares, boxes, image_size), label, score, boxes)
 
