@@ -9,7 +9,7 @@ import difflib
 import json
 import reprlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 from pydantic_core import to_jsonable_python
@@ -387,11 +387,20 @@ class Config(Settings):
         return self
 
 
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+
 def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Config:
-    """Read a YAML file into a :class:`Config`.
+    """Read a YAML file into a :class:`Config`; see :func:`load_config_as`."""
+    return load_config_as(Config, path, overrides)
+
+
+def load_config_as(model: type[AnyConfig], path: str | Path, overrides: dict[str, Any] | None = None) -> AnyConfig:
+    """Read a YAML file into a config of that model.
 
     Parameters
     ----------
+    model : Config, or a model derived from it
     path : str or Path
     overrides : dict, optional
         Dotted keys to values, laid over the file: ``{"source.url": "/data"}``.
@@ -416,14 +425,14 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
     for key, value in (overrides or {}).items():
         _lay_over(data, key.split("."), value)
     try:
-        return Config.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(f"config {path}:\n{explain(error, data)}") from error
+        raise ConfigError(f"config {path}:\n{explain(error, data, model)}") from error
 
 
-def explain(error: ValidationError, data: Any) -> str:
+def explain(error: ValidationError, data: Any, model: type[Config] = Config) -> str:
     """One indented line for each problem that validating ``data`` as a :class:`Config` found."""
-    return "\n".join(f"  {_explain(problem, data)}" for problem in error.errors())
+    return "\n".join(f"  {_explain(problem, data, model)}" for problem in error.errors())
 
 
 def _lay_over(data: dict[str, Any], keys: list[str], value: Any) -> None:
@@ -435,12 +444,12 @@ def _lay_over(data: dict[str, Any], keys: list[str], value: Any) -> None:
     data[keys[-1]] = value
 
 
-def _explain(problem: Any, data: Any) -> str:
+def _explain(problem: Any, data: Any, model: type[Config]) -> str:
     """One line for one pydantic problem: the dotted key, what is wrong, and what to write instead."""
     location = [str(part) for part in problem["loc"]]
     key = ".".join(location) or "config"
     if problem["type"] == "extra_forbidden":
-        known = _known_keys(location[:-1])
+        known = _known_keys(location[:-1], model)
         nearest = difflib.get_close_matches(location[-1], known, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys here: {', '.join(sorted(known))}"
         return f"{key}: unknown key; {hint}"
@@ -457,9 +466,9 @@ def _shown(value: Any) -> str:
     return f"{type(value).__name__} with a URL" if "://" in text else reprlib.repr(value)
 
 
-def _known_keys(location: list[str]) -> list[str]:
+def _known_keys(location: list[str], config: type[Config]) -> list[str]:
     """Names of the fields that may stand at a place in the config, found by walking the models."""
-    models: list[type[BaseModel]] = [Config]
+    models: list[type[BaseModel]] = [config]
     for part in location:
         if part.isdigit():
             continue
