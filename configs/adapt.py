@@ -57,7 +57,9 @@ class AdaptTraining(Settings):
     """Most objects pasted into a crop."""
     learning_rate: float = Field(1e-7, gt=0)
     """Of AdamW; falls to 0 as (1 - step / steps)^0.9."""
-    rates: dict[str, Annotated[float, Field(ge=0)]] = {"semantic": 1e4, "pyramid": 10.0, "proposals": 0.1}
+    rates: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=lambda: {"semantic": 1e4, "pyramid": 10.0, "proposals": 0.1}
+    )
     """By how much to multiply the learning rate of the network's parts of these names; the others have 1."""
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(10.0, gt=0)

@@ -62,4 +62,4 @@ def pack_confidence(confidence: NDArray[np.floating]) -> NDArray[np.uint16]:
 
 def unpack_confidence(stored: NDArray[np.uint16]) -> NDArray[np.float32]:
     """From 0 to 1 again, off by at most 1 / 131070."""
-    return stored.astype(np.float32) / CONFIDENCE
+    return stored.astype(np.float32) / np.float32(CONFIDENCE)

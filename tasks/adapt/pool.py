@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from configs.adapt import AdaptConfig
 from models.seamless.object_pool import PoolObject, cut_objects, surest
 from models.seamless.pseudo_labels import thing_area
-from storage.fingerprint import Identity
+from storage.arrays import DamagedBlock
+from storage.fingerprint import Identity, digest
 from storage.receipts import Receipt
-from storage.urls import join, read_bytes, write_bytes
+from storage.urls import exists, join, read_bytes, write_bytes
 from tasks.adapt.arrays import unpack_mask, unpack_scores
 from tasks.adapt.blocks import blocks_behind, make_whole, open_block, read_items
 from tasks.adapt.predict import adapt_config, things_of
@@ -57,7 +58,7 @@ def pool_block(job: Job) -> Receipt:
 
 
 def _candidates(job: Job, thresholds: NDArray[np.floating], least: float, things: range) -> Iterator[list[PoolObject]]:
-    """The objects of each panorama that are sure enough. Masks are cut to where Things are seen: what is behind stuff shows it."""
+    """The objects of each panorama that are sure enough, cut to where Things are seen: elsewhere their pixels show stuff."""
     for name in blocks_behind(job):
         for item, arrays in read_items(job, "predict", name):
             classes, scores = unpack_scores("amodals", arrays)
@@ -87,9 +88,22 @@ def write_pool(url: str, pool: Sequence[PoolObject], classes: Sequence[str]) -> 
     write_bytes(join(url, "index.html"), _page(rows, classes).encode())
 
 
-def read_pool(url: str) -> list[PoolObject]:
-    """The objects that :func:`write_pool` wrote, in their order."""
-    return [_object(row, read_bytes(join(url, row["file"]))) for row in json.loads(read_bytes(join(url, INDEX)))]
+def read_pool(url: str, receipt: Receipt) -> list[PoolObject]:
+    """The objects of a finished pool, in their order.
+
+    Raises
+    ------
+    DamagedBlock
+        A file is gone, or is not the one that the receipt tells of.
+    """
+    return [_object(row, _sound(url, receipt, row["file"])) for row in json.loads(_sound(url, receipt, INDEX))]
+
+
+def _sound(url: str, receipt: Receipt, name: str) -> bytes:
+    data = read_bytes(join(url, name)) if exists(join(url, name)) else b""
+    if name not in receipt.files or digest(data) != receipt.files[name]["sha256"]:
+        raise DamagedBlock(f"{join(url, name)}: the stored pool is damaged; remove {join(url, 'receipt.json')} and run again")
+    return data
 
 
 def _picture(one: PoolObject) -> bytes:
@@ -98,7 +112,7 @@ def _picture(one: PoolObject) -> bytes:
 
 
 def _object(row: Mapping[str, Any], picture: bytes) -> PoolObject:
-    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_UNCHANGED)
+    pixels = np.asarray(cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_UNCHANGED))
     alpha = pixels[..., 3]
     height, width = row["panorama"]
     colours = np.ascontiguousarray(pixels[..., 2::-1])

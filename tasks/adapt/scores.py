@@ -1,4 +1,4 @@
-"""scores: the predictions of a block -> histograms of their scores by class. No threshold is in them, so none makes them again."""
+"""scores: the predictions of a block -> histograms of their scores by class, which know of no threshold."""
 
 from __future__ import annotations
 

@@ -44,5 +44,5 @@ def test_what_is_no_saved_network_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"model_type is 'bert'|no saved seamless network"):
             load_model(tmp_path)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(ValueError, match="no saved seamless network|Expecting"):
+    with pytest.raises(ValueError, match="no saved seamless network"):
         load_model(tmp_path)
