@@ -28,8 +28,8 @@ def stage_tags(stage: str) -> list[str]:
 
 
 def resources(stage: str) -> list[str]:
-    """What a block of a stage takes up: all of them read and write the store, those of teachers also want a GPU."""
-    return [STORAGE, GPU] if stage.startswith("label.") else [STORAGE]
+    """What a block of a stage takes up: all of them read and write the store, those that run a network also want a GPU."""
+    return [STORAGE, GPU] if stage.startswith("label.") or stage in ("predict", "adapt", "compare") else [STORAGE]
 
 
 def limits_of_server() -> frozenset[str]:

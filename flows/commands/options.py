@@ -25,22 +25,29 @@ RetryOption = Annotated[bool, typer.Option("--retry-quarantined", help="Try quar
 
 def load(path: Path, source: str | None, root: str | None, settings: list[str] | None) -> Config:
     """The config of a YAML file with the command line's replacements laid over it."""
+    from configs.schema import load_config
+
+    return load_config(path, overrides(source, root, settings))
+
+
+def overrides(source: str | None, root: str | None, settings: list[str] | None) -> dict[str, Any]:
+    """The command line's replacements as dotted keys to values."""
     import yaml
 
-    from configs.schema import ConfigError, load_config
+    from configs.schema import ConfigError
 
-    overrides: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     if source is not None:
         # Truth belongs to the config's own source, not to the one that replaces it.
-        overrides |= {"source.url": source, "source.truth": None}
+        found |= {"source.url": source, "source.truth": None}
     if root is not None:
-        overrides["root"] = root
+        found["root"] = root
     for setting in settings or []:
         key, separator, value = setting.partition("=")
         if not separator:
             raise ConfigError(f"--set {setting}: must have the form key=value")
-        overrides[key] = yaml.safe_load(value)
-    return load_config(path, overrides)
+        found[key] = yaml.safe_load(value)
+    return found
 
 
 def print_json(value: Any) -> None:

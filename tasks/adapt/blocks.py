@@ -68,6 +68,8 @@ def make_whole(
     job: Job, make: Callable[[], Output], about: Mapping[str, Any], weights: Mapping[str, str] | None = None, device: str = "cpu"
 ) -> Receipt:
     """:func:`tasks.block.run_block` for a block that stands for others. It cannot be given up, so an error fails it."""
+    for reason in job.given_up.values():
+        raise RuntimeError(reason)
 
     def compute(_item: Item, _inputs: Any) -> Output:
         try:

@@ -22,13 +22,16 @@ from tasks.adapt.adapt import MODEL
 from tasks.adapt.arrays import unpack_objects
 from tasks.adapt.blocks import blocks_behind, make_whole, open_block, read_items
 from tasks.adapt.model import loaded_model
-from tasks.adapt.predict import adapt_config, things_of
+from tasks.adapt.predict import BRANCHES, adapt_config, things_of
 from tasks.adapt.truth import truth_source
 from tasks.block import Job, Output
 from tasks.devices import device_name, resolve_device
 
 VERSION = "1"
 ARMS = ("source", "adapted")
+
+Said = tuple[np.ndarray, Detections, Detections]
+"""Class map (H, W), and the detections of both branches."""
 
 
 def identity(config: AdaptConfig, predict: str, adapt: str, panoramas: str) -> Identity:
@@ -56,11 +59,14 @@ def compare_block(job: Job) -> Receipt:
             if truth is None:
                 continue
             width = 2 * config.height
-            found = [unpack_objects(branch, arrays, width) for branch in ("instances", "amodals")]
-            pairs = {"source": (arrays["semantics"], *found), "adapted": _found(model, arrays["pixels"])}
-            for arm, (semantics, instances, amodals) in pairs.items():
-                said = fused(semantics, instances, amodals, truth_at.things, config.scoring)
-                counts[arm].append(suite_counts(said, truth, len(about["classes"])))
+            instances, amodals = (unpack_objects(branch, arrays, width) for branch in BRANCHES)
+            pairs: dict[str, Said] = {
+                "source": (arrays["semantics"], instances, amodals),
+                "adapted": _found(model, arrays["pixels"]),
+            }
+            for arm, said in pairs.items():
+                maps = fused(*said, truth_at.things, config.scoring)
+                counts[arm].append(suite_counts(maps, truth, len(about["classes"])))
         for arm, parts in counts.items():
             if parts:
                 write_bytes(join(job.url, f"counts-{arm}.npz"), _packed(merged(parts)))
@@ -69,13 +75,13 @@ def compare_block(job: Job) -> Receipt:
     return make_whole(job, compare, about, device=device_name(device))
 
 
-def _found(model: SeamlessModel, pixels: np.ndarray) -> tuple[np.ndarray, Detections, Detections]:
+def _found(model: SeamlessModel, pixels: np.ndarray) -> Said:
     found = model.network.find(model.normalised(pixels[None]))[0]
-    branches = (
+    instances, amodals = (
         Detections(*(getattr(one, part).cpu().numpy() for part in ("masks", "classes", "scores")))
         for one in (found.instances, found.amodals)
     )
-    return found.semantics.cpu().numpy().astype(np.uint8), *branches
+    return found.semantics.cpu().numpy().astype(np.uint8), instances, amodals
 
 
 def fused(semantics: np.ndarray, instances: Detections, amodals: Detections, things: range, scoring: Scoring) -> SeamlessLabels:
