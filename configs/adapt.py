@@ -28,18 +28,47 @@ class ThresholdRule(Settings):
     """Predictions below it do not count."""
 
 
+class SemanticRule(ThresholdRule):
+    """Of pixels; those below are ignored."""
+
+    fixed: Share = 0.5
+    share: Share = 0.8
+    least: Share = 0.0
+
+
+class InstanceRule(ThresholdRule):
+    """Of visible objects."""
+
+    fixed: Share = 0.5
+    share: Share = 0.3
+
+
+class AmodalRule(ThresholdRule):
+    """Of whole objects."""
+
+    fixed: Share = 0.3
+    share: Share = 0.5
+
+
+class PoolRule(ThresholdRule):
+    """Of whole objects that are sure enough to be pasted."""
+
+    fixed: Share = 0.9
+    share: Share = 0.15
+
+
 class OmniLabels(Settings):
     """Which predictions become pseudo-labels (the paper's eq. 4)."""
 
-    semantic: ThresholdRule = ThresholdRule(fixed=0.5, share=0.8, least=0.0)
-    instances: ThresholdRule = ThresholdRule(fixed=0.5, share=0.3)
-    amodals: ThresholdRule = ThresholdRule(fixed=0.3, share=0.5)
+    semantic: SemanticRule = SemanticRule()
+    instances: InstanceRule = InstanceRule()
+    amodals: AmodalRule = AmodalRule()
 
 
 class ObjectPool(Settings):
     """Which whole objects are cut out, to be pasted into training crops."""
 
-    rule: ThresholdRule = ThresholdRule(fixed=0.9, share=0.15)
+    rule: PoolRule = PoolRule()
     per_class: int = Field(200, ge=1)
     """Objects kept of each class, the surest; bounds the pool whatever the number of panoramas."""
 

@@ -109,7 +109,7 @@ def refuse_source_images(config: AdaptConfig, model: str, items: list[Item]) -> 
     known = {name[:16] for name in read_model(config.model, model).trained_on}
     if seen := [item.item for item in items if item.digest[:16] in known]:
         raise ConfigError(
-            f"source.url: the source model learned from {len(seen)} of these panoramas with their labels ({', '.join(seen[:3])}); "
+            f"source.url: the source model learned from {len(seen)} of these panoramas, with labels ({', '.join(seen[:3])}); "
             "an adaptation gets no source data: remove them"
         )
 

@@ -23,7 +23,7 @@ Finished = dict[str, list[tuple[str, Receipt]]]
 
 
 def write_adapt_report(config: AdaptConfig, plan: Sequence[Step], record: Mapping[str, Any]) -> dict[str, Any]:
-    """Write ``<root>/reports/<run>.html``; return its path as ``report``, the ``model``'s folder, ``figures`` and ``thresholds``."""
+    """Write ``<root>/reports/<run>.html``; return it as ``report``, the ``model``'s folder, ``figures`` and ``thresholds``."""
     done = _finished(config, plan)
     (thresholds,) = (receipt.items[0].figures for _, receipt in done["thresholds"])
     ((adapted, _),) = done["adapt"]

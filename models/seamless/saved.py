@@ -46,7 +46,7 @@ class SeamlessModel:
     def normalised(self, images: NDArray[np.uint8]) -> torch.Tensor:
         """(B, H, W, 3) uint8 RGB -> (B, 3, H, W) float32 on the network's device."""
         device = next(self.network.parameters()).device
-        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255
+        pixels = torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).float() / 255
         mean, std = (torch.tensor(values, device=device).reshape(1, 3, 1, 1) for values in (self.mean, self.std))
         return (pixels - mean) / std
 

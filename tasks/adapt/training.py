@@ -106,7 +106,8 @@ class _Run:
         self.optimizer.step()
         self.progress.step += 1
         if step % max(self.settings.steps // MOST_LOGGED, 1) == 0:
-            self.progress.log.append({"step": step, "total": float(total), **{name: float(term) for name, term in terms.items()}})
+            figures = {name: term.item() for name, term in {"total": total, **terms}.items()}
+            self.progress.log.append({"step": step, **figures})
 
     def save(self) -> None:
         """Write a checkpoint of this moment."""

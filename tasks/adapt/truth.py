@@ -60,7 +60,7 @@ class TruthSource:
         visible = [ids == one["instance"] for one in own]
         labels = np.array([self.lookup[one["class"]] for one in own], np.int64)
         is_thing = (classes >= self.things.start) & (classes < self.things.stop)
-        stuff = np.where(is_thing | (classes == IGNORED), NO_STUFF, classes).astype(np.int16)
+        stuff = np.where(is_thing | (classes == IGNORED), NO_STUFF, classes.astype(np.int16))
         shown, hidden = (_chosen(masks, labels, size) for masks in (visible, wholes))
         panoptic = _panoptic(stuff, shown)
         void = (classes == IGNORED) | (is_thing & (panoptic.segments == VOID))
