@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from models.seamless.branch import BranchSettings
@@ -91,7 +92,7 @@ def model_of_files(files: Mapping[str, bytes]) -> SeamlessModel:
         model.network.load_state_dict(load(files[WEIGHTS]))
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"this is no saved seamless network: {type(error).__name__}: {error}") from error
-    except (RuntimeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (RuntimeError, SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"this is no saved seamless network: {str(error)[:300]}") from error
     model.network.eval()
     return model

@@ -69,7 +69,7 @@ def source_files() -> dict[str, bytes]:
     model = SeamlessModel(SeamlessNetwork(SETTINGS), CLASSES)
     optimizer = torch.optim.AdamW(model.network.parameters(), lr=5e-3)
     generator, nowhere = torch.Generator().manual_seed(0), np.zeros((HEIGHT, WIDTH), bool)
-    for step in range(28):
+    for step in range(18):
         image, semantics, wholes, classes = scene(1000 + step % 8)
         window = np.array([0, 0, HEIGHT, WIDTH])
         shown = visible_parts(wholes)
@@ -120,7 +120,7 @@ def write_adaptation(folder: Path, count: int = 6, **changes: Any) -> Path:
         "block_size": 2,
         "height": HEIGHT,
         "pool": {"rule": {"fixed": 0.6, "share": 0.5}, "per_class": 5},
-        "training": {"steps": 6, "batch_size": 2, "crop": [64, 64], "learning_rate": 1e-4, "rates": {}},
+        "training": {"steps": 4, "batch_size": 2, "crop": [64, 64], "learning_rate": 1e-4, "rates": {}},
         "scoring": {"least_stuff": 64},
         "checkpoint_every": 2,
         "execution": {"runner": {"workers": 2}, "pictures": 1, "device": "cpu"},

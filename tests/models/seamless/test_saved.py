@@ -46,3 +46,7 @@ def test_what_is_no_saved_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ValueError, match="no saved seamless network"):
         load_model(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(good))
+    (tmp_path / "model.safetensors").write_bytes(b"torn")
+    with pytest.raises(ValueError, match="no saved seamless network"):
+        load_model(tmp_path)
