@@ -422,6 +422,8 @@ def load_config_as(model: type[AnyConfig], path: str | Path, overrides: dict[str
         raise ConfigError(f"config {path}: {error}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"config {path}: must be a mapping of keys to values at the top level")
+    if model is Config and "model" in data and "teachers" not in data:
+        raise ConfigError(f"config {path}: has a model and no teachers, so it is that of an adaptation; use `panolabel adapt`")
     for key, value in (overrides or {}).items():
         _lay_over(data, key.split("."), value)
     try:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from configs.adapt import AdaptConfig, load_adapt_config
-from configs.schema import ConfigError
+from configs.schema import ConfigError, load_config
 from models.seamless.object_pool import cut_objects
 from models.seamless.saved import SeamlessModel, model_of_files, save_model
 from models.seamless.thresholds import BINS
@@ -17,6 +17,8 @@ from storage.receipts import drop_receipt
 from tasks.adapt.arrays import unpack_objects, unpack_scores
 from tasks.adapt.pool import read_pool, write_pool
 from tasks.adapt.stages import MAKERS
+from tasks.block import Job
+from tasks.guard import run_guarded
 from tests.support.discs import (
     CLASSES,
     THINGS,
@@ -209,3 +211,17 @@ def test_a_config_that_gives_source_data_or_makes_no_sense_is_refused(tmp_path: 
     path = write_adaptation(tmp_path, 1, **change)
     with pytest.raises(ConfigError, match=message):
         load(path)
+
+
+def test_the_labelling_commands_say_which_command_to_use(path: Path) -> None:
+    with pytest.raises(ConfigError, match="use `panolabel adapt`"):
+        load_config(path)
+
+
+def test_a_block_made_in_a_process_of_its_own_is_the_same(path: Path) -> None:
+    url, receipt = block_of(load(path), "scores")
+    step = next(step for step in plan_of(load(path)) if step.name == "scores")
+    again = run_guarded(Job(load(path), step.stage.identity, step.blocks[0], "guarded"))
+    assert again.made["run"] == "guarded"
+    assert (again.files, again.items) == (receipt.files, receipt.items)
+    assert block_of(load(path), "scores") == (url, again)
