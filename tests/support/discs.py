@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,7 @@ def block_of(config: AdaptConfig, stage: str, index: int = 0) -> tuple[str, Rece
     receipt = read_receipt(url)
     assert receipt is not None
     return url, receipt
+
+
+if __name__ == "__main__":
+    print(write_adaptation(Path(sys.argv[1])))
