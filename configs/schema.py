@@ -10,7 +10,7 @@ import json
 import reprlib
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 from pydantic_core import to_jsonable_python
@@ -408,11 +408,20 @@ class Config(Settings):
         return self
 
 
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+
 def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Config:
-    """Read a YAML file into a :class:`Config`.
+    """Read a YAML file into a :class:`Config`; see :func:`load_config_as`."""
+    return load_config_as(Config, path, overrides)
+
+
+def load_config_as(model: type[AnyConfig], path: str | Path, overrides: dict[str, Any] | None = None) -> AnyConfig:
+    """Read a YAML file into a config of that model.
 
     Parameters
     ----------
+    model : Config, or a model derived from it
     path : str or Path
     overrides : dict, optional
         Dotted keys to values, laid over the file: ``{"source.url": "/data"}``.
@@ -422,7 +431,13 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
     ConfigError
         The file is missing, is not YAML, or does not fit the models; every problem is named with its key and the fix.
     """
-    return validated(read_settings(path), overrides or {}, f"config {path}")
+    data = read_settings(path, overrides)
+    if model is Config and "model" in data and "teachers" not in data:
+        raise ConfigError(f"config {path}: has a model and no teachers, so it is that of an adaptation; use `panolabel adapt`")
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"config {path}:\n{explain(error, data, model)}") from error
 
 
 def validated(data: dict[str, Any], overrides: dict[str, Any], what: str) -> Config:

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from flows.commands import fidelity, publishing, querying, running, setup, stores, training
+from flows.commands import adapting, fidelity, publishing, querying, running, setup, stores, training
 from flows.commands.scenes import scenes
 from storage.credentials import mask_credentials
 
@@ -42,6 +42,7 @@ app.command()(stores.status)
 app.command()(stores.trace)
 app.command()(querying.query)
 app.command()(fidelity.audit)
+app.command()(adapting.adapt)
 app.add_typer(running.failures, name="failures")
 app.command()(running.verify)
 app.command()(publishing.publish)

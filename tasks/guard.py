@@ -12,9 +12,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from configs.adapt import AdaptConfig
 from storage.receipts import Receipt, read_receipt
 from tasks.block import Job
 
@@ -73,17 +75,26 @@ def _die_with_parent() -> None:
 def _child(folder: Path) -> None:
     path, job = pickle.loads((folder / "job").read_bytes())
     sys.path[:] = path
-    from tasks.stages import stages
-
-    stage = next(stage for stage in stages(job.config) if stage.name == job.identity.stage)
+    make = _maker(job)
     error: Exception | None = None
     try:
-        stage.make(job)
+        make(job)
     except Exception as raised:
         error = raised
     partial = folder / "outcome.partial"
     partial.write_bytes(_picklable(error))
     partial.rename(folder / "outcome")
+
+
+def _maker(job: Job) -> Callable[[Job], Receipt]:
+    """The function that makes a block of the job's stage."""
+    if isinstance(job.config, AdaptConfig):
+        from tasks.adapt.stages import MAKERS
+
+        return MAKERS[job.identity.stage]
+    from tasks.stages import stages
+
+    return next(stage.make for stage in stages(job.config) if stage.name == job.identity.stage)
 
 
 def _picklable(error: Exception | None) -> bytes:

@@ -27,22 +27,21 @@ def load(path: Path, source: str | None, root: str | None, settings: list[str] |
     """The config of a YAML file with the command line's replacements laid over it."""
     from configs.schema import load_config
 
-    replaced: dict[str, Any] = {}
-    if source is not None:
-        # Truth belongs to the config's own source, not to the one that replaces it.
-        replaced |= {"source.url": source, "source.truth": None}
-    if root is not None:
-        replaced["root"] = root
-    return load_config(path, replaced | overrides(settings))
+    return load_config(path, overrides(settings, source, root))
 
 
-def overrides(settings: list[str] | None) -> dict[str, Any]:
-    """What ``--set`` gives: dotted keys to values."""
+def overrides(settings: list[str] | None, source: str | None = None, root: str | None = None) -> dict[str, Any]:
+    """The command line's replacements as dotted keys to values."""
     import yaml
 
     from configs.schema import ConfigError
 
     found: dict[str, Any] = {}
+    if source is not None:
+        # Truth belongs to the config's own source, not to the one that replaces it.
+        found |= {"source.url": source, "source.truth": None}
+    if root is not None:
+        found["root"] = root
     for setting in settings or []:
         key, separator, value = setting.partition("=")
         if not separator:

@@ -82,7 +82,7 @@ def _sure(given: Detections, least: float) -> Detections:
 
 
 def _large_stuff(semantics: Integers, is_thing: Mask, rule: FusionRule) -> NDArray[np.int16]:
-    stuff = np.where(is_thing, NOTHING, semantics).astype(np.int16)
+    stuff = np.where(is_thing, NOTHING, semantics.astype(np.int16))
     areas = np.bincount(stuff[~is_thing], minlength=1)
     small = np.flatnonzero(areas < rule.least_stuff)
     stuff[np.isin(stuff, small)] = NOTHING

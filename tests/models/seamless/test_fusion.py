@@ -74,3 +74,12 @@ def test_shared_pixels_vote_where_there_are_no_others_and_none_means_none() -> N
     assert (len(nobody.wholes.masks), nobody.segment_classes.tolist()) == (0, [0])
     all_things = fuse_branches(row("2" * WIDTH), spans((0, WIDTH, 1.0)), spans(), RULE)
     assert (np.unique(all_things.stuff).tolist(), all_things.segment_classes.tolist()) == ([NOTHING], [2])
+
+
+def test_a_class_map_of_bytes_gives_the_same() -> None:
+    """They cannot hold ``NOTHING``."""
+    given = row("0022222222"), spans((2, 8, 0.9)), spans((2, 8, 0.9))
+    one, other = (fuse_branches(given[0].astype(kind), *given[1:], RULE) for kind in (np.int64, np.uint8))
+    assert (one.stuff == other.stuff).all()
+    assert (one.segments == other.segments).all()
+    assert one.segment_classes.tolist() == other.segment_classes.tolist() == [2, 0]

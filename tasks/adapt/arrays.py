@@ -1,0 +1,65 @@
+"""Objects and regions of a panorama as arrays of the same shape for every panorama: masks as bits, empty room at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.seamless.fusion import Detections
+
+CONFIDENCE = 65535
+"""Of which a stored confidence, uint16, is a share."""
+NOBODY = -1.0
+"""Score of room that is not used."""
+
+
+def pack_mask(masks: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """(..., W) bool -> (..., ceil(W / 8)) uint8."""
+    return np.packbits(masks, axis=-1)
+
+
+def unpack_mask(bits: NDArray[np.uint8], width: int) -> NDArray[np.bool_]:
+    """What :func:`pack_mask` packed."""
+    return np.unpackbits(bits, axis=-1, count=width).view(np.bool_)
+
+
+def pack_objects(name: str, masks: NDArray[np.bool_], classes: NDArray, scores: NDArray, room: int) -> dict[str, NDArray]:
+    """Arrays ``<name>_masks`` (room, H, ceil(W / 8)), ``_classes`` uint8 and ``_scores`` float32 of up to ``room`` objects.
+
+    Raises
+    ------
+    ValueError
+        If there are more.
+    """
+    count = len(masks)
+    if count > room:
+        raise ValueError(f"{count} {name} do not fit into the room of {room}")
+    bits = np.zeros((room, masks.shape[1], -(-masks.shape[2] // 8)), np.uint8)
+    labels, sure = np.zeros(room, np.uint8), np.full(room, NOBODY, np.float32)
+    bits[:count], labels[:count], sure[:count] = pack_mask(masks), classes, scores
+    return {f"{name}_masks": bits, f"{name}_classes": labels, f"{name}_scores": sure}
+
+
+def unpack_objects(name: str, arrays: Mapping[str, NDArray], width: int) -> Detections:
+    """What :func:`pack_objects` packed."""
+    labels, scores = unpack_scores(name, arrays)
+    return Detections(unpack_mask(arrays[f"{name}_masks"][: len(labels)], width), labels, scores)
+
+
+def unpack_scores(name: str, arrays: Mapping[str, NDArray]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Classes and scores (N,) alone, without masks."""
+    scores = arrays[f"{name}_scores"]
+    there = scores != NOBODY
+    return arrays[f"{name}_classes"][there].astype(np.int64), scores[there]
+
+
+def pack_confidence(confidence: NDArray[np.floating]) -> NDArray[np.uint16]:
+    """From 0 to 1 -> uint16, rounded."""
+    return np.rint(np.clip(confidence, 0, 1) * CONFIDENCE).astype(np.uint16)
+
+
+def unpack_confidence(stored: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """From 0 to 1 again, off by at most 1 / 131070."""
+    return stored.astype(np.float32) / np.float32(CONFIDENCE)

@@ -1,0 +1,116 @@
+"""compare: source model and adapted model against truth, where there is any -> counts of the five metrics, block by block."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from configs.adapt import AdaptConfig, Scoring
+from metrics.seamless.amodal_panoptic import AmodalPanoptic
+from metrics.seamless.objects import Objects
+from metrics.seamless.panoptic import PanopticMap
+from metrics.seamless.suite import SeamlessLabels, SuiteCounts, from_arrays, merged, suite_counts
+from models.seamless.fusion import Detections, FusionRule, fuse_branches
+from models.seamless.saved import SeamlessModel
+from storage.fingerprint import Identity
+from storage.receipts import Receipt
+from storage.urls import join, read_bytes, write_bytes
+from tasks.adapt.adapt import MODEL
+from tasks.adapt.arrays import unpack_objects
+from tasks.adapt.blocks import blocks_behind, make_whole, open_block, read_items
+from tasks.adapt.model import loaded_model
+from tasks.adapt.predict import BRANCHES, adapt_config, things_of
+from tasks.adapt.truth import truth_source
+from tasks.block import Job, Output
+from tasks.devices import device_name, resolve_device
+
+VERSION = "1"
+ARMS = ("source", "adapted")
+
+Said = tuple[np.ndarray, Detections, Detections]
+"""Class map (H, W), and the detections of both branches."""
+
+
+def identity(config: AdaptConfig, predict: str, adapt: str, panoramas: str) -> Identity:
+    """What the figures depend on; ``panoramas`` names the data set's block, where the adapted model lies."""
+    truth = config.source.model_dump()["truth"]
+    own = {**config.scoring.model_dump(mode="json"), "truth": truth, "panoramas": panoramas}
+    return Identity("compare", VERSION, own, upstream={"predict": predict, "adapt": adapt})
+
+
+def compare_block(job: Job) -> Receipt:
+    """Store ``counts-source.npz`` and ``counts-adapted.npz`` of the panoramas of a block that have truth."""
+    config = adapt_config(job)
+    (name,) = blocks_behind(job)
+    about = dict(open_block(job, "predict", name)[1].about)
+    device = resolve_device(config.execution.device)
+    assert config.source.truth is not None, "the stage is there only where truth is"
+    truth_at = truth_source(config.source.truth, about["classes"], things_of(about))
+    url, receipt = open_block(job, "adapt", job.identity.settings["panoramas"])
+    model = loaded_model(join(url, MODEL), receipt.items[0].figures["model"], device)
+
+    def compare() -> Output:
+        counts: dict[str, list[SuiteCounts]] = {arm: [] for arm in ARMS}
+        for item, arrays in read_items(job, "predict", name):
+            truth = truth_at.read(item, config.height)
+            if truth is None:
+                continue
+            width = 2 * config.height
+            instances, amodals = (unpack_objects(branch, arrays, width) for branch in BRANCHES)
+            pairs: dict[str, Said] = {
+                "source": (arrays["semantics"], instances, amodals),
+                "adapted": _found(model, arrays["pixels"]),
+            }
+            for arm, said in pairs.items():
+                maps = fused(*said, truth_at.things, config.scoring)
+                counts[arm].append(suite_counts(maps, truth, len(about["classes"])))
+        for arm, parts in counts.items():
+            if parts:
+                write_bytes(join(job.url, f"counts-{arm}.npz"), _packed(merged(parts)))
+        return Output(figures={"panoramas": len(counts["source"])})
+
+    return make_whole(job, compare, about, device=device_name(device))
+
+
+def _found(model: SeamlessModel, pixels: np.ndarray) -> Said:
+    found = model.network.find(model.normalised(pixels[None]))[0]
+    instances, amodals = (
+        Detections(*(getattr(one, part).cpu().numpy() for part in ("masks", "classes", "scores")))
+        for one in (found.instances, found.amodals)
+    )
+    return found.semantics.cpu().numpy().astype(np.uint8), instances, amodals
+
+
+def fused(semantics: np.ndarray, instances: Detections, amodals: Detections, things: range, scoring: Scoring) -> SeamlessLabels:
+    """The five maps of one panorama, from what the three heads say."""
+    maps = fuse_branches(
+        semantics, instances, amodals, FusionRule(things, scoring.instance_score, scoring.amodal_score, scoring.least_stuff)
+    )
+    wholes, *raw = (Objects(one.masks, one.classes, one.scores) for one in (maps.wholes, instances, amodals))
+    return SeamlessLabels(
+        semantics, PanopticMap(maps.segments, maps.segment_classes), AmodalPanoptic(maps.stuff, wholes), raw[0], raw[1]
+    )
+
+
+def _packed(counts: SuiteCounts) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **counts.arrays())
+    return buffer.getvalue()
+
+
+def figures(compared: Sequence[tuple[str, Receipt]]) -> dict[str, dict[str, Any]]:
+    """The metrics of all panoramas, by model, from URLs and receipts of the stage's blocks; empty without truth."""
+    found: dict[str, dict[str, Any]] = {}
+    for arm in ARMS:
+        name = f"counts-{arm}.npz"
+        parts = []
+        for url, receipt in compared:
+            if name in receipt.files:
+                with np.load(io.BytesIO(read_bytes(join(url, name))), allow_pickle=False) as arrays:
+                    parts.append(from_arrays(dict(arrays)))
+        if parts:
+            found[arm] = dict(merged(parts).figures(things_of(compared[0][1].about)))
+    return found

@@ -1,0 +1,95 @@
+"""Training examples of an adaptation: crops of pseudo-labelled panoramas with objects of the pool pasted in.
+
+Which one comes at a step follows from seed and step alone, so that a training can go on where it stopped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.adapt import AdaptTraining
+from models.seamless.crops import crop, random_window
+from models.seamless.mixing import MIXINGS, choose, mix
+from models.seamless.network import Target
+from models.seamless.object_pool import PoolObject
+from models.seamless.targets import example_target
+from storage.arrays import BlockReader
+from storage.receipts import Receipt
+from tasks.adapt.blocks import blocks_behind, open_block
+from tasks.adapt.omni import unpack_labels
+from tasks.adapt.predict import BRANCHES, things_of
+from tasks.block import Job
+
+OPEN_BLOCKS = 8
+"""Blocks whose readers are kept."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a panorama's pixels and labels are stored."""
+
+    block: str
+    slot: int
+
+
+class Panoramas:
+    """Pixels and pseudo-labels of all panoramas of a data set, read from the store one at a time."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._readers = lru_cache(2 * OPEN_BLOCKS)(self._reader)
+        self.places = [
+            Place(name, slot)
+            for name in blocks_behind(job)
+            for slot, row in enumerate(open_block(job, "omni", name)[1].items)
+            if row.state == "done"
+        ]
+        if not self.places:
+            raise ValueError("no panorama has pseudo-labels: all were given up, so there is nothing to adapt to")
+        self.about = self._receipt("omni", self.places[0].block).about
+        self.things = things_of(self.about)
+
+    def _receipt(self, stage: str, name: str) -> Receipt:
+        return open_block(self._job, stage, name)[1]
+
+    def _reader(self, stage: str, name: str) -> BlockReader:
+        url, receipt = open_block(self._job, stage, name)
+        return BlockReader(url, receipt.files)
+
+    def read(self, place: Place) -> tuple[NDArray[np.uint8], dict[str, NDArray]]:
+        """Pixels (H, W, 3), and the arrays of the stage ``omni``."""
+        pixels = self._readers("predict", place.block).item(place.slot, ("pixels",))["pixels"]
+        return pixels, self._readers("omni", place.block).item(place.slot)
+
+
+class Examples:
+    """The batches of a training, by step."""
+
+    def __init__(self, panoramas: Panoramas, pool: list[PoolObject], settings: AdaptTraining) -> None:
+        self.panoramas, self.pool, self.settings = panoramas, pool, settings
+
+    def batch(self, step: int) -> tuple[NDArray[np.uint8], list[Target]]:
+        """Images (B, h, w, 3) uint8 and their targets; every panorama comes once in an epoch, in an order of its own."""
+        size, count = self.settings.batch_size, len(self.panoramas.places)
+        made = []
+        for position in range(step * size, (step + 1) * size):
+            epoch, index = divmod(position, count)
+            order = np.random.default_rng([self.settings.seed, 1, epoch]).permutation(count)
+            generator = np.random.default_rng([self.settings.seed, 2, position])
+            made.append(self._example(self.panoramas.places[order[index]], generator))
+        return np.stack([image for image, _ in made]), [target for _, target in made]
+
+    def _example(self, place: Place, generator: np.random.Generator) -> tuple[NDArray[np.uint8], Target]:
+        settings = self.settings
+        pixels, arrays = self.panoramas.read(place)
+        window = random_window((pixels.shape[0], pixels.shape[1]), settings.crop, generator)
+        labels = [unpack_labels(branch, arrays) for branch in BRANCHES]
+        example, uncertain = crop(pixels, arrays["semantics"], labels[0], labels[1], window)
+        if settings.mixing != "none":
+            mixing = MIXINGS[settings.mixing]
+            example = mix(example, choose(self.pool, example, generator, mixing, settings.pasted), generator, mixing)
+        return example.image, example_target(example, uncertain, self.panoramas.things.start, wrap=False)

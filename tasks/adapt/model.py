@@ -1,0 +1,72 @@
+"""Seamless networks in the store: read from any URL, known by the digest of their files."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from models.seamless.saved import CONFIG, WEIGHTS, SeamlessModel, model_files, model_of_files
+from storage.fingerprint import canonical_json, digest
+from storage.urls import join, read_bytes, write_bytes
+
+FILES = (CONFIG, WEIGHTS)
+
+
+class BadModel(ValueError):
+    """A folder that holds no seamless network; the message says what is wrong with it."""
+
+
+def model_digest(url: str) -> str:
+    """sha256 over the model's files.
+
+    Raises
+    ------
+    BadModel
+        A file is missing.
+    """
+    return _digest(_read(url))
+
+
+def read_model(url: str, planned: str) -> SeamlessModel:
+    """The model in a folder, on the CPU.
+
+    Raises
+    ------
+    BadModel
+        It cannot be read.
+    RuntimeError
+        Its files are not those of the ``planned`` digest.
+    """
+    files = _read(url)
+    if (found := _digest(files)) != planned:
+        raise RuntimeError(f"{url}: the model changed since the run was planned ({planned[:12]} -> {found[:12]}); run again")
+    try:
+        return model_of_files(files)
+    except ValueError as error:
+        raise BadModel(f"{url}: {error}") from error
+
+
+@lru_cache(maxsize=2)
+def loaded_model(url: str, planned: str, device: str) -> SeamlessModel:
+    """:func:`read_model` on a device, kept for the next block. Nobody may train it."""
+    model = read_model(url, planned)
+    model.network.to(device).eval()
+    return model
+
+
+def write_model(url: str, model: SeamlessModel) -> str:
+    """Write a model's folder; returns its digest."""
+    files = model_files(model)
+    for name, data in files.items():
+        write_bytes(join(url, name), data)
+    return _digest(files)
+
+
+def _read(url: str) -> dict[str, bytes]:
+    try:
+        return {name: read_bytes(join(url, name)) for name in FILES}
+    except FileNotFoundError as error:
+        raise BadModel(f"model {url}: must be a folder that holds {' and '.join(FILES)} ({error})") from error
+
+
+def _digest(files: dict[str, bytes]) -> str:
+    return digest(canonical_json({name: digest(data) for name, data in files.items()}))

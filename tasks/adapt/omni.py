@@ -1,0 +1,70 @@
+"""omni: predictions and thresholds -> omni pseudo-labels: what to learn of every panorama, and where to learn nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.adapt import AdaptConfig
+from geometry.wrapped_boxes import mask_boxes
+from models.seamless.pseudo_labels import IGNORED, OmniLabels, omni_labels, semantic_labels, thing_area
+from storage.arrays import BlockReader
+from storage.fingerprint import Identity
+from storage.manifest import Item
+from storage.receipts import Receipt
+from tasks.adapt.arrays import pack_mask, pack_objects, unpack_confidence, unpack_mask, unpack_objects
+from tasks.adapt.blocks import open_block
+from tasks.adapt.predict import BRANCHES, adapt_config, things_of
+from tasks.block import Job, Output, Upstream, run_block
+
+VERSION = "1"
+
+
+def identity(config: AdaptConfig, predict: str, thresholds: str, panoramas: str) -> Identity:
+    """What the labels depend on: fingerprints, and the data set's block of thresholds, which names all ``panoramas``."""
+    own = {"panoramas": panoramas, "least": {branch: getattr(config.omni, branch).least for branch in BRANCHES}}
+    return Identity("omni", VERSION, own, upstream={"predict": predict, "thresholds": thresholds})
+
+
+def omni_block(job: Job) -> Receipt:
+    """Store the labels of every panorama of a block."""
+    config = adapt_config(job)
+    predicted = Upstream(job, "predict")
+    things = things_of(predicted.receipt.about)
+    url, receipt = open_block(job, "thresholds", job.identity.settings["panoramas"])
+    semantic, *branches = BlockReader(url, receipt.files).item(0)["thresholds"]
+
+    def read(slot: int, _item: Item) -> dict[str, NDArray]:
+        return predicted.item(slot)
+
+    def label(_item: Item, arrays: dict[str, NDArray]) -> Output:
+        width, room = arrays["semantics"].shape[1], len(arrays["amodals_scores"])
+        classes = semantic_labels(arrays["semantics"], unpack_confidence(arrays["confidence"]), semantic)
+        values: dict[str, NDArray] = {"semantics": classes}
+        figures: dict[str, Any] = {"ignored": float((classes == IGNORED).mean())}
+        area = thing_area(arrays["semantics"], things)
+        for branch, thresholds in zip(BRANCHES, branches):
+            found = unpack_objects(branch, arrays, width)
+            least = getattr(config.omni, branch).least
+            labels = omni_labels(found.masks, found.classes, found.scores, area, thresholds, least)
+            values |= pack_objects(branch, labels.masks, labels.classes, labels.scores, room)
+            values[f"{branch}_uncertain"] = pack_mask(labels.uncertain)
+            figures[branch] = {
+                "found": len(found.scores),
+                "kept": len(labels.scores),
+                "uncertain": float(labels.uncertain.mean()),
+            }
+        return Output(values, figures)
+
+    return run_block(job, label, dict(predicted.receipt.about), read=read)
+
+
+def unpack_labels(branch: str, arrays: Mapping[str, NDArray]) -> OmniLabels:
+    """A branch's labels of one panorama, from what the stage stored."""
+    width = arrays["semantics"].shape[1]
+    found = unpack_objects(branch, arrays, width)
+    uncertain = unpack_mask(np.asarray(arrays[f"{branch}_uncertain"]), width)
+    return OmniLabels(found.masks, found.classes, found.scores, mask_boxes(found.masks), uncertain)

@@ -1,0 +1,137 @@
+"""pool: predictions of all panoramas -> the surest whole objects, as pictures in a folder that anybody can look through.
+
+<class>/<number>.png    the object in its box; its alpha is 255 where it is this object's for sure, 96 where others claim
+                        the pixel too, and 0 outside. The colours are those of the panorama, outside too.
+pool.json               for each picture: item, size of the panorama, box, class, score
+index.html              all pictures on one page
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.adapt import AdaptConfig
+from models.seamless.object_pool import PoolObject, cut_objects, surest
+from models.seamless.pseudo_labels import thing_area
+from storage.arrays import DamagedBlock
+from storage.fingerprint import Identity, digest
+from storage.receipts import Receipt
+from storage.urls import exists, join, read_bytes, write_bytes
+from tasks.adapt.arrays import unpack_mask, unpack_scores
+from tasks.adapt.blocks import blocks_behind, make_whole, open_block, read_items
+from tasks.adapt.predict import adapt_config, things_of
+from tasks.adapt.thresholds import class_rule, table
+from tasks.block import Job, Output
+
+VERSION = "1"
+SURE, CLAIMED = 255, 96
+INDEX = "pool.json"
+
+
+def identity(config: AdaptConfig, predict: str, scores: str) -> Identity:
+    """What the pool depends on, besides the panoramas that its block stands for."""
+    return Identity("pool", VERSION, config.pool.model_dump(mode="json"), upstream={"predict": predict, "scores": scores})
+
+
+def pool_block(job: Job) -> Receipt:
+    """Store the pool of all panoramas. In memory are one panorama, and at most ``pool.per_class`` objects of each class."""
+    settings = adapt_config(job).pool
+    about = dict(open_block(job, "predict", blocks_behind(job)[0])[1].about)
+
+    def gather() -> Output:
+        thresholds, counts = class_rule(job, "amodals", settings.rule)
+        pool: list[PoolObject] = []
+        for objects in _candidates(job, thresholds, settings.rule.least, things_of(about)):
+            pool = surest([*pool, *objects], settings.per_class)
+        write_pool(job.url, pool, about["classes"])
+        kept = {about["classes"][label]: sum(one.label == label for one in pool) for label in sorted({one.label for one in pool})}
+        return Output(figures={"objects": kept, "thresholds": table(about["classes"], thresholds, counts)})
+
+    return make_whole(job, gather, about)
+
+
+def _candidates(job: Job, thresholds: NDArray[np.floating], least: float, things: range) -> Iterator[list[PoolObject]]:
+    """The objects of each panorama that are sure enough, cut to where Things are seen: elsewhere their pixels show stuff."""
+    for name in blocks_behind(job):
+        for item, arrays in read_items(job, "predict", name):
+            classes, scores = unpack_scores("amodals", arrays)
+            real = scores >= least
+            chosen = scores >= thresholds[classes]
+            if (real & chosen).any():
+                area = thing_area(arrays["semantics"], things)
+                masks = unpack_mask(arrays["amodals_masks"][: len(scores)][real], area.shape[1]) & area
+                yield cut_objects(item, arrays["pixels"], masks, classes[real], scores[real], chosen[real])
+
+
+def write_pool(url: str, pool: Sequence[PoolObject], classes: Sequence[str]) -> None:
+    """Write the pictures, the index and the page below a URL."""
+    rows: list[dict[str, Any]] = []
+    for number, one in enumerate(pool):
+        row = {
+            "file": f"{_folder(classes[one.label])}/{number:05d}.png",
+            "item": one.item,
+            "panorama": list(one.panorama),
+            "box": one.box.tolist(),
+            "label": one.label,
+            "score": one.score,
+        }
+        write_bytes(join(url, str(row["file"])), _picture(one))
+        rows.append(row)
+    write_bytes(join(url, INDEX), (json.dumps(rows, indent=1, ensure_ascii=False) + "\n").encode())
+    write_bytes(join(url, "index.html"), _page(rows, classes).encode())
+
+
+def read_pool(url: str, receipt: Receipt) -> list[PoolObject]:
+    """The objects of a finished pool, in their order.
+
+    Raises
+    ------
+    DamagedBlock
+        A file is gone, or is not the one that the receipt tells of.
+    """
+    return [_object(row, _sound(url, receipt, row["file"])) for row in json.loads(_sound(url, receipt, INDEX))]
+
+
+def _sound(url: str, receipt: Receipt, name: str) -> bytes:
+    data = read_bytes(join(url, name)) if exists(join(url, name)) else b""
+    if name not in receipt.files or digest(data) != receipt.files[name]["sha256"]:
+        raise DamagedBlock(f"{join(url, name)}: the stored pool is damaged; remove {join(url, 'receipt.json')} and run again")
+    return data
+
+
+def _picture(one: PoolObject) -> bytes:
+    alpha = np.where(one.overlap, CLAIMED, np.where(one.whole, SURE, 0)).astype(np.uint8)
+    return cv2.imencode(".png", np.dstack([one.pixels[..., ::-1], alpha]))[1].tobytes()
+
+
+def _object(row: Mapping[str, Any], picture: bytes) -> PoolObject:
+    pixels = np.asarray(cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_UNCHANGED))
+    alpha = pixels[..., 3]
+    height, width = row["panorama"]
+    colours = np.ascontiguousarray(pixels[..., 2::-1])
+    return PoolObject(
+        row["item"], (height, width), np.array(row["box"]), row["label"], row["score"], colours, alpha > 0, alpha == CLAIMED
+    )
+
+
+def _folder(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "_" for letter in name)
+
+
+def _page(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> str:
+    parts = ["<!doctype html><meta charset=utf-8><title>Object pool</title>"]
+    parts.append("<style>img{height:96px;margin:2px;background:#c8c}</style><h1>Object pool</h1>")
+    for label in sorted({row["label"] for row in rows}):
+        own = [row for row in rows if row["label"] == label]
+        parts.append(f"<h2>{html.escape(classes[label])}: {len(own)}</h2>")
+        parts += [
+            f'<img src="{html.escape(row["file"])}" title="{html.escape(row["item"])}, score {row["score"]:.3f}">' for row in own
+        ]
+    return "\n".join(parts) + "\n"

@@ -1,0 +1,63 @@
+"""scores: the predictions of a block -> histograms of their scores by class, which know of no threshold."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import add
+
+import numpy as np
+
+from models.seamless.thresholds import ScoreHistogram, score_histogram
+from storage.fingerprint import Identity
+from storage.receipts import Receipt
+from tasks.adapt.arrays import unpack_confidence, unpack_scores
+from tasks.adapt.blocks import blocks_behind, make_whole, of_block, open_block, read_items
+from tasks.adapt.predict import BRANCHES
+from tasks.block import Job, Output
+
+VERSION = "1"
+PARTS = ("semantic", *BRANCHES)
+"""Whose scores are counted, in the order of the stored array's rows."""
+
+
+def identity(predict: str) -> Identity:
+    """What the histograms depend on; ``predict`` is a fingerprint."""
+    return Identity("scores", VERSION, upstream={"predict": predict})
+
+
+def scores_block(job: Job) -> Receipt:
+    """Store ``histograms`` (parts, classes, bins) int64 of all panoramas of the block that this one stands for."""
+    (name,) = blocks_behind(job)
+    about = dict(open_block(job, "predict", name)[1].about)
+    classes = len(about["classes"])
+
+    def count() -> Output:
+        total = np.zeros((len(PARTS), classes, score_histogram(np.zeros(0), np.zeros(0, int), 1).counts.shape[1]), np.int64)
+        wanted = [f"{branch}_{what}" for branch in BRANCHES for what in ("classes", "scores")]
+        panoramas = 0
+        for _, arrays in read_items(job, "predict", name, "semantics", "confidence", *wanted):
+            panoramas += 1
+            total[0] += score_histogram(unpack_confidence(arrays["confidence"]), arrays["semantics"], classes).counts
+            for row, branch in enumerate(BRANCHES, 1):
+                labels, scores = unpack_scores(branch, arrays)
+                total[row] += score_histogram(scores, labels, classes).counts
+        return Output({"histograms": total}, {"panoramas": panoramas})
+
+    return make_whole(job, count, about)
+
+
+def added_histograms(job: Job, part: str, least: float) -> ScoreHistogram:
+    """Of all panoramas that the job's block stands for; scores below ``least`` do not count.
+
+    One block's histograms are in memory at a time.
+    """
+    row = PARTS.index(part)
+    each = (
+        ScoreHistogram(arrays["histograms"][row])
+        for name in blocks_behind(job)
+        for _, arrays in read_items(job, "scores", of_block(name).name)
+    )
+    total = reduce(add, each).counts
+    # Bins that lie below altogether; a score in the bin of ``least`` itself counts.
+    total[:, : int(least * total.shape[1])] = 0
+    return ScoreHistogram(total)

@@ -1,0 +1,108 @@
+"""Training goes on where it stopped, to the same bytes; the labels it sees are those of the store."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs.adapt import AdaptConfig, load_adapt_config
+from models.seamless.network import Target
+from models.seamless.saved import model_files, model_of_files
+from tasks.adapt.adapt import adapt_block
+from tasks.adapt.examples import Examples, Panoramas
+from tasks.adapt.training import Diverged, adapt_model, rate_groups
+from tasks.block import Job
+from tests.support.discs import block_of, make_owed, plan_of, source_files, write_adaptation
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> tuple[AdaptConfig, Job]:
+    """Pseudo-labels and a pool of four panoramas, and the job that trains on them."""
+    config = load_adapt_config(write_adaptation(tmp_path_factory.mktemp("discs"), 4))
+    make_owed(config, until="adapt")
+    step = next(step for step in plan_of(config) if step.name == "adapt")
+    return config, Job(config, step.stage.identity, step.blocks[0], "test")
+
+
+class Stopping(Examples):
+    """Examples that end in the middle of a training, as a killed process would."""
+
+    def batch(self, step: int) -> tuple[np.ndarray, list[Target]]:
+        if step == 3:
+            raise KeyboardInterrupt
+        return super().batch(step)
+
+
+def test_a_training_that_stopped_ends_in_the_same_bytes(labelled: tuple[AdaptConfig, Job], tmp_path: Path) -> None:
+    config, job = labelled
+    settings, panoramas = config.training, Panoramas(job)
+    with pytest.raises(KeyboardInterrupt):
+        adapt_model(model_of_files(source_files()), Stopping(panoramas, [], settings), settings, str(tmp_path / "a"), 2, "cpu")
+    assert [file.name for file in (tmp_path / "a").iterdir()] == ["step-00000002.pt"]
+    examples = Examples(panoramas, [], settings)
+    one, other = (
+        adapt_model(model_of_files(source_files()), examples, settings, str(tmp_path / folder), 2, "cpu") for folder in "ab"
+    )
+    assert model_files(one[0]) == model_files(other[0])
+    assert one[1].log == other[1].log
+    assert [row["step"] for row in one[1].log] == list(range(settings.steps))
+
+
+def test_examples_follow_from_seed_and_step_and_mixing_pastes(labelled: tuple[AdaptConfig, Job]) -> None:
+    config, job = labelled
+    adapt_block(job)
+    figures = block_of(config, "adapt")[1].items[0].figures
+    assert figures["pool"] > 0
+    assert not list(Path(config.root, "checkpoints").rglob("*.pt")), "they are dropped once the receipt is there"
+    from tasks.adapt.pool import read_pool
+
+    pool, panoramas = read_pool(*block_of(config, "pool")), Panoramas(job)
+    one, same, plain = (Examples(panoramas, given, config.training) for given in (pool, pool, []))
+    changed = 0
+    for step in range(4):
+        images, targets = one.batch(step)
+        again, _ = same.batch(step)
+        bare, without = plain.batch(step)
+        np.testing.assert_array_equal(images, again)
+        for image, target, before, label in zip(images, targets, bare, without):
+            pasted = (image != before).any(axis=2)
+            changed += int(pasted.any())
+            assert not (pasted & target.amodals.uncertain.numpy()).any(), "what was pasted is certain"
+            assert np.isin(target.semantics.numpy()[pasted], panoramas.things).all()
+            assert (target.semantics.numpy()[~pasted] == label.semantics.numpy()[~pasted]).mean() > 0.95
+    assert changed
+
+
+def test_an_epoch_shows_every_panorama_once(labelled: tuple[AdaptConfig, Job]) -> None:
+    config, job = labelled
+    panoramas, seen = Panoramas(job), []
+
+    class Noting(Panoramas):
+        def read(self, place):  # type: ignore[no-untyped-def]
+            seen.append(place)
+            return panoramas.read(place)
+
+    examples = Examples(Noting(job), [], config.training)
+    for step in range(4):
+        examples.batch(step)
+    assert len(set(seen[:4])) == len(set(seen[4:])) == 4
+    assert seen[:4] != seen[4:]
+
+
+def test_a_loss_that_is_no_number_stops_the_training(labelled: tuple[AdaptConfig, Job], tmp_path: Path) -> None:
+    config, job = labelled
+    wild = config.training.model_copy(update={"learning_rate": 1e30, "clip": 1e9})
+    with pytest.raises(Diverged, match="no number any more"):
+        adapt_model(model_of_files(source_files()), Examples(Panoramas(job), [], wild), wild, str(tmp_path), 100, "cpu")
+
+
+def test_parts_of_the_network_learn_at_their_rates(labelled: tuple[AdaptConfig, Job]) -> None:
+    network = model_of_files(source_files()).network
+    settings = labelled[0].training.model_copy(update={"learning_rate": 2.0, "rates": {"semantic": 10.0, "proposals": 0.5}})
+    rates = {id(one): group["lr"] for group in rate_groups(network, settings) for one in group["params"]}
+    expected = {"semantic.name.weight": 20.0, "amodals.proposals.hidden.weight": 1.0, "amodals.name.weight": 2.0}
+    named = dict(network.named_parameters())
+    assert {name: rates[id(named[name])] for name in expected} == expected
+    assert len(rates) == len(named)
+    with pytest.raises(ValueError, match="no part 'neck'; it has amodals, encoder, instances, pyramid, semantic"):
+        rate_groups(network, settings.model_copy(update={"rates": {"neck": 1.0}}))
