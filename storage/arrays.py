@@ -139,8 +139,9 @@ class BlockReader:
         self._url = url
         self._arrays: dict[str, zarr.Array] = {}
         self._group = self._sound(self._open)
-        folders = children(join(url, "data.zarr")) if files is None else (name.split("/")[1] for name in files if "/" in name)
-        self.names = tuple(sorted(set(folders) - {"zarr.json"}))
+        folders = children(join(url, "data.zarr")) if files is None else [name.split("/")[1] for name in files if "/" in name]
+        # A killed attempt may have left a temporary file of Zarr's.
+        self.names = tuple(sorted({name for name in folders if name != "zarr.json" and not name.endswith(".partial")}))
 
     def item(self, slot: int, names: tuple[str, ...] | None = None) -> dict[str, NDArray]:
         """The arrays of the item in one slot, all of them or those named.
