@@ -73,6 +73,7 @@ def data_bytes(root: Path) -> dict[str, bytes]:
     files = {}
     for receipt in sorted((root / "stages").rglob("receipt.json")):
         for path in sorted(receipt.parent.rglob("*")):
-            if path.is_file() and path.name != "receipt.json" and not path.name.startswith(".") and path.suffix != ".partial":
+            own = ("receipt.json", "attempts.json")  # a run killed after its receipt leaves its attempt
+            if path.is_file() and path.name not in own and not path.name.startswith(".") and path.suffix != ".partial":
                 files[str(path.relative_to(root))] = path.read_bytes()
     return files
