@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -110,6 +110,7 @@ class Scoring(Settings):
 class AdaptConfig(Config):
     """One adaptation. Of a labelling pipeline it has the source, the store, ``ingest``, ``block_size`` and ``execution``."""
 
+    labels: ClassVar[bool] = False
     teachers: tuple[TeacherSettings, ...] = Field((), max_length=0)
     model: MaskedUrl
     """Folder of the source model: ``config.json`` and ``model.safetensors``."""

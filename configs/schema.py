@@ -10,7 +10,7 @@ import json
 import reprlib
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 from pydantic_core import to_jsonable_python
@@ -346,6 +346,9 @@ class Execution(Settings):
 class Config(Settings):
     """One pipeline: where it reads, where it keeps its work, and what every stage does."""
 
+    labels: ClassVar[bool] = True
+    """Whether its stages end in labels, which teachers or a student give."""
+
     name: Identifier
     root: MaskedUrl
     """URL of the store that receives manifests, blocks, receipts and reports."""
@@ -365,7 +368,7 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _teachers_or_student(self) -> Config:
-        if bool(self.teachers) == bool(self.student):
+        if self.labels and bool(self.teachers) == bool(self.student):
             fault = "are given, and a student too; remove one of them" if self.student else "is required; add it, or a student"
             raise ValueError(f"teachers: {fault}")
         if self.student and (self.audit.enabled or self.fuse.auxiliaries or self.label.rotations):
