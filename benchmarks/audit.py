@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.direct import ingested, make_all
-from configs.schema import Config, load_config
+from configs.reading import load_config
+from configs.schema import Config
 from scenes.dataset import write_dataset
 from storage.arrays import BlockReader
 from storage.receipts import block_url

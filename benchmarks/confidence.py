@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.confidence_report import Found, draw, merged, report
-from configs.schema import Config, load_config
+from configs.reading import load_config
+from configs.schema import Config
 from geometry.fields import Field
 from geometry.fusion import FusionSettings
 from geometry.resample import extract_patches

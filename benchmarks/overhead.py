@@ -27,7 +27,8 @@ import cv2
 import numpy as np
 import yaml
 
-from configs.schema import Config, load_config
+from configs.reading import load_config
+from configs.schema import Config
 from flows.plan import make_plan
 from storage.manifest import Item, blocks_of, place, write_manifest
 from storage.receipts import ItemRow, Receipt, block_url, write_receipt

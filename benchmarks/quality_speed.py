@@ -81,7 +81,7 @@ def in_child(mode: str, folder: str, given: argparse.Namespace) -> dict[str, Any
 def measure(folder: Path, height: int, patch: int, profiled: bool) -> dict[str, Any]:
     """For every stage the seconds of the second panorama and, if profiled, its functions by their own processor seconds."""
     from benchmarks.direct import ingested
-    from configs.schema import load_config
+    from configs.reading import load_config
     from tasks.block import Job
     from tasks.stages import stages
 

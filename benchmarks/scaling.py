@@ -21,7 +21,9 @@ import numpy as np
 import yaml
 
 from benchmarks.overhead import write_config
-from configs.schema import Config, Runner, load_config
+from configs.execution import Runner
+from configs.reading import load_config
+from configs.schema import Config
 from flows.pipeline import run_stage
 from flows.plan import make_plan
 from flows.server import prefect_server

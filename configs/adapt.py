@@ -7,7 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from configs.schema import Config, Settings, TeacherSettings, load_config_as
+from configs.reading import load_config_as
+from configs.schema import Config, TeacherSettings
+from configs.settings import Settings
 from storage.credentials import MaskedUrl
 
 SOURCE_DATA = ("source_data", "source_dataset", "source_images", "source_labels", "pinholes", "labels", "labelled")
@@ -154,5 +156,5 @@ class AdaptConfig(Config):
 
 
 def load_adapt_config(path: str | Path, overrides: dict[str, Any] | None = None) -> AdaptConfig:
-    """Read the YAML of an adaptation; ``overrides`` and errors as :func:`configs.schema.load_config_as`."""
+    """Read the YAML of an adaptation; ``overrides`` and errors as :func:`configs.reading.load_config_as`."""
     return load_config_as(AdaptConfig, path, overrides)

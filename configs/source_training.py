@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from configs.plain_yaml import MOST_BYTES, parse_yaml
-from configs.schema import ConfigError, PlainSettings, Settings
+from configs.settings import ConfigError, PlainSettings, Settings
 from storage.credentials import MaskedUrl
 
 Columns = Annotated[int, Field(ge=32, multiple_of=32)]

@@ -18,7 +18,8 @@ from prefect.runtime import flow_run
 from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from configs.adapt import AdaptConfig
-from configs.schema import ConfigError, explain
+from configs.reading import explain
+from configs.settings import ConfigError
 from flows.adapt_report import publish_adaptation, step_counts, write_adapt_report
 from flows.drain import Interrupted
 from flows.labels import config_tag, tag_this_run

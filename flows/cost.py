@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from configs.schema import Config, ConfigError
+from configs.schema import Config
+from configs.settings import ConfigError
 from flows.plan import FILES_PER_CHECK
 from storage.fingerprint import Identity
 from storage.receipts import Receipt, block_url, read_dropped, read_receipt

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from configs.schema import Config, load_config
+from configs.reading import load_config
+from configs.schema import Config
 
 
 def register(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from configs.schema import ConfigError
+from configs.settings import ConfigError
 from flows.plan import Plan
 from storage.fingerprint import differences
 

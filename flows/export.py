@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
-from configs.schema import Config, ConfigError
+from configs.schema import Config
+from configs.settings import ConfigError
 from flows.finished import Finished, NotFinished, finished_labels
 from storage.arrays import BlockReader
 from storage.export import SHARD_BYTES, WRITERS, Sample, Split, export_splits

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from configs.schema import Config, ConfigError
+from configs.schema import Config
+from configs.settings import ConfigError
 from flows.plan import make_plan
 from flows.record import user_name
 from flows.store import nearest_item, quarantined_items

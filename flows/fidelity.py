@@ -7,7 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from configs.schema import Config, ConfigError
+from configs.schema import Config
+from configs.settings import ConfigError
 from flows.plan import Plan
 from flows.record import stage_receipts
 from flows.store import quarantined_items

@@ -13,7 +13,8 @@ from statistics import median
 from typing import Any
 
 from configs.json_schema import schema_text
-from configs.schema import Config, ConfigError, Ingest, Source
+from configs.schema import Config, Ingest, Source
+from configs.settings import ConfigError
 from storage.urls import exists, filesystem, is_local, join, write_bytes
 from tasks.bands import vertical_degrees
 from tasks.datasets.listing import guess_kind, list_entries

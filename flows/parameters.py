@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
-from configs.schema import Config, ConfigError, explain
+from configs.reading import explain
+from configs.schema import Config
+from configs.settings import ConfigError
 
 
 def _explained(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:

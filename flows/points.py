@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from configs.schema import Config, ConfigError
+from configs.schema import Config
+from configs.settings import ConfigError
 from flows.finished import finished_labels
 from flows.store import nearest_item
 from storage.arrays import BlockReader

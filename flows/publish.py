@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
-from configs.schema import Config, ConfigError
+from configs.schema import Config
+from configs.settings import ConfigError
 from flows.finished import Finished, finished_labels
 from storage import published
 from storage.fingerprint import canonical_json

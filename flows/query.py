@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from configs.schema import ConfigError
+from configs.settings import ConfigError
 from flows.audit_tables import SCHEMAS, audit_url, refresh
 from flows.questions import QUESTIONS
 from storage.tables import fetch_tables

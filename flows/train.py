@@ -14,7 +14,7 @@ from prefect import flow, tags, task
 from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 
-from configs.schema import load_config
+from configs.reading import load_config
 from flows.blocks import RunFailed
 from flows.drain import Interrupted, asked_to_stop
 from flows.finished import finished_labels

@@ -21,7 +21,8 @@ from prefect.futures import PrefectFuture
 from prefect.settings import PREFECT_LOGGING_LEVEL
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from configs.schema import ConfigError, Runner
+from configs.execution import Runner
+from configs.settings import ConfigError
 from flows.labels import limits_of_server
 
 

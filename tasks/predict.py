@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Config, ConfigError
+from configs.schema import Config
+from configs.settings import ConfigError
 from metrics.consistency import consistency_figures
 from models.teachers.weights import digest_folder
 from storage.fingerprint import Identity

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Config, Cubemap, Icosahedron, Random, Rings
+from configs.layouts import Cubemap, Icosahedron, Random, Rings
+from configs.schema import Config
 from configs.schema import Project as Settings
 from geometry import layouts
 from geometry.cameras import Camera

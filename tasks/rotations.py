@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from configs.schema import Cubemap, Icosahedron, Layout, Rings
+from configs.layouts import Cubemap, Icosahedron, Layout, Rings
 from geometry.cameras import Camera
 from geometry.rotations import turned
 

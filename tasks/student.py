@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from huggingface_hub.errors import StrictDataclassError
 
-from configs.schema import ConfigError
+from configs.settings import ConfigError
 from models.student import StudentConfig, StudentModel
 from models.student.configuration import tiny_config
 from models.teachers.weights import digest_folder

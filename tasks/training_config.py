@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from configs.schema import ConfigError, Identifier, PlainSettings, Settings, explain, read_settings
+from configs.reading import explain, read_settings
+from configs.settings import ConfigError, Identifier, PlainSettings, Settings
 from geometry.augment import Augmentation
 from storage.credentials import MaskedUrl
 from tasks.training_data import DataSettings

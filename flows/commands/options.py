@@ -25,7 +25,7 @@ RetryOption = Annotated[bool, typer.Option("--retry-quarantined", help="Try quar
 
 def load(path: Path, source: str | None, root: str | None, settings: list[str] | None) -> Config:
     """The config of a YAML file with the command line's replacements laid over it."""
-    from configs.schema import load_config
+    from configs.reading import load_config
 
     return load_config(path, overrides(settings, source, root))
 
@@ -34,7 +34,7 @@ def overrides(settings: list[str] | None, source: str | None = None, root: str |
     """The command line's replacements as dotted keys to values."""
     import yaml
 
-    from configs.schema import ConfigError
+    from configs.settings import ConfigError
 
     found: dict[str, Any] = {}
     if source is not None:

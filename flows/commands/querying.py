@@ -18,7 +18,7 @@ def query(
     as_json: JsonOption = False,
 ) -> None:
     """Ask the store's audit tables: which weights made which labels, what a run cost, what changed. In SQL, or by name."""
-    from configs.schema import ConfigError
+    from configs.settings import ConfigError
     from flows import query as answers
     from flows.questions import QUESTIONS
 
@@ -32,7 +32,7 @@ def query(
 
 
 def _pair(value: str) -> tuple[str, str]:
-    from configs.schema import ConfigError
+    from configs.settings import ConfigError
 
     key, separator, rest = value.partition("=")
     if not separator:

@@ -58,7 +58,7 @@ def train(
 
 
 def _load(path: Path, root: str | None, settings: list[str] | None) -> TrainingConfig:
-    from configs.schema import ConfigError
+    from configs.settings import ConfigError
     from flows.commands.options import overrides
 
     try:
@@ -102,7 +102,7 @@ def predict(
     """
     import yaml
 
-    from configs.schema import validated
+    from configs.reading import validated
     from flows.commands.options import overrides
     from flows.commands.running import finish
     from storage.urls import filesystem, join, write_bytes

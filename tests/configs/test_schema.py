@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from configs.schema import ConfigError, load_config
+from configs.reading import load_config
+from configs.settings import ConfigError
 
 MINIMAL = {
     "name": "test",

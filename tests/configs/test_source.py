@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from configs.json_schema import json_schema
-from configs.schema import Config, ConfigError, load_config
+from configs.reading import load_config
+from configs.schema import Config
+from configs.settings import ConfigError
 from flows.commands.options import load
 from tests.configs.test_schema import MINIMAL
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from configs.schema import Config, load_config
+from configs.reading import load_config
+from configs.schema import Config
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from configs.adapt import load_adapt_config
-from configs.schema import ConfigError
+from configs.settings import ConfigError
 from flows.cli import app
 from storage.fingerprint import digest
 from storage.runs import latest_run

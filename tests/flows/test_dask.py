@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from configs.schema import ConfigError
+from configs.settings import ConfigError
 from flows.plan import make_plan
 from flows.workers import start_workers
 from storage.receipts import read_receipt
@@ -69,7 +69,7 @@ def test_an_item_that_kills_its_worker_is_found_and_the_others_are_done_once(tmp
 
 
 def test_a_cluster_that_is_not_there_is_an_error_that_says_so() -> None:
-    from configs.schema import Runner
+    from configs.execution import Runner
 
     runner = Runner(kind="dask", cluster="address", address="tcp://127.0.0.1:9")
     with pytest.raises(ConfigError, match="no Dask scheduler answers at"), start_workers(runner):

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from configs.schema import Config, load_config
+from configs.reading import load_config
+from configs.schema import Config
 from flows.doctor_pipeline import check_source
 from flows.init import look_at, write_config
 from flows.plan import make_plan

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from configs.schema import ConfigError
+from configs.settings import ConfigError
 from flows.plan import make_plan
 from flows.store import trace_item, verify_store
 from storage.receipts import FILE

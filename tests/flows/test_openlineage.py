@@ -15,7 +15,7 @@ import pytest
 from openlineage.client import event_v2, facet_v2
 from openlineage.client.serde import Serde
 
-from configs.schema import ConfigError
+from configs.settings import ConfigError
 from flows import openlineage
 from flows.blocks import RunFailed
 from tests.support.pipelines import load, run_pipeline, write_pipeline

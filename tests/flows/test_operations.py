@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from configs.schema import ConfigError
+from configs.settings import ConfigError
 from flows.drift import PlanDrift, refuse_drift
 from flows.failures import failed, items_to_retry, waive
 from flows.garbage import collect, find_garbage

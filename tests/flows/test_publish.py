@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import zarr
 
-from configs.schema import ConfigError
+from configs.settings import ConfigError
 from flows.finished import NotFinished
 from flows.garbage import collect, find_garbage
 from flows.publish import publish

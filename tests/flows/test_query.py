@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from configs.schema import ConfigError
+from configs.settings import ConfigError
 from flows.audit_tables import audit_url
 from flows.cli import app
 from flows.query import QueryError, ask, query

@@ -11,7 +11,8 @@ from distributed import LocalCluster
 from distributed.security import Security
 from prefect import flow, task
 
-from configs.schema import ConfigError, Runner
+from configs.execution import Runner
+from configs.settings import ConfigError
 from flows.workers import start_workers
 
 pytestmark = pytest.mark.usefixtures("prefect_api")

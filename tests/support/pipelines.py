@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import yaml
 
-from configs.schema import Config, load_config
+from configs.reading import load_config
+from configs.schema import Config
 
 
 def write_panoramas(folder: Path, names: list[str], height: int = 48) -> None:

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from configs.schema import Config, ConfigError, Fuse
+from configs.schema import Config, Fuse
+from configs.settings import ConfigError
 from geometry.auxiliaries import AUXILIARIES, EDGE_LIMIT, derive_auxiliaries
 from metrics.depth_normals import depth_normal_figures
 from storage.manifest import blocks_of

@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 
-from configs.schema import ConfigError
+from configs.settings import ConfigError
 from configs.source_training import SourceTraining, load_source_training
 from models.seamless.network import SeamlessNetwork
 from models.seamless.saved import load_model

@@ -11,7 +11,7 @@ import torch
 import yaml
 from transformers import AutoModel
 
-from configs.schema import ConfigError
+from configs.settings import ConfigError
 from storage.receipts import damage
 from tasks.checkpoints import load_checkpoint
 from tasks.train import Training, check_training, panoramas, read_data, train_student

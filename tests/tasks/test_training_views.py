@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from configs.schema import load_config
+from configs.reading import load_config
 from geometry.directions import erp_directions
 from storage.manifest import Block
 from storage.receipts import block_url, drop_data

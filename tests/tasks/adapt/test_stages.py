@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from configs.adapt import AdaptConfig, load_adapt_config
-from configs.schema import ConfigError, load_config
+from configs.reading import load_config
+from configs.settings import ConfigError
 from models.seamless.object_pool import cut_objects
 from models.seamless.saved import SeamlessModel, model_of_files, save_model
 from models.seamless.thresholds import BINS
