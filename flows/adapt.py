@@ -21,7 +21,7 @@ from configs.adapt import AdaptConfig
 from configs.reading import explain
 from configs.settings import ConfigError
 from flows.adapt_report import publish_adaptation, step_counts, write_adapt_report
-from flows.drain import Interrupted
+from flows.drain import Interrupted, draining_in_flow
 from flows.labels import config_tag, tag_this_run
 from flows.pipeline import ingest_source, run_stage
 from flows.record import new_run_name, user_name
@@ -82,7 +82,7 @@ def adapt(config: AdaptParameter, run: str | None = None, retry: bool | list[str
     plan: list[Step] = []
     try:
         model = model_digest(config.model)
-        with tags(config_tag(config.name)), start_workers(config.execution.runner) as workers:
+        with draining_in_flow(), tags(config_tag(config.name)), start_workers(config.execution.runner) as workers:
             items = ingest_source(config, retry, workers)
             refuse_source_images(config, model, items)
             plan = plan_steps(config, model, items)

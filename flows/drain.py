@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 EXIT_CODE = 130  # as a shell reports a process that SIGINT ended
 _asked = threading.Event()
+_on_signal: Callable[[int, FrameType | None], None] | None = None
 
 
 class Interrupted(RuntimeError):
@@ -27,6 +28,7 @@ def asked_to_stop() -> bool:
 @contextmanager
 def draining_on_signals() -> Iterator[None]:
     """Drain on the first SIGINT or SIGTERM; a second one ends the process at once. For the main thread only."""
+    global _on_signal
     _asked.clear()
 
     def ask(_number: int, _frame: FrameType | None) -> None:
@@ -36,12 +38,39 @@ def draining_on_signals() -> Iterator[None]:
         print("\nstopping: blocks in work are being finished; Ctrl-C again stops at once", file=sys.stderr)
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    _on_signal = ask
     try:
         yield
     finally:
+        _on_signal = None
         for number, handler in before.items():
             signal.signal(number, handler)
         _asked.clear()
+
+
+@contextmanager
+def draining_in_flow() -> Iterator[None]:
+    """For the body of a flow: SIGTERM drains there too, where Prefect would give up the blocks in work.
+
+    Without :func:`draining_on_signals` Prefect keeps the signal, by which its workers cancel runs.
+
+    Raises
+    ------
+    Interrupted
+        The signal came between two flows, while Prefect held it; then no block was in work.
+    """
+    from prefect.exceptions import TerminationSignal
+
+    if _on_signal is None:
+        yield
+        return
+    of_prefect = signal.signal(signal.SIGTERM, _on_signal)
+    try:
+        yield
+    except TerminationSignal as error:
+        raise Interrupted("stopped between two stages; what is done stays done") from error
+    finally:
+        signal.signal(signal.SIGTERM, of_prefect)
 
 
 def _stop_at_once() -> None:

@@ -19,7 +19,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from configs.schema import Config
 from flows.artifacts import publish_audit, publish_outcome, publish_plan
 from flows.blocks import in_a_window, make_blocks
-from flows.drain import Interrupted
+from flows.drain import Interrupted, draining_in_flow
 from flows.events import report_quarantined
 from flows.fidelity import write_audit
 from flows.labels import STORAGE, config_tag, stage_tags, tag_this_run, untagged
@@ -74,7 +74,7 @@ def pipeline(
     events.started()
     tag_this_run(config_tag(config.name))
     try:
-        with tags(config_tag(config.name)), start_workers(config.execution.runner) as workers:
+        with draining_in_flow(), tags(config_tag(config.name)), start_workers(config.execution.runner) as workers:
             if only is None:
                 with events.stage(ingest.identity(config)):
                     ingest_source(config, retry, workers)
@@ -122,7 +122,7 @@ def ingest_source(config: Config, retry: bool | list[str], workers: Workers) -> 
     def check_new_files(files: int) -> None:
         observer().stage_started("ingest", files)
         check = check_files.with_options(tags=workers.limits & {STORAGE})
-        with untagged():
+        with draining_in_flow(), untagged():
             submissions = ((group, check.submit(config, group)) for group in groups)
             for _, future in in_a_window(submissions, workers.window):
                 items = future.result()
@@ -171,6 +171,7 @@ def _stage_flow(stage: Stage, name: str, jobs: Sequence[Job], workers: Workers) 
 
     @flow(name=stage.name, flow_run_name=name, task_runner=workers.task_runner())
     def stage_flow(blocks: int, items: int) -> None:
-        make_blocks(stage, jobs, workers)
+        with draining_in_flow():
+            make_blocks(stage, jobs, workers)
 
     return stage_flow

@@ -30,13 +30,25 @@ def labels(path: Path) -> int:
     return len(list((path.parent / "store" / "stages" / "label.geometry").rglob("receipt.json")))
 
 
-@pytest.mark.fault("Ctrl-C", expected="what is in work is finished; summary, the command to go on with, exit code 130")
+DRAINS = "what is in work is finished; summary, the command to go on with, exit code 130"
+
+
+@pytest.mark.fault("Ctrl-C", expected=DRAINS)
 def test_one_interrupt_drains(tmp_path: Path, prefect_api: str, seen: Seen) -> None:
+    drains(signal.SIGINT, tmp_path, prefect_api, seen)
+
+
+@pytest.mark.fault("SIGTERM, as a scheduler of machines sends it", expected=DRAINS)
+def test_sigterm_drains(tmp_path: Path, prefect_api: str, seen: Seen) -> None:
+    drains(signal.SIGTERM, tmp_path, prefect_api, seen)
+
+
+def drains(number: signal.Signals, tmp_path: Path, prefect_api: str, seen: Seen) -> None:
     path = write_faulty_pipeline(tmp_path, 20)
     switch(tmp_path, hold_on="p00")
     run = start_command(path, prefect_api)
     holder(tmp_path, "p00")
-    run.send_signal(signal.SIGINT)
+    run.send_signal(number)
     until(lambda: "blocks in work are being finished" in (tmp_path / "stderr").read_text())
     switch(tmp_path)
     assert run.wait(120) == 130
