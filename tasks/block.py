@@ -11,7 +11,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -219,6 +219,12 @@ def _read(job: Job, read: Read, slot: int, item: Item) -> Any:
     return read(slot, item)
 
 
+@cache
+def _versions() -> dict[str, str]:
+    """Versions of libraries that outputs depend on; reading them takes longer than a small block's receipt."""
+    return {name: version(name) for name in REPORTED_VERSIONS}
+
+
 def _made(job: Job, started: float, device: str) -> dict[str, Any]:
     return {
         "run": job.run,
@@ -228,6 +234,6 @@ def _made(job: Job, started: float, device: str) -> dict[str, Any]:
         "device": device,
         "process": os.getpid(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in REPORTED_VERSIONS},
+        "versions": dict(_versions()),
         "identity": job.identity.as_json(),
     }
