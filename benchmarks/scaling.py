@@ -18,6 +18,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import yaml
 
 from benchmarks.overhead import write_config
@@ -55,22 +56,24 @@ def main() -> None:
 
 def print_simulated(folder: Path, counts: list[int]) -> None:
     """Efficiency with the sleeping teacher."""
+    cores = os.cpu_count()
     print(
         f"""
 ## A teacher that sleeps {TEACHER_SECONDS:g} s a panorama
 
 Blocks of {BLOCK}, {BLOCKS_PER_WORKER} blocks a worker, window of 2 blocks a worker. Efficiency: the teacher's time over workers x
-wall time.
+wall time. *Cores busy*: with all processes of the run, server and scheduler included; at {cores} the machine has no more to give,
+and decoding, cutting, writing and Prefect wait for each other instead of for the teacher.
 
-| workers | blocks | wall time | efficiency |
-|---|---|---|---|"""
+| workers | blocks | wall time | efficiency | cores busy |
+|---|---|---|---|---|"""
     )
     for count in counts:
         blocks = BLOCKS_PER_WORKER * count
         config = load_config(write_config(folder / f"sleep-{count}", BLOCK * blocks, BLOCK, TEACHER_SECONDS))
-        wall = seconds_to_label(config, count)
+        wall, busy = time_to_label(config, count)
         ideal = BLOCKS_PER_WORKER * BLOCK * TEACHER_SECONDS
-        print(f"| {count} | {blocks} | {wall:.1f} s | {ideal / wall:.3f} |", flush=True)
+        print(f"| {count} | {blocks} | {wall:.1f} s | {ideal / wall:.3f} | {busy / wall:.2f} |", flush=True)
 
 
 def print_cost_of_a_block(folder: Path, blocks: int = 200) -> None:
@@ -88,7 +91,7 @@ def print_cost_of_a_block(folder: Path, blocks: int = 200) -> None:
     print(f"| directly | 1 | {own:.1f} | |")
     for kind, count in (("threads", 1), ("dask", 1), ("dask", 2)):
         config = load_config(write_config(folder / f"cost-{kind}-{count}", blocks, 1, 0.0))
-        each = 1000 * seconds_to_label(config, count, kind) / blocks
+        each = 1000 * time_to_label(config, count, kind)[0] / blocks
         print(f"| {kind} | {count} | {each:.1f} | {each - own / min(count, os.cpu_count() or 1):.1f} |", flush=True)
 
 
@@ -105,22 +108,28 @@ def print_real(folder: Path, count: int = 48) -> None:
     )
     first = None
     for workers in (1, 2):
-        wall = seconds_to_label(demo_config(folder / f"demo-{workers}", count), workers, threads=1)
+        wall, _ = time_to_label(demo_config(folder / f"demo-{workers}", count), workers, threads=1)
         first = first or wall
         print(f"| {workers} | {wall:.1f} s | {first / wall:.2f} | {first / wall / workers:.2f} |", flush=True)
 
 
-def seconds_to_label(config: Config, workers: int, kind: str = "dask", threads: int | None = None) -> float:
-    """Wall time of the label stage through Prefect on warm workers."""
+def time_to_label(config: Config, workers: int, kind: str = "dask", threads: int | None = None) -> tuple[float, float]:
+    """Wall time of the label stage through Prefect on warm workers, and processor time of all processes of ours."""
     config = prepared(config)
     runner = Runner(kind=kind, workers=workers) if kind == "dask" else Runner(workers=workers)
     with start_workers(runner) as started:
         warm(started, threads)
         stage = next(stage for stage in stages(config) if stage.name.startswith("label."))
         blocks = make_plan(config).blocks
-        begin = time.monotonic()
+        begin, busy = time.monotonic(), processor_time()
         run_stage(stage, blocks, config, "scaling", started)
-        return time.monotonic() - begin
+        return time.monotonic() - begin, processor_time() - busy
+
+
+def processor_time() -> float:
+    """Seconds of this process and of those that it started."""
+    ours = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    return sum(sum(process.cpu_times()[:2]) for process in ours)
 
 
 def seconds_directly(config: Config) -> float:
