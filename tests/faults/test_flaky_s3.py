@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
@@ -66,9 +66,13 @@ def expiring_after(receipts: int) -> Choose:
 
 
 @pytest.mark.slow
+@pytest.mark.fault(
+    "S3: credentials expire in the middle of a run; then one request in ten fails",
+    expected="the run stops and says what to renew; the next keeps what is done; bytes as on disk",
+)
 @pytest.mark.usefixtures("prefect_api")
 def test_credentials_expire_then_the_network_fails_now_and_then_and_the_labels_are_the_same(
-    tmp_path: Path, served: tuple[str, FlakyProxy]
+    tmp_path: Path, served: tuple[str, FlakyProxy], seen: Callable[[str], None]
 ) -> None:
     bucket, proxy = served
     path = write_pipeline(tmp_path, 2)
@@ -96,8 +100,11 @@ def test_credentials_expire_then_the_network_fails_now_and_then_and_the_labels_a
         name: data for name, data in without_fingerprints(tmp_path / "store").items() if not name.startswith("ingest/")
     }
     assert not make_plan(config).anything_to_run
+    told = ", ".join(f"{count} {fault}" for fault, count in sorted(faults.items()))
+    seen(f"stopped after {done} receipts, which were kept; then {told}: completed, nothing given up, bytes identical")
 
 
+@pytest.mark.fault("A network that fails while a panorama is read", expected="the store is named; the panorama is not given up")
 @pytest.mark.parametrize("fault", ["lost", "unavailable", "truncated", "expired"])
 def test_a_network_that_fails_is_no_fault_of_a_panorama(
     tmp_path: Path, served: tuple[str, FlakyProxy], monkeypatch: pytest.MonkeyPatch, fault: str

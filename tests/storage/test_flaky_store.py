@@ -45,6 +45,9 @@ def first_time(proxy: FlakyProxy, method: str, fault: str) -> list[int]:
     return broken
 
 
+@pytest.mark.fault(
+    "S3 read: 503, slow down, reset, cut off, lost or late answer", expected="tried again with jitter; the same bytes"
+)
 @pytest.mark.parametrize("fault", PASSING)
 def test_a_read_survives_what_passes(bucket: str, served: tuple[str, FlakyProxy], fault: str) -> None:
     write_bytes(f"{bucket}/read", DATA)
@@ -53,6 +56,9 @@ def test_a_read_survives_what_passes(bucket: str, served: tuple[str, FlakyProxy]
     assert broken
 
 
+@pytest.mark.fault(
+    "S3 write: 503, slow down, reset, cut off, lost or late answer", expected="tried again with jitter; the same bytes"
+)
 @pytest.mark.parametrize("fault", PASSING)
 def test_a_write_survives_what_passes(bucket: str, served: tuple[str, FlakyProxy], fault: str) -> None:
     broken = first_time(served[1], "PUT", fault)
@@ -61,6 +67,7 @@ def test_a_write_survives_what_passes(bucket: str, served: tuple[str, FlakyProxy
     assert read_bytes(f"{bucket}/write-{fault}") == DATA
 
 
+@pytest.mark.fault("S3: response lost after a PUT", expected="written again; the same bytes, once")
 def test_an_answer_lost_after_the_write_costs_a_second_write_of_the_same_bytes(
     bucket: str, served: tuple[str, FlakyProxy]
 ) -> None:
@@ -90,6 +97,7 @@ def test_a_block_survives_what_passes(bucket: str, served: tuple[str, FlakyProxy
     assert broken
 
 
+@pytest.mark.fault("S3: an error that looks like an absence", expected="tried again; never taken for 'not there'")
 def test_a_listing_and_a_look_never_take_a_fault_for_an_absence(bucket: str, served: tuple[str, FlakyProxy]) -> None:
     write_bytes(f"{bucket}/folder/a", b"1")
     for method, fault in (("HEAD", "unavailable"), ("HEAD", "lost")):
@@ -101,6 +109,7 @@ def test_a_listing_and_a_look_never_take_a_fault_for_an_absence(bucket: str, ser
     assert broken
 
 
+@pytest.mark.fault("S3: expired credentials", expected="told at once with the fix, not tried again")
 def test_expired_credentials_are_told_at_once(bucket: str, served: tuple[str, FlakyProxy]) -> None:
     write_bytes(f"{bucket}/expired", b"1")
     before = len(served[1].log)
@@ -120,6 +129,7 @@ def test_a_bucket_that_is_not_there_is_named() -> None:
         write_bytes("s3://nowhere/a", b"1")
 
 
+@pytest.mark.fault("A store that stays away", expected="told after a bounded number of tries, the URL masked")
 def test_a_store_that_stays_away_is_told_after_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     waits: list[float] = []
@@ -143,6 +153,7 @@ def written_block(url: str) -> list[str]:
     return [f"data.zarr/{name}/{file}" for name in ("depth", "sky") for file in ("zarr.json", "c/0/0/0")]
 
 
+@pytest.mark.fault("Missing chunk or metadata of an array", expected="raised as damage, never read as zeros")
 @pytest.mark.parametrize("gone", ["depth/c/0/0/0", "sky/zarr.json", "sky", "zarr.json", ""])
 def test_what_a_receipt_promises_never_reads_as_zeros(tmp_path: Path, gone: str) -> None:
     files = written_block(str(tmp_path))
@@ -152,6 +163,7 @@ def test_what_a_receipt_promises_never_reads_as_zeros(tmp_path: Path, gone: str)
         BlockReader(str(tmp_path), files).item(0)
 
 
+@pytest.mark.fault("Missing chunk on S3", expected="raised as damage, never read as zeros")
 def test_a_missing_chunk_on_an_object_store_never_reads_as_zeros(bucket: str) -> None:
     files = written_block(f"{bucket}/gone")
     remove(f"{bucket}/gone/data.zarr/sky/c/0/0/0")
@@ -160,6 +172,7 @@ def test_a_missing_chunk_on_an_object_store_never_reads_as_zeros(bucket: str) ->
         reader.item(0)
 
 
+@pytest.mark.fault("Torn chunk", expected="damage of the block, no fault of an item")
 @pytest.mark.parametrize("keep", [0, 10, -1])
 def test_a_torn_chunk_is_damage_of_the_block_and_no_fault_of_an_item(tmp_path: Path, keep: int) -> None:
     files = written_block(str(tmp_path))
