@@ -1,26 +1,17 @@
-"""Depth conversions and normals against planes, boxes and spheres."""
+"""Depth conversions and normals against planes and spheres."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from geometry.cameras import Camera
-from geometry.depth import normals_from_depth, normals_from_erp_depth, radial_to_z, z_to_radial
-from geometry.directions import erp_directions
+from geometry.depth import normals_from_depth, radial_to_z, z_to_radial
 
 CAMERA = Camera.looking(60, 48, np.radians(80), 0.4, 0.2)
 
 
 def degrees_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.degrees(2 * np.arcsin(np.clip(np.linalg.norm(a - b, axis=-1) / 2, 0, 1)))
-
-
-def room_of_half_sides(sides: tuple[float, float, float], directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Radial depth and inward normals of a box around the viewpoint."""
-    reach = np.asarray(sides) / np.abs(directions)
-    wall = reach.argmin(axis=-1)
-    return reach.min(axis=-1), -np.eye(3)[wall] * np.sign(directions)
 
 
 def test_z_and_radial_undo_each_other_and_agree_with_pythagoras() -> None:
@@ -71,30 +62,3 @@ def test_an_isolated_pixel_has_no_normal() -> None:
     _, valid = normals_from_depth(z_to_radial(z, CAMERA), np.ones(z.shape, bool), CAMERA)
     assert not valid[20, 20]
     assert valid.sum() == valid.size - 1
-
-
-@pytest.mark.parametrize(("size", "flat"), [((64, 128), 0.9), ((256, 512), 0.97)])
-def test_a_room_around_the_viewpoint(size: tuple[int, int], flat: float) -> None:
-    depth, expected = room_of_half_sides((2.0, 1.3, 3.0), erp_directions(*size))
-    normals, valid = normals_from_erp_depth(depth.astype(np.float32), np.ones(size, bool))
-    error = degrees_between(normals, expected)
-    assert valid.all()
-    assert (error < 0.05).mean() > flat  # walls are exact; pixels along edges and corners may look across
-    assert error[[0, -1]].max() < 0.5  # the poles, where columns crowd
-    assert error[size[0] // 2, [0, -1]].max() < 0.05  # the seam
-
-
-def test_around_the_centre_of_a_sphere_normals_point_inwards() -> None:
-    directions = erp_directions(64, 128)
-    normals, valid = normals_from_erp_depth(np.full((64, 128), 3.0, np.float32), np.ones((64, 128), bool))
-    assert valid.all()
-    assert degrees_between(normals, -directions).max() < 3  # one-sided differences tilt by half a pixel's angle an axis
-
-
-def test_sky_has_no_normals() -> None:
-    valid = np.ones((32, 64), bool)
-    valid[:10] = False
-    depth = np.where(valid, 2.0, 0).astype(np.float32)
-    normals, has_normal = normals_from_erp_depth(depth, valid)
-    np.testing.assert_array_equal(has_normal, valid)
-    assert (normals[~valid] == 0).all()
