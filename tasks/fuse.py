@@ -105,7 +105,8 @@ def fuse_labellings(labellings: Sequence[Labelling], height: int, settings: Fusi
     alone = [fuse(*labelling, height, 2 * height, settings) for labelling in labellings]
     if len(alone) == 1:
         return alone[0]
-    fields = {name: label.concatenate([own[name] for own, _ in labellings]) for name in labellings[0][0]}
+    names = labellings[0][0].keys() - {"instances"}  # which are those of the layout's own views
+    fields = {name: label.concatenate([own[name] for own, _ in labellings]) for name in sorted(names)}
     cameras = tuple(camera for _, own in labellings for camera in own)
     together = fuse(fields, cameras, height, 2 * height, settings)
     return together | rotation_consistency(alone, settings.consistency_scale, metric)
