@@ -1,4 +1,4 @@
-"""Depth conversions, and surface normals from depth, for perspective views."""
+"""Surface normals from the depth of a perspective view; those of a panorama are in :mod:`geometry.depth_normals`."""
 
 from dataclasses import dataclass
 
@@ -12,16 +12,6 @@ MAX_INCIDENCE = float(np.radians(87))
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
-
-
-def z_to_radial(z: NDArray[np.floating], camera: Camera) -> NDArray[np.floating]:
-    """Radial distance (h, w) from depth along the optical axis (h, w), in the same unit and dtype."""
-    return (z / camera.rays()[..., 2]).astype(z.dtype)
-
-
-def radial_to_z(radial: NDArray[np.floating], camera: Camera) -> NDArray[np.floating]:
-    """Depth along the optical axis (h, w) from radial distance (h, w), in the same unit and dtype."""
-    return (radial * camera.rays()[..., 2]).astype(radial.dtype)
 
 
 def normals_from_depth(
