@@ -102,3 +102,8 @@ def test_what_does_not_exist_is_seen(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# One `code` heading, and more\n```\n# no heading\n```\n## Second\n")
     assert headings(page) == {"one-code-heading-and-more", "second"}
+
+
+def test_every_command_is_explained() -> None:
+    said = [line.split()[0] for page in documents() for block in code(page) for line in COMMAND.findall(block) if line.strip()]
+    assert set(command_line().commands) <= set(said)
