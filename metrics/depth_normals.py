@@ -11,10 +11,14 @@ from geometry.consistency import angle_consistency
 from geometry.depth_normals import normals_from_depth
 from metrics.weights import row_weights
 
+DEPTH_EDGE = 0.1
+"""Where no config says, the least relative step of distance that counts as a tear."""
 THRESHOLDS = {"11_25": 11.25, "22_5": 22.5, "30": 30.0}
 
 
-def depth_normal_angles(labels: Mapping[str, NDArray], depth_edge: float) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def depth_normal_angles(
+    labels: Mapping[str, NDArray], depth_edge: float = DEPTH_EDGE
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Angle between the normals of the depth's surfaces and the normals told.
 
     Parameters
@@ -37,7 +41,7 @@ def depth_normal_angles(labels: Mapping[str, NDArray], depth_edge: float) -> tup
     return np.arccos(np.clip(cosine, -1, 1), out=np.zeros_like(cosine), where=compared), compared
 
 
-def depth_normal_figures(labels: Mapping[str, NDArray], depth_edge: float) -> dict[str, float]:
+def depth_normal_figures(labels: Mapping[str, NDArray], depth_edge: float = DEPTH_EDGE) -> dict[str, float]:
     """How far the depth's surfaces face as the normals tell, weighted by solid angle.
 
     Parameters

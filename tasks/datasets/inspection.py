@@ -18,8 +18,6 @@ from tasks.datasets.truth import Arrays
 
 LARGEST_ANGLE = 20.0
 """Degrees, median between normals and those that follow from depth. In the right frame, and with radial depth, it is a few."""
-DEPTH_EDGE = 0.1
-"""Relative jump of distance beside which nothing is compared."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def normals_against_depth(arrays: Arrays) -> float | None:
     """Median angle in degrees, by solid angle, between the normals and those that depth implies; None without both."""
     if "depth" not in arrays or "normals" not in arrays:
         return None
-    angles, compared = depth_normal_angles(arrays, DEPTH_EDGE)
+    angles, compared = depth_normal_angles(arrays)
     area = np.broadcast_to(row_weights(len(angles), True)[:, None], angles.shape)
     return float(np.degrees(weighted_median(angles[compared], area[compared]))) if compared.any() else None
 
