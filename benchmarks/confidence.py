@@ -21,12 +21,12 @@ from geometry.consistency import angle_consistency
 from geometry.fields import Field
 from geometry.fusion import FusionSettings
 from geometry.resample import extract_patches
-from metrics.consistency import area_mean, consistency_figures
+from metrics.consistency import consistency_figures
 from metrics.depth_normals import depth_normal_angles, depth_normal_figures
 from metrics.normals import angles
 from metrics.risk_coverage import aurc_gain, risk_coverage, spearman
 from metrics.semantics import vocabulary_map
-from metrics.weights import row_weights
+from metrics.weights import area_mean, row_weights
 from models.teachers import Teacher, load_teacher
 from scenes.render import Frame, render_erp
 from scenes.teacher import Corruptions, ScenesTeacher

@@ -43,10 +43,3 @@ def judged_mean(consistency: NDArray[np.uint8]) -> float | None:
     """Mean (0..1) of a stored consistency (H, W), where 0 stands for a pixel that could not be judged; None if none could."""
     area, judged = erp_area_weights(len(consistency)), np.count_nonzero(consistency, axis=1)
     return float(area @ consistency.sum(axis=1, dtype=np.int64) / (255 * (area @ judged))) if judged.any() else None
-
-
-def area_mean(values: NDArray[np.floating], judged: NDArray[np.bool_]) -> float | None:
-    """Mean of ``values`` (H, W) over the judged pixels (H, W), weighted by solid angle; None if there are none."""
-    area = erp_area_weights(len(values))
-    total = float(area @ judged.sum(axis=1))
-    return float(area @ np.where(judged, values, 0).sum(axis=1, dtype=np.float64)) / total if total > 0 else None

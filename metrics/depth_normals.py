@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from geometry.consistency import angle_consistency
 from geometry.depth_normals import normals_from_depth
-from metrics.weights import row_weights
+from metrics.weights import area_mean
 
 DEPTH_EDGE = 0.1
 """Where no config says, the least relative step of distance that counts as a tear."""
@@ -58,14 +58,11 @@ def depth_normal_figures(labels: Mapping[str, NDArray], depth_edge: float = DEPT
     if not {"depth", "normals"} <= labels.keys():
         return {}
     angles, compared = depth_normal_angles(labels, depth_edge)
-    if not compared.any():
-        return {}
-    weights = np.broadcast_to(row_weights(len(angles), True)[:, None], angles.shape)[compared]
-    angle = angles[compared]
-    degrees = np.degrees(angle)
-    shares = {name: float(np.average(degrees < limit, weights=weights)) for name, limit in THRESHOLDS.items()}
-    return {
-        "depth_normal_degrees": float(np.average(degrees, weights=weights)),
-        **{f"depth_normal_within_{name}": share for name, share in shares.items()},
-        "depth_normal_agreement": float(np.average(angle_consistency(angle), weights=weights)),
+    degrees = np.degrees(angles)
+    measures = {
+        "depth_normal_degrees": degrees,
+        **{f"depth_normal_within_{name}": degrees < limit for name, limit in THRESHOLDS.items()},
+        "depth_normal_agreement": angle_consistency(angles),
     }
+    means = {name: area_mean(values, compared) for name, values in measures.items()}
+    return {name: mean for name, mean in means.items() if mean is not None}

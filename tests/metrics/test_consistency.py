@@ -3,20 +3,10 @@
 import numpy as np
 import pytest
 
-from geometry.directions import erp_area_weights, erp_directions
-from metrics.consistency import area_mean, consistency_figures
+from geometry.directions import erp_directions
+from metrics.consistency import consistency_figures
 
 SHAPE = (64, 128)
-
-
-def test_a_mean_is_by_solid_angle_over_what_was_judged():
-    values = np.zeros(SHAPE)
-    values[:16] = 1
-    judged = np.ones(SHAPE, bool)
-    judged[32:] = False
-    area = erp_area_weights(64)
-    assert area_mean(values, judged) == pytest.approx(area[:16].sum() / area[:32].sum())
-    assert area_mean(values, np.zeros(SHAPE, bool)) is None
 
 
 def test_the_combined_figure_is_the_geometric_mean_of_those_there_are():
