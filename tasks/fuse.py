@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,13 +77,21 @@ def fuse_block(job: Job) -> Receipt:
         require_consistency(figures, settings.min_consistency)
         return Output(labels, figures)
 
-    about = {"classes": classes, "depth_unit": units.get("depth", ""), "normals_frame": "world"}
-    about |= about_auxiliaries(settings.auxiliaries, about["depth_unit"])
+    about = _about(settings, classes, things, units.get("depth", ""), rotations)
+    return run_block(job, fuse_item, about, read=read, encode=partial(encode_labels, settings=settings))
+
+
+def _about(
+    settings: Settings, classes: Sequence[str], things: Sequence[int] | None, depth_unit: str, rotations: int
+) -> dict[str, Any]:
+    """What the receipt says of the labels to later stages."""
+    about: dict[str, Any] = {"classes": list(classes), "depth_unit": depth_unit, "normals_frame": "world"}
+    about |= about_auxiliaries(settings.auxiliaries, depth_unit)
     if things is not None:
         about["thing_classes"] = [classes[label] for label in things]
     if rotations:
         about |= {"rotations": rotations, "work": fuse_work(rotations)}  # as plans count it
-    return run_block(job, fuse_item, about, read=read, encode=partial(encode_labels, settings=settings))
+    return about
 
 
 def fusion_settings(settings: Settings, classes: Sequence[str]) -> FusionSettings:
