@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
@@ -172,18 +171,19 @@ def _reasons(
     if before["fingerprint"] != stage.identity.fingerprint:
         return [*reasons, *(str(change) for change in differences(before, stage.identity.as_json()))]
     seen = {name.split("-")[0]: name for name in (previous or {}).get("blocks", ())}
-    on_disk = set(children(join(config.root, "stages", stage.name, stage.identity.fingerprint)))
-    causes = Counter(_cause(block, seen.get(f"{block.index:06d}"), on_disk) for block in rest)
+    folder = join(config.root, "stages", stage.name, stage.identity.fingerprint)
+    on_disk = set(children(folder))
+    causes: dict[str, int] = {}
+    for block in rest:
+        known_as = seen.get(f"{block.index:06d}")
+        if known_as is None:
+            cause = "new items"
+        elif known_as != block.name:
+            cause = "items changed"
+        else:
+            cause = "receipt missing" if block.name in on_disk else "not run yet"
+        causes[cause] = causes.get(cause, 0) + 1
     return [*reasons, *(f"{cause}: {count} block{'s' * (count > 1)}" for cause, count in sorted(causes.items()))]
-
-
-def _cause(block: Block, known_as: str | None, on_disk: set[str]) -> str:
-    """Why one block is owed under a fingerprint that has run before, from its name then and what lies on disk now."""
-    if known_as is None:
-        return "new items"
-    if known_as != block.name:
-        return "items changed"
-    return "receipt missing" if block.name in on_disk else "not run yet"
 
 
 def _estimate(config: Config, stage: Stage, items: int, sample: int = 8) -> tuple[float | None, int | None]:

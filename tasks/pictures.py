@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +67,18 @@ def error_picture(
     error = np.abs(prediction - truth) / np.maximum(truth, 1e-6)
     picture = _masked(_coloured(np.clip(np.where(valid, error, 0) / most, 0, 1), cv2.COLORMAP_INFERNO), valid)
     return _with_scale(picture, _coloured(np.linspace(0, 1, ROOM)[None], cv2.COLORMAP_INFERNO), "0 %", f">{most * 100:g} %")
+
+
+def contact_sheet(pictures: Mapping[str, Picture], columns: int = 3, width: int = 480) -> Picture:
+    """Named pictures of one shape side by side, each with its name on a strip below it."""
+    height = round(width * next(iter(pictures.values())).shape[0] / next(iter(pictures.values())).shape[1])
+    tiles = []
+    for name, picture in pictures.items():
+        strip = np.full((28, width, 3), 255, np.uint8)
+        cv2.putText(strip, name, (6, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (40, 40, 40), 1, cv2.LINE_AA)
+        tiles.append(np.vstack([cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), strip]))
+    tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % columns)
+    return np.vstack([np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)])
 
 
 def _coloured(share: NDArray[np.floating], colours: int) -> Picture:

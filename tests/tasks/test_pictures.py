@@ -5,6 +5,7 @@ import numpy as np
 from tasks.pictures import (
     INVALID,
     confidence_picture,
+    contact_sheet,
     depth_picture,
     depth_range,
     error_picture,
@@ -88,3 +89,10 @@ def test_brighter_means_surer_and_more_wrong() -> None:
     assert sure[0, 0] < sure[2, 0] < sure[-1, -1]
     wrong = error_picture(np.linspace(1, 1.3, 32).reshape(4, 8), np.ones((4, 8)), VALID).astype(int).sum(-1)
     assert wrong[0, 0] < wrong[2, 0] < wrong[-1, -1]
+
+
+def test_a_contact_sheet_holds_all_pictures() -> None:
+    shapes = {name: np.full((10, 20, 3), value, np.uint8) for name, value in (("a", 10), ("b", 100), ("c", 200))}
+    sheet = contact_sheet(shapes, columns=2, width=40)
+    assert sheet.shape == (2 * (20 + 28), 80, 3)
+    assert [int(sheet[5, 5, 0]), int(sheet[5, 45, 0]), int(sheet[53, 5, 0])] == [10, 100, 200]
