@@ -9,7 +9,7 @@ from typing import Any
 
 from configs.schema import Config
 from storage.fingerprint import differences
-from storage.manifest import Block, blocks_of
+from storage.manifest import Block, Item, blocks_of
 from storage.receipts import Receipt, block_url, blocks_with_receipts, dropped_blocks, read_receipt
 from storage.runs import latest_run
 from storage.urls import children, join
@@ -212,3 +212,8 @@ def _rates(config: Config, stage: str, work: int, sample: int) -> tuple[list[flo
                 seconds.append(receipt.made["seconds"] / len(done) * work / took)
                 sizes.append(receipt.bytes / len(done))
     return seconds, sizes
+
+
+def items_by_name(plan: Plan) -> dict[str, Item]:
+    """All items of the manifest by name."""
+    return {item.item: item for item in plan.scan.known}
