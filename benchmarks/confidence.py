@@ -17,14 +17,16 @@ from numpy.typing import NDArray
 from benchmarks.confidence_report import Found, draw, merged, report
 from configs.reading import load_config
 from configs.schema import Config
+from geometry.consistency import angle_consistency
 from geometry.fields import Field
 from geometry.fusion import FusionSettings
 from geometry.resample import extract_patches
-from metrics.consistency import area_mean, coarse, consistency_figures, depth_normal_agreement
+from metrics.consistency import consistency_figures
+from metrics.depth_normals import depth_normal_angles, depth_normal_figures
 from metrics.normals import angles
 from metrics.risk_coverage import aurc_gain, risk_coverage, spearman
 from metrics.semantics import vocabulary_map
-from metrics.weights import row_weights
+from metrics.weights import area_mean, row_weights
 from models.teachers import Teacher, load_teacher
 from scenes.render import Frame, render_erp
 from scenes.teacher import Corruptions, ScenesTeacher
@@ -137,12 +139,10 @@ def errors(labels: Labels, truth: Frame, classes: Sequence[str]) -> dict[str, tu
     }
 
 
-def confidences(labels: Labels) -> Iterator[tuple[str, str, Array]]:
+def confidences(labels: Labels, depth_edge: float) -> Iterator[tuple[str, str, Array]]:
     """Task, name of the confidence, and its values (H, W); 0 where it cannot be judged."""
-    found, judged = depth_normal_agreement(*coarse(labels))
-    agreement = np.where(judged, np.maximum(found, 1e-6), 0)
-    for axis in (0, 1):
-        agreement = np.repeat(agreement, HEIGHT // len(found), axis=axis)
+    apart, compared = depth_normal_angles(labels, depth_edge)
+    agreement = np.where(compared, angle_consistency(apart), 0)
     for task in FIELDS:
         yield task, f"`{task}_consistency`", labels[f"{task}_consistency"]
         if f"{task}_rotation_consistency" in labels:
@@ -160,14 +160,14 @@ def measure(where: Place, setting: Setting, rotations: int) -> Found:
     labels = fused(config, teacher, labellings(config, teacher, where, rotations))
     wrong, found = errors(labels, where.truth, teacher.classes), Found(setting.name)
     area = np.repeat(row_weights(HEIGHT, True)[:, None], 2 * HEIGHT, axis=1)
-    for task, name, confidence in confidences(labels):
+    for task, name, confidence in confidences(labels, config.fuse.depth_edge):
         if task not in setting.tasks:
             continue
         error, counts = wrong[task]
         picked = counts & (confidence > 0)
         sample = confidence[picked].astype(np.float64), error[picked], area[picked]
         found.add_pixels(task, name, -spearman(*sample), aurc_gain(*sample), curve(*sample), curve(-sample[1], *sample[1:]))
-    found.figures.append(consistency_figures(labels))
+    found.figures.append(consistency_figures(labels) | depth_normal_figures(labels, config.fuse.depth_edge))
     found.errors.append({task: area_mean(*pair) or 0.0 for task, pair in wrong.items()})
     return found
 

@@ -154,7 +154,7 @@ class Fuse(Settings):
     consistency_scale: float = Field(0.1, gt=0)
     """Spread of log distance between views at which consistency has dropped to 1/e."""
     min_consistency: float = Field(0.0, ge=0, le=1)
-    """A panorama whose views agree less than this, on average over its tasks, is given up; 0 gives none up."""
+    """A panorama whose views agree less than this, in the geometric mean over its tasks, is given up; 0 gives none up."""
     depth_dtype: Literal["float16", "float32"] = "float16"
     """float16 rounds distances by at most 0.05 %."""
     normals_dtype: Literal["int8", "float16"] = "int8"

@@ -1,4 +1,4 @@
-"""Depth conversions, and surface normals from depth, for perspective views and on the sphere."""
+"""Surface normals from the depth of a perspective view; those of a panorama are in :mod:`geometry.depth_normals`."""
 
 from dataclasses import dataclass
 
@@ -6,24 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.cameras import Camera
-from geometry.directions import erp_angles, erp_directions
-from geometry.padding import sphere_rows
 
 MAX_INCIDENCE = float(np.radians(87))
 """A surface seen more obliquely than this is taken for a jump between two surfaces."""
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
-
-
-def z_to_radial(z: NDArray[np.floating], camera: Camera) -> NDArray[np.floating]:
-    """Radial distance (h, w) from depth along the optical axis (h, w), in the same unit and dtype."""
-    return (z / camera.rays()[..., 2]).astype(z.dtype)
-
-
-def radial_to_z(radial: NDArray[np.floating], camera: Camera) -> NDArray[np.floating]:
-    """Depth along the optical axis (h, w) from radial distance (h, w), in the same unit and dtype."""
-    return (radial * camera.rays()[..., 2]).astype(radial.dtype)
 
 
 def normals_from_depth(
@@ -53,24 +41,14 @@ def normals_from_depth(
     )
     left, right = padded[1:-1, :-2], padded[1:-1, 2:]
     above, below = padded[:-2, 1:-1], padded[2:, 1:-1]
-    return _normals(here, left, right, above, below, max_incidence)
-
-
-def normals_from_erp_depth(
-    depth: NDArray[np.floating], valid: BoolArray, max_incidence: float = MAX_INCIDENCE
-) -> tuple[FloatArray, BoolArray]:
-    """The same on the sphere: normals (H, W, 3) float32 in the world frame, facing the viewpoint, and their validity (H, W).
-
-    Neighbours wrap at the seam and continue over the poles. Towards the poles they are taken more columns away, so that the
-    step is about one row's height everywhere: adjacent columns would be so close that rounding of depth tilts the normal.
-    """
-    height, width = depth.shape
-    here = _Samples(erp_directions(height, width), depth, valid & (depth > 0))
-    padded = _Samples(*(sphere_rows(array, -1, height + 1, 0) for array in (here.rays, here.depth, here.valid)))
-    step = np.rint(width / (2 * height) / np.cos(erp_angles(height, width)[1])).astype(int).clip(1, max(1, width // 8))
-    rows, columns = np.arange(height)[:, None], np.arange(width)
-    left, right = here[rows, (columns - step[:, None]) % width], here[rows, (columns + step[:, None]) % width]
-    return _normals(here, left, right, padded[:-2], padded[2:], max_incidence)
+    along_row, row_valid = _tangent(here, left, right, max_incidence)
+    along_column, column_valid = _tangent(here, above, below, max_incidence)
+    normals = np.cross(along_row, along_column)
+    normals *= -np.sign(np.einsum("hwc,hwc->hw", normals, here.rays))[..., None]
+    length = np.linalg.norm(normals, axis=-1)
+    known = here.valid & row_valid & column_valid & (length > 0)
+    normals = np.where(known[..., None], normals / np.where(known, length, 1)[..., None], 0)
+    return normals.astype(np.float32), known
 
 
 @dataclass(frozen=True)
@@ -86,19 +64,6 @@ class _Samples:
 
     def points(self) -> NDArray[np.floating]:
         return self.rays * self.depth[..., None]
-
-
-def _normals(
-    here: _Samples, left: _Samples, right: _Samples, above: _Samples, below: _Samples, max_incidence: float
-) -> tuple[FloatArray, BoolArray]:
-    along_row, row_valid = _tangent(here, left, right, max_incidence)
-    along_column, column_valid = _tangent(here, above, below, max_incidence)
-    normals = np.cross(along_row, along_column)
-    normals *= -np.sign(np.einsum("hwc,hwc->hw", normals, here.rays))[..., None]
-    length = np.linalg.norm(normals, axis=-1)
-    valid = here.valid & row_valid & column_valid & (length > 0)
-    normals = np.where(valid[..., None], normals / np.where(valid, length, 1)[..., None], 0)
-    return normals.astype(np.float32), valid
 
 
 def _tangent(here: _Samples, before: _Samples, after: _Samples, max_incidence: float) -> tuple[NDArray[np.floating], BoolArray]:

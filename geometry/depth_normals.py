@@ -21,7 +21,7 @@ def normals_from_depth(depth: FloatArray, valid: BoolArray, depth_edge: float) -
     Parameters
     ----------
     depth : (H, W) float32
-        Radial distance, positive where ``valid``.
+        Radial distance; what is not positive counts as not valid.
     valid : (H, W) bool
     depth_edge : float
         As in :func:`depth_edges`.
@@ -71,8 +71,8 @@ def depth_edges(depth: FloatArray, valid: BoolArray, depth_edge: float) -> BoolA
 
 
 def _inverse_distance(depth: FloatArray, valid: BoolArray) -> FloatArray:
-    """One over the distance, and 0 where not valid."""
-    return np.divide(1, depth, out=np.zeros(depth.shape, np.float32), where=valid)
+    """One over the distance, and 0 where it is not valid or not positive."""
+    return np.divide(1, depth, out=np.zeros(depth.shape, np.float32), where=valid & (depth > 0))
 
 
 def _surrounded(inverse: FloatArray, neighbours: Neighbours) -> BoolArray:

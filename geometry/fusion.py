@@ -4,17 +4,16 @@ Every view's say at an ERP pixel is its geometric weight (off-axis angle, distan
 confidence, at the nearest patch pixel; how values are combined is each field's own business.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geometry.alignment import aligned_distance
 from geometry.alignment_bends import straightened
-from geometry.backproject import WORKERS, BackProjection, Band, backprojection, by_band, view_weight
+from geometry.backproject import BackProjection, Band, backprojection, by_band, view_weight
 from geometry.cameras import Camera
 from geometry.consistency import MIN_RIVALRY, TINY, angle_consistency, as_bytes, pair_angle, rivalry
 from geometry.depth_sharpening import sharpened
@@ -23,9 +22,9 @@ from geometry.fusion_depth import fuse_depth, strongest_view
 from geometry.fusion_gradient import gradient_correction
 from geometry.fusion_normals import normal_correction
 from geometry.fusion_semantics import fuse_semantics
+from geometry.fusion_sums import all_finite, combined_weights, in_threads, pack_all, sum_band
 
 FloatArray = NDArray[np.float32]
-_Part = TypeVar("_Part")
 SCREEN = 4.0  # per steradian: the gradient's correction reaches half a radian far, the size of a view
 
 
@@ -128,21 +127,22 @@ def fuse(
         out |= _normals(fields["normals"], views, geometric, settings)
     if "semantics" in fields:
         out |= _semantics(fields["semantics"], views, geometric, settings)
-    if "sky" in fields:
-        out["sky"] = _sky(fields["sky"], views, geometric)
-    elif "semantics" in fields and settings.sky_class is not None:
-        out["sky"] = out["semantics_valid"] & (out["semantics"] == settings.sky_class)
+    out |= _sky(fields, out, views, geometric, settings.sky_class)
     if "depth" in fields:
         out |= _depth(fields["depth"], cameras, views, geometric, settings, out.get("sky"))
     if "sky" in out:
-        for name in out:
-            if name.startswith(("depth", "normals")):
-                out[name][out["sky"]] = 0
+        for name in (name for name in out if name.startswith(("depth", "normals"))):
+            out[name][out["sky"]] = 0
     if settings.enforce_normals and {"depth", "normals"} <= fields.keys():
-        agreement = out["normals_agreement"].astype(np.float32) / np.float32(255)
-        told = out["normals"], agreement
-        out["depth"] = out["depth"] * normal_correction(out["depth"], out["depth_valid"], *told, settings.depth_edge)
+        out["depth"] = _enforced(out, settings.depth_edge)
     return out
+
+
+def _enforced(labels: Mapping[str, NDArray], depth_edge: float) -> FloatArray:
+    """Fused depth (H, W) whose surfaces face as the fused normals say, the more so the better views agree on these."""
+    agreement = labels["normals_agreement"].astype(np.float32) / np.float32(255)
+    depth: FloatArray = labels["depth"]
+    return depth * normal_correction(depth, labels["depth_valid"], labels["normals"], agreement, depth_edge)
 
 
 def _check(one: Field, cameras: Sequence[Camera]) -> None:
@@ -162,66 +162,6 @@ def _count_views(views: Sequence[BackProjection]) -> NDArray[np.uint8]:
     return count
 
 
-def _weights(usable: NDArray[np.bool_], confidence: FloatArray | None, geometric: Sequence[FloatArray]) -> FloatArray:
-    """(N, h, w) weights: zero where not usable, or where the confidence is not a positive number."""
-    weight = np.zeros(usable.shape, np.float32)
-
-    def weigh(view: int) -> None:
-        if confidence is None:
-            np.copyto(weight[view], geometric[view], where=usable[view])
-        else:
-            trusted = usable[view] & np.isfinite(confidence[view]) & (confidence[view] > 0)
-            np.multiply(confidence[view], geometric[view], out=weight[view], where=trusted)
-
-    _in_threads(weigh, range(len(usable)))
-    return weight
-
-
-def _in_threads(work: Callable[[_Part], object], parts: Iterable[_Part]) -> None:
-    """Views and bands are independent of each other, and numpy lets go of the interpreter while it works."""
-    with ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(work, parts))
-
-
-def _finite(values: NDArray) -> NDArray[np.bool_]:
-    """Whether all of the last axis is finite; one product instead of a slow reduction over few channels."""
-    return np.isfinite(values @ np.ones(values.shape[-1], values.dtype))
-
-
-def _sum_band(band: Band, packed: Sequence[FloatArray], width: int) -> tuple[FloatArray, FloatArray]:
-    """Sums over views of nearest values times weight and, in the last channel, of weight, (rows, W, C + 1); of its square."""
-    rows, pairs = band
-    total = np.zeros((rows.stop - rows.start, width, packed[0].shape[-1]), np.float32)
-    squares = np.zeros(total.shape[:2], np.float32)
-    for number, box in pairs:
-        found = packed[number].take(box.pixel, axis=0, mode="clip")
-        found *= box.nearness[..., None]
-        total[:, box.columns] += found
-        own = np.ascontiguousarray(found[..., -1])
-        own *= own
-        squares[:, box.columns] += own
-    return total, squares
-
-
-def _pack_all(values: FloatArray, weight: FloatArray) -> list[FloatArray]:
-    with ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(_pack, values, weight))
-
-
-def _pack(values: FloatArray, weight: FloatArray) -> FloatArray:
-    """(h * w + 1, C + 1) of one view: values times weight, and weight; the last row is "not seen"."""
-    channels, own = values.shape[-1], weight.ravel()
-    packed, flat = np.empty((own.size + 1, channels + 1), np.float32), values.reshape(-1, channels)
-    packed[-1] = 0
-    with np.errstate(invalid="ignore"):  # zero times infinity, cleared below
-        for k in range(channels):
-            np.multiply(flat[:, k], own, out=packed[:-1, k])
-    packed[:-1, channels] = own
-    if not own.all():
-        packed[:-1][own == 0] = 0  # whatever was there, NaN included
-    return packed
-
-
 def _depth(
     depth: Field,
     cameras: Sequence[Camera],
@@ -236,7 +176,7 @@ def _depth(
         distance = sharpened(distance, usable, depth_edge)
     if settings.depth in ("align", "gradient"):
         distance = straightened(distance, usable, cameras)
-    weight = _weights(usable, depth.confidence, geometric)
+    weight = combined_weights(usable, depth.confidence, geometric)
     fused, valid, consistency = fuse_depth(distance, weight, views, depth_edge, settings.consistency_scale)
     if settings.depth == "single":
         fused = strongest_view(distance, weight, views)
@@ -249,14 +189,14 @@ def _depth(
 def _normals(
     normals: Field, views: Sequence[BackProjection], geometric: Sequence[FloatArray], settings: FusionSettings
 ) -> dict[str, NDArray]:
-    weight = _weights(normals.valid & _finite(normals.values), normals.confidence, geometric)
+    weight = combined_weights(normals.valid & all_finite(normals.values), normals.confidence, geometric)
     height, width = views[0].height, views[0].width
     unit, valid = np.empty((height, width, 3), np.float32), np.empty((height, width), np.bool_)
     agreement, consistency = np.empty((2, height, width), np.uint8)
 
     def fuse_band(band: Band) -> None:
         rows, _ = band
-        total, squares = _sum_band(band, packed, width)
+        total, squares = sum_band(band, packed, width)
         x, y, z, trust = np.ascontiguousarray(np.moveaxis(total, -1, 0))
         length = np.sqrt(x * x + y * y + z * z)
         agree = length / np.maximum(trust, TINY)
@@ -268,8 +208,8 @@ def _normals(
         rivals = rivalry(trust, squares)
         consistency[rows] = as_bytes(angle_consistency(pair_angle(agree, rivals)), rivals >= MIN_RIVALRY)
 
-    packed = _pack_all(normals.values, weight)
-    _in_threads(fuse_band, by_band(views))
+    packed = pack_all(normals.values, weight)
+    in_threads(fuse_band, by_band(views))
     return {"normals": unit, "normals_valid": valid, "normals_agreement": agreement, "normals_consistency": consistency}
 
 
@@ -278,8 +218,8 @@ def _semantics(
 ) -> dict[str, NDArray]:
     if semantics.confidence is None:
         raise ValueError("semantics need the probability of each of their top classes as confidence")
-    usable = semantics.valid & _finite(semantics.confidence)
-    weight = _weights(usable, None, geometric)
+    usable = semantics.valid & all_finite(semantics.confidence)
+    weight = combined_weights(usable, None, geometric)
     label, share, runner_up, consistency = fuse_semantics(semantics.values, semantics.confidence, weight, views, settings.classes)
     valid = (share > 0) & (share >= settings.min_confidence)
     return {
@@ -291,17 +231,32 @@ def _semantics(
     }
 
 
-def _sky(sky: Field, views: Sequence[BackProjection], geometric: Sequence[FloatArray]) -> NDArray[np.bool_]:
-    weight = _weights(sky.valid & np.isfinite(sky.values), None, geometric)
+def _sky(
+    fields: Mapping[str, Field],
+    labels: Mapping[str, NDArray],
+    views: Sequence[BackProjection],
+    geometric: Sequence[FloatArray],
+    sky_class: int | None,
+) -> dict[str, NDArray]:
+    """``sky`` from its own field, else from the fused classes; nothing where neither says of it."""
+    if "sky" in fields:
+        return {"sky": _voted_sky(fields["sky"], views, geometric)}
+    if "semantics" in fields and sky_class is not None:
+        return {"sky": labels["semantics_valid"] & (labels["semantics"] == sky_class)}
+    return {}
+
+
+def _voted_sky(sky: Field, views: Sequence[BackProjection], geometric: Sequence[FloatArray]) -> NDArray[np.bool_]:
+    weight = combined_weights(sky.valid & np.isfinite(sky.values), None, geometric)
     height, width = views[0].height, views[0].width
     covered = np.empty((height, width), np.bool_)
 
     def fuse_band(band: Band) -> None:
-        total, _ = _sum_band(band, packed, width)
+        total, _ = sum_band(band, packed, width)
         covered[band[0]] = (total[..., 1] > 0) & (total[..., 0] >= 0.5 * total[..., 1])
 
-    packed = _pack_all(sky.values[..., None], weight)
-    _in_threads(fuse_band, by_band(views))
+    packed = pack_all(sky.values[..., None], weight)
+    in_threads(fuse_band, by_band(views))
     return covered
 
 

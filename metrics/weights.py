@@ -16,6 +16,13 @@ def row_weights(height: int, by_area: bool) -> NDArray[np.floating]:
     return erp_area_weights(height) if by_area else np.ones(height)
 
 
+def area_mean(values: NDArray[np.floating | np.bool_], judged: NDArray[np.bool_]) -> float | None:
+    """Mean of ``values`` (H, W) over the judged pixels (H, W), weighted by solid angle; None if there are none."""
+    area = erp_area_weights(len(values))
+    total = float(area @ judged.sum(axis=1))
+    return float(area @ np.where(judged, values, 0).sum(axis=1, dtype=np.float64)) / total if total > 0 else None
+
+
 def band_rows(height: int) -> dict[str, NDArray[np.bool_]]:
     """Which rows (H,) belong to each latitude band, both hemispheres together."""
     latitude = np.degrees(np.abs(erp_angles(height, 1)[1]))

@@ -76,7 +76,7 @@ class ParquetCells(AbstractFileSystem):
 
     def _open(self, path: str, mode: str = "rb", **more: Any) -> io.BytesIO:
         if mode != "rb":
-            raise NotImplementedError("cells of Parquet files are read-only")
+            raise io.UnsupportedOperation("cells of Parquet files are read-only")
         return io.BytesIO(self.cat_file(path))
 
 

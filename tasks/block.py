@@ -187,15 +187,9 @@ def run_block(
                 rows.append(ItemRow(item.item, "done", "", output.figures))
     writer.close()
     settle(job.url)
-    receipt = Receipt(
-        job.identity.stage,
-        job.identity.fingerprint,
-        job.block.name,
-        [replace(row, digest=found) for row, found in zip(rows, digests, strict=True)],
-        digest_files(job.url),
-        dict(about),
-        _made(job, started, device),
-    )
+    rows = [replace(row, digest=found) for row, found in zip(rows, digests, strict=True)]
+    identity, made = job.identity, _made(job, started, device)
+    receipt = Receipt(identity.stage, identity.fingerprint, job.block.name, rows, digest_files(job.url), dict(about), made)
     write_receipt(job.url, receipt)
     return receipt
 

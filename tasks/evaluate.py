@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import Config
-from metrics.evaluate import evaluate_item, summarise
+from metrics.evaluate import evaluate_item
 from metrics.protocols import protocol_named
+from metrics.summary import summarise
 from storage.fingerprint import Identity, digest
 from storage.manifest import Item
 from storage.receipts import ItemRow, Receipt

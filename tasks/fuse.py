@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from tasks.block import Job, Output, Upstream, load_panorama, run_block
 from tasks.consistency import require_consistency
 from tasks.rotations import fuse_work, rotated_views, rotation_of
 
-VERSION = "3"
+VERSION = "4"
 
 Labelling = tuple[dict[str, Field], tuple[Camera, ...]]
 """What teachers say of a panorama through one set of views."""
@@ -76,13 +77,21 @@ def fuse_block(job: Job) -> Receipt:
         require_consistency(figures, settings.min_consistency)
         return Output(labels, figures)
 
-    about = {"classes": classes, "depth_unit": units.get("depth", ""), "normals_frame": "world"}
-    about |= about_auxiliaries(settings.auxiliaries, about["depth_unit"])
+    about = _about(settings, classes, things, units.get("depth", ""), rotations)
+    return run_block(job, fuse_item, about, read=read, encode=partial(encode_labels, settings=settings))
+
+
+def _about(
+    settings: Settings, classes: Sequence[str], things: Sequence[int] | None, depth_unit: str, rotations: int
+) -> dict[str, Any]:
+    """What the receipt says of the labels to later stages."""
+    about: dict[str, Any] = {"classes": list(classes), "depth_unit": depth_unit, "normals_frame": "world"}
+    about |= about_auxiliaries(settings.auxiliaries, depth_unit)
     if things is not None:
         about["thing_classes"] = [classes[label] for label in things]
     if rotations:
         about |= {"rotations": rotations, "work": fuse_work(rotations)}  # as plans count it
-    return run_block(job, fuse_item, about, read=read, encode=partial(encode_labels, settings=settings))
+    return about
 
 
 def fusion_settings(settings: Settings, classes: Sequence[str]) -> FusionSettings:
@@ -105,7 +114,8 @@ def fuse_labellings(labellings: Sequence[Labelling], height: int, settings: Fusi
     alone = [fuse(*labelling, height, 2 * height, settings) for labelling in labellings]
     if len(alone) == 1:
         return alone[0]
-    fields = {name: label.concatenate([own[name] for own, _ in labellings]) for name in labellings[0][0]}
+    names = labellings[0][0].keys() - {"instances"}  # which are those of the layout's own views
+    fields = {name: label.concatenate([own[name] for own, _ in labellings]) for name in sorted(names)}
     cameras = tuple(camera for _, own in labellings for camera in own)
     together = fuse(fields, cameras, height, 2 * height, settings)
     return together | rotation_consistency(alone, settings.consistency_scale, metric)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from configs.schema import Config
 from configs.settings import ConfigError
-from metrics.consistency import consistency_figures
+from metrics.depth_normals import depth_normal_figures
 from models.teachers.weights import digest_folder
 from storage.fingerprint import Identity
 from storage.manifest import Item
@@ -29,7 +29,7 @@ from tasks.training_items import resize_image
 if TYPE_CHECKING:
     from models.student import StudentModel
 
-VERSION = "1"
+VERSION = "2"
 
 
 def identity(config: Config) -> Identity:
@@ -57,8 +57,9 @@ def predict_block(job: Job) -> Receipt:
 
     def predict_item(_item: Item, image: NDArray[np.uint8]) -> Output:
         labels = as_labels(predict(model, image, device), sky)
-        shares = {name: round(float(value.mean()), 4) for name, value in labels.items() if value.dtype == bool}
-        return Output(labels, shares | consistency_figures(labels))
+        shares = {name: float(value.mean()) for name, value in labels.items() if value.dtype == bool}
+        figures = shares | depth_normal_figures(labels)
+        return Output(labels, {name: round(value, 4) for name, value in figures.items()})
 
     unit = student_about(folder).get("depth_unit", "")
     about = {"classes": classes, "depth_unit": unit, "normals_frame": "world", "student": weights}

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from metrics.evaluate import FIGURES, HEADLINES
 from metrics.protocols import PROTOCOLS
+from metrics.summary import FIGURES, HEADLINES
 from tasks.pictures import palette
 
 WIDTH = 768
@@ -38,7 +38,7 @@ def render_report(
     title : str
     run : the run's record: ``run``, ``config`` (name), ``started``, ``user``
     plan_rows : per stage ``stage``, ``cached``, ``ran``, ``quarantined``, ``seconds``, ``bytes``
-    summary : what ``metrics.evaluate.summarise`` gives, with the ``protocol``; may be empty
+    summary : what ``metrics.summary.summarise`` gives, with the ``protocol``; may be empty
     items : per panorama ``item``, ``metrics`` and ``pictures`` (name -> (H, W, 3) uint8)
     quarantined : per item ``item``, ``stage``, ``reason``
     classes : names for the legend of the semantics pictures

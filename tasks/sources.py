@@ -7,7 +7,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -106,14 +106,19 @@ def _from_files(url: str) -> list[Entry]:
         stem = name.rsplit(".", 1)[0]
         sidecar = sidecars.get(f"{stem}.json")
         if is_local(url):
-            for path, about in ((name, image), (f"{stem}.json", sidecar or {"type": "file"})):
-                if about["type"] != "file":  # links, pipes, devices; folders that are links are never entered
-                    refuse_outside(f"source {url}", path, base)
+            _check_kinds(url, base, {name: image, f"{stem}.json": sidecar or {"type": "file"}})
         metadata = _sidecar(files.unstrip_protocol(f"{stem}.json"), sidecar) if sidecar else {}
         uri = name if is_local(url) else files.unstrip_protocol(name)
         split = str(metadata.pop("split", ""))
         entries.append(Entry(stem.removeprefix(base), uri, int(image["size"] or 0), stamp_of(image), split, metadata))
     return entries
+
+
+def _check_kinds(url: str, base: str, found: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse what is no file and leads out of the folder: links, pipes, devices. Folders that are links are never entered."""
+    for path, about in found.items():
+        if about["type"] != "file":
+            refuse_outside(f"source {url}", path, base)
 
 
 def refuse_outside(where: str, path: str, folder: str) -> None:
@@ -195,10 +200,15 @@ def _list_uri(where: str, url: str, uri: Any) -> str:
     elif scheme and scheme not in (*REMOTE, "file", urlsplit(url).scheme):
         raise SourceError(f"{where}: uri {uri[:80]!r} is of a kind that lists may not use; known: file, {', '.join(REMOTE)}")
     if is_local(uri):
-        path = filesystem(uri)[1]
-        if any(len(part.encode()) > MOST_NAME_BYTES for part in path.split("/")):
-            raise SourceError(f"{where}: uri {uri[:80]!r} is longer than file systems allow; correct it")
-        if not is_local(url):
-            raise SourceError(f"{where}: uri {uri!r} is a local file, which a remote list may not name; download the list")
-        refuse_outside(where, path, filesystem(folder)[1])
+        _check_local_file(where, url, uri, folder)
     return uri
+
+
+def _check_local_file(where: str, url: str, uri: str, folder: str) -> None:
+    """A local file that a list may name: its name is possible, the list is local too, and the file lies below its folder."""
+    path = filesystem(uri)[1]
+    if any(len(part.encode()) > MOST_NAME_BYTES for part in path.split("/")):
+        raise SourceError(f"{where}: uri {uri[:80]!r} is longer than file systems allow; correct it")
+    if not is_local(url):
+        raise SourceError(f"{where}: uri {uri!r} is a local file, which a remote list may not name; download the list")
+    refuse_outside(where, path, filesystem(folder)[1])

@@ -46,14 +46,15 @@ def stages(config: Config) -> list[Stage]:
     return [
         Stage(project.identity(config), project.project_block),
         *labels,
-        Stage(fused, fuse.fuse_block, work=fuse_work(config.label.rotations)),
+        Stage(fused, fuse.fuse_block, work=fuse_work(max(rotation_of(stage.name) for stage in labels))),
         Stage(evaluate.identity(config, fused.fingerprint), evaluate.evaluate_block),
         *audited,
     ]
 
 
 def _label_stages(config: Config, teacher: TeacherSettings) -> list[Stage]:
-    """A teacher's stage, and one more for each of ``label.rotations``."""
+    """A teacher's stage, and one more for each of ``label.rotations``: not for instances alone, which come from the first."""
     own = label.identity(config, teacher)
-    turned = [label.identity(config, teacher, rotation) for rotation in range(1, config.label.rotations + 1)]
+    rotations = 0 if set(teacher.fields) == {"instances"} else config.label.rotations
+    turned = [label.identity(config, teacher, rotation) for rotation in range(1, rotations + 1)]
     return [Stage(own, label.label_block), *(Stage(identity, label.label_block, like=own) for identity in turned)]

@@ -6,7 +6,7 @@ import numpy as np
 
 from tasks.bands import whole_sphere
 from tasks.datasets.dataset import DataSet
-from tasks.datasets.layout import FileLayout
+from tasks.datasets.layout import FileLayout, split_in_path
 from tasks.datasets.truth import Arrays, Found, class_arrays
 
 CLASSES = (
@@ -50,7 +50,7 @@ CITYSCAPES = DataSet(
             "label_ids": r"gtFine/\g<folder>/\g<name>_gtFine_labelIds.png",
             "instances": r"gtFine/\g<folder>/\g<name>_gtFine_instanceIds.png",
         },
-        split=lambda match, _splits: match["split"],
+        split=split_in_path,
     ),
     decode,
     classes=CLASSES,
@@ -61,7 +61,7 @@ DENSEPASS = DataSet(
         pattern=re.compile(r"leftImg8bit/(?P<folder>(?P<split>[^/]+)/(?:[^/]+/)*)(?P<name>[^/]+?)_\.(?:png|jpg)"),
         item=r"\g<folder>\g<name>",
         places={"train_ids": r"gtFine/\g<folder>\g<name>_labelTrainIds.png"},
-        split=lambda match, _splits: match["split"],
+        split=split_in_path,
         metadata={"vertical_degrees": DENSEPASS_DEGREES},
     ),
     decode_densepass,

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from configs.schema import Source
-from geometry.depth import normals_from_erp_depth
+from metrics.depth_normals import depth_normal_angles
+from metrics.normals import weighted_median
+from metrics.weights import row_weights
 from tasks.block import BadItem
 from tasks.datasets import DATA_SETS
 from tasks.datasets.listing import list_data_set
@@ -53,13 +55,12 @@ def inspect(source: Source) -> Inspection:
 
 
 def normals_against_depth(arrays: Arrays) -> float | None:
-    """Median angle in degrees between the normals and those that depth implies; None without both."""
+    """Median angle in degrees, by solid angle, between the normals and those that depth implies; None without both."""
     if "depth" not in arrays or "normals" not in arrays:
         return None
-    implied, known = normals_from_erp_depth(arrays["depth"], arrays["depth_valid"])
-    both = known & arrays["normals_valid"]
-    cosine = (implied * arrays["normals"]).sum(axis=-1)[both]
-    return float(np.degrees(np.median(np.arccos(np.clip(cosine, -1, 1))))) if both.any() else None
+    angles, compared = depth_normal_angles(arrays)
+    area = np.broadcast_to(row_weights(len(angles), True)[:, None], angles.shape)
+    return float(np.degrees(weighted_median(angles[compared], area[compared]))) if compared.any() else None
 
 
 def _facts(arrays: Arrays) -> list[str]:

@@ -59,6 +59,11 @@ def no_split(_match: re.Match[str], _splits: Splits) -> str:
     return ""
 
 
+def split_in_path(match: re.Match[str], _splits: Splits) -> str:
+    """Split of a panorama whose path names it, in the group ``split`` of the layout's pattern."""
+    return match["split"]
+
+
 @dataclass(frozen=True)
 class FileLayout:
     """Panoramas and truth are files.

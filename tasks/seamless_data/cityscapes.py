@@ -11,7 +11,7 @@ import orjson
 
 from tasks.datasets.cityscapes import CITYSCAPES as CITYSCAPES_FILES
 from tasks.datasets.cityscapes import DENSEPASS as DENSEPASS_FILES
-from tasks.datasets.layout import FileLayout
+from tasks.datasets.layout import FileLayout, split_in_path
 from tasks.datasets.truth import Found
 from tasks.seamless_data.dataset import SeamlessSet
 from tasks.seamless_data.regions import region_mask
@@ -59,7 +59,7 @@ CITYSCAPES = SeamlessSet(
         pattern=CITYSCAPES_FILES.layout.pattern,
         item=r"\g<folder>/\g<name>",
         places={"instances": r"gtFine/\g<folder>/\g<name>_gtFine_instanceIds.png"},
-        split=lambda match, _splits: match["split"],
+        split=split_in_path,
     ),
     A2B,
     decode_instance_ids,
@@ -73,7 +73,7 @@ AMODAL_SYNTH_DRIVE = SeamlessSet(
             "ampano": r"amodal_panoptic_seg/\g<folder>\g<name>_ampano.png",
             "objects": r"amodal_panoptic_seg/\g<folder>\g<name>_ampano.json",
         },
-        split=lambda match, _splits: match["split"],
+        split=split_in_path,
     ),
     A2B,
     decode_ampano,
@@ -85,7 +85,7 @@ DENSEPASS = SeamlessSet(
         pattern=DENSEPASS_FILES.layout.pattern,
         item=r"\g<folder>\g<name>",
         places={"train_ids": r"gtFine/\g<folder>\g<name>_labelTrainIds.png"},
-        split=lambda match, _splits: match["split"],
+        split=split_in_path,
     ),
     A2B,
     decode_train_ids,

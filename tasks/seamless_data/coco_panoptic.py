@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 
 from storage.urls import read_bytes
-from tasks.datasets.layout import FileLayout
+from tasks.datasets.layout import FileLayout, split_in_path
 from tasks.datasets.truth import Found
 from tasks.seamless_data.dataset import SeamlessSet
 from tasks.seamless_data.regions import region_mask
@@ -25,6 +25,8 @@ from tasks.seamless_data.vocabularies import K2B
 CHANNELS = np.array([1, 256, 65536])
 Segments = dict[str, list[dict[str, Any]]]
 Amodals = dict[str, dict[int, Any]]
+LISTS = frozenset({"segments", "amodals"})
+"""Files of truth that all pictures of a split share."""
 
 
 def decode(found: Found, urls: Mapping[str, str], name: str) -> SeamlessTruth:
@@ -78,11 +80,11 @@ KITTI360_APS = SeamlessSet(
             "segments": r"Panoptic/\g<split>.json",
             "amodals": r"annotations/\g<split>.json",
         },
-        split=lambda match, _splits: match["split"],
+        split=split_in_path,
     ),
     K2B,
     decode,
-    lists=frozenset({"segments", "amodals"}),
+    lists=LISTS,
     amodal=True,
 )
 BLENDPASS = SeamlessSet(
@@ -95,11 +97,11 @@ BLENDPASS = SeamlessSet(
             "segments": r"Panoptic/\g<split>_trainId_K2B.json",
             "amodals": r"annotations/\g<split>.json",
         },
-        split=lambda match, _splits: match["split"],
+        split=split_in_path,
     ),
     K2B,
     decode,
-    lists=frozenset({"segments", "amodals"}),
+    lists=LISTS,
     panoramas=True,
     amodal=True,
 )

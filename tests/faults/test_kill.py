@@ -38,6 +38,16 @@ def start(path: Path) -> subprocess.Popen:
     return process
 
 
+def run_for(path: Path, seconds: float) -> int:
+    """Return code of a run, which is killed when the time is over."""
+    process = start(path)
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        return process.wait()
+
+
 @pytest.mark.fault("SIGKILL of the flow", expected="the next run resumes, without rework; bytes as if undisturbed")
 def test_killed_at_random_moments_the_store_is_as_if_undisturbed(
     tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch, seen: Callable[[str], None]
@@ -57,13 +67,8 @@ def test_killed_at_random_moments_the_store_is_as_if_undisturbed(
         while True:
             finished = {file: file.stat().st_mtime_ns for file in store.rglob("receipt.json")}
             moments.add(len(finished))
-            process = start(path)
-            try:
-                returned = process.wait(generator.uniform(0, 0.7) * whole)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                returned = process.wait()
-                kills += 1
+            returned = run_for(path, generator.uniform(0, 0.7) * whole)
+            kills += returned == -signal.SIGKILL
             for file, stamp in finished.items():
                 assert file.stat().st_mtime_ns == stamp, "a finished block was made again"
             if returned == 0:

@@ -148,7 +148,8 @@ def test_predictions_are_what_the_student_says_in_the_form_of_fused_labels(stude
     rows = [(item.item, row.state) for item, row in finished.rows()]
     assert rows == [("a", "done"), ("b", "done")]
     model = AutoModel.from_pretrained(student[1]["model"])
-    (_, block, _), *_ = finished.blocks
+    (_, block, receipt), *_ = finished.blocks
+    assert all(0 < row.figures["depth_normal_agreement"] <= 1 for row in receipt.items if row.state == "done")
     for item, arrays in zip(block.items, finished.arrays(), strict=True):
         image = cv2.resize(cv2.imread(item.uri)[..., ::-1], (64, 32), interpolation=cv2.INTER_AREA)
         with torch.no_grad():

@@ -157,7 +157,9 @@ def test_no_normal_is_taken_across_a_tear_or_a_hole():
     depth[10:20, 5:15] = 1.0
     valid = everywhere(depth.shape)
     valid[25, 40] = False
+    depth[14, 45] = 0  # said to be valid, and is no distance
     normals, known = normals_from_depth(depth, valid, 0.1)
+    assert not known[[13, 14, 15, 14, 14], [45, 45, 45, 44, 46]].any()
     np.testing.assert_allclose(normals[known], -erp_directions(32, 64)[known], atol=1e-5)
     assert not known[[10, 9, 24, 26, 25], [7, 7, 40, 40, 40]].any()
     assert not normals[~known].any()

@@ -1,35 +1,17 @@
-"""Depth conversions and normals against planes, boxes and spheres."""
+"""Normals from the depth of a view against planes and spheres."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from geometry.cameras import Camera
-from geometry.depth import normals_from_depth, normals_from_erp_depth, radial_to_z, z_to_radial
-from geometry.directions import erp_directions
+from geometry.depth import normals_from_depth
 
 CAMERA = Camera.looking(60, 48, np.radians(80), 0.4, 0.2)
 
 
 def degrees_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.degrees(2 * np.arcsin(np.clip(np.linalg.norm(a - b, axis=-1) / 2, 0, 1)))
-
-
-def room_of_half_sides(sides: tuple[float, float, float], directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Radial depth and inward normals of a box around the viewpoint."""
-    reach = np.asarray(sides) / np.abs(directions)
-    wall = reach.argmin(axis=-1)
-    return reach.min(axis=-1), -np.eye(3)[wall] * np.sign(directions)
-
-
-def test_z_and_radial_undo_each_other_and_agree_with_pythagoras() -> None:
-    z = np.random.default_rng(0).uniform(1, 9, (48, 60)).astype(np.float32)
-    radial = z_to_radial(z, CAMERA)
-    x, y = (np.arange(60) - 29.5) / CAMERA.focal, (np.arange(48) - 23.5) / CAMERA.focal
-    np.testing.assert_allclose(radial, z * np.sqrt(1 + x[None, :] ** 2 + y[:, None] ** 2), rtol=1e-6)
-    np.testing.assert_allclose(radial_to_z(radial, CAMERA), z, rtol=1e-6)
-    assert radial.dtype == np.float32
 
 
 @given(st.floats(-0.7, 0.7), st.floats(-0.7, 0.7), st.floats(0.1, 50))
@@ -60,7 +42,7 @@ def test_a_sphere_in_front_of_the_camera() -> None:
 
 def test_normals_stay_clean_beside_a_jump() -> None:
     z = np.where(np.arange(60) < 30, 2.0, 5.0) * np.ones((48, 60))
-    normals, valid = normals_from_depth(z_to_radial(z, CAMERA), np.ones(z.shape, bool), CAMERA)
+    normals, valid = normals_from_depth(z / CAMERA.rays()[..., 2], np.ones(z.shape, bool), CAMERA)
     assert valid.all()
     np.testing.assert_allclose(normals, np.broadcast_to([0, 0, -1.0], normals.shape), atol=1e-6)
 
@@ -68,33 +50,6 @@ def test_normals_stay_clean_beside_a_jump() -> None:
 def test_an_isolated_pixel_has_no_normal() -> None:
     z = np.full((48, 60), 2.0)
     z[20, 20] = 9.0
-    _, valid = normals_from_depth(z_to_radial(z, CAMERA), np.ones(z.shape, bool), CAMERA)
+    _, valid = normals_from_depth(z / CAMERA.rays()[..., 2], np.ones(z.shape, bool), CAMERA)
     assert not valid[20, 20]
     assert valid.sum() == valid.size - 1
-
-
-@pytest.mark.parametrize(("size", "flat"), [((64, 128), 0.9), ((256, 512), 0.97)])
-def test_a_room_around_the_viewpoint(size: tuple[int, int], flat: float) -> None:
-    depth, expected = room_of_half_sides((2.0, 1.3, 3.0), erp_directions(*size))
-    normals, valid = normals_from_erp_depth(depth.astype(np.float32), np.ones(size, bool))
-    error = degrees_between(normals, expected)
-    assert valid.all()
-    assert (error < 0.05).mean() > flat  # walls are exact; pixels along edges and corners may look across
-    assert error[[0, -1]].max() < 0.5  # the poles, where columns crowd
-    assert error[size[0] // 2, [0, -1]].max() < 0.05  # the seam
-
-
-def test_around_the_centre_of_a_sphere_normals_point_inwards() -> None:
-    directions = erp_directions(64, 128)
-    normals, valid = normals_from_erp_depth(np.full((64, 128), 3.0, np.float32), np.ones((64, 128), bool))
-    assert valid.all()
-    assert degrees_between(normals, -directions).max() < 3  # one-sided differences tilt by half a pixel's angle an axis
-
-
-def test_sky_has_no_normals() -> None:
-    valid = np.ones((32, 64), bool)
-    valid[:10] = False
-    depth = np.where(valid, 2.0, 0).astype(np.float32)
-    normals, has_normal = normals_from_erp_depth(depth, valid)
-    np.testing.assert_array_equal(has_normal, valid)
-    assert (normals[~valid] == 0).all()

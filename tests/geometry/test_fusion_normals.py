@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 
 from geometry import layouts
-from geometry.depth_normals import normals_from_depth
 from geometry.directions import erp_area_weights, erp_directions
 from geometry.fields import Field
 from geometry.fusion import FusionSettings, fuse
 from geometry.fusion_normals import normal_correction
 from geometry.gradients import without_jumps
 from metrics.depth_normals import depth_normal_figures
-from metrics.normals import normal_figures
 from tests.geometry.test_auxiliaries import box, everywhere
 from tests.geometry.test_fusion import area_mean, depth_field
 
@@ -146,41 +144,3 @@ def test_jumps_shrink_and_slopes_stay():
     np.testing.assert_allclose(np.delete(kept[1].ravel(), 650), np.delete(down.ravel(), 650), rtol=1e-3)
     assert abs(kept[1][10, 10]) < 1e-3 * down[10, 10]
     np.testing.assert_allclose(without_jumps(0 * right, down * 0 + 0.5 * step, 0.5)[1], 0.125 * step)
-
-
-def test_the_measured_angle_is_that_of_an_independent_computation(truth):
-    depth, normals = truth
-    rng = np.random.default_rng(0)
-    told = normals + 0.2 * rng.normal(size=normals.shape)
-    told = (told / np.linalg.norm(told, axis=-1, keepdims=True)).astype(np.float32)
-    labels = {
-        "depth": depth,
-        "depth_valid": rng.random(depth.shape) > 0.05,
-        "normals": told,
-        "normals_valid": told[..., 0] > -0.9,
-    }
-    found = depth_normal_figures(labels, 0.1)
-    faces, seen = normals_from_depth(depth, labels["depth_valid"], 0.1)
-    expected = normal_figures(faces, told, seen & labels["normals_valid"], AREA)
-    assert found["depth_normal_degrees"] == pytest.approx(expected["mean"], abs=0.01)
-    for name in ("within_11_25", "within_22_5", "within_30"):
-        assert found[f"depth_normal_{name}"] == pytest.approx(expected[name], abs=1e-3)
-
-
-def test_a_known_tilt_is_measured_as_such():
-    directions = erp_directions(HEIGHT, WIDTH)
-    axis = np.cross(directions, [0, 1, 0])
-    axis /= np.linalg.norm(axis, axis=-1, keepdims=True)
-    tilted = -np.cos(np.radians(20)) * directions + np.sin(np.radians(20)) * axis
-    every = everywhere(directions.shape[:2])
-    labels = {"depth": np.full(every.shape, 3, np.float32), "depth_valid": every, "normals_valid": every}
-    found = depth_normal_figures({**labels, "normals": tilted.astype(np.float32)}, 0.1)
-    assert found["depth_normal_degrees"] == pytest.approx(20, abs=0.01)
-    assert [found[f"depth_normal_within_{name}"] for name in ("11_25", "22_5", "30")] == [0, 1, 1]
-
-
-def test_nothing_in_common_gives_no_figures():
-    nowhere = np.zeros((8, 16), bool)
-    depth, normals = np.zeros((8, 16), np.float32), np.zeros((8, 16, 3), np.float32)
-    assert depth_normal_figures({"depth": depth, "depth_valid": nowhere}, 0.1) == {}
-    assert depth_normal_figures({"depth": depth, "depth_valid": nowhere, "normals": normals, "normals_valid": nowhere}, 0.1) == {}

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from metrics.depth import depth_figures
-from metrics.evaluate import evaluate_item, pooled_figures, summarise
+from metrics.evaluate import evaluate_item
 from metrics.normals import normal_figures
 from metrics.protocols import protocol_named
+from metrics.summary import pooled_figures, summarise
 
 CLASSES = ["sky", "floor", "wall"]
 HEIGHT, WIDTH = 32, 64

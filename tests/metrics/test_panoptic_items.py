@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from metrics.evaluate import evaluate_item, summarise
+from metrics.evaluate import evaluate_item
 from metrics.protocols import protocol_named
+from metrics.summary import summarise
 
 TRUTH_CLASSES = ["floor", "wall", "chair"]
 LABEL_CLASSES = ["Chair", "wall", "floor", "lava"]

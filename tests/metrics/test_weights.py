@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from metrics.weights import LATITUDE_BANDS, band_rows, kept_rows, row_weights
+from geometry.directions import erp_area_weights
+from metrics.weights import LATITUDE_BANDS, area_mean, band_rows, kept_rows, row_weights
 
 
 def test_area_weights_are_proportional_to_solid_angle():
@@ -31,3 +32,13 @@ def test_pole_crop_takes_the_published_rows(height, crop, cut):
     rows = kept_rows(height, crop)
     assert rows.sum() == height - 2 * cut
     np.testing.assert_array_equal(rows, rows[::-1])
+
+
+def test_a_mean_is_by_solid_angle_over_what_was_judged():
+    values = np.zeros((64, 128))
+    values[:16] = 1
+    judged = np.ones((64, 128), bool)
+    judged[32:] = False
+    area = erp_area_weights(64)
+    assert area_mean(values, judged) == pytest.approx(area[:16].sum() / area[:32].sum())
+    assert area_mean(values, np.zeros((64, 128), bool)) is None

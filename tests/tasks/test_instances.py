@@ -133,6 +133,39 @@ def test_without_a_teacher_of_instances_the_setting_changes_nothing(scenes, tmp_
     assert fuse.identity(with_masks[0], {}).fingerprint != fuse.identity(with_masks[1], {}).fingerprint
 
 
+def test_labelling_again_through_turned_views_leaves_the_instances_as_they_are(finished, scenes):
+    plain, receipts = finished
+    turned = config_of(scenes, Path(plain.root), label={"rotations": 1})
+    again = run(turned)
+    assert again["fuse"].about["rotations"] == 1
+    for slot, (row, before) in enumerate(zip(again["fuse"].items, receipts["fuse"].items, strict=True)):
+        assert row.state == "done", row.reason
+        new, old = stored(turned, again["fuse"], slot), stored(plain, receipts["fuse"], slot)
+        for name in (name for name in old if name.startswith("instance")):
+            np.testing.assert_array_equal(new[name], old[name], err_msg=name)
+        assert row.figures["instances"] == before.figures["instances"]
+        assert row.figures["views"] == pytest.approx(2 * before.figures["views"], abs=0.03)
+        assert (new["semantics_rotation_consistency"] > 0).all()
+        assert again["evaluate"].items[slot].figures["panoptic"]["pq"] > 0.6
+
+
+def test_a_teacher_of_instances_alone_is_not_asked_through_turned_views(scenes, tmp_path):
+    teachers = [{"name": name, "kind": "scenes", "fields": [name]} for name in ("semantics", "instances")]
+    receipts = run(config_of(scenes, tmp_path, teachers=teachers, label={"rotations": 1}))
+    assert [name for name in receipts if name.startswith("label.")] == [
+        "label.semantics", "label.semantics.rotation1", "label.instances",
+    ]  # fmt: skip
+    for row in receipts["fuse"].items:
+        assert row.state == "done", row.reason
+        assert row.figures["instances"] > 0
+        assert row.figures["rotation_consistency_semantics"] > 0.9
+    alone = config_of(scenes, tmp_path, teachers=teachers[1:], label={"rotations": 1})
+    assert [(stage.name, stage.work) for stage in stages(alone) if stage.name in ("fuse", "label.instances.rotation1")] == [
+        ("fuse", 1)
+    ]
+    assert "rotations" not in run(alone)["fuse"].about
+
+
 def test_hidden_masks_survive_the_store():
     settings = Fuse(height=16)
     arrays = {

@@ -7,7 +7,7 @@ import re
 import numpy as np
 from PIL import Image
 
-from metrics.evaluate import summarise
+from metrics.summary import summarise
 from tasks.report import WIDTH, format_figure, item_figures, picture_uri, render_report
 
 RUN = {"run": "20260101-demo", "config": "demo", "started": "2026-01-01T00:00:00", "user": "someone"}
