@@ -38,6 +38,9 @@ class Box:
         Flat index of the patch pixel that contains the direction; ``camera.width * camera.height`` where it is not seen.
     dx, dy : (m, n) float32
         Offset in patch pixels from that pixel's centre, within [-0.5, 0.5]; zero where not seen.
+    nearness : (m, n) float32
+        In [1/16, 1]: how near the pixel's centre is to the direction. Views sample the sphere on different grids. Trusting
+        most the view whose sample lies nearest places class and depth edges more finely than any one view's pixels could.
     """
 
     rows: slice
@@ -45,17 +48,7 @@ class Box:
     pixel: NDArray[np.int32]
     dx: FloatArray
     dy: FloatArray
-
-    @property
-    def nearness(self) -> FloatArray:
-        """(m, n) float32 in [1/16, 1]: how near the pixel's centre is to the direction.
-
-        Views sample the sphere on different grids. Trusting most the view whose sample lies nearest places class and depth
-        edges more finely than any one view's pixels could.
-        """
-        near = (1 - np.abs(self.dx)) * (1 - np.abs(self.dy))
-        near *= near
-        return near
+    nearness: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +63,7 @@ class BackProjection:
     @property
     def nbytes(self) -> int:
         """Memory of all boxes."""
-        return sum(box.pixel.nbytes + box.dx.nbytes + box.dy.nbytes for box in self.boxes)
+        return sum(box.pixel.nbytes + box.dx.nbytes + box.dy.nbytes + box.nearness.nbytes for box in self.boxes)
 
     def seen(self, box: Box) -> NDArray[np.bool_]:
         """(m, n) bool: the view sees the pixel."""
@@ -166,7 +159,9 @@ def _box(camera: Camera, rows: slice, columns: slice, across: FloatArray, down: 
     j, i = column.astype(np.int32), row.astype(np.int32)
     column -= j + np.float32(0.5)
     row -= i + np.float32(0.5)
-    return Box(rows, columns, np.where(seen, i * np.int32(width) + j, np.int32(width * height)), column, row)
+    nearness = (1 - np.abs(column)) * (1 - np.abs(row))
+    nearness *= nearness
+    return Box(rows, columns, np.where(seen, i * np.int32(width) + j, np.int32(width * height)), column, row, nearness)
 
 
 Band = tuple[slice, list[tuple[int, Box]]]

@@ -91,7 +91,7 @@ def _stack(band: Band, below: list[Band], packed: list[FloatArray], width: int) 
 
 
 def _first_row(box: Box) -> Box:
-    return Box(slice(box.rows.start, box.rows.start + 1), box.columns, box.pixel[:1], box.dx[:1], box.dy[:1])
+    return Box(slice(box.rows.start, box.rows.start + 1), box.columns, box.pixel[:1], box.dx[:1], box.dy[:1], box.nearness[:1])
 
 
 def _asked(

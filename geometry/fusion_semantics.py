@@ -129,9 +129,9 @@ def _count(
             at += own
             votes[at] += votes_here[..., k] * near
         within[:, box.columns] += entropy.take(box.pixel, mode="clip") * near
-        near *= votes_here[..., -1]
-        total[:, box.columns] += near
-        spread[:, box.columns] -= log_terms(near)
+        weight = near * votes_here[..., -1]
+        total[:, box.columns] += weight
+        spread[:, box.columns] -= log_terms(weight)
     return votes.reshape(classes, *shape), total, within, spread
 
 
