@@ -27,6 +27,7 @@ from tasks.code import code_digest
 from tasks.devices import device_name
 from tasks.student import make_student, save_student
 from tasks.task import told_full
+from tasks.tracking import check_trackers, tracking
 from tasks.training_config import TrainingConfig
 from tasks.training_data import Batch, LabelStore, TrainingData
 from tasks.training_loop import Log, Progress, train
@@ -133,8 +134,9 @@ def _train(training: Training, run: str, log: Log, stop: Callable[[], bool]) -> 
     model = make_student(config, data.classes)
     if config.model.pretrained is not None:
         model.backbone.load(config.model.pretrained)
-    kept = _TrainingLog(join(training.url, "log.json"), log)
-    progress = train(model, data, held_out, config.training, training.checkpoints, kept, stop)
+    with tracking(config, f"{config.name}-{training.identity.fingerprint[:8]}") as tracked:
+        kept = _TrainingLog(join(training.url, "log.json"), (log, tracked))
+        progress = train(model, data, held_out, config.training, training.checkpoints, kept, stop)
     state = PartialState()
     if state.is_main_process:
         outcome = _outcome(progress, kept) | {
@@ -162,6 +164,7 @@ def check_training(training: Training) -> int:
     ValueError
         They do not; the message says what to change.
     """
+    check_trackers(training.config)
     if "depth" in training.config.tasks:
         depth_unit(training.stores)
     data, _ = read_data(training)
@@ -208,7 +211,8 @@ def panoramas(stores: Sequence[LabelStore], split: str) -> int:
 
 
 def _outcome(progress: Progress, kept: _TrainingLog) -> dict[str, Any]:
-    figures = {name: round(value, 6) for step in sorted(kept.rows) for name, value in kept.rows[step].items()}
+    last = {name: value for step in sorted(kept.rows) for name, value in kept.rows[step].items()}
+    figures = {name: round(value, 6) for name, value in last.items() if not name.startswith("optimizer.")}
     best = {} if progress.best == float("inf") else {"best_score": round(progress.best, 6)}
     return {"figures": {**figures, **best}, "steps": progress.step, "epochs": progress.epoch}
 
@@ -216,8 +220,8 @@ def _outcome(progress: Progress, kept: _TrainingLog) -> dict[str, Any]:
 class _TrainingLog:
     """Figures by step, kept beside the checkpoints as JSON; a training that goes on overwrites what it does again."""
 
-    def __init__(self, url: str, tell: Log) -> None:
-        self._url, self._tell = url, tell
+    def __init__(self, url: str, listeners: Sequence[Log]) -> None:
+        self._url, self._listeners = url, listeners
         self.rows: dict[int, dict[str, float]] = {}
         if exists(url):
             self.rows = {int(step): row for step, row in json.loads(read_bytes(url)).items()}
@@ -227,7 +231,8 @@ class _TrainingLog:
         self.rows[step] = {**self.rows.get(step, {}), **figures}
         if PartialState().is_main_process:
             write_bytes(self._url, json.dumps(self.rows).encode())
-            self._tell(step, figures)
+            for tell in self._listeners:
+                tell(step, figures)
 
 
 def _finish(training: Training, model: StudentModel, about: dict[str, Any], made: dict[str, Any]) -> None:

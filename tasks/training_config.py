@@ -19,7 +19,7 @@ from tasks.training_data import DataSettings
 from tasks.training_items import ItemSettings
 from tasks.training_loop import TrainSettings
 
-EXECUTION = ("device", "log_every", "checkpoint_every", "keep")
+EXECUTION = ("device", "log_every", "checkpoint_every", "keep", "cosines_every")
 """Training settings that cannot change what comes out."""
 
 
@@ -60,6 +60,17 @@ class Student(Settings):
         return self
 
 
+class Tracking(Settings):
+    """Where figures go besides ``log.json``; through accelerate's trackers, so by the names that it knows."""
+
+    trackers: tuple[str, ...] = ()
+    """``tensorboard``, ``mlflow``, ``aim``, ... and those of ``accelerate.tracking.register_tracker_class``."""
+    folder: str | None = None
+    """Local folder of their files; ``logs`` in the root if none is named."""
+    settings: PlainSettings = Field(default_factory=dict)
+    """By tracker, what it is started with: ``{mlflow: {tracking_uri: ...}}``."""
+
+
 class TrainingConfig(Settings):
     """One training: labels -> student."""
 
@@ -81,6 +92,7 @@ class TrainingConfig(Settings):
     augment: Augmentation = Augmentation()
     model: Student = Student()
     training: TrainSettings
+    tracking: Tracking = Tracking()
     threads: int = Field(4, ge=1)
     """Readers. Changes no batch."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
