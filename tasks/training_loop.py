@@ -7,6 +7,7 @@ What a step does follows from the seed, the step and the state in the checkpoint
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +88,13 @@ def train(
     """
     _check_match(model, data)
     run = _Run(model, settings, url)
-    run.resume()
+    with _own_threads():
+        run.resume()
+        return _train(run, data, held_out, log, stop)
+
+
+def _train(run: _Run, data: TrainingData, held_out: TrainingData | None, log: Log, stop: Callable[[], bool]) -> Progress:
+    settings = run.settings
     for batches in run.steps(data):
         terms = run.step(batches)
         if run.due(settings.log_every) or run.due(settings.cosines_every):
@@ -98,8 +105,18 @@ def train(
         if run.due(settings.checkpoint_every) or run.over or stopping:
             run.save()
         if stopping:
-            raise Stopped(f"stopped after step {run.progress.step} of {settings.steps}; its checkpoint is in {url}")
+            raise Stopped(f"stopped after step {run.progress.step} of {settings.steps}; its checkpoint is in {run.url}")
     return run.finish()
+
+
+@contextmanager
+def _own_threads() -> Iterator[None]:
+    """Give the process its number of threads back."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _check_match(model: StudentModel, data: TrainingData) -> None:
@@ -208,12 +225,12 @@ class _Run:
         state = {
             "model": self.plain.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict(),
             "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else {},
-            "progress": vars(self.progress).copy(),
+            "progress": vars(self.progress).copy(), "threads": torch.get_num_threads(),
         }  # fmt: skip
         self._on_main(lambda url, whole: save_checkpoint(url, self.progress.step, whole, self.settings.keep), state)
 
     def resume(self) -> None:
-        """Go on from the newest checkpoint, if there is one."""
+        """Go on from the newest checkpoint, if there is one, with as many threads as it was made with: they split sums."""
         state = load_checkpoint(self.url)
         if state is None:
             return
@@ -223,6 +240,7 @@ class _Run:
         if self.accelerator.scaler:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.progress = Progress(**state["progress"])
+        torch.set_num_threads(state.get("threads", torch.get_num_threads()))
 
     def finish(self) -> Progress:
         """Give the model its best weights."""
