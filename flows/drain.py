@@ -28,20 +28,36 @@ def asked_to_stop() -> bool:
 def draining_on_signals() -> Iterator[None]:
     """Drain on the first SIGINT or SIGTERM; a second one ends the process at once. For the main thread only."""
     _asked.clear()
+    try:
+        with _handled_by_ask(signal.SIGINT, signal.SIGTERM):
+            yield
+    finally:
+        _asked.clear()
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        if _asked.is_set():
-            _stop_at_once()
-        _asked.set()
-        print("\nstopping: blocks in work are being finished; Ctrl-C again stops at once", file=sys.stderr)
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+@contextmanager
+def sigterm_drains_too() -> Iterator[None]:
+    """In a flow, whose engine takes SIGTERM for itself: let it drain again, if SIGINT does."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    with _handled_by_ask(*[signal.SIGTERM] * (in_main_thread and signal.getsignal(signal.SIGINT) is _ask)):
+        yield
+
+
+@contextmanager
+def _handled_by_ask(*signals: signal.Signals) -> Iterator[None]:
+    before = {number: signal.signal(number, _ask) for number in signals}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        _asked.clear()
+
+
+def _ask(_number: int, _frame: FrameType | None) -> None:
+    if _asked.is_set():
+        _stop_at_once()
+    _asked.set()
+    print("\nstopping: blocks in work are being finished; Ctrl-C again stops at once", file=sys.stderr)
 
 
 def _stop_at_once() -> None:

@@ -16,7 +16,7 @@ from prefect.runtime import flow_run
 
 from configs.reading import load_config
 from flows.blocks import RunFailed
-from flows.drain import Interrupted, asked_to_stop
+from flows.drain import Interrupted, asked_to_stop, sigterm_drains_too
 from flows.finished import finished_labels
 from flows.labels import config_tag, stage_tags
 from flows.progress import observer
@@ -120,7 +120,7 @@ def training_flow(config: TrainingConfig, run: str) -> dict[str, Any]:
     plan = plan_training(config)
     record = _Record(plan, run)
     try:
-        with tags(config_tag(config.name), *stage_tags(STAGE)):
+        with tags(config_tag(config.name), *stage_tags(STAGE)), sigterm_drains_too():
             receipt = _in_a_task(plan, run)
     except BaseException as error:
         told = _as_outcome(error)
@@ -158,7 +158,7 @@ def _in_a_task(plan: TrainingPlan, run: str) -> Receipt:
 def _as_outcome(error: BaseException) -> BaseException:
     if isinstance(error, Stopped):
         return Interrupted(str(error))
-    if isinstance(error, TerminationSignal):  # Prefect's own handler of SIGTERM, which waits for nothing
+    if isinstance(error, TerminationSignal):  # where nothing drains, Prefect's handler of SIGTERM waits for nothing
         return Interrupted("stopped by SIGTERM; the next run goes on from the last checkpoint")
     return RunFailed(str(error)) if isinstance(error, (Diverged, OSError)) else error
 

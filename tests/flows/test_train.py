@@ -198,21 +198,42 @@ def test_rows_that_the_student_cannot_take_are_told(student, predicted, run: Cal
 
 
 @pytest.mark.slow
-def test_a_training_that_is_killed_or_stopped_goes_on(labels: Path, tmp_path: Path, run: Callable) -> None:
-    many = ["train", write_training(tmp_path, labels), "--set", "training.steps=16", "--json"]
+def test_a_training_that_is_killed_terminated_or_interrupted_goes_on(labels: Path, tmp_path: Path, run: Callable) -> None:
+    many = [
+        "train",
+        write_training(tmp_path, labels),
+        "--set",
+        "training.steps=24",
+        "--set",
+        "training.checkpoint_every=5",
+        "--json",
+    ]
 
     def checkpoints() -> list[str]:
         return sorted(file.name for file in tmp_path.rglob("step-*.pt"))
 
-    command = [sys.executable, "-m", "flows.cli", *map(str, many)]
-    process = subprocess.Popen(command, preexec_fn=_die_with_parent, stdout=subprocess.DEVNULL)
-    until(lambda: checkpoints() or process.poll() is not None)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    killed = checkpoints()
+    def steps_told() -> int:
+        return max((len(json.loads(file.read_text())) for file in tmp_path.rglob("log.json")), default=0)
+
+    def start(number: signal.Signals, when: Callable[[], bool]) -> tuple[int, str]:
+        command = [sys.executable, "-m", "flows.cli", *map(str, many)]
+        process = subprocess.Popen(
+            command, preexec_fn=_die_with_parent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        until(lambda: when() or process.poll() is not None)
+        process.send_signal(number)
+        return process.wait(120), process.communicate()[1]
+
+    assert start(signal.SIGKILL, lambda: bool(checkpoints()))[0] == -signal.SIGKILL
+    assert checkpoints() == ["step-00000005.pt"]
+    code, errors = start(signal.SIGTERM, lambda: steps_told() >= 7)
+    assert code == 130, errors
+    assert "stopped after step" in errors
+    terminated = checkpoints()[-1]
+    assert terminated > "step-00000006.pt"
 
     def stop() -> None:
-        until(lambda: checkpoints()[-1] > killed[-1])
+        until(lambda: checkpoints()[-1] > terminated)
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=stop)
@@ -225,4 +246,4 @@ def test_a_training_that_is_killed_or_stopped_goes_on(labels: Path, tmp_path: Pa
     assert (plan["state"], f"step-{plan['step']:08d}.pt") == ("interrupted", stopped[-1])
     assert plan["reasons"] == ["the last run interrupted"]
     code, out, _ = run(*many)
-    assert (code, json.loads(out)["steps"]) == (0, 16)
+    assert (code, json.loads(out)["steps"]) == (0, 24)
