@@ -28,12 +28,13 @@ from tasks.devices import device_name
 from tasks.student import make_student, save_student
 from tasks.task import told_full
 from tasks.tracking import check_trackers, tracking
+from tasks.training_confidence import check_confidences
 from tasks.training_config import TrainingConfig
 from tasks.training_data import Batch, LabelStore, TrainingData
 from tasks.training_loop import Log, Progress, train
 from tasks.training_sources import about_labels, depth_unit
 
-VERSION = "1"
+VERSION = "2"
 STAGE = "train"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MOST_SKIPPED = 0.5
@@ -192,6 +193,8 @@ def read_data(training: Training) -> tuple[_Noted, TrainingData | None]:
     config, stores = training.config, training.stores
     data = _Noted(stores, config.data_settings(config.split))
     data.skipped = {}
+    if config.supervision == "confidence":
+        check_confidences(data.places, config.tasks)
     if config.held_out is None:
         return data, None
     settings = config.data_settings(config.held_out)

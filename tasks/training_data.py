@@ -91,6 +91,11 @@ class TrainingData:
         """Panoramas of the split, each counted once."""
         return len(self._places)
 
+    @property
+    def places(self) -> Sequence[Place]:
+        """Where they lie."""
+        return self._places
+
     def steps(self, epoch: int, world: int = 1) -> int:
         """Steps of an epoch; with weights that are not whole numbers, epochs differ."""
         return steps_in(self._order(epoch), self.settings.batch_size, world)

@@ -148,6 +148,24 @@ def test_missing_tasks_are_named(tmp_path):
         train_student(training(tmp_path, store, held_out=None), "run")
 
 
+def test_confidences_of_zero_are_told_before_training_with_the_fix(tmp_path, store, monkeypatch):
+    import tests.support.label_store as support
+
+    real = support.labels_of
+    monkeypatch.setattr(
+        support, "labels_of", lambda image: {**real(image), "depth_consistency": np.zeros(image.shape[:2], np.uint8)}
+    )
+    unjudged = write_label_store(tmp_path / "predicted", count=4)
+    told = r"labels predicted: depth_consistency is 0 in every valid pixel of the 4 panoramas .* write supervision: merged, or"
+    for stores in ([unjudged], [store, unjudged]):
+        one = replace(training(tmp_path, store, held_out=None), stores=stores)
+        for begin in (check_training, lambda one: train_student(one, "run")):
+            with pytest.raises(ValueError, match=told):
+                begin(one)
+    for change in ({"supervision": "merged"}, {"tasks": ("normals", "semantics")}):
+        assert check_training(training(tmp_path, unjudged, held_out=None, **change)) == 4
+
+
 def test_labels_with_nan_stop_training_and_name_the_panorama(tmp_path, monkeypatch):
     import tests.support.label_store as support
 
