@@ -15,6 +15,7 @@ from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 
 from configs.reading import load_config
+from configs.settings import ConfigError
 from flows.blocks import RunFailed
 from flows.drain import Interrupted, asked_to_stop, sigterm_drains_too
 from flows.finished import finished_labels
@@ -23,7 +24,7 @@ from flows.progress import observer
 from flows.record import new_run_name, user_name
 from storage.credentials import mask_settings
 from storage.fingerprint import differences
-from storage.receipts import Receipt
+from storage.receipts import Receipt, damage
 from storage.runs import latest_run, write_run
 from storage.urls import filesystem, join
 from tasks.checkpoints import load_checkpoint
@@ -78,6 +79,25 @@ def plan_training(config: TrainingConfig) -> TrainingPlan:
         return TrainingPlan(training, panoramas, receipt.about["steps"], ())
     checkpoint = load_checkpoint(training.checkpoints)
     return TrainingPlan(training, panoramas, checkpoint["progress"]["step"] if checkpoint else 0, _reasons(training))
+
+
+def verify_training(plan: TrainingPlan) -> dict[str, Any]:
+    """Read back every byte of a finished training and compare it with its receipt; nothing is changed.
+
+    Returns
+    -------
+    dict
+        ``files`` and ``bytes`` that the receipt names, and ``broken``: a line for each file that is not what it says.
+
+    Raises
+    ------
+    ConfigError
+        The training is not finished.
+    """
+    training, receipt = plan.training, plan.training.receipt
+    if receipt is None:
+        raise ConfigError(f"{training.url}: has no receipt, so the training is not finished; `panolabel train` goes on with it")
+    return {"files": len(receipt.files), "bytes": receipt.bytes, "broken": damage(training.url, receipt), "url": training.url}
 
 
 def _store(path: str, replaced: Mapping[str, Any], weight: float, allow_incomplete: bool) -> LabelStore:

@@ -34,9 +34,9 @@ def check_confidences(places: Sequence[Place], tasks: Sequence[str]) -> None:
         for task in tasks:
             if all(_silent(place, task) for place in chosen):
                 raise ValueError(
-                    f"labels {name}: {CONFIDENCES[task]} is 0 in every valid pixel of the {len(chosen)} panoramas looked at: no two "
-                    f"views judge each other there, as in predictions of a student. With supervision: confidence the {task} of this "
-                    f"store would teach nothing; write supervision: merged, or leave {task} out of tasks"
+                    f"labels {name}: {CONFIDENCES[task]} is 0 in every valid pixel of the {len(chosen)} panoramas looked at: "
+                    "no two views judge each other there, as in predictions of a student. With supervision: confidence the "
+                    f"{task} of this store would teach nothing; write supervision: merged, or leave {task} out of tasks"
                 )
 
 

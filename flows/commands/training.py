@@ -26,6 +26,9 @@ def train(
     settings: SetOption = None,
     plan_only: Annotated[bool, typer.Option("--plan", help="Say what would be trained and why, and stop.")] = False,
     check: Annotated[bool, typer.Option("--check", help="With --plan: exit with 1 if anything would be trained.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check a finished student's bytes; exit with 1 if any changed.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train a student on finished labels; what is finished is not done again, what was interrupted goes on."""
@@ -36,6 +39,8 @@ def train(
     from flows.train import plan_training
 
     plan = plan_training(wanted)
+    if verify:
+        raise typer.Exit(_verify(plan, as_json))
     if plan_only or plan.finished:
         if as_json:
             print_json(plan.as_json())
@@ -55,6 +60,21 @@ def train(
         print_json(record)
     else:
         print_student(record)
+
+
+def _verify(plan: TrainingPlan, as_json: bool) -> int:
+    from flows.train import verify_training
+
+    checked = verify_training(plan)
+    if as_json:
+        print_json(checked)
+    else:
+        typer.echo(f"{checked['files']} files, {checked['bytes'] / 1e6:.1f} MB checked, {len(checked['broken'])} broken")
+        for line in checked["broken"]:
+            typer.echo(line)
+    if checked["broken"]:
+        typer.echo(f"restore them from a copy, or remove {checked['url']}/receipt.json to train again", err=True)
+    return int(bool(checked["broken"]))
 
 
 def _load(path: Path, root: str | None, settings: list[str] | None) -> TrainingConfig:

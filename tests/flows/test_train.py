@@ -19,6 +19,7 @@ from transformers import AutoModel
 
 from flows.cli import main
 from flows.finished import finished_labels
+from flows.query import ask
 from flows.server import _die_with_parent
 from flows.train import training_flow
 from storage.receipts import read_receipt
@@ -93,6 +94,56 @@ def test_a_plan_says_what_would_be_trained_and_why(student: tuple[Path, dict], r
     assert code == 1, errors
     plan = json.loads(out)
     assert (plan["state"], plan["reasons"], plan["panoramas"]) == ("to train", ["train.supervision: confidence -> merged"], 4)
+
+
+def test_verify_finds_a_flipped_byte_and_changes_nothing(student: tuple[Path, dict], run: Callable) -> None:
+    path, record = student
+    code, out, errors = run("train", path, "--verify", "--json")
+    checked = json.loads(out)
+    files = [file for file in Path(record["receipt"]).rglob("*") if file.is_file() and file.name != "receipt.json"]
+    assert (code, checked["files"], checked["broken"]) == (0, len(files), []), errors
+    assert checked["bytes"] == sum(file.stat().st_size for file in files)
+    weights = Path(record["model"], "model.safetensors")
+    sound = weights.read_bytes()
+    weights.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    try:
+        code, out, errors = run("train", path, "--verify")
+        assert (code, "model/model.safetensors: bytes differ from the receipt" in out) == (1, True)
+        assert "receipt.json to train again" in errors
+    finally:
+        weights.write_bytes(sound)
+    assert run("train", path, "--verify")[0] == 0
+    code, _, errors = run("train", path, "--verify", "--set", "supervision=merged")
+    assert (code, "has no receipt, so the training is not finished" in errors) == (2, True)
+
+
+def test_a_training_is_no_pipeline(student: tuple[Path, dict], run: Callable) -> None:
+    code, _, errors = run("status", student[0])
+    assert (code, "so it is that of a training; use `panolabel train`" in errors) == (2, True)
+
+
+def test_the_audit_tables_know_students_of_labels_and_labels_of_students(student, predicted, labels: Path) -> None:
+    path, record = student
+    fuse = finished_labels(load(labels)).fuse.fingerprint
+    rows = ask(str(path.parent / "students"), "students-of-labels", {"labels": fuse[:10]}).rows
+    receipt = read_receipt(record["receipt"])
+    assert rows == [(receipt.fingerprint, receipt.block, "first", "labels 1 (small)", fuse)]
+    rows = ask(str(predicted[1]), "labels-of-weights", {"weights": record["weights"][:16]}).rows
+    assert [row[0] for row in rows] == ["a", "b"]
+
+
+def test_students_learn_from_predictions_if_their_confidences_are_left_out(predicted, tmp_path: Path, run: Callable) -> None:
+    path = write_training(tmp_path, predicted[1] / "predictions.yaml", "second")
+    code, _, errors = run("train", path)
+    assert code == 2
+    assert "labels predictions: depth_consistency is 0 in every valid pixel of the 2 panoramas looked at" in errors
+    assert "write supervision: merged" in errors
+    assert not (tmp_path / "students").exists()
+    code, out, errors = run("train", path, "--set", "supervision=merged", "--json")
+    assert code == 0, errors
+    figures = json.loads(out)["figures"]
+    assert figures["depth"] > 0
+    assert figures["normals"] > 0
 
 
 @pytest.mark.parametrize(
