@@ -15,6 +15,7 @@ from configs.reading import explain, read_settings
 from configs.settings import ConfigError, Identifier, PlainSettings, Settings
 from geometry.augment import Augmentation
 from storage.credentials import MaskedUrl
+from tasks.licences import UNKNOWN
 from tasks.training_data import DataSettings
 from tasks.training_items import ItemSettings
 from tasks.training_loop import TrainSettings
@@ -34,7 +35,7 @@ class LabelSource(Settings):
     """How often its panoramas come in an epoch, on average."""
     allow_incomplete: bool = False
     """Train even if some of its blocks are still owed."""
-    licence: str = "not stated"
+    licence: str = UNKNOWN
     """Of the labels; the model card repeats it."""
 
 
@@ -47,8 +48,8 @@ class Student(Settings):
     """Kind of the tiny one: dinov2, dinov3_vit, swin, segformer, convnext, pvt_v2. A full one: ``settings.backbone_config``."""
     pretrained: str | None = None
     """Folder with weights of the backbone, as ``save_pretrained`` writes it."""
-    licence: str = "not stated"
-    """Of the pretrained weights; the model card repeats it."""
+    licence: str | None = None
+    """Of the pretrained weights, for the model card; by default what the card in their folder says."""
     settings: PlainSettings = Field(default_factory=dict)
 
     @model_validator(mode="after")
