@@ -30,7 +30,7 @@ from tasks.task import told_full
 from tasks.tracking import check_trackers, tracking
 from tasks.training_confidence import check_confidences
 from tasks.training_config import TrainingConfig
-from tasks.training_data import Batch, LabelStore, TrainingData
+from tasks.training_data import Batch, DataSettings, LabelStore, TrainingData
 from tasks.training_loop import Log, Progress, train
 from tasks.training_sources import about_labels, depth_unit
 
@@ -191,26 +191,28 @@ class _Noted(TrainingData):
 def read_data(training: Training) -> tuple[_Noted, TrainingData | None]:
     """The training panoramas and the held-out ones; ValueError says what is missing in the labels."""
     config, stores = training.config, training.stores
-    data = _Noted(stores, config.data_settings(config.split))
+    data = _Noted(stores, config.data_settings())
     data.skipped = {}
     if config.supervision == "confidence":
         check_confidences(data.places, config.tasks)
     if config.held_out is None:
         return data, None
-    settings = config.data_settings(config.held_out)
-    size = min(config.batch, max(panoramas(stores, config.held_out), 1))
+    settings = config.data_settings(held_out=True)
+    size = min(config.batch, max(panoramas(stores, settings), 1))
     try:
         return data, TrainingData(stores, replace(settings, batch_size=size))
     except ValueError as error:
-        raise ValueError(f"held_out: {error}; name another split, or write held_out: null to train without scores") from error
+        raise ValueError(
+            f"held_out: {error}; name another split, or a larger share of split, or write held_out: null to train without scores"
+        ) from error
 
 
-def panoramas(stores: Sequence[LabelStore], split: str) -> int:
-    """Labelled panoramas of a split."""
+def panoramas(stores: Sequence[LabelStore], settings: DataSettings) -> int:
+    """Labelled panoramas that belong to these data."""
     rows = (
         (item, row) for store in stores for _, block, receipt in store.blocks for item, row in zip(block.items, receipt.items)
     )
-    return sum(row.state == "done" and (item.split or "train") == split for item, row in rows)
+    return sum(row.state == "done" and settings.takes(item) for item, row in rows)
 
 
 def _outcome(progress: Progress, kept: _TrainingLog) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -80,8 +80,9 @@ class TrainingConfig(Settings):
     """URL of the store that receives the student, its checkpoints, receipt and records."""
     stores: tuple[LabelSource, ...] = Field(min_length=1)
     split: str = "train"
-    held_out: str | None = "val"
-    """Split whose labels score the student, for early stopping and the choice of weights; null for none."""
+    held_out: str | Annotated[float, Field(gt=0, lt=1)] | None = "val"
+    """Whose labels score the student, for early stopping and the choice of weights: another split, or this share of ``split``,
+    chosen by the panoramas' digests and not trained on; null for none."""
     height: int = Field(512, ge=16, le=4096)
     """Rows at which the student sees panoramas."""
     batch: int = Field(4, ge=1)
@@ -112,19 +113,22 @@ class TrainingConfig(Settings):
         model = self.model.model_dump(mode="json", exclude={"pretrained", "licence"})
         return {**chosen, "augment": asdict(self.augment), "model": model, "training": training}
 
-    def data_settings(self, split: str) -> DataSettings:
-        """How panoramas of a split are read; those of the held-out one are not augmented."""
+    def data_settings(self, held_out: bool = False) -> DataSettings:
+        """How the panoramas of training are read, or those that are held out, which are not augmented."""
         from tasks.training_auxiliaries import deriving
 
         item = ItemSettings(
             self.height,
             self.tasks,
             confidence=self.supervision != "merged",
-            augmentation=self.augment if split == self.split else Augmentation(roll=False, mirror=False),
+            augmentation=Augmentation(roll=False, mirror=False) if held_out else self.augment,
             derive=deriving(self.tasks, self.depth_edge) if self.auxiliaries else dict,
             one_view=self.tasks if self.supervision == "view" else (),
         )
-        return DataSettings(item, self.batch, split, self.training.seed, threads=self.threads)
+        share = self.held_out if isinstance(self.held_out, float) else 0.0
+        split = self.held_out if held_out and isinstance(self.held_out, str) else self.split
+        digests = (0.0, share or 1.0) if held_out else (share, 1.0)
+        return DataSettings(item, self.batch, split, self.training.seed, threads=self.threads, digests=digests)
 
 
 def load_training(path: str | Path, overrides: dict[str, Any] | None = None) -> TrainingConfig:

@@ -193,9 +193,26 @@ def test_training_stops_when_most_panoramas_are_gone(tmp_path):
 def test_held_out_panoramas_are_not_augmented_and_fill_a_batch(tmp_path, store):
     one = training(tmp_path, store, batch=4)
     data, held_out = read_data(one)
-    assert panoramas([store], "val") == len(held_out) == held_out.settings.batch_size == 2
+    assert panoramas([store], held_out.settings) == len(held_out) == held_out.settings.batch_size == 2
     assert data.settings.item.augmentation.roll
     assert not held_out.settings.item.augmentation.roll
+
+
+def test_a_share_is_held_out_by_digest_whatever_else_the_store_holds(tmp_path, store):
+    data, held_out = read_data(training(tmp_path, store, held_out=0.4, batch=1))
+    names = [{place.item.item for place in part.places} for part in (data, held_out)]
+    items = [item for _, block, _ in store.blocks for item in block.items if item.split == "train"]
+    assert names[0] | names[1] == {item.item for item in items}
+    assert names[1] == {item.item for item in items if int(item.digest, 16) < 0.4 * 2**256}
+    assert 0 < len(names[1]) < len(items)
+    fewer = replace(store, blocks=store.blocks[1:])
+    _, again = read_data(training(tmp_path, fewer, held_out=0.4, batch=1))
+    assert {place.item.item for place in again.places} == names[1] & {i.item for _, b, _ in fewer.blocks for i in b.items}
+    assert not held_out.settings.item.augmentation.roll
+    with pytest.raises(ValueError, match=r"held_out: no labelled panorama is in the split 'train' between 0 and 1e-06 of its"):
+        read_data(training(tmp_path, store, held_out=1e-6))
+    with pytest.raises(ValueError, match="held_out"):
+        training(tmp_path, store, held_out=1.5)
 
 
 def test_every_mistake_in_the_yaml_is_named(tmp_path):
