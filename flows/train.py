@@ -29,7 +29,7 @@ from storage.runs import latest_run, write_run
 from storage.urls import filesystem, join
 from tasks.checkpoints import load_checkpoint
 from tasks.task import passing_fault
-from tasks.train import STAGE, Training, check_training, train_student
+from tasks.train import PAGE, STAGE, Training, check_training, train_student
 from tasks.training_config import TrainingConfig
 from tasks.training_data import LabelStore
 from tasks.training_loop import Diverged, Stopped
@@ -184,8 +184,14 @@ def _as_outcome(error: BaseException) -> BaseException:
 
 
 def _outcome(training: Training, receipt: Receipt) -> dict[str, Any]:
-    about = {name: receipt.about[name] for name in ("weights", "figures", "steps", "parameters", "labels", "skipped")}
-    return {"model": filesystem(join(training.url, "model"))[1], "receipt": training.url, **about, "made": dict(receipt.made)}
+    about = {name: receipt.about[name] for name in ("weights", "figures", "held_out", "steps", "parameters", "labels", "skipped")}
+    places = {"model": join(training.url, "model"), "page": join(training.url, PAGE)}
+    return {
+        **{name: filesystem(url)[1] for name, url in places.items()},
+        "receipt": training.url,
+        **about,
+        "made": dict(receipt.made),
+    }
 
 
 class _Record:

@@ -25,7 +25,9 @@ from storage.urls import children, exists, is_local, join, read_bytes, remove, w
 from tasks.block import REPORTED_VERSIONS
 from tasks.code import code_digest
 from tasks.devices import device_name
+from tasks.held_out import look_at_held_out
 from tasks.student import make_student, save_student
+from tasks.student_page import render_student_page
 from tasks.task import told_full
 from tasks.tracking import check_trackers, tracking
 from tasks.training_confidence import check_confidences
@@ -36,6 +38,8 @@ from tasks.training_sources import about_labels, depth_unit
 
 VERSION = "2"
 STAGE = "train"
+PAGE = "predictions.html"
+"""Shows predictions beside labels."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MOST_SKIPPED = 0.5
 """Share of panoramas that may be unreadable before training stops: more is a mistake, not bad files."""
@@ -150,7 +154,8 @@ def _train(training: Training, run: str, log: Log, stop: Callable[[], bool]) -> 
             "labels": about_labels(training.stores, config.stores),
             "tasks": list(config.tasks),
         }
-        _finish(training, model, about, _made(training, run, started, str(state.device)))
+        about["held_out"], page = _look(training, model, held_out or data, progress.step, str(state.device))
+        _finish(training, model, about, page, _made(training, run, started, str(state.device)))
     state.wait_for_everyone()
     receipt = training.receipt
     assert receipt is not None, "it was just written"
@@ -240,11 +245,23 @@ class _TrainingLog:
                 tell(step, figures)
 
 
-def _finish(training: Training, model: StudentModel, about: dict[str, Any], made: dict[str, Any]) -> None:
-    """The model's folder, then the receipt; the checkpoints, which nobody needs any more, go last."""
+def _look(training: Training, model: StudentModel, data: TrainingData, steps: int, device: str) -> tuple[dict[str, Any], bytes]:
+    """Figures of a student's predictions, and the page that shows them beside the labels."""
+    config = training.config
+    figures, shown = look_at_held_out(model, data, device)
+    where = "the split" if config.held_out is None else "the held-out part of the split"
+    where += f" {data.settings.split}" + (", which the student has learnt from" if config.held_out is None else "")
+    page = render_student_page(config.name, training.identity.fingerprint, steps, where, figures, shown, data.classes)
+    return {"from": where, **figures}, page.encode()
+
+
+def _finish(training: Training, model: StudentModel, about: dict[str, Any], page: bytes, made: dict[str, Any]) -> None:
+    """The page and the model's folder, then the receipt; the checkpoints, which nobody needs any more, go last."""
+    write_bytes(join(training.url, PAGE), page)
     weights, files = save_student(model.cpu(), join(training.url, "model"), about, training)
     log = read_bytes(join(training.url, "log.json")) if exists(join(training.url, "log.json")) else b""
     files |= {"log.json": {"bytes": len(log), "sha256": digest(log)}} if log else {}
+    files |= {PAGE: {"bytes": len(page), "sha256": digest(page)}}
     receipt = Receipt(STAGE, training.identity.fingerprint, training.block, (), files, about | {"weights": weights}, made)
     write_receipt(training.url, receipt)
     for name in children(training.checkpoints):
