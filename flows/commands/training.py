@@ -113,6 +113,7 @@ def predict(
     name: Annotated[str, typer.Option(help="Name of the config that is written to the store.")] = "predictions",
     truth: Annotated[str | None, typer.Option(help="Data set folder with the truth to compare with.")] = None,
     height: Annotated[int | None, typer.Option(help="Rows of the predictions; by default those of training.")] = None,
+    points: Annotated[str | None, typer.Option(help="Point clouds too, to ROOT/points: ply or glb.")] = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -125,11 +126,18 @@ def predict(
     from configs.reading import validated
     from flows.commands.options import overrides
     from flows.commands.running import finish
+    from flows.points import check_format, write_points
     from storage.urls import filesystem, join, write_bytes
 
     values: dict[str, Any] = {"name": name, "root": root, "source": {"url": source, "truth": truth}}
+    if points is not None:
+        check_format(points)
     values["student"] = {"model": model, "height": height}
     config = validated(values, overrides(settings), "predict")
     url = join(config.root, f"{name}.yaml")
     write_bytes(url, yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True), sort_keys=False).encode())
     finish(Path(filesystem(url)[1]), config, as_json=as_json)
+    if points is not None:
+        written = write_points(config, join(config.root, "points"), points)
+        if not as_json:
+            typer.echo(f"{len(written['files'])} point clouds in {filesystem(join(config.root, 'points'))[1]}")

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import trimesh
 import yaml
 from transformers import AutoModel
 
@@ -233,6 +234,18 @@ def test_predictions_become_point_clouds(predicted, tmp_path: Path, run: Callabl
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ply", "b.glb", "b.ply"]
     code, _, errors = run("points", predicted[1] / "predictions.yaml", tmp_path, "--item", "bb")
     assert (code, "did you mean 'b'?" in errors) == (2, True)
+
+
+def test_predict_writes_point_clouds_too_if_asked(student, predicted, run: Callable) -> None:
+    command = predict_command(student[1]["model"], predicted[0])[1:-1]
+    code, _, errors = run(*command, "--points", "obj")
+    assert (code, "obj: point clouds are written as ply or glb" in errors) == (2, True)
+    code, out, errors = run(*command, "--points", "ply")
+    assert code == 0, errors
+    assert "2 point clouds in" in out
+    cloud = trimesh.load(predicted[1] / "points" / "a.ply")
+    depth = decode_labels(next(finished_labels(load(predicted[1] / "predictions.yaml")).arrays()))["depth"]
+    np.testing.assert_allclose(np.linalg.norm(cloud.vertices, axis=1), depth.ravel(), rtol=1e-5)
 
 
 def test_a_folder_without_a_student_is_refused(tmp_path: Path, predicted, run: Callable) -> None:
