@@ -68,7 +68,7 @@ def look_at_held_out(model: StudentModel, data: TrainingData, device: str) -> tu
 
 def _truth_classes(places: Sequence[Place]) -> list[str]:
     """The vocabulary of the truth, of the first store that has any: figures of two vocabularies cannot be pooled."""
-    configs = {place.config.root: place.config for place in places}.values()
+    configs = {id(place.config): place.config for place in places}.values()
     return next((classes for config in configs if (classes := read_truth_classes(config))), [])
 
 

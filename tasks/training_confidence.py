@@ -27,15 +27,14 @@ def check_confidences(places: Sequence[Place], tasks: Sequence[str]) -> None:
     ValueError
         A store's confidence of a task is zero; the message names both, and what to write instead.
     """
-    roots = {place.config.root: place.config.name for place in places}
-    for root, name in roots.items():
-        own = [place for place in places if place.config.root == root]
+    for config in {id(place.config): place.config for place in places}.values():
+        own = [place for place in places if place.config is config]
         chosen = [own[index] for index in np.unique(np.linspace(0, len(own) - 1, LOOKED_AT).astype(int))]
         for task in tasks:
             if all(_silent(place, task) for place in chosen):
                 raise ValueError(
-                    f"labels {name}: {CONFIDENCES[task]} is 0 in every valid pixel of the {len(chosen)} panoramas looked at: "
-                    "no two views judge each other there, as in predictions of a student. With supervision: confidence the "
+                    f"labels {config.name}: {CONFIDENCES[task]} is 0 in every valid pixel of the {len(chosen)} panoramas looked "
+                    "at: no two views judge each other there, as in predictions of a student. With supervision: confidence the "
                     f"{task} of this store would teach nothing; write supervision: merged, or leave {task} out of tasks"
                 )
 

@@ -166,6 +166,16 @@ def test_confidences_of_zero_are_told_before_training_with_the_fix(tmp_path, sto
         assert check_training(training(tmp_path, unjudged, held_out=None, **change)) == 4
 
 
+def test_distances_of_two_units_are_not_learnt_together(tmp_path, store):
+    blocks = [
+        (url, block, replace(receipt, about={**receipt.about, "depth_unit": "metre"})) for url, block, receipt in store.blocks
+    ]
+    both = replace(training(tmp_path, store), stores=[store, replace(store, blocks=blocks)])
+    with pytest.raises(ValueError, match=r"distances have different units \(labels: none, labels: metre\)"):
+        check_training(both)
+    assert check_training(replace(both, config=both.config.model_copy(update={"tasks": ("normals", "semantics")}))) == 12
+
+
 def test_labels_with_nan_stop_training_and_name_the_panorama(tmp_path, monkeypatch):
     import tests.support.label_store as support
 
