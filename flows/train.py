@@ -17,7 +17,7 @@ from prefect.runtime import flow_run
 from configs.reading import load_config
 from configs.settings import ConfigError
 from flows.blocks import RunFailed
-from flows.drain import Interrupted, asked_to_stop, sigterm_drains_too
+from flows.drain import Interrupted, asked_to_stop, draining_on_signals, sigterm_drains_too
 from flows.finished import finished_labels
 from flows.labels import config_tag, stage_tags
 from flows.progress import observer
@@ -162,8 +162,7 @@ def _in_a_task(plan: TrainingPlan, run: str) -> Receipt:
     @task(name=STAGE, task_run_name=STAGE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=passing_fault)
     def train() -> Receipt | Exception:
         try:
-            alone = int(os.environ.get("WORLD_SIZE", "1")) == 1  # several processes would not stop at the same step
-            return train_student(plan.training, run, show, *([asked_to_stop] if alone else []))
+            return train_student(plan.training, run, show, asked_to_stop)
         except (Stopped, Diverged, ValueError) as error:  # told once, by the flow, and not tried again
             return error
 
@@ -173,6 +172,21 @@ def _in_a_task(plan: TrainingPlan, run: str) -> Receipt:
     if isinstance(came, Exception):
         raise came
     return came
+
+
+def train_beside(plan: TrainingPlan) -> None:
+    """Take part in a training as one of several processes, not the first one, which has the flow run and tells.
+
+    Raises
+    ------
+    RunFailed, Interrupted
+        As :func:`training_flow`.
+    """
+    try:
+        with draining_on_signals():
+            train_student(plan.training, "", stop=asked_to_stop)
+    except (Stopped, Diverged, OSError) as error:
+        raise _as_outcome(error) from error
 
 
 def _as_outcome(error: BaseException) -> BaseException:

@@ -80,7 +80,7 @@ def train(
     Raises
     ------
     Stopped
-        ``stop`` said so; a checkpoint of this moment is there.
+        ``stop`` said so, in one of the processes; a checkpoint of this moment is there.
     Diverged
         The loss is NaN or infinite; the message names the terms and the last good checkpoint.
     ValueError
@@ -101,7 +101,7 @@ def _train(run: _Run, data: TrainingData, held_out: TrainingData | None, log: Lo
             log(run.progress.step, {name: float(term) for name, term in terms.items()})
         if held_out is not None and run.due(settings.score_every):
             log(run.progress.step, {"score": run.score(held_out)})
-        stopping = stop() and not run.over
+        stopping = run.any_process(stop()) and not run.over
         if run.due(settings.checkpoint_every) or run.over or stopping:
             run.save()
         if stopping:
@@ -159,6 +159,12 @@ class _Run:
     @property
     def over(self) -> bool:
         return self.progress.step >= self.settings.steps or self.progress.since_best >= self.settings.patience
+
+    def any_process(self, said: bool) -> bool:
+        """Whether one of the processes said so: all must stop at the same step."""
+        if self.accelerator.num_processes == 1:
+            return said
+        return bool(self.accelerator.reduce(torch.tensor(float(said), device=self.accelerator.device)) > 0)
 
     def steps(self, data: TrainingData) -> Iterator[list[Batch]]:
         """The batches of each step that is still to be done, this process's share."""

@@ -49,9 +49,9 @@ def train(
             print_student(plan.as_json())
         raise typer.Exit(int(plan_only and check and not plan.finished))
     if int(os.environ.get("RANK", "0")) > 0:  # one of several processes that `accelerate launch` started; the first one tells
-        from tasks.train import train_student
+        from flows.train import train_beside
 
-        train_student(plan.training, "")
+        train_beside(plan)
         return
     if not as_json:
         console.print(training_table(plan.as_json()))

@@ -44,11 +44,11 @@ def fresh(classes=CLASSES):
     return StudentModel(tiny_config("dinov2", classes, **SMALL))
 
 
-def run(store, url, settings=SETTINGS, log=lambda _step, _figures: None, data=DATA):
+def run(store, url, settings=SETTINGS, log=lambda _step, _figures: None, data=DATA, stop=lambda: False):
     """Train a new student; returns its weights and the progress."""
     model = fresh()
     held_out = TrainingData([store], replace(data, split="val", batch_size=2))
-    progress = train(model, TrainingData([store], data), held_out, settings, str(url), log)
+    progress = train(model, TrainingData([store], data), held_out, settings, str(url), log, stop)
     return model.state_dict(), progress
 
 
@@ -259,9 +259,15 @@ ONE_OF_TWO = """
 import os, pickle, sys
 import torch
 import tests.tasks.test_training_loop as here
+from tasks.training_loop import Stopped
+store, url, rank = pickle.load(open(sys.argv[1], "rb")), sys.argv[2], os.environ["RANK"]
 data = here.replace(here.ALIKE, batch_size=1)
-weights, progress = here.run(pickle.load(open(sys.argv[1], "rb")), sys.argv[2], here.MEANS, data=data)
-torch.save(weights, f"{sys.argv[2]}/rank{os.environ['RANK']}")
+try:
+    here.run(store, url, here.MEANS, data=data, stop=lambda: rank == "1")
+except Stopped as stopped:
+    open(f"{url}/stopped{rank}", "w").write(str(stopped))
+weights, _ = here.run(store, url, here.MEANS, data=data)
+torch.save(weights, f"{url}/rank{rank}")
 """
 ALIKE = replace(DATA, item=replace(DATA.item, tasks=("semantics",), confidence=False))
 MEANS = replace(SETTINGS, losses=LossSettings(dice=0))
@@ -276,6 +282,8 @@ def test_two_processes_train_what_one_trains_with_twice_the_batch(store, tmp_pat
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run([*launch, str(script), str(tmp_path / "store"), str(url)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+    for rank in "01":  # only the second one was asked to stop
+        assert (url / f"stopped{rank}").read_text().startswith("stopped after step 1 of 6")
     both = torch.load(url / "rank0")
     assert same(both, torch.load(url / "rank1"))
     progress = load_checkpoint(str(url))["progress"]
