@@ -51,6 +51,9 @@ def model_card(about: dict[str, Any], config: TrainingConfig) -> str:
         ),
         f"Backbone: {_backbone(config)}. Licences are those that the configuration or the weights' own model cards state; what "
         f"is {UNKNOWN} must be found out before this model is passed on.",
+        "## Accuracy",
+        f"Over {about['held_out']['panoramas']} panoramas of {about['held_out']['from']}.",
+        _accuracy(about["held_out"]),
         "## Training",
         _table(("figure", "value"), sorted(about["figures"].items())),
         f"Supervision: {config.supervision}; split `{config.split}`, scored on `{config.held_out}`. These figures are losses on "
@@ -60,6 +63,15 @@ def model_card(about: dict[str, Any], config: TrainingConfig) -> str:
     if about["classes"]:
         parts.append(f"Classes: {', '.join(about['classes'])}.")
     return "\n\n".join(parts) + "\n"
+
+
+def _accuracy(held_out: dict[str, Any]) -> str:
+    """Figures by what was compared; the report's interval is in ``panolabel.json``."""
+    compared = {name: rows for name, rows in held_out.items() if isinstance(rows, dict)}
+    figures = dict.fromkeys(figure for rows in compared.values() for figure in rows)
+    values = [[rows.get(figure, {}).get("value") for rows in compared.values()] for figure in figures]
+    shown = [[figure, *("–" if value is None else f"{value:.3f}" for value in row)] for figure, row in zip(figures, values)]
+    return _table(("figure", *compared), shown)
 
 
 def _backbone(config: TrainingConfig) -> str:

@@ -66,6 +66,8 @@ def test_figures_are_those_of_the_predictions(store, trained):
     assert true["mIoU"]["value"] == 1
     assert found["student against truth"]["depth AbsRel"]["value"] != against["depth AbsRel"]["value"]
     assert found["student against truth"]["mIoU"] == against["mIoU"]
+    card = Path(one.url, "model", "README.md").read_text()
+    assert re.search(rf"\| depth AbsRel \|.* {np.mean(errors):.3f} \|", card)
 
 
 def test_the_page_shows_held_out_panoramas_only_and_belongs_to_the_receipt(store, trained):
