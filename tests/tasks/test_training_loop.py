@@ -274,6 +274,7 @@ MEANS = replace(SETTINGS, losses=LossSettings(dice=0))
 """Labels that are known everywhere, and losses that are means over panoramas: a mean over processes of means is then the mean."""
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_trains_with_twice_the_batch(store, tmp_path):
     with (tmp_path / "store").open("wb") as file:
         pickle.dump(store, file)
