@@ -33,6 +33,8 @@ def print_student(outcome: dict[str, Any]) -> None:
     if "model" not in outcome:
         return
     console.print(_held_out_table(outcome["held_out"]))
+    if reason := outcome["held_out"].get("reason"):
+        console.print(f"[yellow]not compared[/] {escape(reason)}", soft_wrap=True)
     figures = ", ".join(f"{name} {value:.4g}" for name, value in outcome["figures"].items() if "." not in name)
     made = outcome["made"]
     console.print(f"Losses:  {figures}", soft_wrap=True)

@@ -68,6 +68,8 @@ def model_card(about: dict[str, Any], config: TrainingConfig) -> str:
 def _accuracy(held_out: dict[str, Any]) -> str:
     """Figures by what was compared; the report's interval is in ``panolabel.json``."""
     compared = {name: rows for name, rows in held_out.items() if isinstance(rows, dict)}
+    if not compared:
+        return f"Nothing could be compared: {held_out.get('reason', 'no panorama could be read')}."
     figures = dict.fromkeys(figure for rows in compared.values() for figure in rows)
     values = [[rows.get(figure, {}).get("value") for rows in compared.values()] for figure in figures]
     shown = [[figure, *("–" if value is None else f"{value:.3f}" for value in row)] for figure, row in zip(figures, values)]

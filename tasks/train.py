@@ -248,7 +248,10 @@ class _TrainingLog:
 def _look(training: Training, model: StudentModel, data: TrainingData, steps: int, device: str) -> tuple[dict[str, Any], bytes]:
     """Figures of a student's predictions, and the page that shows them beside the labels."""
     config = training.config
-    figures, shown = look_at_held_out(model, data, device)
+    try:
+        figures, shown = look_at_held_out(model, data, device)
+    except Exception as error:  # truth that is gone, say: a trained student is worth more than its page
+        figures, shown = {"panoramas": 0, "reason": str(error)[:300]}, []
     where = "the split" if config.held_out is None else "the held-out part of the split"
     where += f" {data.settings.split}" + (", which the student has learnt from" if config.held_out is None else "")
     page = render_student_page(config.name, training.identity.fingerprint, steps, where, figures, shown, data.classes)

@@ -92,6 +92,17 @@ def test_without_a_held_out_part_the_page_says_that_it_shows_what_was_learnt(sto
     assert found["from"] == "the split train, which the student has learnt from"
 
 
+def test_truth_that_is_gone_costs_the_comparison_and_not_the_student(store, tmp_path):
+    source = store.config.source.model_copy(update={"truth": str(tmp_path / "nowhere")})
+    gone = replace(store, config=store.config.model_copy(update={"source": source}))
+    one = training(tmp_path, gone)
+    found = train_student(one, "run").about["held_out"]
+    assert found["panoramas"] == 0
+    assert "nowhere" in found["reason"]
+    assert "Nothing could be compared: " in Path(one.url, "model", "README.md").read_text()
+    assert b"nothing could be compared" in Path(one.url, "predictions.html").read_bytes()
+
+
 def test_differences_are_bright_where_label_and_student_differ():
     everywhere, size = np.ones((16, 32), bool), (16, 32)
     up = np.broadcast_to(np.float32([0, -1, 0]), (*size, 3))
