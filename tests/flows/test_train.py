@@ -1,11 +1,7 @@
 """`panolabel train` and `panolabel predict` as a user meets them: real labels, real processes."""
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,13 +17,11 @@ from transformers import AutoModel
 from flows.cli import main
 from flows.finished import finished_labels
 from flows.query import ask
-from flows.server import _die_with_parent
 from flows.train import training_flow
 from storage.receipts import read_receipt
 from tasks.fuse import decode_labels
 from tasks.training_config import load_training
 from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
-from tests.support.processes import until
 
 SMALL = {"bottlenecks": 1, "bridges": False}
 
@@ -259,55 +253,3 @@ def test_rows_that_the_student_cannot_take_are_told(student, predicted, run: Cal
     code, out, errors = run(*command, "--height", "40", "--name", "wrong")
     assert code == 0, errors
     assert "40 rows are not a multiple of this student's 16" in json.loads(out)["quarantined"][0]["reason"]
-
-
-@pytest.mark.slow
-def test_a_training_that_is_killed_terminated_or_interrupted_goes_on(labels: Path, tmp_path: Path, run: Callable) -> None:
-    many = [
-        "train",
-        write_training(tmp_path, labels),
-        "--set",
-        "training.steps=24",
-        "--set",
-        "training.checkpoint_every=5",
-        "--json",
-    ]
-
-    def checkpoints() -> list[str]:
-        return sorted(file.name for file in tmp_path.rglob("step-*.pt"))
-
-    def steps_told() -> int:
-        return max((len(json.loads(file.read_text())) for file in tmp_path.rglob("log.json")), default=0)
-
-    def start(number: signal.Signals, when: Callable[[], bool]) -> tuple[int, str]:
-        command = [sys.executable, "-m", "flows.cli", *map(str, many)]
-        process = subprocess.Popen(
-            command, preexec_fn=_die_with_parent, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
-        until(lambda: when() or process.poll() is not None)
-        process.send_signal(number)
-        return process.wait(120), process.communicate()[1]
-
-    assert start(signal.SIGKILL, lambda: bool(checkpoints()))[0] == -signal.SIGKILL
-    assert checkpoints() == ["step-00000005.pt"]
-    code, errors = start(signal.SIGTERM, lambda: steps_told() >= 7)
-    assert code == 130, errors
-    assert "stopped after step" in errors
-    terminated = checkpoints()[-1]
-    assert terminated > "step-00000006.pt"
-
-    def stop() -> None:
-        until(lambda: checkpoints()[-1] > terminated)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=stop)
-    thread.start()
-    code, _, errors = run(*many)
-    thread.join()
-    assert code == 130, errors
-    stopped = checkpoints()
-    plan = json.loads(run(*many, "--plan")[1])
-    assert (plan["state"], f"step-{plan['step']:08d}.pt") == ("interrupted", stopped[-1])
-    assert plan["reasons"] == ["the last run interrupted"]
-    code, out, _ = run(*many)
-    assert (code, json.loads(out)["steps"]) == (0, 24)
