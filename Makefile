@@ -13,6 +13,11 @@ STORAGE_BLOCKS ?= 16
 demo: $(READY) work/demo/scenes/dataset.json
 	$(BIN)/panolabel run configs/demo.yaml
 
+# A tiny student of the demo's labels, and a page of its predictions beside them.
+.PHONY: demo-student
+demo-student: demo
+	$(BIN)/panolabel train configs/trainings/demo.yaml
+
 work/demo/scenes/dataset.json: | $(READY)
 	$(BIN)/panolabel scenes work/demo/scenes --kind mixed --count 8 --seed 90000 --height 512
 

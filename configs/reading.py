@@ -38,6 +38,8 @@ def load_config_as(model: type[AnyConfig], path: str | Path, overrides: dict[str
         The file is missing, is not YAML, or does not fit the models; every problem is named with its key and the fix.
     """
     data = read_settings(path, overrides)
+    if model is Config and "stores" in data:
+        raise ConfigError(f"config {path}: has stores to learn from, so it is that of a training; use `panolabel train`")
     if model is Config and "model" in data and "teachers" not in data:
         raise ConfigError(f"config {path}: has a model and no teachers, so it is that of an adaptation; use `panolabel adapt`")
     try:

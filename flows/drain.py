@@ -7,13 +7,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 EXIT_CODE = 130  # as a shell reports a process that SIGINT ended
 _asked = threading.Event()
-_on_signal: Callable[[int, FrameType | None], None] | None = None
 
 
 class Interrupted(RuntimeError):
@@ -28,23 +27,11 @@ def asked_to_stop() -> bool:
 @contextmanager
 def draining_on_signals() -> Iterator[None]:
     """Drain on the first SIGINT or SIGTERM; a second one ends the process at once. For the main thread only."""
-    global _on_signal
     _asked.clear()
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        if _asked.is_set():
-            _stop_at_once()
-        _asked.set()
-        print("\nstopping: blocks in work are being finished; Ctrl-C again stops at once", file=sys.stderr)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    _on_signal = ask
     try:
-        yield
+        with _handled_by_ask(signal.SIGINT, signal.SIGTERM):
+            yield
     finally:
-        _on_signal = None
-        for number, handler in before.items():
-            signal.signal(number, handler)
         _asked.clear()
 
 
@@ -61,16 +48,32 @@ def draining_in_flow() -> Iterator[None]:
     """
     from prefect.exceptions import TerminationSignal
 
-    if _on_signal is None:
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGINT) is not _ask:
         yield
         return
-    of_prefect = signal.signal(signal.SIGTERM, _on_signal)
+    with _handled_by_ask(signal.SIGTERM):
+        try:
+            yield
+        except TerminationSignal as error:
+            raise Interrupted("stopped between two stages; what is done stays done") from error
+
+
+@contextmanager
+def _handled_by_ask(*signals: signal.Signals) -> Iterator[None]:
+    before = {number: signal.signal(number, _ask) for number in signals}
     try:
         yield
-    except TerminationSignal as error:
-        raise Interrupted("stopped between two stages; what is done stays done") from error
     finally:
-        signal.signal(signal.SIGTERM, of_prefect)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ask(_number: int, _frame: FrameType | None) -> None:
+    if _asked.is_set():
+        _stop_at_once()
+    _asked.set()
+    print("\nstopping: blocks in work are being finished; Ctrl-C again stops at once", file=sys.stderr)
 
 
 def _stop_at_once() -> None:

@@ -19,6 +19,12 @@ from tasks.training_items import resize_image
 NEEDED = ("depth", "depth_valid", "normals", "normals_valid")
 
 
+def check_format(to: str) -> None:
+    """Raises ConfigError for anything but the formats of point clouds."""
+    if to not in FORMATS:
+        raise ConfigError(f"{to}: point clouds are written as {' or '.join(FORMATS)}")
+
+
 def write_points(
     config: Config, folder: str, to: str, names: Sequence[str] = (), allow_incomplete: bool = False
 ) -> dict[str, Any]:
@@ -36,8 +42,7 @@ def write_points(
     NotFinished
         Labels are owed, and ``allow_incomplete`` is false.
     """
-    if to not in FORMATS:
-        raise ConfigError(f"--to {to}: point clouds are written as {' or '.join(FORMATS)}")
+    check_format(to)
     finished = finished_labels(config, allow_incomplete)
     known = [item.item for item, _ in finished.rows()]
     for name in names:

@@ -65,6 +65,11 @@ SELECT item, stage, fingerprint, run, reason FROM items
 WHERE state = 'quarantined' AND NOT starts_with(reason, 'at ') ORDER BY item, stage, fingerprint
 """
 
+STUDENTS_OF_LABELS = """
+SELECT fingerprint, block, run, from_stage AS labels, from_fingerprint FROM upstream JOIN blocks USING (stage, fingerprint)
+WHERE stage = 'train' AND starts_with(from_fingerprint, $labels) ORDER BY started, fingerprint
+"""
+
 CODE = """
 SELECT stage, version, package, code, count(DISTINCT fingerprint) AS fingerprints, count(*) AS blocks,
     string_agg(DISTINCT run, ', ' ORDER BY run) AS runs
@@ -73,6 +78,7 @@ FROM blocks GROUP BY stage, version, package, code ORDER BY stage, version, code
 
 QUESTIONS = {
     "labels-of-weights": Question("Which labels did these weights (a name, or the start of a digest) make?", LABELS_OF_WEIGHTS),
+    "students-of-labels": Question("Which students learnt from these labels (a fingerprint of fuse)?", STUDENTS_OF_LABELS),
     "cost-of-run": Question("What did this run cost?", COST_OF_RUN),
     "changed-items": Question("Which items differ between two label versions (runs, or fingerprints of fuse)?", CHANGED_ITEMS),
     "failed-items": Question("Which items failed, where, and why?", FAILED_ITEMS),

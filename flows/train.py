@@ -15,20 +15,21 @@ from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 
 from configs.reading import load_config
+from configs.settings import ConfigError
 from flows.blocks import RunFailed
-from flows.drain import Interrupted, asked_to_stop
+from flows.drain import Interrupted, asked_to_stop, draining_in_flow, draining_on_signals
 from flows.finished import finished_labels
 from flows.labels import config_tag, stage_tags
 from flows.progress import observer
 from flows.record import new_run_name, user_name
 from storage.credentials import mask_settings
 from storage.fingerprint import differences
-from storage.receipts import Receipt
+from storage.receipts import Receipt, damage
 from storage.runs import latest_run, write_run
 from storage.urls import filesystem, join
 from tasks.checkpoints import load_checkpoint
 from tasks.task import passing_fault
-from tasks.train import STAGE, Training, check_training, train_student
+from tasks.train import PAGE, STAGE, Training, check_training, train_student
 from tasks.training_config import TrainingConfig
 from tasks.training_data import LabelStore
 from tasks.training_loop import Diverged, Stopped
@@ -80,6 +81,25 @@ def plan_training(config: TrainingConfig) -> TrainingPlan:
     return TrainingPlan(training, panoramas, checkpoint["progress"]["step"] if checkpoint else 0, _reasons(training))
 
 
+def verify_training(plan: TrainingPlan) -> dict[str, Any]:
+    """Read back every byte of a finished training and compare it with its receipt; nothing is changed.
+
+    Returns
+    -------
+    dict
+        ``files`` and ``bytes`` that the receipt names, and ``broken``: a line for each file that is not what it says.
+
+    Raises
+    ------
+    ConfigError
+        The training is not finished.
+    """
+    training, receipt = plan.training, plan.training.receipt
+    if receipt is None:
+        raise ConfigError(f"{training.url}: has no receipt, so the training is not finished; `panolabel train` goes on with it")
+    return {"files": len(receipt.files), "bytes": receipt.bytes, "broken": damage(training.url, receipt), "url": training.url}
+
+
 def _store(path: str, replaced: Mapping[str, Any], weight: float, allow_incomplete: bool) -> LabelStore:
     config = load_config(path, dict(replaced))
     return LabelStore(config, finished_labels(config, allow_incomplete).blocks, weight)
@@ -120,7 +140,7 @@ def training_flow(config: TrainingConfig, run: str) -> dict[str, Any]:
     plan = plan_training(config)
     record = _Record(plan, run)
     try:
-        with tags(config_tag(config.name), *stage_tags(STAGE)):
+        with tags(config_tag(config.name), *stage_tags(STAGE)), draining_in_flow():
             receipt = _in_a_task(plan, run)
     except BaseException as error:
         told = _as_outcome(error)
@@ -142,8 +162,7 @@ def _in_a_task(plan: TrainingPlan, run: str) -> Receipt:
     @task(name=STAGE, task_run_name=STAGE, retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=passing_fault)
     def train() -> Receipt | Exception:
         try:
-            alone = int(os.environ.get("WORLD_SIZE", "1")) == 1  # several processes would not stop at the same step
-            return train_student(plan.training, run, show, *([asked_to_stop] if alone else []))
+            return train_student(plan.training, run, show, asked_to_stop)
         except (Stopped, Diverged, ValueError) as error:  # told once, by the flow, and not tried again
             return error
 
@@ -155,17 +174,38 @@ def _in_a_task(plan: TrainingPlan, run: str) -> Receipt:
     return came
 
 
+def train_beside(plan: TrainingPlan) -> None:
+    """Take part in a training as one of several processes, not the first one, which has the flow run and tells.
+
+    Raises
+    ------
+    RunFailed, Interrupted
+        As :func:`training_flow`.
+    """
+    try:
+        with draining_on_signals():
+            train_student(plan.training, "", stop=asked_to_stop)
+    except (Stopped, Diverged, OSError) as error:
+        raise _as_outcome(error) from error
+
+
 def _as_outcome(error: BaseException) -> BaseException:
     if isinstance(error, Stopped):
         return Interrupted(str(error))
-    if isinstance(error, TerminationSignal):  # Prefect's own handler of SIGTERM, which waits for nothing
+    if isinstance(error, TerminationSignal):  # where nothing drains, Prefect's handler of SIGTERM waits for nothing
         return Interrupted("stopped by SIGTERM; the next run goes on from the last checkpoint")
     return RunFailed(str(error)) if isinstance(error, (Diverged, OSError)) else error
 
 
 def _outcome(training: Training, receipt: Receipt) -> dict[str, Any]:
-    about = {name: receipt.about[name] for name in ("weights", "figures", "steps", "parameters", "labels", "skipped")}
-    return {"model": filesystem(join(training.url, "model"))[1], "receipt": training.url, **about, "made": dict(receipt.made)}
+    about = {name: receipt.about[name] for name in ("weights", "figures", "held_out", "steps", "parameters", "labels", "skipped")}
+    places = {"model": join(training.url, "model"), "page": join(training.url, PAGE)}
+    return {
+        **{name: filesystem(url)[1] for name, url in places.items()},
+        "receipt": training.url,
+        **about,
+        "made": dict(receipt.made),
+    }
 
 
 class _Record:

@@ -231,7 +231,12 @@ def write_card(folder: Path, recipe: Recipe, network: Any, figures: dict[str, di
     names = list(next(iter(figures.values())))
     rows = "\n".join(f"| {kind} | " + " | ".join(f"{row[name]:.3f}" for name in names) + " |" for kind, row in figures.items())
     seen, unseen = 4 * recipe.scenes, 4 * recipe.unseen_scenes
-    (folder / "README.md").write_text(f"""# The demo teacher
+    (folder / "README.md").write_text(f"""---
+library_name: transformers
+license: apache-2.0
+---
+
+# The demo teacher
 
 A tiny TIPSv2-DPT (`Tipsv2DptForDensePrediction`, {parameters / 1e6:.2f} M parameters, float16) that says depth, normals and
 semantics of a perspective view at once. Trained from scratch on {seen} views of {recipe.scenes} procedural rooms and streets by

@@ -153,7 +153,7 @@ class BlockReader:
         StoreError
             The store is out of reach.
         """
-        return {name: self._sound(self._read, name, slot) for name in names or self.names}
+        return {name: self._sound(self._read, name, slot) for name in (self.names if names is None else names)}
 
     def _open(self) -> zarr.Group:
         store = _Complete(zarr_store(join(self._url, "data.zarr"), read_only=True))

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from tasks.licences import UNKNOWN, stated_licence
 from tasks.training_config import TrainingConfig
+
+FRONT = """---
+library_name: transformers
+license: other
+license_name: that-of-its-labels-and-weights
+license_link: README.md
+tags: [panorama, depth-estimation, panolabel]
+---"""
+TEACHER = ("name", "model", "licence", "weights")
 
 
 def model_card(about: dict[str, Any], config: TrainingConfig) -> str:
@@ -17,7 +27,7 @@ def model_card(about: dict[str, Any], config: TrainingConfig) -> str:
     """
     unit = {"metre": "metres", "": "the labels' own unit"}.get(about["depth_unit"], about["depth_unit"])
     parts = [
-        "---\nlibrary_name: transformers\nlicense: other\ntags: [panorama, depth-estimation, panolabel]\n---",
+        FRONT,
         f"# {about['name']}",
         f"A panolabel student for {', '.join(about['tasks'])} of 360-degree panoramas: {about['parameters']:,} parameters, "
         f"trained for {about['steps']} steps at {2 * about['height']}x{about['height']} pixels on labels that "
@@ -36,10 +46,14 @@ def model_card(about: dict[str, Any], config: TrainingConfig) -> str:
         + "; ".join(f"`{one['source']}`" for one in about["labels"]) + ".",
         "## Weights behind the labels",
         _table(
-            ("labels", "teacher", "model", "sha256"),
-            [(one["name"], t["name"], t["model"], t["weights"]) for one in about["labels"] for t in one["teachers"]],
+            ("labels", "teacher", "model", "licence", "sha256"),
+            [(one["name"], *(t[key] for key in TEACHER)) for one in about["labels"] for t in one["teachers"]],
         ),
-        f"Backbone: {_backbone(config)}.",
+        f"Backbone: {_backbone(config)}. Licences are those that the configuration or the weights' own model cards state; what "
+        f"is {UNKNOWN} must be found out before this model is passed on.",
+        "## Accuracy",
+        f"Over {about['held_out']['panoramas']} panoramas of {about['held_out']['from']}.",
+        _accuracy(about["held_out"]),
         "## Training",
         _table(("figure", "value"), sorted(about["figures"].items())),
         f"Supervision: {config.supervision}; split `{config.split}`, scored on `{config.held_out}`. These figures are losses on "
@@ -51,11 +65,23 @@ def model_card(about: dict[str, Any], config: TrainingConfig) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _accuracy(held_out: dict[str, Any]) -> str:
+    """Figures by what was compared; the report's interval is in ``panolabel.json``."""
+    compared = {name: rows for name, rows in held_out.items() if isinstance(rows, dict)}
+    if not compared:
+        return f"Nothing could be compared: {held_out.get('reason', 'no panorama could be read')}."
+    figures = dict.fromkeys(figure for rows in compared.values() for figure in rows)
+    values = [[rows.get(figure, {}).get("value") for rows in compared.values()] for figure in figures]
+    shown = [[figure, *("–" if value is None else f"{value:.3f}" for value in row)] for figure, row in zip(figures, values)]
+    return _table(("figure", *compared), shown)
+
+
 def _backbone(config: TrainingConfig) -> str:
     kind = config.model.settings.get("backbone_config", {}).get("model_type", config.model.backbone)
     if config.model.pretrained is None:
         return f"{kind}, from scratch"
-    return f"{kind}, from the weights in `{config.model.pretrained}`; licence: {config.model.licence}"
+    licence = config.model.licence or stated_licence(config.model.pretrained)
+    return f"{kind}, from the weights in `{config.model.pretrained}`; licence: {licence}"
 
 
 def _table(head: tuple[str, ...], rows: list[Any]) -> str:

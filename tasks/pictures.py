@@ -15,11 +15,11 @@ ROOM = 256
 """Pixels. A narrower picture has no room for a scale."""
 
 
-def depth_picture(depth: NDArray[np.floating], valid: NDArray[np.bool_]) -> Picture:
-    """Distances (H, W) on a logarithmic scale, near red, far blue, over :func:`depth_range`; a scale gives it in metres."""
+def depth_picture(depth: NDArray[np.floating], valid: NDArray[np.bool_], span: tuple[float, float] | None = None) -> Picture:
+    """Distances (H, W) on a logarithmic scale, near red, far blue, over ``span`` or :func:`depth_range`; a scale tells it."""
     if not valid.any():
         return _masked(np.zeros((*depth.shape, 3), np.uint8), valid)
-    near, far = depth_range(depth, valid)
+    near, far = span or depth_range(depth, valid)
     share = np.clip(np.log(np.maximum(depth, 1e-6) / near) / max(np.log(far / near), 1e-6), 0, 1)
     picture = _masked(_coloured(1 - share, cv2.COLORMAP_TURBO), valid)
     return _with_scale(picture, _coloured(np.linspace(1, 0, ROOM)[None], cv2.COLORMAP_TURBO), f"{near:.2g} m", f"{far:.3g} m")
@@ -67,6 +67,18 @@ def error_picture(
     error = np.abs(prediction - truth) / np.maximum(truth, 1e-6)
     picture = _masked(_coloured(np.clip(np.where(valid, error, 0) / most, 0, 1), cv2.COLORMAP_INFERNO), valid)
     return _with_scale(picture, _coloured(np.linspace(0, 1, ROOM)[None], cv2.COLORMAP_INFERNO), "0 %", f">{most * 100:g} %")
+
+
+def angle_picture(one: NDArray[np.floating], other: NDArray[np.floating], valid: NDArray[np.bool_], most: float = 45) -> Picture:
+    """Angle between unit vectors (H, W, 3), dark for none, bright from ``most`` degrees on."""
+    angle = np.degrees(2 * np.arcsin(np.clip(np.linalg.norm(one - other, axis=-1) / 2, 0, 1)))
+    picture = _masked(_coloured(np.clip(np.where(valid, angle, 0) / most, 0, 1), cv2.COLORMAP_INFERNO), valid)
+    return _with_scale(picture, _coloured(np.linspace(0, 1, ROOM)[None], cv2.COLORMAP_INFERNO), "0 deg", f">{most:g} deg")
+
+
+def difference_picture(one: NDArray[np.integer], other: NDArray[np.integer], valid: NDArray[np.bool_]) -> Picture:
+    """Where two maps of classes (H, W) differ: bright; where they agree: dark."""
+    return _masked(_coloured(np.where(one != other, 0.8, 0.0), cv2.COLORMAP_INFERNO), valid)
 
 
 def contact_sheet(pictures: Mapping[str, Picture], columns: int = 3, width: int = 480) -> Picture:

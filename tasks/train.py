@@ -25,15 +25,21 @@ from storage.urls import children, exists, is_local, join, read_bytes, remove, w
 from tasks.block import REPORTED_VERSIONS
 from tasks.code import code_digest
 from tasks.devices import device_name
+from tasks.held_out import look_at_held_out
 from tasks.student import make_student, save_student
+from tasks.student_page import render_student_page
 from tasks.task import told_full
+from tasks.tracking import check_trackers, tracking
+from tasks.training_confidence import check_confidences
 from tasks.training_config import TrainingConfig
-from tasks.training_data import Batch, LabelStore, TrainingData
+from tasks.training_data import Batch, DataSettings, LabelStore, TrainingData
 from tasks.training_loop import Log, Progress, train
 from tasks.training_sources import about_labels, depth_unit
 
-VERSION = "1"
+VERSION = "2"
 STAGE = "train"
+PAGE = "predictions.html"
+"""Shows predictions beside labels."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MOST_SKIPPED = 0.5
 """Share of panoramas that may be unreadable before training stops: more is a mistake, not bad files."""
@@ -133,8 +139,9 @@ def _train(training: Training, run: str, log: Log, stop: Callable[[], bool]) -> 
     model = make_student(config, data.classes)
     if config.model.pretrained is not None:
         model.backbone.load(config.model.pretrained)
-    kept = _TrainingLog(join(training.url, "log.json"), log)
-    progress = train(model, data, held_out, config.training, training.checkpoints, kept, stop)
+    with tracking(config, f"{config.name}-{training.identity.fingerprint[:8]}") as tracked:
+        kept = _TrainingLog(join(training.url, "log.json"), (log, tracked))
+        progress = train(model, data, held_out, config.training, training.checkpoints, kept, stop)
     state = PartialState()
     if state.is_main_process:
         outcome = _outcome(progress, kept) | {
@@ -147,7 +154,8 @@ def _train(training: Training, run: str, log: Log, stop: Callable[[], bool]) -> 
             "labels": about_labels(training.stores, config.stores),
             "tasks": list(config.tasks),
         }
-        _finish(training, model, about, _made(training, run, started, str(state.device)))
+        about["held_out"], page = _look(training, model, held_out or data, progress.step, str(state.device))
+        _finish(training, model, about, page, _made(training, run, started, str(state.device)))
     state.wait_for_everyone()
     receipt = training.receipt
     assert receipt is not None, "it was just written"
@@ -162,6 +170,7 @@ def check_training(training: Training) -> int:
     ValueError
         They do not; the message says what to change.
     """
+    check_trackers(training.config)
     if "depth" in training.config.tasks:
         depth_unit(training.stores)
     data, _ = read_data(training)
@@ -187,28 +196,33 @@ class _Noted(TrainingData):
 def read_data(training: Training) -> tuple[_Noted, TrainingData | None]:
     """The training panoramas and the held-out ones; ValueError says what is missing in the labels."""
     config, stores = training.config, training.stores
-    data = _Noted(stores, config.data_settings(config.split))
+    data = _Noted(stores, config.data_settings())
     data.skipped = {}
+    if config.supervision == "confidence":
+        check_confidences(data.places, config.tasks)
     if config.held_out is None:
         return data, None
-    settings = config.data_settings(config.held_out)
-    size = min(config.batch, max(panoramas(stores, config.held_out), 1))
+    settings = config.data_settings(held_out=True)
+    size = min(config.batch, max(panoramas(stores, settings), 1))
     try:
         return data, TrainingData(stores, replace(settings, batch_size=size))
     except ValueError as error:
-        raise ValueError(f"held_out: {error}; name another split, or write held_out: null to train without scores") from error
+        raise ValueError(
+            f"held_out: {error}; name another split, or a larger share of split, or write held_out: null to train without scores"
+        ) from error
 
 
-def panoramas(stores: Sequence[LabelStore], split: str) -> int:
-    """Labelled panoramas of a split."""
+def panoramas(stores: Sequence[LabelStore], settings: DataSettings) -> int:
+    """Labelled panoramas that belong to these data."""
     rows = (
         (item, row) for store in stores for _, block, receipt in store.blocks for item, row in zip(block.items, receipt.items)
     )
-    return sum(row.state == "done" and (item.split or "train") == split for item, row in rows)
+    return sum(row.state == "done" and settings.takes(item) for item, row in rows)
 
 
 def _outcome(progress: Progress, kept: _TrainingLog) -> dict[str, Any]:
-    figures = {name: round(value, 6) for step in sorted(kept.rows) for name, value in kept.rows[step].items()}
+    last = {name: value for step in sorted(kept.rows) for name, value in kept.rows[step].items()}
+    figures = {name: round(value, 6) for name, value in last.items() if not name.startswith("optimizer.")}
     best = {} if progress.best == float("inf") else {"best_score": round(progress.best, 6)}
     return {"figures": {**figures, **best}, "steps": progress.step, "epochs": progress.epoch}
 
@@ -216,8 +230,8 @@ def _outcome(progress: Progress, kept: _TrainingLog) -> dict[str, Any]:
 class _TrainingLog:
     """Figures by step, kept beside the checkpoints as JSON; a training that goes on overwrites what it does again."""
 
-    def __init__(self, url: str, tell: Log) -> None:
-        self._url, self._tell = url, tell
+    def __init__(self, url: str, listeners: Sequence[Log]) -> None:
+        self._url, self._listeners = url, listeners
         self.rows: dict[int, dict[str, float]] = {}
         if exists(url):
             self.rows = {int(step): row for step, row in json.loads(read_bytes(url)).items()}
@@ -227,14 +241,30 @@ class _TrainingLog:
         self.rows[step] = {**self.rows.get(step, {}), **figures}
         if PartialState().is_main_process:
             write_bytes(self._url, json.dumps(self.rows).encode())
-            self._tell(step, figures)
+            for tell in self._listeners:
+                tell(step, figures)
 
 
-def _finish(training: Training, model: StudentModel, about: dict[str, Any], made: dict[str, Any]) -> None:
-    """The model's folder, then the receipt; the checkpoints, which nobody needs any more, go last."""
+def _look(training: Training, model: StudentModel, data: TrainingData, steps: int, device: str) -> tuple[dict[str, Any], bytes]:
+    """Figures of a student's predictions, and the page that shows them beside the labels."""
+    config = training.config
+    try:
+        figures, shown = look_at_held_out(model, data, device)
+    except Exception as error:  # truth that is gone, say: a trained student is worth more than its page
+        figures, shown = {"panoramas": 0, "reason": str(error)[:300]}, []
+    where = "the split" if config.held_out is None else "the held-out part of the split"
+    where += f" {data.settings.split}" + (", which the student has learnt from" if config.held_out is None else "")
+    page = render_student_page(config.name, training.identity.fingerprint, steps, where, figures, shown, data.classes)
+    return {"from": where, **figures}, page.encode()
+
+
+def _finish(training: Training, model: StudentModel, about: dict[str, Any], page: bytes, made: dict[str, Any]) -> None:
+    """The page and the model's folder, then the receipt; the checkpoints, which nobody needs any more, go last."""
+    write_bytes(join(training.url, PAGE), page)
     weights, files = save_student(model.cpu(), join(training.url, "model"), about, training)
     log = read_bytes(join(training.url, "log.json")) if exists(join(training.url, "log.json")) else b""
     files |= {"log.json": {"bytes": len(log), "sha256": digest(log)}} if log else {}
+    files |= {PAGE: {"bytes": len(page), "sha256": digest(page)}}
     receipt = Receipt(STAGE, training.identity.fingerprint, training.block, (), files, about | {"weights": weights}, made)
     write_receipt(training.url, receipt)
     for name in children(training.checkpoints):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -15,11 +15,12 @@ from configs.reading import explain, read_settings
 from configs.settings import ConfigError, Identifier, PlainSettings, Settings
 from geometry.augment import Augmentation
 from storage.credentials import MaskedUrl
+from tasks.licences import UNKNOWN
 from tasks.training_data import DataSettings
 from tasks.training_items import ItemSettings
 from tasks.training_loop import TrainSettings
 
-EXECUTION = ("device", "log_every", "checkpoint_every", "keep")
+EXECUTION = ("device", "log_every", "checkpoint_every", "keep", "cosines_every")
 """Training settings that cannot change what comes out."""
 
 
@@ -34,7 +35,7 @@ class LabelSource(Settings):
     """How often its panoramas come in an epoch, on average."""
     allow_incomplete: bool = False
     """Train even if some of its blocks are still owed."""
-    licence: str = "not stated"
+    licence: str = UNKNOWN
     """Of the labels; the model card repeats it."""
 
 
@@ -47,8 +48,8 @@ class Student(Settings):
     """Kind of the tiny one: dinov2, dinov3_vit, swin, segformer, convnext, pvt_v2. A full one: ``settings.backbone_config``."""
     pretrained: str | None = None
     """Folder with weights of the backbone, as ``save_pretrained`` writes it."""
-    licence: str = "not stated"
-    """Of the pretrained weights; the model card repeats it."""
+    licence: str | None = None
+    """Of the pretrained weights, for the model card; by default what the card in their folder says."""
     settings: PlainSettings = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -60,6 +61,17 @@ class Student(Settings):
         return self
 
 
+class Tracking(Settings):
+    """Where figures go besides ``log.json``; through accelerate's trackers, so by the names that it knows."""
+
+    trackers: tuple[str, ...] = ()
+    """``tensorboard``, ``mlflow``, ``aim``, ... and those of ``accelerate.tracking.register_tracker_class``."""
+    folder: str | None = None
+    """Local folder of their files; ``logs`` in the root if none is named."""
+    settings: PlainSettings = Field(default_factory=dict)
+    """By tracker, what it is started with: ``{mlflow: {tracking_uri: ...}}``."""
+
+
 class TrainingConfig(Settings):
     """One training: labels -> student."""
 
@@ -68,8 +80,9 @@ class TrainingConfig(Settings):
     """URL of the store that receives the student, its checkpoints, receipt and records."""
     stores: tuple[LabelSource, ...] = Field(min_length=1)
     split: str = "train"
-    held_out: str | None = "val"
-    """Split whose labels score the student, for early stopping and the choice of weights; null for none."""
+    held_out: str | Annotated[float, Field(gt=0, lt=1)] | None = "val"
+    """Whose labels score the student, for early stopping and the choice of weights: another split, or this share of ``split``,
+    chosen by the panoramas' digests and not trained on; null for none."""
     height: int = Field(512, ge=16, le=4096)
     """Rows at which the student sees panoramas."""
     batch: int = Field(4, ge=1)
@@ -81,6 +94,7 @@ class TrainingConfig(Settings):
     augment: Augmentation = Augmentation()
     model: Student = Student()
     training: TrainSettings
+    tracking: Tracking = Tracking()
     threads: int = Field(4, ge=1)
     """Readers. Changes no batch."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
@@ -99,19 +113,22 @@ class TrainingConfig(Settings):
         model = self.model.model_dump(mode="json", exclude={"pretrained", "licence"})
         return {**chosen, "augment": asdict(self.augment), "model": model, "training": training}
 
-    def data_settings(self, split: str) -> DataSettings:
-        """How panoramas of a split are read; those of the held-out one are not augmented."""
+    def data_settings(self, held_out: bool = False) -> DataSettings:
+        """How the panoramas of training are read, or those that are held out, which are not augmented."""
         from tasks.training_auxiliaries import deriving
 
         item = ItemSettings(
             self.height,
             self.tasks,
             confidence=self.supervision != "merged",
-            augmentation=self.augment if split == self.split else Augmentation(roll=False, mirror=False),
+            augmentation=Augmentation(roll=False, mirror=False) if held_out else self.augment,
             derive=deriving(self.tasks, self.depth_edge) if self.auxiliaries else dict,
             one_view=self.tasks if self.supervision == "view" else (),
         )
-        return DataSettings(item, self.batch, split, self.training.seed, threads=self.threads)
+        share = self.held_out if isinstance(self.held_out, float) else 0.0
+        split = self.held_out if held_out and isinstance(self.held_out, str) else self.split
+        digests = (0.0, share or 1.0) if held_out else (share, 1.0)
+        return DataSettings(item, self.batch, split, self.training.seed, threads=self.threads, digests=digests)
 
 
 def load_training(path: str | Path, overrides: dict[str, Any] | None = None) -> TrainingConfig:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from configs.schema import Config
 from models.student.labels import Label
 from storage.arrays import SHARD_ITEMS
-from storage.manifest import Block
+from storage.manifest import Block, Item
 from storage.receipts import Receipt
 from tasks.block import BadItem
 from tasks.training_items import ItemSettings, Place, StoredBlock, nothing, training_item
@@ -49,6 +49,12 @@ class DataSettings:
     threads: int = 4
     ahead: int = 2
     """Batches that may be ready before they are asked for."""
+    digests: tuple[float, float] = (0.0, 1.0)
+    """Of the split, only the panoramas whose digest, as a share of the largest one, lies in this interval."""
+
+    def takes(self, item: Item) -> bool:
+        """Whether a panorama belongs to these data."""
+        return (item.split or "train") == self.split and self.digests[0] <= int(item.digest[:12], 16) / 16**12 < self.digests[1]
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,11 @@ class TrainingData:
         """Panoramas of the split, each counted once."""
         return len(self._places)
 
+    @property
+    def places(self) -> Sequence[Place]:
+        """Where they lie."""
+        return self._places
+
     def steps(self, epoch: int, world: int = 1) -> int:
         """Steps of an epoch; with weights that are not whole numbers, epochs differ."""
         return steps_in(self._order(epoch), self.settings.batch_size, world)
@@ -113,9 +124,7 @@ class TrainingData:
 
     def _add(self, store: LabelStore, url: str, block: Block, receipt: Receipt) -> None:
         rows = zip(block.items, receipt.items, strict=True)
-        slots = [
-            n for n, (item, row) in enumerate(rows) if row.state == "done" and (item.split or "train") == self.settings.split
-        ]
+        slots = [slot for slot, (item, row) in enumerate(rows) if row.state == "done" and self.settings.takes(item)]
         if not slots:
             return
         patches = patch_blocks(store.config.root, receipt) if self.settings.item.one_view else {}
@@ -129,8 +138,10 @@ class TrainingData:
     def _check(self, stores: Sequence[LabelStore]) -> None:
         splits = sorted({item.split or "train" for store in stores for _, block, _ in store.blocks for item in block.items})
         if not self._places:
+            low, high = self.settings.digests
+            part = "" if (low, high) == (0, 1) else f" between {low:g} and {high:g} of its digests"
             raise ValueError(
-                f"no labelled panorama is in the split {self.settings.split!r}; there are: {', '.join(splits) or 'none'}"
+                f"no labelled panorama is in the split {self.settings.split!r}{part}; there are: {', '.join(splits) or 'none'}"
             )
         stored = {name for place in self._places for name in place.block.names}
         for task in self.settings.item.tasks:

@@ -7,8 +7,9 @@ What a step does follows from the seed, the step and the state in the checkpoint
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,45 +20,15 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from models.student import StudentModel
+from models.student.cosines import gradient_cosines, task_losses
 from models.student.labels import Label
-from models.student.losses import LossSettings, student_losses
+from models.student.losses import student_losses
 from tasks.checkpoints import load_best, load_checkpoint, save_best, save_checkpoint
 from tasks.training_data import Batch, TrainingData
+from tasks.training_settings import TrainSettings
 
 Log = Callable[[int, Mapping[str, float]], None]
 """Takes the step and named figures: print, a file, TensorBoard, MLflow."""
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """How to train; the defaults are those of MTPano's description, except for the average of weights.
-
-    ``steps`` of the optimizer, each over ``accumulate`` batches. The learning rate falls as (1 - step / steps)^0.9; the backbone
-    stands still for ``frozen_steps``. ``average`` is the decay of the exponential average of weights that is scored and kept.
-    Every ``score_every`` steps the held-out split is scored; after ``patience`` scores without a better one training ends.
-    """
-
-    steps: int
-    learning_rate: float = 2e-5
-    weight_decay: float = 5e-6
-    frozen_steps: int = 1000
-    accumulate: int = 1
-    clip: float = 1.0
-    average: float = 0.999
-    precision: Literal["no", "bf16", "fp16"] = "no"
-    seed: int = 0
-    log_every: int = 50
-    checkpoint_every: int = 1000
-    keep: int = 2
-    score_every: int = 1000
-    patience: int = 10
-    losses: LossSettings = field(default_factory=LossSettings)
-    device: str = "auto"
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "accumulate", "log_every", "checkpoint_every", "keep", "score_every", "patience"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 class Stopped(RuntimeError):
@@ -109,7 +80,7 @@ def train(
     Raises
     ------
     Stopped
-        ``stop`` said so; a checkpoint of this moment is there.
+        ``stop`` said so, in one of the processes; a checkpoint of this moment is there.
     Diverged
         The loss is NaN or infinite; the message names the terms and the last good checkpoint.
     ValueError
@@ -117,19 +88,35 @@ def train(
     """
     _check_match(model, data)
     run = _Run(model, settings, url)
-    run.resume()
+    with _own_threads():
+        run.resume()
+        return _train(run, data, held_out, log, stop)
+
+
+def _train(run: _Run, data: TrainingData, held_out: TrainingData | None, log: Log, stop: Callable[[], bool]) -> Progress:
+    settings = run.settings
     for batches in run.steps(data):
         terms = run.step(batches)
-        if run.due(settings.log_every):
+        if run.due(settings.log_every) or run.due(settings.cosines_every):
             log(run.progress.step, {name: float(term) for name, term in terms.items()})
         if held_out is not None and run.due(settings.score_every):
             log(run.progress.step, {"score": run.score(held_out)})
-        stopping = stop() and not run.over
+        stopping = run.any_process(stop()) and not run.over
         if run.due(settings.checkpoint_every) or run.over or stopping:
             run.save()
         if stopping:
-            raise Stopped(f"stopped after step {run.progress.step} of {settings.steps}; its checkpoint is in {url}")
+            raise Stopped(f"stopped after step {run.progress.step} of {settings.steps}; its checkpoint is in {run.url}")
     return run.finish()
+
+
+@contextmanager
+def _own_threads() -> Iterator[None]:
+    """Give the process its number of threads back."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _check_match(model: StudentModel, data: TrainingData) -> None:
@@ -166,12 +153,18 @@ class _Run:
         optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.model, self.optimizer = self.accelerator.prepare(self.plain, optimizer)
 
-    def due(self, every: int) -> bool:
-        return self.progress.step % every == 0
+    def due(self, every: int | None) -> bool:
+        return every is not None and self.progress.step % every == 0
 
     @property
     def over(self) -> bool:
         return self.progress.step >= self.settings.steps or self.progress.since_best >= self.settings.patience
+
+    def any_process(self, said: bool) -> bool:
+        """Whether one of the processes said so: all must stop at the same step."""
+        if self.accelerator.num_processes == 1:
+            return said
+        return bool(self.accelerator.reduce(torch.tensor(float(said), device=self.accelerator.device)) > 0)
 
     def steps(self, data: TrainingData) -> Iterator[list[Batch]]:
         """The batches of each step that is still to be done, this process's share."""
@@ -189,8 +182,8 @@ class _Run:
             self.progress.epoch, self.progress.batch = self.progress.epoch + 1, 0
 
     def step(self, batches: list[Batch]) -> dict[str, Tensor]:
-        """One step of the optimizer; returns the terms of the last batch."""
-        self._set_rates()
+        """One step of the optimizer; returns the terms of the last batch, the learning rate and the norm of the gradient."""
+        rate, norm, cosines = self._set_rates(), torch.zeros(()), dict[str, Tensor]()
         self.model.train()
         for number, batch in enumerate(batches):
             seeds = np.random.SeedSequence([self.settings.seed, self.progress.step, number, self.accelerator.process_index])
@@ -199,6 +192,7 @@ class _Run:
                 terms = self._losses(self.model, batch)
                 total = torch.stack(list(terms.values())).sum()
                 self._refuse([name for name, term in terms.items() if not term.isfinite()])
+                cosines = self._cosines(terms) if number == len(batches) - 1 else {}
                 self.accelerator.backward(total)
                 if self.accelerator.sync_gradients:
                     norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip)
@@ -208,7 +202,16 @@ class _Run:
                 self.optimizer.zero_grad()
         self.progress.step += 1
         self.average.update_parameters(self.plain)
-        return {**{name: term.detach() for name, term in terms.items()}, "total": total.detach()}
+        detached = {name: term.detach() for name, term in terms.items()}
+        return {**detached, "total": total.detach(), "optimizer.learning_rate": rate, "optimizer.gradient_norm": norm, **cosines}
+
+    def _cosines(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """How far the gradients of tasks agree, in the steps in which that is asked for."""
+        every = self.settings.cosines_every
+        if every is None or (self.progress.step + 1) % every:
+            return {}
+        found = gradient_cosines(self.plain, task_losses(terms))
+        return {f"cosines.{name}": torch.tensor(value) for name, value in found.items()}
 
     @torch.no_grad()
     def score(self, held_out: TrainingData) -> float:
@@ -228,12 +231,12 @@ class _Run:
         state = {
             "model": self.plain.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict(),
             "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else {},
-            "progress": vars(self.progress).copy(),
+            "progress": vars(self.progress).copy(), "threads": torch.get_num_threads(),
         }  # fmt: skip
         self._on_main(lambda url, whole: save_checkpoint(url, self.progress.step, whole, self.settings.keep), state)
 
     def resume(self) -> None:
-        """Go on from the newest checkpoint, if there is one."""
+        """Go on from the newest checkpoint, if there is one, with as many threads as it was made with: they split sums."""
         state = load_checkpoint(self.url)
         if state is None:
             return
@@ -243,6 +246,7 @@ class _Run:
         if self.accelerator.scaler:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.progress = Progress(**state["progress"])
+        torch.set_num_threads(state.get("threads", torch.get_num_threads()))
 
     def finish(self) -> Progress:
         """Give the model its best weights."""
@@ -263,11 +267,13 @@ class _Run:
         except ValueError as error:  # tells which item of the batch, not its name
             raise ValueError(f"panoramas {', '.join(batch.items)}: {error}") from error
 
-    def _set_rates(self) -> None:
+    def _set_rates(self) -> Tensor:
+        """Set the learning rates of this step; returns that of all but the backbone."""
         settings, step = self.settings, self.progress.step
         rate = settings.learning_rate * (1 - step / settings.steps) ** 0.9
         for group, share in zip(self.optimizer.param_groups, (float(step >= settings.frozen_steps), 1.0), strict=True):
             group["lr"] = rate * share
+        return torch.tensor(rate, dtype=torch.float64)
 
     def _refuse(self, bad: list[str]) -> None:
         if bad:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from storage.credentials import mask_credentials
-from storage.receipts import Receipt, block_url, read_dropped, read_receipt
+from storage.receipts import block_url, read_dropped, read_receipt
+from tasks.licences import UNKNOWN, stated_licence
 from tasks.training_config import LabelSource
 from tasks.training_data import LabelStore
 
@@ -23,24 +24,32 @@ def about_labels(stores: Sequence[LabelStore], sources: Sequence[LabelSource]) -
             "panoramas": sum(row.state == "done" for _, _, receipt in store.blocks for row in receipt.items),
             "weight": store.weight,
             "licence": source.licence,
-            "teachers": _teachers(store.config.root, store.blocks[0][2]),
+            "teachers": _teachers(store),
         }
         for store, source in zip(stores, sources, strict=True)
     ]
 
 
-def _teachers(root: str, fused: Receipt) -> list[dict[str, Any]]:
-    """Name, model and digest of all weights behind a fused block; those of labels whose receipt is gone are not known."""
+def _teachers(store: LabelStore) -> list[dict[str, Any]]:
+    """Name, model, digest and licence of all weights behind a store's labels; those whose receipt is gone are not known."""
+    fused = store.blocks[0][2]
     own = fused.made.get("identity", {})
-    found = [{"name": name, "model": name, "weights": weights} for name, weights in own.get("weights", {}).items()]
+    student = "" if store.config.student is None else store.config.student.model
+    found = [_teacher(name, weights, {"model": student or name}) for name, weights in own.get("weights", {}).items()]
     for stage, fingerprint in own.get("upstream", {}).items():
-        url = block_url(root, stage, fingerprint, fused.block)
+        url = block_url(store.config.root, stage, fingerprint, fused.block)
         receipt = read_receipt(url) or read_dropped(url) if stage.startswith("label.") else None
         identity = receipt.made["identity"] if receipt else {"weights": {}, "settings": {}}
-        settings = identity["settings"].get("settings", {})
-        model = str(settings.get("model") or settings.get("file") or identity["settings"].get("kind", ""))
-        found += [{"name": name, "model": model, "weights": weights} for name, weights in identity["weights"].items()]
+        settings = {"kind": identity["settings"].get("kind", ""), **identity["settings"].get("settings", {})}
+        found += [_teacher(name, weights, settings) for name, weights in identity["weights"].items()]
     return found
+
+
+def _teacher(name: str, weights: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    place = str(settings.get("model") or settings.get("file") or settings.get("weights") or "")
+    licence = stated_licence(place, settings.get("revision")) if place else UNKNOWN
+    model = mask_credentials(place or str(settings.get("kind", "")))
+    return {"name": name, "model": model, "weights": weights, "licence": licence}
 
 
 def depth_unit(stores: Sequence[LabelStore]) -> str:
@@ -51,8 +60,8 @@ def depth_unit(stores: Sequence[LabelStore]) -> str:
     ValueError
         Stores disagree: their distances cannot be learnt together.
     """
-    units = {store.config.name: store.blocks[0][2].about.get("depth_unit", "") for store in stores}
-    if len(set(units.values())) > 1:
-        told = ", ".join(f"{name}: {unit or 'none'}" for name, unit in units.items())
+    units = [store.blocks[0][2].about.get("depth_unit", "") for store in stores]
+    if len(set(units)) > 1:
+        told = ", ".join(f"{store.config.name}: {unit or 'none'}" for store, unit in zip(stores, units))
         raise ValueError(f"the stores' distances have different units ({told}); train depth from stores of one unit")
-    return next(iter(units.values()))
+    return units[0]

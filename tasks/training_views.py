@@ -66,12 +66,17 @@ def check_views(blocks: Mapping[str, PatchBlock], tasks: Sequence[str]) -> None:
 def one_view(
     blocks: Mapping[str, PatchBlock], slot: int, tasks: Sequence[str], height: int, classes: int, generator: np.random.Generator
 ) -> dict[str, NDArray[Any]]:
-    """ERP labels (height, 2 height[, C]) of one random view of an item, valid where it looks: as :func:`geometry.fusion.fuse`."""
+    """ERP labels (height, 2 height[, C]) of one random view of an item, valid where it looks.
+
+    As those of :func:`geometry.fusion.fuse`, without the consistency of views.
+    """
     cameras = project.decode_cameras(blocks["project"].reader.item(slot, ("fov", "rotation", "size")))
     view = int(generator.integers(len(cameras)))
     fields = {task: _of_view(_teacher_of(task, blocks), slot, task, view) for task in tasks}
     seen: tuple[Camera, ...] = (cameras[view],)
-    return fuse(fields, seen, height, 2 * height, FusionSettings(depth="single", edge_feather=0, classes=max(classes, 1)))
+    labels = fuse(fields, seen, height, 2 * height, FusionSettings(depth="single", edge_feather=0, classes=max(classes, 1)))
+    # One view has no other to agree with: its consistency is zero, which means "not judged", not "worth nothing".
+    return {name: array for name, array in labels.items() if not name.endswith("_consistency")}
 
 
 def _of_view(teacher: PatchBlock, slot: int, task: str, view: int) -> Field:

@@ -26,6 +26,9 @@ def train(
     settings: SetOption = None,
     plan_only: Annotated[bool, typer.Option("--plan", help="Say what would be trained and why, and stop.")] = False,
     check: Annotated[bool, typer.Option("--check", help="With --plan: exit with 1 if anything would be trained.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check a finished student's bytes; exit with 1 if any changed.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train a student on finished labels; what is finished is not done again, what was interrupted goes on."""
@@ -36,6 +39,8 @@ def train(
     from flows.train import plan_training
 
     plan = plan_training(wanted)
+    if verify:
+        raise typer.Exit(_verify(plan, as_json))
     if plan_only or plan.finished:
         if as_json:
             print_json(plan.as_json())
@@ -44,9 +49,9 @@ def train(
             print_student(plan.as_json())
         raise typer.Exit(int(plan_only and check and not plan.finished))
     if int(os.environ.get("RANK", "0")) > 0:  # one of several processes that `accelerate launch` started; the first one tells
-        from tasks.train import train_student
+        from flows.train import train_beside
 
-        train_student(plan.training, "")
+        train_beside(plan)
         return
     if not as_json:
         console.print(training_table(plan.as_json()))
@@ -55,6 +60,21 @@ def train(
         print_json(record)
     else:
         print_student(record)
+
+
+def _verify(plan: TrainingPlan, as_json: bool) -> int:
+    from flows.train import verify_training
+
+    checked = verify_training(plan)
+    if as_json:
+        print_json(checked)
+    else:
+        typer.echo(f"{checked['files']} files, {checked['bytes'] / 1e6:.1f} MB checked, {len(checked['broken'])} broken")
+        for line in checked["broken"]:
+            typer.echo(line)
+    if checked["broken"]:
+        typer.echo(f"restore them from a copy, or remove {checked['url']}/receipt.json to train again", err=True)
+    return int(bool(checked["broken"]))
 
 
 def _load(path: Path, root: str | None, settings: list[str] | None) -> TrainingConfig:
@@ -93,6 +113,7 @@ def predict(
     name: Annotated[str, typer.Option(help="Name of the config that is written to the store.")] = "predictions",
     truth: Annotated[str | None, typer.Option(help="Data set folder with the truth to compare with.")] = None,
     height: Annotated[int | None, typer.Option(help="Rows of the predictions; by default those of training.")] = None,
+    points: Annotated[str | None, typer.Option(help="Point clouds too, to ROOT/points: ply or glb.")] = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -105,11 +126,18 @@ def predict(
     from configs.reading import validated
     from flows.commands.options import overrides
     from flows.commands.running import finish
+    from flows.points import check_format, write_points
     from storage.urls import filesystem, join, write_bytes
 
     values: dict[str, Any] = {"name": name, "root": root, "source": {"url": source, "truth": truth}}
+    if points is not None:
+        check_format(points)
     values["student"] = {"model": model, "height": height}
     config = validated(values, overrides(settings), "predict")
     url = join(config.root, f"{name}.yaml")
     write_bytes(url, yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True), sort_keys=False).encode())
     finish(Path(filesystem(url)[1]), config, as_json=as_json)
+    if points is not None:
+        written = write_points(config, join(config.root, "points"), points)
+        if not as_json:
+            typer.echo(f"{len(written['files'])} point clouds in {filesystem(join(config.root, 'points'))[1]}")

@@ -18,7 +18,8 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 TENSORS = ("*.safetensors", "*.bin")
 DIGESTED = (*TENSORS, "config.json", "preprocessor_config.json")
-DOWNLOADED = ("*.json", "*.txt")
+DOWNLOADED = ("*.json", "*.txt", "README.md")
+"""The model card too: it states the licence."""
 PICKLE_NAMES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 PICKLE_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", *PICKLE_NAMES)
 """Checkpoints that can carry code. They are read only where ``model`` names the file itself, and only those of `transformers`."""

@@ -1,11 +1,7 @@
 """`panolabel train` and `panolabel predict` as a user meets them: real labels, real processes."""
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,18 +10,18 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import trimesh
 import yaml
 from transformers import AutoModel
 
 from flows.cli import main
 from flows.finished import finished_labels
-from flows.server import _die_with_parent
+from flows.query import ask
 from flows.train import training_flow
 from storage.receipts import read_receipt
 from tasks.fuse import decode_labels
 from tasks.training_config import load_training
 from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
-from tests.support.processes import until
 
 SMALL = {"bottlenecks": 1, "bridges": False}
 
@@ -93,6 +89,56 @@ def test_a_plan_says_what_would_be_trained_and_why(student: tuple[Path, dict], r
     assert code == 1, errors
     plan = json.loads(out)
     assert (plan["state"], plan["reasons"], plan["panoramas"]) == ("to train", ["train.supervision: confidence -> merged"], 4)
+
+
+def test_verify_finds_a_flipped_byte_and_changes_nothing(student: tuple[Path, dict], run: Callable) -> None:
+    path, record = student
+    code, out, errors = run("train", path, "--verify", "--json")
+    checked = json.loads(out)
+    files = [file for file in Path(record["receipt"]).rglob("*") if file.is_file() and file.name != "receipt.json"]
+    assert (code, checked["files"], checked["broken"]) == (0, len(files), []), errors
+    assert checked["bytes"] == sum(file.stat().st_size for file in files)
+    weights = Path(record["model"], "model.safetensors")
+    sound = weights.read_bytes()
+    weights.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    try:
+        code, out, errors = run("train", path, "--verify")
+        assert (code, "model/model.safetensors: bytes differ from the receipt" in out) == (1, True)
+        assert "receipt.json to train again" in errors
+    finally:
+        weights.write_bytes(sound)
+    assert run("train", path, "--verify")[0] == 0
+    code, _, errors = run("train", path, "--verify", "--set", "supervision=merged")
+    assert (code, "has no receipt, so the training is not finished" in errors) == (2, True)
+
+
+def test_a_training_is_no_pipeline(student: tuple[Path, dict], run: Callable) -> None:
+    code, _, errors = run("status", student[0])
+    assert (code, "so it is that of a training; use `panolabel train`" in errors) == (2, True)
+
+
+def test_the_audit_tables_know_students_of_labels_and_labels_of_students(student, predicted, labels: Path) -> None:
+    path, record = student
+    fuse = finished_labels(load(labels)).fuse.fingerprint
+    rows = ask(str(path.parent / "students"), "students-of-labels", {"labels": fuse[:10]}).rows
+    receipt = read_receipt(record["receipt"])
+    assert rows == [(receipt.fingerprint, receipt.block, "first", "labels 1 (small)", fuse)]
+    rows = ask(str(predicted[1]), "labels-of-weights", {"weights": record["weights"][:16]}).rows
+    assert [row[0] for row in rows] == ["a", "b"]
+
+
+def test_students_learn_from_predictions_if_their_confidences_are_left_out(predicted, tmp_path: Path, run: Callable) -> None:
+    path = write_training(tmp_path, predicted[1] / "predictions.yaml", "second")
+    code, _, errors = run("train", path)
+    assert code == 2
+    assert "labels predictions: depth_consistency is 0 in every valid pixel of the 2 panoramas looked at" in errors
+    assert "write supervision: merged" in errors
+    assert not (tmp_path / "students").exists()
+    code, out, errors = run("train", path, "--set", "supervision=merged", "--json")
+    assert code == 0, errors
+    figures = json.loads(out)["figures"]
+    assert figures["depth"] > 0
+    assert figures["normals"] > 0
 
 
 @pytest.mark.parametrize(
@@ -185,6 +231,18 @@ def test_predictions_become_point_clouds(predicted, tmp_path: Path, run: Callabl
     assert (code, "did you mean 'b'?" in errors) == (2, True)
 
 
+def test_predict_writes_point_clouds_too_if_asked(student, predicted, run: Callable) -> None:
+    command = predict_command(student[1]["model"], predicted[0])[1:-1]
+    code, _, errors = run(*command, "--points", "obj")
+    assert (code, "obj: point clouds are written as ply or glb" in errors) == (2, True)
+    code, out, errors = run(*command, "--points", "ply")
+    assert code == 0, errors
+    assert "2 point clouds in" in out
+    cloud = trimesh.load(predicted[1] / "points" / "a.ply")
+    depth = decode_labels(next(finished_labels(load(predicted[1] / "predictions.yaml")).arrays()))["depth"]
+    np.testing.assert_allclose(np.linalg.norm(cloud.vertices, axis=1), depth.ravel(), rtol=1e-5)
+
+
 def test_a_folder_without_a_student_is_refused(tmp_path: Path, predicted, run: Callable) -> None:
     code, _, errors = run(*predict_command(str(tmp_path), predicted[0])[1:])
     assert code == 2
@@ -196,34 +254,3 @@ def test_rows_that_the_student_cannot_take_are_told(student, predicted, run: Cal
     code, out, errors = run(*command, "--height", "40", "--name", "wrong")
     assert code == 0, errors
     assert "40 rows are not a multiple of this student's 16" in json.loads(out)["quarantined"][0]["reason"]
-
-
-@pytest.mark.slow
-def test_a_training_that_is_killed_or_stopped_goes_on(labels: Path, tmp_path: Path, run: Callable) -> None:
-    many = ["train", write_training(tmp_path, labels), "--set", "training.steps=16", "--json"]
-
-    def checkpoints() -> list[str]:
-        return sorted(file.name for file in tmp_path.rglob("step-*.pt"))
-
-    command = [sys.executable, "-m", "flows.cli", *map(str, many)]
-    process = subprocess.Popen(command, preexec_fn=_die_with_parent, stdout=subprocess.DEVNULL)
-    until(lambda: checkpoints() or process.poll() is not None)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    killed = checkpoints()
-
-    def stop() -> None:
-        until(lambda: checkpoints()[-1] > killed[-1])
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=stop)
-    thread.start()
-    code, _, errors = run(*many)
-    thread.join()
-    assert code == 130, errors
-    stopped = checkpoints()
-    plan = json.loads(run(*many, "--plan")[1])
-    assert (plan["state"], f"step-{plan['step']:08d}.pt") == ("interrupted", stopped[-1])
-    assert plan["reasons"] == ["the last run interrupted"]
-    code, out, _ = run(*many)
-    assert (code, json.loads(out)["steps"]) == (0, 16)

@@ -148,6 +148,34 @@ def test_missing_tasks_are_named(tmp_path):
         train_student(training(tmp_path, store, held_out=None), "run")
 
 
+def test_confidences_of_zero_are_told_before_training_with_the_fix(tmp_path, store, monkeypatch):
+    import tests.support.label_store as support
+
+    real = support.labels_of
+    monkeypatch.setattr(
+        support, "labels_of", lambda image: {**real(image), "depth_consistency": np.zeros(image.shape[:2], np.uint8)}
+    )
+    unjudged = write_label_store(tmp_path / "predicted", count=4)
+    told = r"labels predicted: depth_consistency is 0 in every valid pixel of the 4 panoramas .* write supervision: merged, or"
+    for stores in ([unjudged], [store, unjudged]):
+        one = replace(training(tmp_path, store, held_out=None), stores=stores)
+        for begin in (check_training, lambda one: train_student(one, "run")):
+            with pytest.raises(ValueError, match=told):
+                begin(one)
+    for change in ({"supervision": "merged"}, {"tasks": ("normals", "semantics")}):
+        assert check_training(training(tmp_path, unjudged, held_out=None, **change)) == 4
+
+
+def test_distances_of_two_units_are_not_learnt_together(tmp_path, store):
+    blocks = [
+        (url, block, replace(receipt, about={**receipt.about, "depth_unit": "metre"})) for url, block, receipt in store.blocks
+    ]
+    both = replace(training(tmp_path, store), stores=[store, replace(store, blocks=blocks)])
+    with pytest.raises(ValueError, match=r"distances have different units \(labels: none, labels: metre\)"):
+        check_training(both)
+    assert check_training(replace(both, config=both.config.model_copy(update={"tasks": ("normals", "semantics")}))) == 12
+
+
 def test_labels_with_nan_stop_training_and_name_the_panorama(tmp_path, monkeypatch):
     import tests.support.label_store as support
 
@@ -175,9 +203,26 @@ def test_training_stops_when_most_panoramas_are_gone(tmp_path):
 def test_held_out_panoramas_are_not_augmented_and_fill_a_batch(tmp_path, store):
     one = training(tmp_path, store, batch=4)
     data, held_out = read_data(one)
-    assert panoramas([store], "val") == len(held_out) == held_out.settings.batch_size == 2
+    assert panoramas([store], held_out.settings) == len(held_out) == held_out.settings.batch_size == 2
     assert data.settings.item.augmentation.roll
     assert not held_out.settings.item.augmentation.roll
+
+
+def test_a_share_is_held_out_by_digest_whatever_else_the_store_holds(tmp_path, store):
+    data, held_out = read_data(training(tmp_path, store, held_out=0.4, batch=1))
+    names = [{place.item.item for place in part.places} for part in (data, held_out)]
+    items = [item for _, block, _ in store.blocks for item in block.items if item.split == "train"]
+    assert names[0] | names[1] == {item.item for item in items}
+    assert names[1] == {item.item for item in items if int(item.digest, 16) < 0.4 * 2**256}
+    assert 0 < len(names[1]) < len(items)
+    fewer = replace(store, blocks=store.blocks[1:])
+    _, again = read_data(training(tmp_path, fewer, held_out=0.4, batch=1))
+    assert {place.item.item for place in again.places} == names[1] & {i.item for _, b, _ in fewer.blocks for i in b.items}
+    assert not held_out.settings.item.augmentation.roll
+    with pytest.raises(ValueError, match=r"held_out: no labelled panorama is in the split 'train' between 0 and 1e-06 of its"):
+        read_data(training(tmp_path, store, held_out=1e-6))
+    with pytest.raises(ValueError, match="held_out"):
+        training(tmp_path, store, held_out=1.5)
 
 
 def test_every_mistake_in_the_yaml_is_named(tmp_path):

@@ -86,6 +86,13 @@ def test_semantics_and_normals_of_one_view(store):
         assert towards[valid].min() > 0.99  # this teacher's normals look at the camera
 
 
+def test_one_view_counts_though_no_other_agrees_with_it(store):
+    item = replace(ITEM, one_view=("depth", "normals", "semantics"))
+    (batch,) = TrainingData([store], replace(SETTINGS, item=item)).batches(0)
+    for task, one in batch.labels.items():
+        assert (one.weight()[one.valid] > 0).float().mean() > 0.99, task
+
+
 def test_dropped_patch_labels_and_wrong_settings_are_named(tmp_path):
     store = run_stages(tmp_path)
     with pytest.raises(ValueError, match="one_view: depth are not among the tasks normals"):

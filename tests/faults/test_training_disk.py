@@ -1,0 +1,59 @@
+"""A disk that fills up while a student is trained: the last checkpoint stays good, and training goes on from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModel
+
+from tasks.checkpoints import load_checkpoint
+from tasks.train import train_student
+from tests.faults.test_surroundings import small_disk  # noqa: F401  (a fixture)
+from tests.support.label_store import write_label_store
+from tests.tasks.test_train import TRAINING, training
+
+Seen = Callable[[str], None]
+
+
+def fill(file: Path) -> None:
+    with file.open("wb", buffering=0) as filler:
+        for piece in (1 << 20, 1 << 12):
+            with suppress(OSError):
+                while True:
+                    filler.write(b"x" * piece)
+
+
+@pytest.mark.usefixtures("small_disk")
+@pytest.mark.fault(
+    "Disk full while a student is trained", expected="stops with path and bytes; the last checkpoint stays; goes on"
+)
+def test_a_full_disk_stops_training_with_its_last_checkpoint(tmp_path: Path, seen: Seen) -> None:
+    labels = write_label_store(tmp_path / "labels", count=8, splits=("train", "train", "train", "val"))
+    changes = {"root": str(tmp_path / "store"), "tasks": ("depth",), "training": {**TRAINING, "keep": 1}}
+    one, filler = training(tmp_path, labels, **changes), tmp_path / "store" / "filler"
+    whole = training(tmp_path, labels, **{**changes, "root": str(tmp_path / "whole")})
+    train_student(whole, "run")
+
+    def fill_after_three_steps(step: int, _figures: object) -> None:
+        if step == 3:
+            fill(filler)
+
+    with pytest.raises(OSError, match=r"No space left|bytes free") as caught:
+        train_student(one, "run", fill_after_three_steps)
+    assert str(one.url) in str(caught.value)
+    assert one.receipt is None
+    kept = load_checkpoint(one.checkpoints)
+    assert kept["progress"]["step"] == 2
+    assert not [file for _, _, files in os.walk(one.url) for file in files if file.endswith(".partial")]
+    filler.unlink()
+    train_student(one, "run")
+    weights, expected = (AutoModel.from_pretrained(f"{each.url}/model").state_dict() for each in (one, whole))
+    assert all(torch.equal(value, expected[name]) for name, value in weights.items())
+    seen(
+        f"'{str(caught.value).replace(str(tmp_path), '')[:150]}'; step 2 of 4 kept; with room again it ends with the same weights"
+    )
