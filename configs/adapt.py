@@ -1,4 +1,4 @@
-"""What the YAML of ``panolabel adapt`` may say: a source model, unlabelled panoramas, and how the one adapts to the others."""
+"""What the YAML of an adaptation may say: a source model, unlabelled panoramas, and how the one adapts to the others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from configs.reading import load_config_as
+from configs.reading import is_adaptation, load_config_as, read_settings
 from configs.schema import Config, TeacherSettings
 from configs.settings import Settings
 from storage.credentials import MaskedUrl
@@ -158,3 +158,8 @@ class AdaptConfig(Config):
 def load_adapt_config(path: str | Path, overrides: dict[str, Any] | None = None) -> AdaptConfig:
     """Read the YAML of an adaptation; ``overrides`` and errors as :func:`configs.reading.load_config_as`."""
     return load_config_as(AdaptConfig, path, overrides)
+
+
+def load_any_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Config:
+    """Read the YAML of a labelling or of an adaptation, whichever it is; errors as :func:`configs.reading.load_config_as`."""
+    return load_config_as(AdaptConfig if is_adaptation(read_settings(path, overrides)) else Config, path, overrides)

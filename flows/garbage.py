@@ -83,11 +83,13 @@ def _used_by_runs(root: str, keep_runs: int) -> set[tuple[str, str]]:
     seen: dict[str, int] = {}
     for name in reversed(run_names(root)):
         record = read_run(root, name)
+        if not record.get("identities"):
+            continue  # it failed before it had a plan, so it used nothing, and the run before it still counts
         config = record["config"]["name"]
         seen[config] = seen.get(config, 0) + 1
         age = time.time() - datetime.fromisoformat(record["started"]).timestamp()
         if seen[config] <= keep_runs or (record["state"] == "running" and age < LONGEST_RUN):
-            used |= {(stage, one["fingerprint"]) for stage, one in record.get("identities", {}).items()}
+            used |= {(stage, one["fingerprint"]) for stage, one in record["identities"].items()}
     return used
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.commands.completion import complete_item, complete_stage
-from flows.commands.options import ConfigFile, JsonOption, RootOption, SetOption, SourceOption, load, print_json
+from flows.commands.options import ConfigFile, JsonOption, RootOption, SetOption, SourceOption, load_any, print_json
 
 
 def status(
@@ -21,7 +21,7 @@ def status(
     from flows.status import store_status
     from flows.tables import print_status
 
-    state = store_status(load(config, source, root, settings))
+    state = store_status(load_any(config, source, root, settings))
     if as_json:
         print_json(state)
     else:
@@ -43,7 +43,7 @@ def trace(
     from flows.store import trace_item
     from flows.tables import print_trace
 
-    lineage = trace_item(load(config, source, root, settings), item, stage)
+    lineage = trace_item(load_any(config, source, root, settings), item, stage)
     if as_json:
         print_json(lineage)
     else:
@@ -64,7 +64,7 @@ def collect_garbage(
     from flows.garbage import collect, find_garbage
     from flows.tables import print_garbage
 
-    wanted = load(config, source, root, settings)
+    wanted = load_any(config, source, root, settings)
     found = find_garbage(wanted, keep_runs, older_than)
     if not dry_run:
         collect(wanted, found)
