@@ -91,24 +91,15 @@ def carry_out(
     from flows.tables import console, print_outcome
 
     with prefect_server(config.execution.log_level):
+        from flows.kinds import flow_of
+
         progress: Any = nullcontext(Silent()) if as_json else TerminalProgress(console)
         with progress as shown, reporting_to(shown), draining_on_signals():
-            record = _flow(config)(config, new_run_name(config.name), retry, only)
+            record = flow_of(config)(config, new_run_name(config.name), retry, only)
     if as_json:
         print(json.dumps(record))
     else:
         print_outcome(path, config, record)
-
-
-def _flow(config: Config) -> Any:
-    """The flow that carries out a config; imported here, since that of adaptations takes networks along."""
-    if config.labels:
-        from flows.pipeline import pipeline
-
-        return pipeline
-    from flows.adapt import adapt
-
-    return adapt
 
 
 def verify(
