@@ -97,7 +97,7 @@ def print_outcome(path: Path, config: Config, record: dict[str, Any]) -> None:
     for row in record.get("quarantined", [])[:10]:
         console.print(f"[yellow]quarantined[/] {escape(row['item'])} at {row['stage']}: {escape(row['reason'])}", soft_wrap=True)
     console.print(f"\nReport:  {record['report']}", soft_wrap=True)
-    console.print(f"Lineage: panolabel trace {path} ITEM", soft_wrap=True)
+    console.print(f"Lineage: panolabel trace {path}{' ITEM' * config.labels}", soft_wrap=True)
     if config.labels:
         console.print(f"Labels:  {join(config.root, 'stages', 'fuse')}/<fingerprint>/<block>/data.zarr", soft_wrap=True)
     else:
