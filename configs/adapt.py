@@ -116,6 +116,9 @@ class AdaptConfig(Config):
     teachers: tuple[TeacherSettings, ...] = Field((), max_length=0)
     model: MaskedUrl
     """Folder of the source model: ``config.json`` and ``model.safetensors``."""
+    predictions: str | None = None
+    """Config of a labelling of the same panoramas into the same ``root``: its finished labels take the place of what the source
+    model predicts. The source model still learns; its classes are matched by name."""
     height: int = Field(512, ge=32, multiple_of=32)
     """Rows of the panoramas as the network sees them; they are twice as wide. All figures are measured at this size."""
     omni: OmniLabels = OmniLabels()

@@ -22,6 +22,9 @@ from flows.adapt_report import write_adapt_report
 from flows.pipeline import Kind, carry_out
 from flows.plan import Plan
 from flows.record import new_run_name
+from storage.receipts import blocks_with_receipts
+from tasks.adapt.fit import refuse_misfit
+from tasks.adapt.from_labels import STAGE as FUSED
 from tasks.adapt.model import read_model
 
 
@@ -78,11 +81,24 @@ def refuse(config: Config, plan: Plan) -> None:
         why = f"; {len(bad)} files were given up, the first: {bad[0].item}: {bad[0].reason}" if bad else ""
         raise ConfigError(f"source.url: there is no panorama to adapt to in {config.source.url}{why}")
     model = read_model(config.model, plan.definitions[0].identity.weights["model"])
+    refuse_misfit(config, model)
+    refuse_unlabelled(config, plan)
     known = {name[:16] for name in model.trained_on}
     if seen := [item.item for item in plan.scan.known if item.digest[:16] in known]:
         raise ConfigError(
             f"source.url: the source model learned from {len(seen)} of these panoramas, with labels ({', '.join(seen[:3])}); "
             "an adaptation gets no source data: remove them"
+        )
+
+
+def refuse_unlabelled(config: AdaptConfig, plan: Plan) -> None:
+    """Raise ConfigError if labels are to take the place of predictions, and are not finished."""
+    labels = plan.definitions[0].identity.upstream.get(FUSED)
+    done = set() if labels is None else set(blocks_with_receipts(config.root, FUSED, labels))
+    if labels is not None and (owed := [block.name for block in plan.blocks if block.name not in done]):
+        raise ConfigError(
+            f"predictions: {len(owed)} of {len(plan.blocks)} blocks have no finished labels, {owed[0]} the first; "
+            f"run `panolabel run {config.predictions}`"
         )
 
 

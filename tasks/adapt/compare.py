@@ -22,8 +22,8 @@ from tasks.adapt.adapt import MODEL
 from tasks.adapt.arrays import unpack_objects
 from tasks.adapt.blocks import blocks_behind, make_whole, open_block, read_items
 from tasks.adapt.model import loaded_model
-from tasks.adapt.predict import BRANCHES, adapt_config, things_of
 from tasks.adapt.truth import truth_source
+from tasks.adapt.vocabulary import BRANCHES, adapt_config, things_of
 from tasks.block import Job, Output
 from tasks.devices import device_name, resolve_device
 

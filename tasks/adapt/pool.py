@@ -26,8 +26,8 @@ from storage.receipts import Receipt
 from storage.urls import exists, join, read_bytes, write_bytes
 from tasks.adapt.arrays import unpack_mask, unpack_scores
 from tasks.adapt.blocks import blocks_behind, make_whole, open_block, read_items
-from tasks.adapt.predict import adapt_config, things_of
 from tasks.adapt.thresholds import class_rule, table
+from tasks.adapt.vocabulary import adapt_config, things_of
 from tasks.block import Job, Output
 
 VERSION = "1"

@@ -21,7 +21,7 @@ from tasks.adapt.adapt import MODEL
 from tasks.adapt.compare import Said, found_by, fused, said_of
 from tasks.adapt.model import loaded_model
 from tasks.adapt.omni import unpack_labels
-from tasks.adapt.predict import things_of
+from tasks.adapt.vocabulary import things_of
 from tasks.devices import resolve_device
 from tasks.pictures import Picture, palette, semantics_picture
 

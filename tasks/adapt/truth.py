@@ -76,15 +76,25 @@ def truth_source(url: str, classes: Sequence[str], things: range) -> TruthSource
         The data set and the network have no class in common.
     """
     theirs = json.loads(read_bytes(join(url, "dataset.json")))["classes"]
-    lookup = np.full(256, IGNORED, np.uint8)
+    return TruthSource(url, class_lookup(theirs, classes, url), things)
+
+
+def class_lookup(theirs: Sequence[str], ours: Sequence[str], what: str) -> NDArray[np.uint8]:
+    """(65536,) uint8: class of theirs -> class of ours of the same name, or ``IGNORED``.
+
+    Raises
+    ------
+    ValueError
+        There is no class in common; the message names ``what`` theirs are.
+    """
+    lookup = np.full(2**16, IGNORED, np.uint8)
     for index, name in enumerate(theirs):
-        if name in classes:
-            lookup[index] = classes.index(name)
+        if name in ours:
+            lookup[index] = list(ours).index(name)
     if (lookup == IGNORED).all():
-        raise ValueError(
-            f"{url}: its classes ({', '.join(theirs[:3])}, ...) and the model's ({', '.join(classes[:3])}, ...) differ"
-        )
-    return TruthSource(url, lookup, things)
+        shown = " and the model's ".join(f"({', '.join(names[:3])}, ...)" for names in (theirs, ours))
+        raise ValueError(f"{what}: its classes {shown} differ")
+    return lookup
 
 
 def resized(labels: NDArray, size: tuple[int, int]) -> NDArray:
