@@ -15,7 +15,7 @@ from flows.adapt_lineage import trace_model
 from flows.cli import app
 from flows.drift import PlanDrift, refuse_drift
 from flows.failures import failed
-from flows.garbage import find_garbage
+from flows.garbage import collect, find_garbage
 from flows.labels import GPU, STORAGE, resources
 from flows.plan import make_plan
 from flows.query import ask, query
@@ -250,9 +250,17 @@ def test_gc_of_either_kind_keeps_the_other(path: Path) -> None:
     assert find_garbage(labelling, older_than_hours=0) == [], "a run that failed before its plan used nothing"
     changed = config_of(path, training__seed=5)
     make_owed(changed)
+    checkpoints = path.parent / "store" / "checkpoints"
+    for one in (config, changed):
+        adapted = next(stage.identity.fingerprint for stage in make_plan(one).definitions if stage.name == "adapt")
+        (checkpoints / adapted / "block").mkdir(parents=True)
+        (checkpoints / adapted / "block" / "step-00000002.pt").write_bytes(b"12345")
     found = find_garbage(changed, keep_runs=0, older_than_hours=0)
     superseded = {one.url.split("/")[-2] for one in found} - {stage.name for stage in make_plan(labelling).definitions}
-    assert superseded == {"adapt", "compare"}
+    assert superseded == {"adapt", "compare", "checkpoints"}
+    collect(changed, found)
+    assert [folder.name for folder in checkpoints.iterdir()] == [adapted]
+    assert not make_plan(changed).anything_to_run
 
 
 def _read(api: str, what: str, **wanted: Any) -> list[dict[str, Any]]:
