@@ -102,7 +102,7 @@ def read_pool(url: str, receipt: Receipt) -> list[PoolObject]:
 def _sound(url: str, receipt: Receipt, name: str) -> bytes:
     data = read_bytes(join(url, name)) if exists(join(url, name)) else b""
     if name not in receipt.files or digest(data) != receipt.files[name]["sha256"]:
-        raise DamagedBlock(f"{join(url, name)}: the stored pool is damaged; remove {join(url, 'receipt.json')} and run again")
+        raise DamagedBlock(f"{join(url, name)}: the stored pool is damaged; `panolabel verify --repair` makes it again")
     return data
 
 
