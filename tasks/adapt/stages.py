@@ -25,9 +25,8 @@ MAKERS: dict[str, Callable[[Job], Receipt]] = {
     "adapt": adapt.adapt_block,
     "compare": compare.compare_block,
 }
-
-
 WITH_NETWORK = ("predict", "adapt", "compare")
+"""Those that run a network, and so want a GPU."""
 
 
 def steps(config: AdaptConfig, model: str, blocks: Sequence[Block]) -> list[Step]:
