@@ -44,7 +44,6 @@ STREETS = 7000
 """Seed of the first street."""
 PARTS = {
     "pool, labels and crops of a step": "examples.py:batch",
-    "pasting objects": "mixing.py:mix",
     "encoder and pyramid": "network.py:features",
     "proposals": "proposals.py:propose",
     "suppression": "boxes.py:suppress",
@@ -52,8 +51,6 @@ PARTS = {
     "masks pasted into the panorama": "masks.py:paste_masks",
     "losses of the branches, with their features": "branch.py:losses",
     "backward": "_tensor.py:backward",
-    "step of the optimizer": "adamw.py:step",
-    "packing and writing, in threads of their own": "block.py:store",
 }
 """What the profile tells, by file and function; one may lie within another."""
 
@@ -74,7 +71,8 @@ def main() -> None:
         print(f"# What an adaptation takes: {given.panoramas} procedural streets of {2 * given.height}x{given.height}\n")
         print(
             "One thread of a machine that others were using at the same time: processor seconds are to be trusted, wall seconds "
-            "are not. The networks were not trained and find as many objects as there is room for (100 in each branch).\n"
+            "are not. The networks were not trained and find as many objects as there is room for (100 in each branch), of which "
+            "none stays in the pool.\n"
         )
         _print_table(("stage", "processor s / panorama", "wall s / panorama", "kB stored / panorama"), rows)
         step = step_seconds(small, given.steps)

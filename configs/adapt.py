@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
+from pydantic_core import to_jsonable_python
 
 from configs.reading import is_adaptation, load_config_as, read_settings
 from configs.schema import Config, TeacherSettings
@@ -138,7 +139,7 @@ class AdaptConfig(Config):
                 f"{given[0]}: an adaptation gets no source data, only the source model and unlabelled panoramas; remove it "
                 "(truth of the panoramas, with which nothing is trained, goes to source.truth)"
             )
-        if given := [key for key in LABELLING if values.get(key)]:
+        if given := [key for key in LABELLING if key in values and not _as_by_default(key, values[key])]:
             raise ValueError(f"{given[0]}: belongs to a labelling pipeline (`panolabel run`); remove it")
         kind = values["source"].get("kind") if isinstance(values.get("source"), dict) else None
         if kind == "cityscapes":
@@ -156,6 +157,12 @@ class AdaptConfig(Config):
                 "make it smaller, or height larger"
             )
         return self
+
+
+def _as_by_default(key: str, value: Any) -> bool:
+    """Whether a part of a config says nothing; a config that is written down whole, for a record or a server, has them all."""
+    default = Config.model_fields[key].get_default(call_default_factory=True)
+    return not value or value in (default, to_jsonable_python(default))
 
 
 def load_adapt_config(path: str | Path, overrides: dict[str, Any] | None = None) -> AdaptConfig:

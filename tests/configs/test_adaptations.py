@@ -20,6 +20,7 @@ def test_every_ready_made_adaptation_is_valid(path: Path) -> None:
     config = load_any_config(path)
     assert isinstance(config, AdaptConfig)
     assert config.name.endswith(path.stem)
+    assert AdaptConfig.model_validate(config.model_dump(mode="json")) == config, "as a record keeps it, it is read again"
     with pytest.raises(ConfigError, match="is that of an adaptation"):
         load_config(path)
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
+from prefect import get_client
+from prefect.exceptions import ParameterTypeError
 from typer.testing import CliRunner
 
 from configs.adapt import AdaptConfig, load_any_config
@@ -13,6 +15,7 @@ from configs.settings import ConfigError
 from flows.adapt import adapt
 from flows.adapt_lineage import trace_model
 from flows.cli import app
+from flows.deployment import deploy
 from flows.drift import PlanDrift, refuse_drift
 from flows.failures import failed
 from flows.garbage import collect, find_garbage
@@ -24,6 +27,7 @@ from flows.status import store_status
 from flows.store import trace_item
 from storage.fingerprint import digest
 from tasks.adapt.model import model_digest
+from tests.flows.test_setup_commands import complete
 from tests.support.discs import make_owed, plan_of, write_adaptation, write_panoramas
 from tests.support.pipelines import data_bytes, load, run_pipeline, write_pipeline
 
@@ -237,6 +241,23 @@ def test_networks_ask_for_a_gpu(path: Path) -> None:
     wanted = {stage.name: resources(stage) for stage in make_plan(config_of(path)).definitions}
     assert {name for name, own in wanted.items() if GPU in own} == {"predict", "adapt", "compare"}
     assert all(STORAGE in own for own in wanted.values())
+
+
+def test_an_adaptation_can_be_deployed(path: Path, prefect_api: str) -> None:
+    config = config_of(path)
+    assert deploy(config, "panolabel") == "panolabel-adapt/discs"
+    with get_client(sync_client=True) as client:
+        registered = client.read_deployment_by_name("panolabel-adapt/discs")
+    assert registered.entrypoint == "flows.adapt.adapt"
+    assert adapt.validate_parameters(registered.parameters)["config"] == config
+    wrong = {**registered.parameters["config"], "traning": {}}
+    with pytest.raises(ParameterTypeError, match="traning: unknown key; did you mean 'training'"):
+        adapt.validate_parameters({"config": wrong})
+
+
+def test_the_shell_completes_panoramas_and_stages(path: Path) -> None:
+    assert sorted(complete("panolabel trace discs.yaml p", path.parent)) == ["p00", "p01", "p02"]
+    assert complete("panolabel trace discs.yaml p00 --stage p", path.parent) == ["predict", "pool"]
 
 
 def test_gc_of_either_kind_keeps_the_other(path: Path) -> None:
