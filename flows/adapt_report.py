@@ -17,7 +17,7 @@ from storage.urls import filesystem, join, read_bytes, write_bytes
 from tasks.adapt import compare
 from tasks.adapt.adapt import MODEL
 from tasks.adapt.report import render_adapt_report
-from tasks.adapt.showcase import pictured_items
+from tasks.adapt.showcase import ADAPTED, INPUT, pictured_items
 
 
 def write_adapt_report(config: Config, record: RunRecord) -> dict[str, Any]:
@@ -34,7 +34,8 @@ def write_adapt_report(config: Config, record: RunRecord) -> dict[str, Any]:
     device = config.execution.device
     shown = list(islice(pictured_items(config.root, done, config.scoring, device), config.execution.pictures))
     if shown:
-        publish_preview(shown[0]["item"], {name: one for row in shown[0]["rows"].values() for name, one in row.items()})
+        rows = shown[0]["rows"]
+        publish_preview(shown[0]["item"], {**rows[INPUT], **rows.get(ADAPTED, {})})
     page = render_adapt_report(
         title=f"{config.name}: adaptation to {sum(len(block.items) for block in record.plan.blocks)} panoramas",
         run=record.as_json(),

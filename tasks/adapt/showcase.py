@@ -28,6 +28,8 @@ from tasks.pictures import Picture, palette, semantics_picture
 Mask = NDArray[np.bool_]
 Blocks = Sequence[tuple[str, Receipt]]
 """URL and receipt of every finished block of a stage."""
+INPUT, LEARNED, SOURCE, ADAPTED = "input", "what is learned", "source model", "adapted model"
+"""Rows of pictures of a panorama."""
 UNCERTAIN = (250, 70, 210)
 """Colour of pixels where nothing is learned."""
 
@@ -41,8 +43,8 @@ def pictured_items(root: str, done: Mapping[str, Blocks], scoring: Scoring, devi
     for url, receipt in done["adapt"]:
         model = loaded_model(join(url, MODEL), receipt.items[0].figures["model"], resolve_device(device))
     for item, about, predicted, labels in _labelled(root, done["omni"]):
-        rows = {"input": {"panorama": predicted["pixels"]}}
-        rows["what is learned"] = label_pictures(predicted["pixels"], labels, len(about["classes"]))
+        rows = {INPUT: {"panorama": predicted["pixels"]}}
+        rows[LEARNED] = label_pictures(predicted["pixels"], labels, len(about["classes"]))
         yield {"item": item, "rows": rows | model_pictures(predicted, model, about, scoring)}
 
 
@@ -87,9 +89,9 @@ def model_pictures(
     predicted: Mapping[str, NDArray], model: SeamlessModel | None, about: Mapping[str, Any], scoring: Scoring
 ) -> dict[str, dict[str, Picture]]:
     """The five maps of one panorama by model, source and adapted, from the arrays of the stage ``predict``."""
-    arms: dict[str, Said] = {"source model": said_of(predicted)}
+    arms: dict[str, Said] = {SOURCE: said_of(predicted)}
     if model is not None:
-        arms["adapted model"] = found_by(model, predicted["pixels"])
+        arms[ADAPTED] = found_by(model, predicted["pixels"])
     things, classes = things_of(about), len(about["classes"])
     return {arm: map_pictures(predicted["pixels"], fused(*said, things, scoring), classes, scoring) for arm, said in arms.items()}
 

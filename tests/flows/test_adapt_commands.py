@@ -233,7 +233,8 @@ def test_thresholds_and_labels_are_artifacts_once_a_stage(path: Path, prefect_ap
     stored = trace_model(config_of(path))["steps"][2]["blocks"][0]["figures"]
     assert rows[("semantic", "sky")]["threshold"] == stored["semantic"]["sky"]["threshold"]
     assert len(rows) == sum(map(len, stored.values()))
-    assert data["pseudo-labels"].count("data:image/webp;base64,") == 4
+    assert data["pseudo-labels"].count("data:image/webp;base64,") == 4, "the panorama, its classes, its objects, seen and whole"
+    assert data["preview"].count("data:image/webp;base64,") == 6, "the panorama and its five maps"
     assert {row["model"] for row in json.loads(data["figures"])} == {"source", "adapted"}
 
 
