@@ -56,7 +56,7 @@ class TruthSource:
         classes = self.lookup[resized(semantics, size)]
         ids = resized(instances, size)
         own = [one for one in objects if int(self.lookup[one["class"]]) in self.things]
-        wholes = [resized(_decoded(one["mask"]).astype(np.uint8), size).astype(bool) for one in own]
+        wholes = [resized(_decoded(one["mask"], semantics.shape).astype(np.uint8), size).astype(bool) for one in own]
         visible = [ids == one["instance"] for one in own]
         labels = np.array([self.lookup[one["class"]] for one in own], np.int64)
         is_thing = (classes >= self.things.start) & (classes < self.things.stop)
@@ -102,9 +102,11 @@ def resized(labels: NDArray, size: tuple[int, int]) -> NDArray:
     return labels if labels.shape == size else cv2.resize(labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
 
 
-def _decoded(encoded: dict[str, Any]) -> NDArray[np.bool_]:
-    """A mask (H, W) from COCO's uncompressed run lengths, column by column, zeros first."""
+def _decoded(encoded: dict[str, Any], size: tuple[int, ...]) -> NDArray[np.bool_]:
+    """A mask (H, W) from COCO's uncompressed run lengths, column by column, zeros first; ValueError if it is of another size."""
     height, width = encoded["size"]
+    if (height, width) != size:
+        raise ValueError(f"a mask is of {height}x{width}, its panorama of {size[0]}x{size[1]}")
     values = np.arange(len(encoded["counts"])) % 2 == 1
     return np.repeat(values, encoded["counts"]).reshape(width, height).T
 

@@ -65,7 +65,7 @@ def test_no_thing_is_ever_found(tmp_path: Path) -> None:
     assert set(block_of(config, "thresholds")[1].items[0].figures["semantic"]) == {"sky", "ground"}
 
 
-@pytest.mark.parametrize("damage", ["counts", "size", "class"])
+@pytest.mark.parametrize("damage", ["counts", "size", "class", "smaller"])
 def test_damaged_truth_fails_its_block_by_name_and_nothing_else(tmp_path: Path, damage: str) -> None:
     config = adaptation(tmp_path, 1, model_of_files(source_files()))
     truth = tmp_path / "target" / "truth" / "p00_amodal.json"
@@ -74,6 +74,8 @@ def test_damaged_truth_fails_its_block_by_name_and_nothing_else(tmp_path: Path, 
         rows[0]["mask"]["counts"][-1] += 7  # a mask that runs out of the image
     elif damage == "size":
         rows[0]["mask"]["size"] = [8, 8]
+    elif damage == "smaller":
+        rows[0]["mask"] = {"size": [8, 16], "counts": [0, 128]}  # sound, but of another picture
     else:
         rows[0]["class"] = 70_000
     truth.write_text(json.dumps(rows))
