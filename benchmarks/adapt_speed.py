@@ -64,7 +64,7 @@ def main() -> None:
     given = parser.parse_args()
     with TemporaryDirectory() as folder:
         root = Path(folder)
-        write_dataset(root / "streets", "street", given.panoramas, STREETS, given.height, 2 * given.height, processes=1)
+        write_dataset(root / "streets", "street", given.panoramas, STREETS, given.height, 2 * given.height, processes=2)
         small = _config(root, "small", SMALL, {"channels": 32}, given.height, given.steps)
         large = _config(root, "large", LARGE, {}, given.height, 1)
         rows = stage_rows(small)

@@ -53,7 +53,8 @@ class Plan:
 
     def owed_blocks(self, step: Step) -> list[Block]:
         """The blocks of a stage that it must make."""
-        return [block for block in step.blocks if block.name in set(self.owed[step.name])]
+        owed = set(self.owed[step.name])
+        return [block for block in step.blocks if block.name in owed]
 
     @property
     def anything_to_run(self) -> bool:
@@ -98,7 +99,7 @@ def make_plan(config: Config, retry: Retry = False) -> Plan:
         if pending:
             count = sum(len(block.items) for block in pending)
             reasons.append(f"new items: {count} in {len(pending)} block{'s' * (len(pending) > 1)}")
-        to_run = _missing(config, grown, satisfied, redo)
+        to_run = _missing(config, grown, satisfied, redo) if pending else missing
         items = sum(len(block.items) for block in to_run)
         cached = len(grown.blocks) - len(to_run)
         estimate = _estimate(config, step.stage, items)
