@@ -62,11 +62,11 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--steps", type=int, default=4)
     given = parser.parse_args()
+    imported = _peak()
     with TemporaryDirectory() as folder:
         root = Path(folder)
         write_dataset(root / "streets", "street", given.panoramas, STREETS, given.height, 2 * given.height, processes=2)
         small = _config(root, "small", SMALL, {"channels": 32}, given.height, given.steps)
-        large = _config(root, "large", LARGE, {}, given.height, 1)
         rows = stage_rows(small)
         print(f"# What an adaptation takes: {given.panoramas} procedural streets of {2 * given.height}x{given.height}\n")
         print(
@@ -78,10 +78,12 @@ def main() -> None:
         step = step_seconds(small, given.steps)
         print(
             f"\nA training step of {small.training.batch_size} crops of {small.training.crop[0]} x {small.training.crop[1]}, "
-            f"0.7 million weights: {step:.2f} processor seconds. Peak memory of the process until here: {_peak()}.\n"
+            f"0.7 million weights: {step:.2f} processor seconds. Peak memory of the process until here: {_peak()}, of which "
+            f"{imported} are libraries.\n"
         )
         print("## Where the time goes\n\nShare of the wall time of a stage, profiled; parts may lie within others.\n")
         _print_table(("part", "predict", "adapt"), profile_rows(small))
+        large = _config(root, "large", LARGE, {}, given.height, 1)  # not before, since it takes memory
         predicted = stage_rows(large, until="scores")[0]
         print(
             f"\n## The network of the paper's size\n\n121 million weights: {predicted[1]} processor seconds a panorama in "
