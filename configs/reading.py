@@ -41,7 +41,7 @@ def load_config_as(model: type[AnyConfig], path: str | Path, overrides: dict[str
     if model is Config and is_adaptation(data):
         raise ConfigError(
             f"config {path}: has a model and no teachers, so it is that of an adaptation, which ends in a model, not in labels; "
-            "plan, run, adapt, status, trace, failures, verify, gc and query take it"
+            "doctor, plan, run, adapt, status, trace, failures, verify, gc and query take it"
         )
     try:
         return model.model_validate(data)

@@ -11,6 +11,7 @@ from transformers import AutoModel
 from configs.adapt import AdaptConfig, load_adapt_config
 from configs.settings import ConfigError
 from flows.adapt import refuse
+from flows.doctor_pipeline import check_weights
 from flows.plan import make_plan
 from models.student import StudentModel
 from models.student.configuration import tiny_config
@@ -91,6 +92,7 @@ def test_what_does_not_fit_is_told_before_anything_runs(tmp_path: Path) -> None:
     path = write_adaptation(tmp_path, 1, model=str(tmp_path / "student"))
     write_student(tmp_path / "student")
     plan_of(config_of(path))
+    assert [check.state for check in check_weights(load_adapt_config(path, {"training.crop": [64, 128]}))] == ["ok"]
     for overrides, message in (
         ({"training.crop": [64, 64]}, "learns from whole panoramas with a multiple of 32 rows, not from crops of 64 x 64"),
         ({"training.crop": [64, 128], "training.rates": {"pyramid": 10.0}}, "the network has no part 'pyramid'"),
@@ -98,6 +100,8 @@ def test_what_does_not_fit_is_told_before_anything_runs(tmp_path: Path) -> None:
         config = load_adapt_config(path, overrides)
         with pytest.raises(ConfigError, match=message):
             refuse(config, make_plan(config))
+        (told,) = check_weights(config)
+        assert (told.state, message.split(",")[0] in told.seen) == ("failure", True)
     weights = tmp_path / "student" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
     with pytest.raises(BadModel, match="this is no saved student"):
