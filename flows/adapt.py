@@ -7,18 +7,17 @@ Every stage is a subflow, every block a task run, as in the main path; what alre
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow
 from prefect.runtime import flow_run
-from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from configs.adapt import AdaptConfig
-from configs.reading import explain
 from configs.schema import Config
 from configs.settings import ConfigError
 from flows.adapt_artifacts import publish_stage
 from flows.adapt_report import write_adapt_report
+from flows.parameters import AdaptParameter
 from flows.pipeline import Kind, carry_out
 from flows.plan import Plan
 from flows.record import new_run_name
@@ -26,16 +25,6 @@ from storage.receipts import blocks_with_receipts
 from tasks.adapt.fit import refuse_misfit
 from tasks.adapt.from_labels import STAGE as FUSED
 from tasks.adapt.model import read_model
-
-
-def _explained(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return validate(value)
-    except ValidationError as error:
-        raise ConfigError(f"config:\n{explain(error, value, AdaptConfig)}") from error
-
-
-AdaptParameter = Annotated[AdaptConfig, WrapValidator(_explained)]
 
 
 def _flow_run_name() -> str:

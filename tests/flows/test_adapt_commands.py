@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from configs.adapt import AdaptConfig, load_any_config
 from configs.settings import ConfigError
+from flows import maintenance
 from flows.adapt import adapt
 from flows.adapt_lineage import trace_model
 from flows.cli import app
@@ -251,6 +252,8 @@ def test_an_adaptation_can_be_deployed(path: Path, prefect_api: str) -> None:
         registered = client.read_deployment_by_name("panolabel-adapt/discs")
     assert registered.entrypoint == "flows.adapt.adapt"
     assert adapt.validate_parameters(registered.parameters)["config"] == config
+    for flow in (maintenance.verify, maintenance.gc):
+        assert flow.validate_parameters({"config": registered.parameters["config"]})["config"] == config
     wrong = {**registered.parameters["config"], "traning": {}}
     with pytest.raises(ParameterTypeError, match="traning: unknown key; did you mean 'training'"):
         adapt.validate_parameters({"config": wrong})
