@@ -63,36 +63,48 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4)
     given = parser.parse_args()
     imported = _peak()
+    print(f"# What an adaptation takes: {given.panoramas} procedural streets of {2 * given.height}x{given.height}\n")
     with TemporaryDirectory() as folder:
         root = Path(folder)
         write_dataset(root / "streets", "street", given.panoramas, STREETS, given.height, 2 * given.height, processes=2)
-        small = _config(root, "small", SMALL, {"channels": 32}, given.height, given.steps)
-        rows = stage_rows(small)
-        print(f"# What an adaptation takes: {given.panoramas} procedural streets of {2 * given.height}x{given.height}\n")
-        print(
-            "One thread of a machine that others were using at the same time: processor seconds are to be trusted, wall seconds "
-            "are not. The networks were not trained and find as many objects as there is room for (100 in each branch), of which "
-            "none stays in the pool.\n"
-        )
-        _print_table(("stage", "processor s / panorama", "wall s / panorama", "kB stored / panorama"), rows)
-        step = step_seconds(small, given.steps)
-        print(
-            f"\nA training step of {small.training.batch_size} crops of {small.training.crop[0]} x {small.training.crop[1]}, "
-            f"0.7 million weights: {step:.2f} processor seconds. Peak memory of the process until here: {_peak()}, of which "
-            f"{imported} are libraries.\n"
-        )
-        print("## Where the time goes\n\nShare of the wall time of a stage, profiled; parts may lie within others.\n")
-        _print_table(("part", "predict", "adapt"), profile_rows(small))
-        large = _config(root, "large", LARGE, {}, given.height, 1)  # not before, since it takes memory
-        predicted = stage_rows(large, until="scores")[0]
-        print(
-            f"\n## The network of the paper's size\n\n121 million weights: {predicted[1]} processor seconds a panorama in "
-            f"`predict`, {step_seconds(large, 1):.1f} for a training step of 2 crops; peak memory {_peak()}. On a GPU nothing "
-            "was measured.\n"
-        )
+        print_stages(_config(root, "small", SMALL, {"channels": 32}, given.height, given.steps), imported)
+        # The large one not before, since it takes memory.
+        print_large(_config(root, "large", LARGE, {}, given.height, 1))
     print("## The pool is bounded\n\nObjects of panoramas of 1024x512, 20 each, of 3 classes, 50 kept of each.\n")
     _print_table(("panoramas seen", "objects kept", "MB in memory", "processor s / panorama"), pool_rows((10, 40, 160)))
     print(f"\n{date.today()}, Python {platform.python_version()}, torch {torch.__version__}.")
+
+
+def print_stages(config: AdaptConfig, imported: str) -> None:
+    """Every stage of the small network, a training step, and where their time goes."""
+    print(
+        "One thread of a machine that others were using at the same time: processor seconds are to be trusted, wall seconds "
+        "are not. The networks were not trained and find as many objects as there is room for (100 in each branch), of which "
+        "none stays in the pool.\n"
+    )
+    _print_table(("stage", "processor s / panorama", "wall s / panorama", "kB stored / panorama"), stage_rows(config))
+    training = config.training
+    print(
+        "\n`thresholds`, `pool` and `adapt` are one block for all panoramas; "
+        f"`adapt` trains {training.steps} steps and stores the network."
+    )
+    step = step_seconds(config, training.steps)
+    print(
+        f"\nA training step of {training.batch_size} crops of {training.crop[0]} x {training.crop[1]}, 0.8 million weights: "
+        f"{step:.2f} processor seconds. Peak memory of the process until here: {_peak()}, of which {imported} are libraries.\n"
+    )
+    print("## Where the time goes\n\nShare of the wall time of a stage, profiled; parts may lie within others.\n")
+    _print_table(("part", "predict", "adapt"), profile_rows(config))
+
+
+def print_large(config: AdaptConfig) -> None:
+    """A panorama and a training step of the network of the paper's size."""
+    predicted = stage_rows(config, until="scores")[0]
+    print(
+        f"\n## The network of the paper's size\n\n121 million weights: {predicted[1]} processor seconds a panorama in "
+        f"`predict`, {step_seconds(config, 1):.1f} for a training step of 2 crops; peak memory {_peak()}. On a GPU nothing "
+        "was measured.\n"
+    )
 
 
 def _config(root: Path, name: str, encoder: dict[str, Any], sizes: dict[str, Any], height: int, steps: int) -> AdaptConfig:
