@@ -65,6 +65,12 @@ SELECT item, stage, fingerprint, run, reason FROM items
 WHERE state = 'quarantined' AND NOT starts_with(reason, 'at ') ORDER BY item, stage, fingerprint
 """
 
+CODE = """
+SELECT stage, version, package, code, count(DISTINCT fingerprint) AS fingerprints, count(*) AS blocks,
+    string_agg(DISTINCT run, ', ' ORDER BY run) AS runs
+FROM blocks GROUP BY stage, version, package, code ORDER BY stage, version, code
+"""
+
 ADAPTED_MODELS = """
 SELECT json_extract_string(figures, '$.model') AS model, weights.digest AS source_model,
     json_extract(figures, '$.panoramas')::BIGINT AS panoramas, json_extract(figures, '$.steps')::BIGINT AS steps,
@@ -73,17 +79,11 @@ FROM items JOIN weights USING (stage, fingerprint)
 WHERE stage = 'adapt' AND state = 'done' AND starts_with(weights.digest, $weights) ORDER BY items.started
 """
 
-CODE = """
-SELECT stage, version, package, code, count(DISTINCT fingerprint) AS fingerprints, count(*) AS blocks,
-    string_agg(DISTINCT run, ', ' ORDER BY run) AS runs
-FROM blocks GROUP BY stage, version, package, code ORDER BY stage, version, code
-"""
-
 QUESTIONS = {
     "labels-of-weights": Question("Which labels did these weights (a name, or the start of a digest) make?", LABELS_OF_WEIGHTS),
-    "adapted-models": Question("Which models were adapted from this source model (the start of its digest)?", ADAPTED_MODELS),
     "cost-of-run": Question("What did this run cost?", COST_OF_RUN),
     "changed-items": Question("Which items differ between two label versions (runs, or fingerprints of fuse)?", CHANGED_ITEMS),
     "failed-items": Question("Which items failed, where, and why?", FAILED_ITEMS),
     "code": Question("Which code made what?", CODE),
+    "adapted-models": Question("Which models were adapted from this source model (the start of its digest)?", ADAPTED_MODELS),
 }
