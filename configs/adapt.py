@@ -1,4 +1,4 @@
-"""What the YAML of ``panolabel adapt`` may say: a source model, unlabelled panoramas, and how the one adapts to the others."""
+"""What the YAML of an adaptation may say: a source model, unlabelled panoramas, and how the one adapts to the others."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
+from pydantic_core import to_jsonable_python
 
-from configs.reading import load_config_as
+from configs.reading import is_adaptation, load_config_as, read_settings
 from configs.schema import Config, TeacherSettings
 from configs.settings import Settings
 from storage.credentials import MaskedUrl
@@ -116,6 +117,9 @@ class AdaptConfig(Config):
     teachers: tuple[TeacherSettings, ...] = Field((), max_length=0)
     model: MaskedUrl
     """Folder of the source model: ``config.json`` and ``model.safetensors``."""
+    predictions: str | None = None
+    """Config of a labelling of the same panoramas into the same ``root``: its finished labels take the place of what the source
+    model predicts. The source model still learns; its classes are matched by name."""
     height: int = Field(512, ge=32, multiple_of=32)
     """Rows of the panoramas as the network sees them; they are twice as wide. All figures are measured at this size."""
     omni: OmniLabels = OmniLabels()
@@ -135,7 +139,7 @@ class AdaptConfig(Config):
                 f"{given[0]}: an adaptation gets no source data, only the source model and unlabelled panoramas; remove it "
                 "(truth of the panoramas, with which nothing is trained, goes to source.truth)"
             )
-        if given := [key for key in LABELLING if values.get(key)]:
+        if given := [key for key in LABELLING if key in values and not _as_by_default(key, values[key])]:
             raise ValueError(f"{given[0]}: belongs to a labelling pipeline (`panolabel run`); remove it")
         kind = values["source"].get("kind") if isinstance(values.get("source"), dict) else None
         if kind == "cityscapes":
@@ -155,6 +159,17 @@ class AdaptConfig(Config):
         return self
 
 
+def _as_by_default(key: str, value: Any) -> bool:
+    """Whether a part of a config says nothing; a config that is written down whole, for a record or a server, has them all."""
+    default = Config.model_fields[key].get_default(call_default_factory=True)
+    return not value or value in (default, to_jsonable_python(default))
+
+
 def load_adapt_config(path: str | Path, overrides: dict[str, Any] | None = None) -> AdaptConfig:
     """Read the YAML of an adaptation; ``overrides`` and errors as :func:`configs.reading.load_config_as`."""
     return load_config_as(AdaptConfig, path, overrides)
+
+
+def load_any_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Config:
+    """Read the YAML of a labelling or of an adaptation, whichever it is; errors as :func:`configs.reading.load_config_as`."""
+    return load_config_as(AdaptConfig if is_adaptation(read_settings(path, overrides)) else Config, path, overrides)

@@ -40,12 +40,20 @@ def load_config_as(model: type[AnyConfig], path: str | Path, overrides: dict[str
     data = read_settings(path, overrides)
     if model is Config and "stores" in data:
         raise ConfigError(f"config {path}: has stores to learn from, so it is that of a training; use `panolabel train`")
-    if model is Config and "model" in data and "teachers" not in data:
-        raise ConfigError(f"config {path}: has a model and no teachers, so it is that of an adaptation; use `panolabel adapt`")
+    if model is Config and is_adaptation(data):
+        raise ConfigError(
+            f"config {path}: has a model and no teachers, so it is that of an adaptation, which ends in a model, not in labels; "
+            "doctor, plan, run, adapt, status, trace, failures, verify, gc and query take it"
+        )
     try:
         return model.model_validate(data)
     except ValidationError as error:
         raise ConfigError(f"config {path}:\n{explain(error, data, model)}") from error
+
+
+def is_adaptation(data: dict[str, Any]) -> bool:
+    """Whether the values of a config are those of an adaptation (configs/adapt.py)."""
+    return "model" in data and not data.get("teachers")
 
 
 def validated(data: dict[str, Any], overrides: dict[str, Any], what: str) -> Config:

@@ -7,40 +7,24 @@ Every stage is a subflow, every block a task run, as in the main path; what alre
 
 from __future__ import annotations
 
-import os
-import time
-from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
-from prefect import flow, tags
+from prefect import flow
 from prefect.runtime import flow_run
-from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from configs.adapt import AdaptConfig
-from configs.reading import explain
+from configs.schema import Config
 from configs.settings import ConfigError
-from flows.adapt_report import publish_adaptation, step_counts, write_adapt_report
-from flows.drain import Interrupted, draining_in_flow
-from flows.labels import config_tag, tag_this_run
-from flows.pipeline import ingest_source, run_stage
-from flows.record import new_run_name, user_name
-from flows.workers import Workers, start_workers
-from storage.manifest import Block, Item, blocks_of
+from flows.adapt_artifacts import publish_stage
+from flows.adapt_report import write_adapt_report
+from flows.parameters import AdaptParameter
+from flows.pipeline import Kind, carry_out
+from flows.plan import Plan
+from flows.record import new_run_name
 from storage.receipts import blocks_with_receipts
-from storage.runs import write_run
-from tasks.adapt.model import model_digest, read_model
-from tasks.adapt.stages import Step, steps
-
-
-def _explained(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return validate(value)
-    except ValidationError as error:
-        raise ConfigError(f"config:\n{explain(error, value, AdaptConfig)}") from error
-
-
-AdaptParameter = Annotated[AdaptConfig, WrapValidator(_explained)]
+from tasks.adapt.fit import refuse_misfit
+from tasks.adapt.from_labels import STAGE as FUSED
+from tasks.adapt.model import read_model
 
 
 def _flow_run_name() -> str:
@@ -49,14 +33,20 @@ def _flow_run_name() -> str:
 
 
 @flow(name="panolabel-adapt", flow_run_name=_flow_run_name, log_prints=False)
-def adapt(config: AdaptParameter, run: str | None = None, retry: bool | list[str] = False) -> dict[str, Any]:
+def adapt(
+    config: AdaptParameter,
+    run: str | None = None,
+    retry: bool | list[str] = False,
+    only: dict[str, list[str]] | None = None,
+) -> dict[str, Any]:
     """Adapt a source model to unlabelled panoramas, and return the record of the run.
 
     Parameters
     ----------
     config : AdaptConfig
     run : name of the run in the ledger and in Prefect; by default made of time and config
-    retry : try files that ingest gave up again: all, or those named
+    retry : try given-up panoramas again: all, or those named
+    only : blocks by stage; of the owed ones make just these
 
     Raises
     ------
@@ -69,73 +59,36 @@ def adapt(config: AdaptParameter, run: str | None = None, retry: bool | list[str
     Interrupted
         The process was asked to stop.
     """
-    started = time.time()
-    record: dict[str, Any] = {
-        "run": run or flow_run.name,
-        "user": user_name(),
-        "process": os.getpid(),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "config": config.model_dump(mode="json"),
-        "state": "running",
-    }
-    tag_this_run(config_tag(config.name))
-    plan: list[Step] = []
-    try:
-        model = model_digest(config.model)
-        with draining_in_flow(), tags(config_tag(config.name)), start_workers(config.execution.runner) as workers:
-            items = ingest_source(config, retry, workers)
-            refuse_source_images(config, model, items)
-            plan = plan_steps(config, model, items)
-            record["identities"] = {step.name: step.stage.identity.as_json() for step in plan}
-            record["blocks"] = [block.name for block in plan[0].blocks]
-            write_run(config.root, record)
-            for step in plan:
-                _run_step(step, config, record["run"], workers)
-        outcome = write_adapt_report(config, plan, record)
-        record |= {"state": "completed", **outcome}
-    except BaseException as error:
-        interrupted = isinstance(error, (Interrupted, KeyboardInterrupt))
-        record |= {"state": "interrupted" if interrupted else "failed", "reason": f"{type(error).__name__}: {error}"}
-        raise
-    finally:
-        record |= {"seconds": round(time.time() - started, 2), "stages": step_counts(config, plan, record["run"])}
-        with suppress(OSError):  # a store that failed the run, a full disk say, may refuse its record too
-            write_run(config.root, record)
-    publish_adaptation(record)
-    return record
+    return carry_out(config, run or flow_run.name, retry, only, ADAPTATION)
 
 
-def refuse_source_images(config: AdaptConfig, model: str, items: list[Item]) -> None:
-    """Raise ConfigError if the source model learned from one of the panoramas with labels: that would be no adaptation."""
-    known = {name[:16] for name in read_model(config.model, model).trained_on}
-    if seen := [item.item for item in items if item.digest[:16] in known]:
+def refuse(config: Config, plan: Plan) -> None:
+    """Raise what :func:`adapt` says of a config that gives no panoramas, no model, or source data."""
+    assert isinstance(config, AdaptConfig)
+    if not plan.blocks:
+        bad = [item for item in plan.scan.known if item.reason]
+        why = f"; {len(bad)} files were given up, the first: {bad[0].item}: {bad[0].reason}" if bad else ""
+        raise ConfigError(f"source.url: there is no panorama to adapt to in {config.source.url}{why}")
+    model = read_model(config.model, plan.definitions[0].identity.weights["model"])
+    refuse_misfit(config, model)
+    refuse_unlabelled(config, plan)
+    known = {name[:16] for name in model.trained_on}
+    if seen := [item.item for item in plan.scan.known if item.digest[:16] in known]:
         raise ConfigError(
             f"source.url: the source model learned from {len(seen)} of these panoramas, with labels ({', '.join(seen[:3])}); "
             "an adaptation gets no source data: remove them"
         )
 
 
-def plan_steps(config: AdaptConfig, model: str, items: list[Item]) -> list[Step]:
-    """The stages over the panoramas of a manifest.
-
-    Raises
-    ------
-    ConfigError
-        There is no panorama.
-    """
-    blocks = blocks_of(items)
-    if not blocks:
-        bad = [item for item in items if item.reason]
-        why = f"; {len(bad)} files were given up, the first: {bad[0].item}: {bad[0].reason}" if bad else ""
-        raise ConfigError(f"source.url: there is no panorama to adapt to in {config.source.url}{why}")
-    return steps(config, model, blocks)
+def refuse_unlabelled(config: AdaptConfig, plan: Plan) -> None:
+    """Raise ConfigError if labels are to take the place of predictions, and are not finished."""
+    labels = plan.definitions[0].identity.upstream.get(FUSED)
+    done = set() if labels is None else set(blocks_with_receipts(config.root, FUSED, labels))
+    if labels is not None and (owed := [block.name for block in plan.blocks if block.name not in done]):
+        raise ConfigError(
+            f"predictions: {len(owed)} of {len(plan.blocks)} blocks have no finished labels, {owed[0]} the first; "
+            f"run `panolabel run {config.predictions}`"
+        )
 
 
-def owed_blocks(config: AdaptConfig, step: Step) -> list[Block]:
-    """The blocks of a stage that have no receipt yet."""
-    done = set(blocks_with_receipts(config.root, step.name, step.stage.identity.fingerprint))
-    return [block for block in step.blocks if block.name not in done]
-
-
-def _run_step(step: Step, config: AdaptConfig, run: str, workers: Workers) -> None:
-    run_stage(step.stage, owed_blocks(config, step), config, run, workers)
+ADAPTATION = Kind(refuse, publish_stage, write_adapt_report)

@@ -90,7 +90,7 @@ class _Tally:
 
 def _make(stage: Stage, jobs: Sequence[Job], workers: Workers, made: _Tally) -> list[Job]:
     """Submit jobs and note what comes of them; returns those whose worker died."""
-    wanted = resources(stage.identity)
+    wanted = resources(stage)
     task, died = block_task(stage.make).with_options(tags=workers.limits.intersection(wanted)), []
 
     def submissions() -> Iterator[tuple[Job, PrefectFuture[Any]]]:

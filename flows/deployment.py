@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from configs.reading import load_config
+from configs.adapt import load_any_config
 from configs.schema import Config
 
 
@@ -17,13 +17,13 @@ def register(
     pool: Annotated[str, typer.Option(help="Work pool that the workers poll.")] = "panolabel",
     cron: Annotated[str | None, typer.Option(help="When to run, such as '0 3 * * *' (UTC); by default only on demand.")] = None,
 ) -> None:
-    """Register a config as the deployment ``panolabel/<its name>`` on the server that PREFECT_API_URL names."""
-    name = deploy(load_config(config), pool, cron)
+    """Register a config as the deployment ``panolabel/<its name>``, of an adaptation ``panolabel-adapt/<its name>``."""
+    name = deploy(load_any_config(config), pool, cron)
     print(f"registered; to run it: prefect deployment run {name}")
 
 
 def deploy(config: Config, pool: str, cron: str | None = None) -> str:
-    """Register the pipeline with a config as its parameter; returns the deployment's name.
+    """Register the flow of a config with it as its parameter; returns the deployment's name.
 
     The pool is made if it is not there. Workers import the flow by its module: the code is what is installed with them.
     """
@@ -33,15 +33,16 @@ def deploy(config: Config, pool: str, cron: str | None = None) -> str:
     from prefect.exceptions import ObjectAlreadyExists
     from prefect.flows import EntrypointType
 
-    from flows.pipeline import pipeline
+    from flows.kinds import flow_of
 
     with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
         client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
     parameters = {"config": config.model_dump(mode="json")}
-    made = pipeline.to_deployment(config.name, parameters=parameters, cron=cron, entrypoint_type=EntrypointType.MODULE_PATH)
+    flow = flow_of(config)
+    made = flow.to_deployment(config.name, parameters=parameters, cron=cron, entrypoint_type=EntrypointType.MODULE_PATH)
     assert isinstance(made, RunnerDeployment), "a coroutine only where an event loop runs"
     made.apply(work_pool_name=pool)
-    return f"{pipeline.name}/{config.name}"
+    return f"{flow.name}/{config.name}"
 
 
 if __name__ == "__main__":

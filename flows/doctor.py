@@ -50,7 +50,8 @@ def diagnose(load: Callable[[], Config] | None = None) -> list[Check]:
 
         def read() -> Iterator[Check]:
             loaded.append(load())
-            yield Check("config", "ok", f"{loaded[0].name}: {len(loaded[0].teachers)} teacher(s)")
+            what = f"{len(loaded[0].teachers)} teacher(s)" if loaded[0].labels else "an adaptation"
+            yield Check("config", "ok", f"{loaded[0].name}: {what}")
 
         checks += guarded("config", read)
         for config in loaded:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from configs.adapt import AdaptConfig
 from configs.schema import Config
 from flows.doctor import Check, guarded
 from storage.urls import exists, join
@@ -23,7 +24,9 @@ def check_device(config: Config) -> Iterator[Check]:
 
 
 def check_weights(config: Config) -> Iterator[Check]:
-    """The weights of every teacher are here, with the digest that enters its fingerprint."""
+    """The weights of every teacher, or the source model, are here, with the digest that enters the fingerprint."""
+    if isinstance(config, AdaptConfig):
+        yield from guarded("model", lambda: _check_model(config), "give the folder of a source model, or settings that fit it")
     for teacher in config.teachers:
         name = f"weights of {teacher.name}"
 
@@ -33,6 +36,17 @@ def check_weights(config: Config) -> Iterator[Check]:
             yield from _check_named_files(name, teacher.settings)
 
         yield from guarded(name, probe, f"correct the settings of teacher {teacher.name!r}, or fetch its weights")
+
+
+def _check_model(config: AdaptConfig) -> Iterator[Check]:
+    """The source model can be read, and fits the settings."""
+    from tasks.adapt.fit import refuse_misfit  # here, since they import networks
+    from tasks.adapt.model import model_digest, read_model
+
+    found = model_digest(config.model)
+    model = read_model(config.model, found)
+    refuse_misfit(config, model)
+    yield Check("model", "ok", f"{len(model.classes)} classes, sha256 {found}")
 
 
 def _check_named_files(name: str, settings: dict) -> Iterator[Check]:

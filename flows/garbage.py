@@ -34,7 +34,7 @@ class Garbage:
 
 
 def find_garbage(config: Config, keep_runs: int = 1, older_than_hours: float = 1.0) -> list[Garbage]:
-    """Everything under the root's stages that may go.
+    """Everything under the root's stages and checkpoints that may go.
 
     Parameters
     ----------
@@ -57,9 +57,18 @@ def find_garbage(config: Config, keep_runs: int = 1, older_than_hours: float = 1
                 found.append(Garbage(url, "superseded: no config in use has this fingerprint", _bytes(url)))
             else:
                 found += _unfinished(url, time.time() - 3600 * older_than_hours)
+    found += _checkpoints(config.root, {fingerprint for _, fingerprint in needed})
     if not config.execution.keep_patch_labels:
         found += _fused_labels(config, plan)
     return found
+
+
+def _checkpoints(root: str, needed: set[str]) -> Iterator[Garbage]:
+    """Checkpoints of adaptations that were not finished, and that no config in use would go on with."""
+    for fingerprint in children(join(root, "checkpoints")):
+        if fingerprint not in needed:
+            url = join(root, "checkpoints", fingerprint)
+            yield Garbage(url, "superseded: no config in use goes on with these checkpoints", _bytes(url))
 
 
 def collect(config: Config, garbage: list[Garbage]) -> None:
@@ -83,11 +92,13 @@ def _used_by_runs(root: str, keep_runs: int) -> set[tuple[str, str]]:
     seen: dict[str, int] = {}
     for name in reversed(run_names(root)):
         record = read_run(root, name)
+        if not record.get("identities"):
+            continue  # it failed before it had a plan, so it used nothing, and the run before it still counts
         config = record["config"]["name"]
         seen[config] = seen.get(config, 0) + 1
         age = time.time() - datetime.fromisoformat(record["started"]).timestamp()
         if seen[config] <= keep_runs or (record["state"] == "running" and age < LONGEST_RUN):
-            used |= {(stage, one["fingerprint"]) for stage, one in record.get("identities", {}).items()}
+            used |= {(stage, one["fingerprint"]) for stage, one in record["identities"].items()}
     return used
 
 

@@ -9,7 +9,7 @@ from prefect.context import TagsContext
 from prefect.runtime import flow_run
 
 from flows.artifacts import harmless
-from storage.fingerprint import Identity
+from tasks.stages import Stage
 
 STORAGE, GPU = "storage", "gpu"
 MOST_LIMITS = 200  # the most that a Prefect server lists at a time
@@ -28,9 +28,9 @@ def stage_tags(stage: str) -> list[str]:
     return [f"stage:{kind}"] + ([f"teacher:{teacher}"] if teacher else [])
 
 
-def resources(identity: Identity) -> list[str]:
+def resources(stage: Stage) -> list[str]:
     """What a block of a stage takes up: all of them read and write the store, those with a network also want a GPU."""
-    return [STORAGE, GPU] if identity.weights else [STORAGE]
+    return [STORAGE, GPU] if stage.wants_gpu else [STORAGE]
 
 
 def limits_of_server() -> frozenset[str]:

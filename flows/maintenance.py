@@ -11,7 +11,7 @@ from prefect.artifacts import create_table_artifact
 from flows.artifacts import MOST_ROWS, harmless
 from flows.garbage import collect, find_garbage
 from flows.labels import config_tag, tag_this_run
-from flows.parameters import ConfigParameter
+from flows.parameters import AnyConfigParameter
 from flows.store import verify_store
 
 
@@ -20,7 +20,7 @@ class DamageFound(RuntimeError):
 
 
 @flow(name="panolabel-verify", flow_run_name="verify {config.name}")
-def verify(config: ConfigParameter) -> dict[str, int]:
+def verify(config: AnyConfigParameter) -> dict[str, int]:
     """Check every stored byte against its receipt; a broken block is owed again.
 
     Raises
@@ -40,7 +40,7 @@ def verify(config: ConfigParameter) -> dict[str, int]:
 
 
 @flow(name="panolabel-gc", flow_run_name="gc {config.name}")
-def gc(config: ConfigParameter, keep_runs: int = 1, older_than_hours: float = 1.0, dry_run: bool = True) -> dict[str, int]:
+def gc(config: AnyConfigParameter, keep_runs: int = 1, older_than_hours: float = 1.0, dry_run: bool = True) -> dict[str, int]:
     """Remove what nothing needs; with ``dry_run`` only list it."""
     tag_this_run(config_tag(config.name), "maintenance")
     found = find_garbage(config, keep_runs, older_than_hours)

@@ -213,7 +213,8 @@ class RunEvents:
         return facets
 
     def _job_facets(self, stage: str) -> dict[str, JobFacet]:
-        what = f"Stage {stage} of pipeline" if stage else "Panoramas to audited dense labels: pipeline"
+        purpose = "Panoramas to audited dense labels" if self._config.labels else "Source model and panoramas to an adapted model"
+        what = f"Stage {stage} of pipeline" if stage else f"{purpose}: pipeline"
         code = f"panolabel {version('panolabel')}, code {code_digest()}"
         return {
             "documentation": documentation_job.DocumentationJobFacet(f"{what} {self._config.name}"),

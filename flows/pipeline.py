@@ -8,8 +8,9 @@ Every stage is a subflow, every block a task run. What already has its receipt d
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from prefect import Flow, flow, tags, task
@@ -25,7 +26,7 @@ from flows.fidelity import write_audit
 from flows.labels import STORAGE, config_tag, stage_tags, tag_this_run, untagged
 from flows.openlineage import RunEvents
 from flows.parameters import ConfigParameter
-from flows.plan import FILES_PER_CHECK, make_plan
+from flows.plan import FILES_PER_CHECK, Plan, make_plan
 from flows.progress import observer
 from flows.record import RunRecord, new_run_name
 from flows.report import write_run_report
@@ -34,7 +35,7 @@ from storage.manifest import Block, Item
 from tasks import ingest
 from tasks.block import Job
 from tasks.sources import Entry
-from tasks.stages import Stage
+from tasks.stages import Stage, Step
 from tasks.task import passing_fault
 
 
@@ -69,8 +70,28 @@ def pipeline(
     Interrupted
         The process was asked to stop.
     """
-    record = RunRecord(config, run or flow_run.name, _page_in_prefect())
-    events = RunEvents(config, record.run)
+    return carry_out(config, run or flow_run.name, retry, only, LABELLING)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Where runs of different kinds differ.
+
+    ``check`` may refuse a plan before any of its stages runs; ``stage_done`` is told of every stage; ``outcome`` is what the
+    record says of a finished run.
+    """
+
+    check: Callable[[Config, Plan], None]
+    stage_done: Callable[[Config, Step], None]
+    outcome: Callable[[Config, RunRecord], Mapping[str, Any]]
+
+
+def carry_out(
+    config: Config, run: str, retry: bool | list[str], only: Mapping[str, Sequence[str]] | None, kind: Kind
+) -> dict[str, Any]:
+    """Within a flow run: everything that a config owes, and its record; see :func:`pipeline`."""
+    record = RunRecord(config, run, _page_in_prefect())
+    events = RunEvents(config, run)
     events.started()
     tag_this_run(config_tag(config.name))
     try:
@@ -79,17 +100,16 @@ def pipeline(
                 with events.stage(ingest.identity(config)):
                     ingest_source(config, retry, workers)
             plan = make_plan(config, retry)
+            kind.check(config, plan)
             record.planned(plan)
             publish_plan(plan)
-            for stage in plan.definitions:
-                wanted = set(plan.owed[stage.name]) & set(plan.owed[stage.name] if only is None else only.get(stage.name, ()))
-                owed = [block for block in plan.blocks if block.name in wanted]
-                with events.stage(stage.identity, plan.blocks, owed):
-                    run_stage(stage, owed, config, record.run, workers)
-        audit = write_audit(config, plan) if config.audit.enabled else {}
-        publish_audit(audit)
-        outcome = {"audit": {name: audit[name] for name in ("page", "attribution", "worst")}} if audit else {}
-        record.finished("completed", **write_run_report(config, record), **outcome)
+            for step in plan.steps:
+                chosen = None if only is None else only.get(step.name, ())
+                owed = [block for block in plan.owed_blocks(step) if chosen is None or block.name in chosen]
+                with events.stage(step.stage.identity, step.blocks, owed):
+                    run_stage(step.stage, owed, config, run, workers)
+                kind.stage_done(config, step)
+        record.finished("completed", **kind.outcome(config, record))
     except BaseException as error:
         state = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
         failures = [dict(zip(("stage", "block", "message"), row)) for row in getattr(error, "failures", ())]
@@ -103,6 +123,18 @@ def pipeline(
     publish_outcome(record.as_json())
     report_quarantined(config, record.plan, record.run)
     return record.as_json()
+
+
+def _labels_outcome(config: Config, record: RunRecord) -> dict[str, Any]:
+    """Audit, if it is asked for, and report."""
+    assert record.plan is not None, "a run that is finished had a plan"
+    audit = write_audit(config, record.plan) if config.audit.enabled else {}
+    publish_audit(audit)
+    shown = {"audit": {name: audit[name] for name in ("page", "attribution", "worst")}} if audit else {}
+    return {**write_run_report(config, record), **shown}
+
+
+LABELLING = Kind(lambda config, plan: None, lambda config, step: None, _labels_outcome)
 
 
 def _page_in_prefect() -> str:

@@ -14,8 +14,9 @@ from storage.receipts import Receipt, block_url, blocks_with_receipts, dropped_b
 from storage.runs import latest_run
 from storage.urls import children, join
 from tasks import ingest
+from tasks.adapt.blocks import stands_for
 from tasks.ingest import Retry, Scan, wants_retry
-from tasks.stages import Stage, stages
+from tasks.stages import Stage, Step, steps
 
 FILES_PER_CHECK = 16
 """Files that one task run of ingest reads."""
@@ -37,13 +38,23 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole plan. ``owed`` names the blocks that each stage must make, of the manifest as it is now."""
+    """The whole plan. ``owed`` names the blocks that each stage must make, of the manifest as it is now: ``blocks``."""
 
     stages: tuple[StagePlan, ...]
     blocks: tuple[Block, ...]
     owed: Mapping[str, tuple[str, ...]]
     scan: Scan = field(repr=False)
-    definitions: tuple[Stage, ...] = field(repr=False)
+    steps: tuple[Step, ...] = field(repr=False)
+
+    @property
+    def definitions(self) -> tuple[Stage, ...]:
+        """The stages, without their blocks."""
+        return tuple(step.stage for step in self.steps)
+
+    def owed_blocks(self, step: Step) -> list[Block]:
+        """The blocks of a stage that it must make."""
+        owed = set(self.owed[step.name])
+        return [block for block in step.blocks if block.name in owed]
 
     @property
     def anything_to_run(self) -> bool:
@@ -71,38 +82,47 @@ def make_plan(config: Config, retry: Retry = False) -> Plan:
         Count blocks with these quarantined items as owed, and read these quarantined files again.
     """
     scan = ingest.scan(config, retry)
-    blocks = tuple(blocks_of(scan.known))
+    blocks, pending = tuple(blocks_of(scan.known)), _pending_blocks(config, scan)
+    now = steps(config, blocks)
+    ahead = steps(config, [*blocks, *pending]) if pending else now
+    dropped = _dropped_and_not_needed(config, [step.stage for step in now])
     previous = latest_run(config.root, config.name)
-    pending = _pending_blocks(config, scan)
     plans = [_plan_ingest(config, scan)]
     owed: dict[str, tuple[str, ...]] = {}
-    definitions = tuple(stages(config))
-    dropped = _dropped_and_not_needed(config, definitions)
-    for stage in definitions:
-        existing = _existing(config, stage)
-        satisfied = existing | dropped.get(stage.name, set())
-        receipts = {name: _receipt(config, stage, name) for name in existing} if retry else {}
-        redo = {name for name, receipt in receipts.items() if receipt and _has_one_to_retry(receipt, retry)}
-        missing = [block for block in blocks if block.name not in satisfied or block.name in redo]
-        owed[stage.name] = tuple(block.name for block in missing)
-        reasons = _reasons(config, stage, missing, redo, previous)
+    again: set[str] = set()
+    for step, grown in zip(now, ahead, strict=True):
+        satisfied = dropped.get(step.name, set())
+        redo = _to_redo(config, step, retry, again)
+        missing = _missing(config, step, satisfied, redo)
+        owed[step.name] = tuple(block.name for block in missing)
+        reasons = _reasons(config, step.stage, missing, redo, previous)
         if pending:
-            reasons.append(f"new items: {sum(pending)} in {len(pending)} block{'s' * (len(pending) > 1)}")
-        items = sum(len(block.items) for block in missing) + sum(pending)
-        seconds, size = _estimate(config, stage, items)
-        plans.append(
-            StagePlan(
-                stage.name,
-                stage.identity.fingerprint,
-                len(blocks) - len(missing),
-                len(missing) + len(pending),
-                items,
-                tuple(reasons),
-                seconds,
-                size,
-            )
-        )
-    return Plan(tuple(plans), blocks, owed, scan, definitions)
+            count = sum(len(block.items) for block in pending)
+            reasons.append(f"new items: {count} in {len(pending)} block{'s' * (len(pending) > 1)}")
+        to_run = _missing(config, grown, satisfied, redo) if pending else missing
+        items = sum(len(block.items) for block in to_run)
+        cached = len(grown.blocks) - len(to_run)
+        estimate = _estimate(config, step.stage, items)
+        fingerprint = step.stage.identity.fingerprint
+        plans.append(StagePlan(step.name, fingerprint, cached, len(to_run), items, tuple(reasons), *estimate))
+    return Plan(tuple(plans), blocks, owed, scan, tuple(now))
+
+
+def _missing(config: Config, step: Step, satisfied: set[str], redo: set[str]) -> list[Block]:
+    """The blocks of a stage that have no receipt, and are not satisfied without, or are to be made once more."""
+    there = _existing(config, step.stage) | satisfied
+    return [block for block in step.blocks if block.name not in there or block.name in redo]
+
+
+def _to_redo(config: Config, step: Step, retry: Retry, again: set[str]) -> set[str]:
+    """Finished blocks with an item to try again, and those that stand for one; all of them join ``again``."""
+    if not retry:
+        return set()
+    receipts = {name: _receipt(config, step.stage, name) for name in _existing(config, step.stage)}
+    redo = {name for name, receipt in receipts.items() if receipt and _has_one_to_retry(receipt, retry)}
+    redo |= {block.name for block in step.blocks if block.name in receipts and again & set(stands_for(block)) - {block.name}}
+    again |= redo
+    return redo
 
 
 def _existing(config: Config, stage: Stage) -> set[str]:
@@ -144,11 +164,17 @@ def _plan_ingest(config: Config, scan: Scan) -> StagePlan:
     )
 
 
-def _pending_blocks(config: Config, scan: Scan) -> list[int]:
-    """Sizes of the blocks that files not yet read will make (if all of them are good); changed files keep their block."""
-    placed = {item.item for item in scan.known if item.block >= 0}
-    new = sum(entry.item not in placed for entry in scan.to_read)
-    return [min(config.block_size, new - start) for start in range(0, new, config.block_size)]
+def _pending_blocks(config: Config, scan: Scan) -> list[Block]:
+    """The blocks that files not yet read will make (if all of them are good); changed files keep their block.
+
+    Their names are not those that they will have, which follow from the files' bytes.
+    """
+    placed = {item.item: item.block for item in scan.known if item.block >= 0}
+    new = [entry for entry in scan.to_read if entry.item not in placed]
+    first = max(placed.values(), default=-1) + 1
+    items = [Item(entry.item, entry.uri, "", 0, 0, entry.size, entry.stamp) for entry in new]
+    groups = [tuple(items[start : start + config.block_size]) for start in range(0, len(items), config.block_size)]
+    return [Block(first + number, group) for number, group in enumerate(groups)]
 
 
 def _receipt(config: Config, stage: Stage, block: str) -> Receipt | None:
@@ -170,20 +196,25 @@ def _reasons(
         return [*reasons, "first run"]
     if before["fingerprint"] != stage.identity.fingerprint:
         return [*reasons, *(str(change) for change in differences(before, stage.identity.as_json()))]
-    seen = {name.split("-")[0]: name for name in (previous or {}).get("blocks", ())}
+    known = set((previous or {}).get("blocks", ()))
+    numbers = {_number(name) for name in known}
     folder = join(config.root, "stages", stage.name, stage.identity.fingerprint)
     on_disk = set(children(folder))
     causes: dict[str, int] = {}
     for block in rest:
-        known_as = seen.get(f"{block.index:06d}")
-        if known_as is None:
+        made_of = stands_for(block)
+        if not numbers.issuperset(map(_number, made_of)):
             cause = "new items"
-        elif known_as != block.name:
+        elif not known.issuperset(made_of):
             cause = "items changed"
         else:
             cause = "receipt missing" if block.name in on_disk else "not run yet"
         causes[cause] = causes.get(cause, 0) + 1
     return [*reasons, *(f"{cause}: {count} block{'s' * (count > 1)}" for cause, count in sorted(causes.items()))]
+
+
+def _number(block: str) -> str:
+    return block.split("-")[0]
 
 
 def _estimate(config: Config, stage: Stage, items: int, sample: int = 8) -> tuple[float | None, int | None]:

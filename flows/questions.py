@@ -76,6 +76,14 @@ SELECT stage, version, package, code, count(DISTINCT fingerprint) AS fingerprint
 FROM blocks GROUP BY stage, version, package, code ORDER BY stage, version, code
 """
 
+ADAPTED_MODELS = """
+SELECT json_extract_string(figures, '$.model') AS model, weights.digest AS source_model,
+    json_extract(figures, '$.panoramas')::BIGINT AS panoramas, json_extract(figures, '$.steps')::BIGINT AS steps,
+    run, fingerprint, block
+FROM items JOIN weights USING (stage, fingerprint)
+WHERE stage = 'adapt' AND state = 'done' AND starts_with(weights.digest, $weights) ORDER BY items.started
+"""
+
 QUESTIONS = {
     "labels-of-weights": Question("Which labels did these weights (a name, or the start of a digest) make?", LABELS_OF_WEIGHTS),
     "students-of-labels": Question("Which students learnt from these labels (a fingerprint of fuse)?", STUDENTS_OF_LABELS),
@@ -83,4 +91,5 @@ QUESTIONS = {
     "changed-items": Question("Which items differ between two label versions (runs, or fingerprints of fuse)?", CHANGED_ITEMS),
     "failed-items": Question("Which items failed, where, and why?", FAILED_ITEMS),
     "code": Question("Which code made what?", CODE),
+    "adapted-models": Question("Which models were adapted from this source model (the start of its digest)?", ADAPTED_MODELS),
 }

@@ -74,12 +74,12 @@ def user_name() -> str:
 def stage_receipts(config: Config, plan: Plan) -> dict[str, list[Receipt]]:
     """The receipts of every stage of a plan that exist now."""
     return {
-        stage.name: [
+        step.name: [
             receipt
-            for block in plan.blocks
-            if (receipt := read_receipt(block_url(config.root, stage.name, stage.identity.fingerprint, block.name)))
+            for block in step.blocks
+            if (receipt := read_receipt(block_url(config.root, step.name, step.stage.identity.fingerprint, block.name)))
         ]
-        for stage in plan.definitions
+        for step in plan.steps
     }
 
 

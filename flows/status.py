@@ -33,14 +33,14 @@ def store_status(config: Config) -> dict[str, Any]:
         "gone_from_source": len(plan.scan.absent),
         "stages": [
             {
-                "stage": stage.name,
-                "fingerprint": stage.identity.fingerprint,
-                "blocks": len(plan.blocks),
-                "done": len(plan.blocks) - len(plan.owed[stage.name]),
-                "bytes": sum(receipt.bytes for receipt in receipts[stage.name]),
-                "seconds": round(sum(receipt.made["seconds"] for receipt in receipts[stage.name]), 1),
+                "stage": step.name,
+                "fingerprint": step.stage.identity.fingerprint,
+                "blocks": len(step.blocks),
+                "done": len(step.blocks) - len(plan.owed[step.name]),
+                "bytes": sum(receipt.bytes for receipt in receipts[step.name]),
+                "seconds": round(sum(receipt.made["seconds"] for receipt in receipts[step.name]), 1),
             }
-            for stage in plan.definitions
+            for step in plan.steps
         ],
         "quarantined": [row for row in rows if row["item"] not in waived],
         "waived": sum(row["item"] in waived for row in rows),
@@ -56,7 +56,7 @@ def _last_run(config: Config, plan: Plan, receipts: Mapping[str, list[Receipt]])
     shown: dict[str, Any] = {key: record[key] for key in RUN_FIELDS if key in record}
     made = [receipt for group in receipts.values() for receipt in group if receipt.made["run"] == record["run"]]
     items = sum(len(receipt.items) for receipt in made)
-    owed = sum(len(block.items) for block in plan.blocks for names in plan.owed.values() if block.name in names)
+    owed = sum(len(block.items) for step in plan.steps for block in plan.owed_blocks(step))
     elapsed = record.get("seconds") or time.time() - datetime.fromisoformat(record["started"]).timestamp()
     rate = items / elapsed if elapsed > 0 else 0.0
     return {

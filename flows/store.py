@@ -15,6 +15,8 @@ from storage.fingerprint import Identity
 from storage.lineage import trace, trace_as_json
 from storage.manifest import Block, Item, blocks_of
 from storage.receipts import block_url, blocks_with_receipts, damage, drop_receipt, read_receipt
+from tasks.adapt.blocks import stands_for
+from tasks.stages import Step
 
 
 def find_item(config: Config, plan: Plan, name: str) -> tuple[Item, Block]:
@@ -47,12 +49,16 @@ def trace_item(config: Config, name: str, stage: str | None = None) -> dict[str,
     plan = make_plan(config)
     item, block = find_item(config, plan, name)
     identities = {one.name: one.identity for one in plan.definitions}
-    if stage is not None:
-        if stage not in identities:
-            raise ConfigError(f"stage {stage!r} is not known; stages: {', '.join(identities)}")
-        needed = _upstream_of(stage, identities)
-        identities = {one: identity for one, identity in identities.items() if one in needed}
-    return trace_as_json(item, block, trace(config.root, item, block, list(identities.values())))
+    if stage is not None and stage not in identities:
+        raise ConfigError(f"stage {stage!r} is not known; stages: {', '.join(identities)}")
+    needed = identities.keys() if stage is None else _upstream_of(stage, identities)
+    places = [(step.stage.identity, _behind(step, block)) for step in plan.steps if step.name in needed]
+    return trace_as_json(item, block, trace(config.root, item, places))
+
+
+def _behind(step: Step, block: Block) -> Block:
+    """The block of a stage that holds what was made of a block of panoramas."""
+    return next(one for one in step.blocks if block.name in stands_for(one))
 
 
 def _upstream_of(stage: str, identities: Mapping[str, Identity]) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,8 @@ def print_nothing_to_do(config: Config) -> None:
     console.print("[green]Nothing to run:[/] every block has its receipt.")
     if report := last.get("report"):
         console.print(f"Report of the last run: {report}", soft_wrap=True)
+    if model := last.get("model"):
+        console.print(f"Adapted model: {model}", soft_wrap=True)
 
 
 def print_outcome(path: Path, config: Config, record: dict[str, Any]) -> None:
@@ -88,13 +90,28 @@ def print_outcome(path: Path, config: Config, record: dict[str, Any]) -> None:
             row["stage"], str(row["cached"]), str(row["ran"]), quarantined, duration(row["seconds"]), size(row["bytes"])
         )
     console.print(table)
-    if headline := record["summary"].get("headline"):
+    if headline := record.get("summary", {}).get("headline"):
         console.print(figures_table(headline))
+    if compared := record.get("figures"):
+        console.print(models_table(compared))
     for row in record.get("quarantined", [])[:10]:
         console.print(f"[yellow]quarantined[/] {escape(row['item'])} at {row['stage']}: {escape(row['reason'])}", soft_wrap=True)
     console.print(f"\nReport:  {record['report']}", soft_wrap=True)
-    console.print(f"Lineage: panolabel trace {path} ITEM", soft_wrap=True)
-    console.print(f"Labels:  {join(config.root, 'stages', 'fuse')}/<fingerprint>/<block>/data.zarr", soft_wrap=True)
+    console.print(f"Lineage: panolabel trace {path}{' ITEM' * config.labels}", soft_wrap=True)
+    if config.labels:
+        console.print(f"Labels:  {join(config.root, 'stages', 'fuse')}/<fingerprint>/<block>/data.zarr", soft_wrap=True)
+    else:
+        console.print(f"Model:   {record['model']}", soft_wrap=True)
+
+
+def models_table(compared: Mapping[str, Mapping[str, float | None]]) -> Table:
+    """The figures of an adaptation: a row for the source model and one for the adapted one."""
+    table = Table(title="Figures", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for name in ("model", *next(iter(compared.values()))):
+        table.add_column(name, justify="left" if name == "model" else "right")
+    for arm, own in compared.items():
+        table.add_row(arm, *("–" if value is None else f"{value:.4f}" for value in own.values()))
+    return table
 
 
 def figures_table(figures: Sequence[dict[str, Any]]) -> Table:

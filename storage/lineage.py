@@ -14,19 +14,24 @@ from storage.receipts import Receipt, block_url, read_dropped, read_receipt
 
 @dataclass(frozen=True)
 class Step:
-    """What one stage did for one item; ``receipt`` is None where the block is still owed."""
+    """What one stage did for one item, in the row ``row``; ``receipt`` is None where the block is still owed."""
 
     identity: Identity
     url: str
+    row: str
     receipt: Receipt | None
 
 
-def trace(root: str, item: Item, block: Block, identities: Sequence[Identity]) -> list[Step]:
-    """The steps behind an item's labels, first stage first."""
+def trace(root: str, item: Item, places: Sequence[tuple[Identity, Block]]) -> list[Step]:
+    """The steps behind an item's labels, first stage first, from each stage and its block that was made of the item.
+
+    A block without the item's own row has one row for all that was made at once of several panoramas, the item among them.
+    """
     steps = []
-    for identity in identities:
+    for identity, block in places:
         url = block_url(root, identity.stage, identity.fingerprint, block.name)
-        steps.append(Step(identity, url, read_receipt(url) or read_dropped(url)))
+        row = item.item if item in block.items else block.items[0].item
+        steps.append(Step(identity, url, row, read_receipt(url) or read_dropped(url)))
     return steps
 
 
@@ -43,14 +48,14 @@ def trace_as_json(item: Item, block: Block, steps: Sequence[Step]) -> dict[str, 
         },
         "block": block.name,
         "slot": item.slot,
-        "steps": [_step_as_json(item, step) for step in steps],
+        "steps": [_step_as_json(step) for step in steps],
     }
 
 
-def _step_as_json(item: Item, step: Step) -> Mapping[str, Any]:
+def _step_as_json(step: Step) -> Mapping[str, Any]:
     entry: dict[str, Any] = {**step.identity.as_json(), "url": step.url, "state": "not run"}
     if step.receipt is not None:
-        row = step.receipt.row(item.item)
+        row = step.receipt.row(step.row)
         entry |= {
             "state": row.state,
             "reason": row.reason,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from configs.adapt import AdaptConfig
 from configs.schema import Config, TeacherSettings
 from storage.fingerprint import Identity
+from storage.manifest import Block
 from storage.receipts import Receipt
 from tasks import audit, evaluate, fuse, label, project
 from tasks.block import Job
@@ -18,18 +20,48 @@ class Stage:
     """A stage as this config wants it.
 
     ``like`` is a stage that does the same work, where one is expected to have been measured first; ``work`` is how much an item
-    takes, in items of the stage in its plainest form.
+    takes, in items of the stage in its plainest form. ``network``: whether it runs one, and so wants a GPU, though its output
+    does not depend on weights that are known beforehand.
     """
 
     identity: Identity
     make: Callable[[Job], Receipt]
     like: Identity | None = None
     work: int = 1
+    network: bool = False
 
     @property
     def name(self) -> str:
         """Name of the stage, such as ``project`` or ``label.geometry``."""
         return self.identity.stage
+
+    @property
+    def wants_gpu(self) -> bool:
+        """Whether a block of it runs a network."""
+        return self.network or bool(self.identity.weights)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage and its blocks: those of the manifest, or others that stand for them (tasks/adapt/blocks.py)."""
+
+    stage: Stage
+    blocks: tuple[Block, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the stage."""
+        return self.stage.name
+
+
+def steps(config: Config, blocks: Sequence[Block]) -> list[Step]:
+    """The stages of a labelling or of an adaptation over the blocks of a manifest, in the order in which they run."""
+    if isinstance(config, AdaptConfig):
+        from tasks.adapt import stages as adaptation  # here, since it imports networks
+        from tasks.adapt.model import model_digest
+
+        return adaptation.steps(config, model_digest(config.model), blocks)
+    return [Step(stage, tuple(blocks)) for stage in stages(config)]
 
 
 def stages(config: Config) -> list[Stage]:

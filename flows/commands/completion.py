@@ -14,6 +14,7 @@ import typer
 MOST_NAMES = 200
 MOST_RECEIPTS = 100
 """A key press must be answered at once, however large the store is."""
+ADAPTATION = ("predict", "scores", "thresholds", "omni", "pool", "adapt", "compare")
 TEACHER = re.compile(r"^[a-z][a-z0-9_]*$")
 
 
@@ -31,14 +32,17 @@ def complete_config(incomplete: str) -> list[str]:
 
 
 def complete_item(context: typer.Context, incomplete: str) -> list[str]:
-    """Panoramas that a store on a local disk has projected."""
+    """Panoramas that a store on a local disk has projected, or predicted for an adaptation."""
     names = (name for name in _items(_values(context)) if name.startswith(incomplete))
     return list(islice(dict.fromkeys(names), MOST_NAMES))
 
 
 def complete_stage(context: typer.Context, incomplete: str) -> list[str]:
     """The stages of the config that stands on the command line."""
-    teachers = _values(context).get("teachers")
+    values = _values(context)
+    if "model" in values:
+        return [stage for stage in ADAPTATION if stage.startswith(incomplete)]
+    teachers = values.get("teachers")
     names = [one.get("name") for one in teachers if isinstance(one, dict)] if isinstance(teachers, list) else []
     labels = [f"label.{name}" for name in names if isinstance(name, str) and TEACHER.match(name)]
     return [stage for stage in ("project", *labels, "fuse", "evaluate", "audit") if stage.startswith(incomplete)]
@@ -66,7 +70,8 @@ def _items(values: dict[str, Any]) -> Iterator[str]:
     root = values.get("root")
     if not isinstance(root, str) or "://" in root:
         return
-    receipts = (Path(root).expanduser() / "stages" / "project").glob("*/*/receipt.json")
+    first = "predict" if "model" in values else "project"
+    receipts = (Path(root).expanduser() / "stages" / first).glob("*/*/receipt.json")
     for path in islice(receipts, MOST_RECEIPTS):
         try:
             yield from (str(row["item"]) for row in json.loads(path.read_bytes())["items"])

@@ -30,6 +30,13 @@ def load(path: Path, source: str | None, root: str | None, settings: list[str] |
     return load_config(path, overrides(settings, source, root))
 
 
+def load_any(path: Path, source: str | None, root: str | None, settings: list[str] | None) -> Config:
+    """As :func:`load`, and the config of an adaptation too."""
+    from configs.adapt import load_any_config
+
+    return load_any_config(path, overrides(settings, source, root))
+
+
 def overrides(settings: list[str] | None, source: str | None = None, root: str | None = None) -> dict[str, Any]:
     """The command line's replacements as dotted keys to values."""
     import yaml

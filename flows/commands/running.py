@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.commands.options import ConfigFile, JsonOption, RetryOption, RootOption, SetOption, SourceOption, load, print_json
+from flows.commands.options import ConfigFile, JsonOption, RetryOption, RootOption, SetOption, SourceOption, load_any, print_json
 
 if TYPE_CHECKING:
     from configs.schema import Config
+
+
+FromPlanOption = Annotated[
+    Path | None, typer.Option(help="Run exactly the plan that `plan --json` wrote; exit with 3 if anything differs by now.")
+]
 
 
 def plan(
@@ -27,7 +32,7 @@ def plan(
     from flows.plan import make_plan
     from flows.tables import console, plan_table
 
-    made = make_plan(load(config, source, root, settings), retry_quarantined)
+    made = make_plan(load_any(config, source, root, settings), retry_quarantined)
     if as_json:
         print_json(made.as_json())
     else:
@@ -41,13 +46,11 @@ def run(
     root: RootOption = None,
     settings: SetOption = None,
     retry_quarantined: RetryOption = False,
-    from_plan: Annotated[
-        Path | None, typer.Option(help="Run exactly the plan that `plan --json` wrote; exit with 3 if anything differs by now.")
-    ] = None,
+    from_plan: FromPlanOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run what the plan says; what is done stays done, so running again goes on where a run stopped."""
-    finish(config, load(config, source, root, settings), retry_quarantined, from_plan, as_json)
+    """Run what the plan says, of a labelling or an adaptation; what is done stays done: run again to go on."""
+    finish(config, load_any(config, source, root, settings), retry_quarantined, from_plan, as_json)
 
 
 def finish(
@@ -78,7 +81,7 @@ def carry_out(
     only: dict[str, list[str]] | None = None,
     as_json: bool = False,
 ) -> None:
-    """Run the pipeline on a Prefect server, with progress and a summary on the terminal unless JSON is wanted."""
+    """Run a labelling or an adaptation on a Prefect server, with progress and a summary on the terminal unless JSON is wanted."""
     from contextlib import nullcontext
 
     from flows.drain import draining_on_signals
@@ -88,11 +91,11 @@ def carry_out(
     from flows.tables import console, print_outcome
 
     with prefect_server(config.execution.log_level):
-        from flows.pipeline import pipeline
+        from flows.kinds import flow_of
 
         progress: Any = nullcontext(Silent()) if as_json else TerminalProgress(console)
         with progress as shown, reporting_to(shown), draining_on_signals():
-            record = pipeline(config, new_run_name(config.name), retry, only)
+            record = flow_of(config)(config, new_run_name(config.name), retry, only)
     if as_json:
         print(json.dumps(record))
     else:
@@ -111,7 +114,7 @@ def verify(
     from flows.store import verify_store
     from flows.tables import print_verification
 
-    wanted = load(config, source, root, settings)
+    wanted = load_any(config, source, root, settings)
     checked = list(verify_store(wanted))
     broken = [damage for _, damage in checked if damage is not None]
     size = sum(count for count, _ in checked)
@@ -145,7 +148,7 @@ def list_failures(
     from flows.failures import failed
     from flows.tables import print_failures
 
-    found = failed(load(config, source, root, settings))
+    found = failed(load_any(config, source, root, settings))
     if as_json:
         print_json(found)
     else:
@@ -164,7 +167,7 @@ def retry_failures(
     """Try given-up items again: those named, or all that are not waived."""
     from flows.failures import items_to_retry
 
-    wanted = load(config, source, root, settings)
+    wanted = load_any(config, source, root, settings)
     carry_out(config, wanted, retry=items_to_retry(wanted, items or []), as_json=as_json)
 
 
@@ -181,7 +184,7 @@ def waive_failures(
     """Accept that items stay without labels: they are counted apart from now on, and not tried again."""
     from flows.failures import waive
 
-    waived = waive(load(config, source, root, settings), items, reason)
+    waived = waive(load_any(config, source, root, settings), items, reason)
     if as_json:
         print_json(waived)
     else:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flows.commands.completion import complete_config
-from flows.commands.options import ConfigFile, JsonOption, RootOption, SetOption, SourceOption, load, print_json
+from flows.commands.options import ConfigFile, JsonOption, RootOption, SetOption, SourceOption, load, load_any, print_json
 
 OptionalConfig = Annotated[
     Path | None,
@@ -32,7 +32,7 @@ def doctor(
     from flows.doctor import diagnose, has_failed
     from flows.setup_tables import print_checks
 
-    checks = diagnose(None if config is None else partial(load, config, source, root, settings))
+    checks = diagnose(None if config is None else partial(load_any, config, source, root, settings))
     failed = has_failed(checks)
     if as_json:
         print_json({"ok": not failed, "checks": [check.as_json() for check in checks]})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
 from flows.commands.completion import complete_item, complete_stage
-from flows.commands.options import ConfigFile, JsonOption, RootOption, SetOption, SourceOption, load, print_json
+from flows.commands.options import ConfigFile, JsonOption, RootOption, SetOption, SourceOption, load_any, print_json
 
 
 def status(
@@ -21,7 +22,7 @@ def status(
     from flows.status import store_status
     from flows.tables import print_status
 
-    state = store_status(load(config, source, root, settings))
+    state = store_status(load_any(config, source, root, settings))
     if as_json:
         print_json(state)
     else:
@@ -30,7 +31,14 @@ def status(
 
 def trace(
     config: ConfigFile,
-    item: Annotated[str, typer.Argument(help="Name of the panorama.", show_default=False, autocompletion=complete_item)],
+    item: Annotated[
+        str | None,
+        typer.Argument(
+            help="Name of the panorama; of an adaptation none, for the lineage of its model.",
+            show_default=False,
+            autocompletion=complete_item,
+        ),
+    ] = None,
     stage: Annotated[
         str | None, typer.Option(help="Show this stage and what it was made from only.", autocompletion=complete_stage)
     ] = None,
@@ -39,15 +47,20 @@ def trace(
     settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the lineage of one label: pixels, weights, settings and code, with digests."""
-    from flows.store import trace_item
-    from flows.tables import print_trace
+    """Print the lineage of one label, or of an adapted model: pixels, weights, settings and code, with digests."""
+    wanted = load_any(config, source, root, settings)
+    show: Callable[[dict[str, Any]], None]
+    if item is None:
+        from flows.adapt_lineage import trace_model
+        from flows.adapt_tables import print_model_trace
 
-    lineage = trace_item(load(config, source, root, settings), item, stage)
-    if as_json:
-        print_json(lineage)
+        lineage, show = trace_model(wanted), print_model_trace
     else:
-        print_trace(lineage)
+        from flows.store import trace_item
+        from flows.tables import print_trace
+
+        lineage, show = trace_item(wanted, item, stage), print_trace
+    (print_json if as_json else show)(lineage)
 
 
 def collect_garbage(
@@ -64,7 +77,7 @@ def collect_garbage(
     from flows.garbage import collect, find_garbage
     from flows.tables import print_garbage
 
-    wanted = load(config, source, root, settings)
+    wanted = load_any(config, source, root, settings)
     found = find_garbage(wanted, keep_runs, older_than)
     if not dry_run:
         collect(wanted, found)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 
 LARGEST_STEP = math.log(1000 / 16)
@@ -57,19 +58,26 @@ def suppress(
     limit : most boxes to keep
     """
     order = torch.argsort(scores, descending=True, stable=True)
-    clash = box_iou(boxes[order], boxes[order], period) > threshold
-    if groups is not None:
-        clash &= groups[order][:, None] == groups[order][None]
+    # Groups apart: the table of overlaps, which grows with the square of the boxes, is most of the work.
+    groups = torch.zeros_like(order) if groups is None else groups[order]
+    kept = torch.zeros_like(order, dtype=torch.bool)
+    for group in groups.unique():
+        own = torch.nonzero(groups == group)[:, 0]
+        kept[own] = _survivors(box_iou(boxes[order[own]], boxes[order[own]], period) > threshold, limit)
+    return order[kept][:limit]
+
+
+def _survivors(clash: torch.Tensor, limit: int | None) -> torch.Tensor:
+    """Which (N,) bool of boxes, surest first, clash (N, N) with no surer one that is kept."""
     # One copy to the host instead of one for each box.
     rivals = clash.cpu().numpy()
-    gone, kept = torch.zeros(len(order), dtype=torch.bool).numpy(), []
-    for index in range(len(order)):
-        if not gone[index]:
-            kept.append(index)
+    gone, kept, count = np.zeros(len(rivals), bool), np.zeros(len(rivals), bool), 0
+    for index in range(len(rivals)):
+        if not gone[index] and (limit is None or count < limit):
+            kept[index] = True
             gone |= rivals[index]
-            if limit is not None and len(kept) == limit:
-                break
-    return order[torch.tensor(kept, dtype=torch.int64, device=order.device)]
+            count += 1
+    return torch.from_numpy(kept).to(clash.device)
 
 
 def settle(boxes: torch.Tensor, height: float, width: float, wrap: bool) -> torch.Tensor:

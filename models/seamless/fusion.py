@@ -11,6 +11,7 @@ Mask = NDArray[np.bool_]
 Integers = NDArray[np.integer]
 Floats = NDArray[np.floating]
 NOTHING = -1
+IGNORED = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ def fuse_branches(semantics: Integers, instances: Detections, amodals: Detection
 
     Parameters
     ----------
-    semantics : (H, W) int, the surest class of each pixel
+    semantics : (H, W) int, the surest class of each pixel, 255 where nothing is said
     instances, amodals : raw detections of the two branches
 
     Notes
@@ -82,8 +83,8 @@ def _sure(given: Detections, least: float) -> Detections:
 
 
 def _large_stuff(semantics: Integers, is_thing: Mask, rule: FusionRule) -> NDArray[np.int16]:
-    stuff = np.where(is_thing, NOTHING, semantics.astype(np.int16))
-    areas = np.bincount(stuff[~is_thing], minlength=1)
+    stuff = np.where(is_thing | (semantics == IGNORED), NOTHING, semantics.astype(np.int16))
+    areas = np.bincount(stuff[stuff != NOTHING], minlength=1)
     small = np.flatnonzero(areas < rule.least_stuff)
     stuff[np.isin(stuff, small)] = NOTHING
     return stuff

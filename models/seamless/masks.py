@@ -28,10 +28,10 @@ def paste_masks(shares: torch.Tensor, boxes: torch.Tensor, image_size: tuple[int
     pasted = torch.zeros((len(boxes), height, width), dtype=torch.bool, device=shares.device)
     for mask, share, box in zip(pasted, shares, boxes):
         left, top, right, bottom = box.tolist()
+        if right <= left or bottom <= max(top, 0) or top >= height:
+            continue
         rows = torch.arange(max(int(top), 0), min(int(bottom) + 1, height), device=shares.device)
         columns = torch.arange(int(left), min(int(right) + 1, int(left) + width), device=shares.device)
-        if right <= left or bottom <= top or not len(rows):
-            continue
         down = 2 * (rows + 0.5 - top) / (bottom - top) - 1
         across = 2 * (columns + 0.5 - left) / (right - left) - 1
         grid = torch.stack(torch.meshgrid(across, down, indexing="xy"), dim=-1)[None].to(share.dtype)

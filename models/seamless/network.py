@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -99,6 +99,12 @@ class SeamlessNetwork(nn.Module):
         seam = self.settings.seam
         maps = self.encoder(wrapped_columns(images, seam) if seam else images).feature_maps
         return self.pyramid([middle_columns(one, seam // stride) for one, stride in zip(maps, (4, 8, 16, 32))])
+
+    def for_crops(self) -> SeamlessNetwork:
+        """A copy that takes images which do not close, such as training crops."""
+        network = SeamlessNetwork(replace(self.settings, seam=0))
+        network.load_state_dict(self.state_dict())
+        return network
 
     def losses(self, images: torch.Tensor, targets: Sequence[Target], generator: torch.Generator) -> dict[str, torch.Tensor]:
         """Scalars by name, to be added with weights of 1: ``semantic``, and five of each branch under its name."""

@@ -61,5 +61,7 @@ def thing_area(semantics: Integers, things: Sequence[int]) -> Mask:
 
 
 def semantic_labels(semantics: Integers, confidence: Floats, thresholds: Floats) -> NDArray[np.uint8]:
-    """The class map (H, W) uint8 to learn: ``IGNORED`` where the confidence is below the class's threshold."""
-    return np.where(confidence >= np.asarray(thresholds)[semantics], semantics, IGNORED).astype(np.uint8)
+    """The class map (H, W) uint8 to learn: ``IGNORED`` where it is, or where the confidence is below the class's threshold."""
+    known = semantics < len(thresholds)
+    least = np.asarray(thresholds)[np.where(known, semantics, 0)]
+    return np.where(known & (confidence >= least), semantics, IGNORED).astype(np.uint8)

@@ -17,6 +17,7 @@ from safetensors.torch import load, save
 from models.seamless.branch import BranchSettings
 from models.seamless.network import SeamlessNetwork, SeamlessSettings
 from models.seamless.proposals import ProposalSettings
+from models.seamless.semantic import SemanticNetwork
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 MODEL_TYPE = "panolabel_seamless"
@@ -28,13 +29,13 @@ class SeamlessModel:
 
     Parameters
     ----------
-    network : SeamlessNetwork
+    network : SeamlessNetwork, or SemanticNetwork, which finds no objects
     classes : names, by index
     mean, std : of RGB from 0 to 1, what images are normalised with
     trained_on : sha256 of the image files that it learned from with labels, in hex; may be shortened to 16 digits, or be empty
     """
 
-    network: SeamlessNetwork
+    network: SeamlessNetwork | SemanticNetwork
     classes: tuple[str, ...]
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)

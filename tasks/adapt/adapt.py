@@ -12,8 +12,8 @@ from tasks.adapt.blocks import blocks_behind, make_whole, of_all, open_block
 from tasks.adapt.examples import Examples, Panoramas
 from tasks.adapt.model import read_model, write_model
 from tasks.adapt.pool import read_pool
-from tasks.adapt.predict import adapt_config, vocabulary
 from tasks.adapt.training import adapt_model
+from tasks.adapt.vocabulary import adapt_config, vocabulary
 from tasks.block import Job, Output
 from tasks.devices import device_name, resolve_device
 
@@ -46,7 +46,7 @@ def adapt_block(job: Job) -> Receipt:
             pool = read_pool(*open_block(job, "pool", of_all(blocks_behind(job)).name))
         examples = Examples(panoramas, pool, config.training)
         adapted, progress = adapt_model(model, examples, config.training, checkpoints, config.checkpoint_every, device)
-        found = write_model(join(job.url, MODEL), adapted)
+        found = write_model(join(job.url, MODEL), adapted, {"height": config.height, "adapted_from": planned["model"]})
         write_bytes(join(job.url, "losses.json"), (json.dumps(progress.log, indent=1) + "\n").encode())
         figures = {"steps": progress.step, "panoramas": len(panoramas.places), "pool": len(pool), "model": found}
         return Output(figures=figures)

@@ -34,9 +34,15 @@ def _item(name: str, blocks: Sequence[str]) -> Item:
     )
 
 
+def stands_for(block: Block) -> list[str]:
+    """Names of the blocks that a block stands for; a block of panoramas stands for itself."""
+    first = block.items[0]
+    return [block.name] if first.uri else list(first.metadata["blocks"])
+
+
 def blocks_behind(job: Job) -> list[str]:
     """Names of the blocks that the job's own block stands for."""
-    return job.block.items[0].metadata["blocks"]
+    return stands_for(job.block)
 
 
 def open_block(job: Job, stage: str, name: str) -> tuple[str, Receipt]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,8 @@ from tasks.adapt.adapt import MODEL
 from tasks.adapt.arrays import unpack_objects
 from tasks.adapt.blocks import blocks_behind, make_whole, open_block, read_items
 from tasks.adapt.model import loaded_model
-from tasks.adapt.predict import BRANCHES, adapt_config, things_of
 from tasks.adapt.truth import truth_source
+from tasks.adapt.vocabulary import BRANCHES, adapt_config, things_of
 from tasks.block import Job, Output
 from tasks.devices import device_name, resolve_device
 
@@ -58,12 +58,7 @@ def compare_block(job: Job) -> Receipt:
             truth = truth_at.read(item, config.height)
             if truth is None:
                 continue
-            width = 2 * config.height
-            instances, amodals = (unpack_objects(branch, arrays, width) for branch in BRANCHES)
-            pairs: dict[str, Said] = {
-                "source": (arrays["semantics"], instances, amodals),
-                "adapted": _found(model, arrays["pixels"]),
-            }
+            pairs: dict[str, Said] = {"source": said_of(arrays), "adapted": found_by(model, arrays["pixels"])}
             for arm, said in pairs.items():
                 maps = fused(*said, truth_at.things, config.scoring)
                 counts[arm].append(suite_counts(maps, truth, len(about["classes"])))
@@ -75,7 +70,15 @@ def compare_block(job: Job) -> Receipt:
     return make_whole(job, compare, about, device=device_name(device))
 
 
-def _found(model: SeamlessModel, pixels: np.ndarray) -> Said:
+def said_of(predicted: Mapping[str, np.ndarray]) -> Said:
+    """What the stage ``predict`` stored of one panorama."""
+    semantics = predicted["semantics"]
+    instances, amodals = (unpack_objects(branch, predicted, semantics.shape[1]) for branch in BRANCHES)
+    return semantics, instances, amodals
+
+
+def found_by(model: SeamlessModel, pixels: np.ndarray) -> Said:
+    """What a model says of the (H, W, 3) uint8 pixels of one panorama."""
     found = model.network.find(model.normalised(pixels[None]))[0]
     instances, amodals = (
         Detections(*(getattr(one, part).cpu().numpy() for part in ("masks", "classes", "scores")))

@@ -21,7 +21,7 @@ from storage.arrays import BlockReader
 from storage.receipts import Receipt
 from tasks.adapt.blocks import blocks_behind, open_block
 from tasks.adapt.omni import unpack_labels
-from tasks.adapt.predict import BRANCHES, things_of
+from tasks.adapt.vocabulary import BRANCHES, things_of
 from tasks.block import Job
 
 OPEN_BLOCKS = 8

@@ -1,18 +1,22 @@
-"""Seamless networks in the store: read from any URL, known by the digest of their files."""
+"""Source and adapted models in the store: read from any URL, known by the digest of their files."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from models.seamless.saved import CONFIG, WEIGHTS, SeamlessModel, model_files, model_of_files
+from models.seamless.semantic import SemanticNetwork
 from storage.fingerprint import canonical_json, digest
 from storage.urls import join, read_bytes, write_bytes
+from tasks.adapt.student import is_student, student_files, student_of_files
 
 FILES = (CONFIG, WEIGHTS)
 
 
 class BadModel(ValueError):
-    """A folder that holds no seamless network; the message says what is wrong with it."""
+    """A folder that holds no seamless network and no student; the message says what is wrong with it."""
 
 
 def model_digest(url: str) -> str:
@@ -40,7 +44,7 @@ def read_model(url: str, planned: str) -> SeamlessModel:
     if (found := _digest(files)) != planned:
         raise RuntimeError(f"{url}: the model changed since the run was planned ({planned[:12]} -> {found[:12]}); run again")
     try:
-        return model_of_files(files)
+        return student_of_files(files) if is_student(files) else model_of_files(files)
     except ValueError as error:
         raise BadModel(f"{url}: {error}") from error
 
@@ -53,12 +57,13 @@ def loaded_model(url: str, planned: str, device: str) -> SeamlessModel:
     return model
 
 
-def write_model(url: str, model: SeamlessModel) -> str:
-    """Write a model's folder; returns its digest."""
-    files = model_files(model)
+def write_model(url: str, model: SeamlessModel, about: Mapping[str, Any]) -> str:
+    """Write a model's folder; returns its digest. ``about`` is told beside a student's weights."""
+    network = model.network
+    files = student_files(network, about) if isinstance(network, SemanticNetwork) else model_files(model)
     for name, data in files.items():
         write_bytes(join(url, name), data)
-    return _digest(files)
+    return _digest({name: files[name] for name in FILES})
 
 
 def _read(url: str) -> dict[str, bytes]:

@@ -17,7 +17,7 @@ from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.adapt.arrays import pack_mask, pack_objects, unpack_confidence, unpack_mask, unpack_objects
 from tasks.adapt.blocks import open_block
-from tasks.adapt.predict import BRANCHES, adapt_config, things_of
+from tasks.adapt.vocabulary import BRANCHES, adapt_config, things_of
 from tasks.block import Job, Output, Upstream, run_block
 
 VERSION = "1"

@@ -26,8 +26,8 @@ from storage.receipts import Receipt
 from storage.urls import exists, join, read_bytes, write_bytes
 from tasks.adapt.arrays import unpack_mask, unpack_scores
 from tasks.adapt.blocks import blocks_behind, make_whole, open_block, read_items
-from tasks.adapt.predict import adapt_config, things_of
 from tasks.adapt.thresholds import class_rule, table
+from tasks.adapt.vocabulary import adapt_config, things_of
 from tasks.block import Job, Output
 
 VERSION = "1"
@@ -102,7 +102,7 @@ def read_pool(url: str, receipt: Receipt) -> list[PoolObject]:
 def _sound(url: str, receipt: Receipt, name: str) -> bytes:
     data = read_bytes(join(url, name)) if exists(join(url, name)) else b""
     if name not in receipt.files or digest(data) != receipt.files[name]["sha256"]:
-        raise DamagedBlock(f"{join(url, name)}: the stored pool is damaged; remove {join(url, 'receipt.json')} and run again")
+        raise DamagedBlock(f"{join(url, name)}: the stored pool is damaged; `panolabel verify --repair` makes it again")
     return data
 
 

@@ -12,7 +12,7 @@ from storage.fingerprint import Identity
 from storage.receipts import Receipt
 from tasks.adapt.arrays import unpack_confidence, unpack_scores
 from tasks.adapt.blocks import blocks_behind, make_whole, of_block, open_block, read_items
-from tasks.adapt.predict import BRANCHES
+from tasks.adapt.vocabulary import BRANCHES
 from tasks.block import Job, Output
 
 VERSION = "1"

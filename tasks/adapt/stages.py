@@ -7,7 +7,6 @@ data set holds for that data set, and another panorama makes it anew. Prediction
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from configs.adapt import AdaptConfig
 from storage.manifest import Block
@@ -15,7 +14,7 @@ from storage.receipts import Receipt
 from tasks.adapt import adapt, compare, omni, pool, predict, scores, thresholds
 from tasks.adapt.blocks import of_all, of_block
 from tasks.block import Job
-from tasks.stages import Stage
+from tasks.stages import Stage, Step
 
 MAKERS: dict[str, Callable[[Job], Receipt]] = {
     "predict": predict.predict_block,
@@ -26,25 +25,15 @@ MAKERS: dict[str, Callable[[Job], Receipt]] = {
     "adapt": adapt.adapt_block,
     "compare": compare.compare_block,
 }
-
-
-@dataclass(frozen=True)
-class Step:
-    """A stage and the blocks that it has."""
-
-    stage: Stage
-    blocks: tuple[Block, ...]
-
-    @property
-    def name(self) -> str:
-        """Name of the stage."""
-        return self.stage.name
+WITH_NETWORK = ("predict", "adapt", "compare")
+"""Those that run a network, and so want a GPU."""
 
 
 def steps(config: AdaptConfig, model: str, blocks: Sequence[Block]) -> list[Step]:
-    """All stages over the blocks of a manifest; ``model`` is the digest of the source model."""
+    """All stages over the blocks of a manifest; ``model`` is the digest of the source model. Without blocks, none has any."""
     names = [block.name for block in blocks]
     each, whole = tuple(of_block(name) for name in names), of_all(names)
+    all_of = (whole,) if names else ()
     predicted = predict.identity(config, model)
     counted = scores.identity(predicted.fingerprint)
     chosen = thresholds.identity(config, counted.fingerprint)
@@ -54,8 +43,8 @@ def steps(config: AdaptConfig, model: str, blocks: Sequence[Block]) -> list[Step
     adapted = adapt.identity(config, model, upstream)
     measured = compare.identity(config, predicted.fingerprint, adapted.fingerprint, whole.name)
     every = tuple(blocks)
-    found = [(predicted, every), (counted, each), (chosen, (whole,)), (labelled, every)]
-    found += [(pooled, (whole,))] * ("pool" in adapted.upstream)
-    found += [(adapted, (whole,))]
+    found = [(predicted, every), (counted, each), (chosen, all_of), (labelled, every)]
+    found += [(pooled, all_of)] * ("pool" in adapted.upstream)
+    found += [(adapted, all_of)]
     found += [(measured, each)] * (config.source.truth is not None)
-    return [Step(Stage(identity, MAKERS[identity.stage]), own) for identity, own in found]
+    return [Step(Stage(identity, MAKERS[identity.stage], network=identity.stage in WITH_NETWORK), own) for identity, own in found]

@@ -10,8 +10,8 @@ from models.seamless.thresholds import Rule, class_thresholds
 from storage.fingerprint import Identity
 from storage.receipts import Receipt
 from tasks.adapt.blocks import blocks_behind, make_whole, of_block, open_block
-from tasks.adapt.predict import adapt_config
 from tasks.adapt.scores import PARTS, added_histograms
+from tasks.adapt.vocabulary import adapt_config
 from tasks.block import Job, Output
 
 VERSION = "1"

@@ -6,7 +6,7 @@ It learns from crops, which do not close, so the network runs without its seam; 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from configs.adapt import AdaptTraining
 from models.seamless.branch import BranchTarget
 from models.seamless.network import SeamlessNetwork, Target
 from models.seamless.saved import SeamlessModel
+from models.seamless.semantic import SemanticNetwork
 from tasks.adapt.examples import Examples
 from tasks.checkpoints import load_checkpoint, save_checkpoint
 
@@ -78,8 +79,7 @@ class _Run:
         for shared in (AcceleratorState, GradientState):  # accelerate keeps them for a process; every training brings its own
             shared._reset_state()
         self.accelerator = Accelerator(mixed_precision=settings.precision, cpu=device == "cpu")
-        network = SeamlessNetwork(replace(model.network.settings, seam=0))
-        network.load_state_dict(model.network.state_dict())
+        network = model.network.for_crops()
         self.plain = network.to(self.accelerator.device)
         optimizer = torch.optim.AdamW(rate_groups(network, settings), weight_decay=settings.weight_decay)
         self.initial = [group["lr"] for group in optimizer.param_groups]
@@ -146,7 +146,7 @@ class _Run:
 class _Learner(nn.Module):
     """The network's losses as a forward pass, which is what accelerate wraps."""
 
-    def __init__(self, network: SeamlessNetwork) -> None:
+    def __init__(self, network: SeamlessNetwork | SemanticNetwork) -> None:
         super().__init__()
         self.network = network
 

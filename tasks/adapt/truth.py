@@ -56,7 +56,7 @@ class TruthSource:
         classes = self.lookup[resized(semantics, size)]
         ids = resized(instances, size)
         own = [one for one in objects if int(self.lookup[one["class"]]) in self.things]
-        wholes = [resized(_decoded(one["mask"]).astype(np.uint8), size).astype(bool) for one in own]
+        wholes = [resized(_decoded(one["mask"], semantics.shape).astype(np.uint8), size).astype(bool) for one in own]
         visible = [ids == one["instance"] for one in own]
         labels = np.array([self.lookup[one["class"]] for one in own], np.int64)
         is_thing = (classes >= self.things.start) & (classes < self.things.stop)
@@ -76,15 +76,25 @@ def truth_source(url: str, classes: Sequence[str], things: range) -> TruthSource
         The data set and the network have no class in common.
     """
     theirs = json.loads(read_bytes(join(url, "dataset.json")))["classes"]
-    lookup = np.full(256, IGNORED, np.uint8)
+    return TruthSource(url, class_lookup(theirs, classes, url), things)
+
+
+def class_lookup(theirs: Sequence[str], ours: Sequence[str], what: str) -> NDArray[np.uint8]:
+    """(65536,) uint8: class of theirs -> class of ours of the same name, or ``IGNORED``.
+
+    Raises
+    ------
+    ValueError
+        There is no class in common; the message names ``what`` theirs are.
+    """
+    lookup = np.full(2**16, IGNORED, np.uint8)
     for index, name in enumerate(theirs):
-        if name in classes:
-            lookup[index] = classes.index(name)
+        if name in ours:
+            lookup[index] = list(ours).index(name)
     if (lookup == IGNORED).all():
-        raise ValueError(
-            f"{url}: its classes ({', '.join(theirs[:3])}, ...) and the model's ({', '.join(classes[:3])}, ...) differ"
-        )
-    return TruthSource(url, lookup, things)
+        shown = " and the model's ".join(f"({', '.join(names[:3])}, ...)" for names in (theirs, ours))
+        raise ValueError(f"{what}: its classes {shown} differ")
+    return lookup
 
 
 def resized(labels: NDArray, size: tuple[int, int]) -> NDArray:
@@ -92,9 +102,11 @@ def resized(labels: NDArray, size: tuple[int, int]) -> NDArray:
     return labels if labels.shape == size else cv2.resize(labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
 
 
-def _decoded(encoded: dict[str, Any]) -> NDArray[np.bool_]:
-    """A mask (H, W) from COCO's uncompressed run lengths, column by column, zeros first."""
+def _decoded(encoded: dict[str, Any], size: tuple[int, ...]) -> NDArray[np.bool_]:
+    """A mask (H, W) from COCO's uncompressed run lengths, column by column, zeros first; ValueError if it is of another size."""
     height, width = encoded["size"]
+    if (height, width) != size:
+        raise ValueError(f"a mask is of {height}x{width}, its panorama of {size[0]}x{size[1]}")
     values = np.arange(len(encoded["counts"])) % 2 == 1
     return np.repeat(values, encoded["counts"]).reshape(width, height).T
 

@@ -6,17 +6,19 @@
 import ast
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path
 
 import grimp
 import pytest
 
 from tasks import audit, evaluate, fuse, ingest, label, predict, project, train
+from tasks.adapt import stages as adaptation
 
 STAGES = {
     "ingest": ingest, "project": project, "label": label, "fuse": fuse, "predict": predict, "train": train,
     "evaluate": evaluate, "audit": audit,
-}  # fmt: skip
+} | {f"adapt.{name}": getattr(adaptation, name) for name in adaptation.MAKERS}  # fmt: skip
 ROOMS = ("tasks", "models", "geometry", "metrics")
 """Where code that makes outputs lives; what only moves them (storage, block loop, other stages) has tests of its own."""
 
@@ -36,6 +38,7 @@ def code_digest(module: str) -> str:
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
 
 
+@lru_cache
 def current_code() -> dict[str, dict]:
     """For every stage its version and the digest of each module that its output depends on."""
     code = {}

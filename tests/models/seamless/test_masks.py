@@ -48,3 +48,15 @@ def test_share_of_a_region_in_boxes() -> None:
 def test_no_masks() -> None:
     assert paste_masks(torch.zeros(0, 28, 28), torch.zeros(0, 4), (4, 8)).shape == (0, 4, 8)
     assert cut_masks(torch.zeros(0, 4, 8), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4), 28, True).shape == (0, 28, 28)
+
+
+def test_boxes_out_of_the_image_set_what_is_inside_and_no_more() -> None:
+    boxes = torch.tensor(
+        [[4.0, -30, 20, -5], [4, HEIGHT + 2, 20, HEIGHT + 9], [4, -6, 20, 6], [4, 20, 20, HEIGHT + 8], [9, 3, 9, 8]]
+    )
+    pasted = paste_masks(torch.ones(len(boxes), 28, 28), boxes, (HEIGHT, WIDTH)).numpy()
+    assert not pasted[[0, 1, 4]].any(), "above, below, and without width"
+    expected = np.zeros((2, HEIGHT, WIDTH), bool)
+    expected[0, :6, 4:20] = True
+    expected[1, 20:, 4:20] = True
+    np.testing.assert_array_equal(pasted[2:4], expected)

@@ -214,8 +214,8 @@ def test_a_config_that_gives_source_data_or_makes_no_sense_is_refused(tmp_path: 
         load(path)
 
 
-def test_the_labelling_commands_say_which_command_to_use(path: Path) -> None:
-    with pytest.raises(ConfigError, match="use `panolabel adapt`"):
+def test_commands_for_labels_alone_say_which_ones_take_an_adaptation(path: Path) -> None:
+    with pytest.raises(ConfigError, match="plan, run, adapt, status, trace, failures, verify, gc and query take it"):
         load_config(path)
 
 

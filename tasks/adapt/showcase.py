@@ -1,0 +1,137 @@
+"""Pictures of an adaptation: what is learned of a panorama, and the five maps of the source model and of the adapted one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.adapt import Scoring
+from metrics.seamless.objects import Objects
+from metrics.seamless.panoptic import VOID
+from metrics.seamless.suite import SeamlessLabels
+from models.seamless.pseudo_labels import IGNORED
+from models.seamless.saved import SeamlessModel
+from storage.arrays import BlockReader
+from storage.receipts import Receipt, block_url
+from storage.urls import join
+from tasks.adapt.adapt import MODEL
+from tasks.adapt.compare import Said, found_by, fused, said_of
+from tasks.adapt.model import loaded_model
+from tasks.adapt.omni import unpack_labels
+from tasks.adapt.vocabulary import things_of
+from tasks.devices import resolve_device
+from tasks.pictures import Picture, palette, semantics_picture
+
+Mask = NDArray[np.bool_]
+Blocks = Sequence[tuple[str, Receipt]]
+"""URL and receipt of every finished block of a stage."""
+INPUT, LEARNED, SOURCE, ADAPTED = "input", "what is learned", "source model", "adapted model"
+"""Rows of pictures of a panorama."""
+UNCERTAIN = (250, 70, 210)
+"""Colour of pixels where nothing is learned."""
+
+
+def pictured_items(root: str, done: Mapping[str, Blocks], scoring: Scoring, device: str) -> Iterator[dict[str, Any]]:
+    """Panoramas one by one as ``item`` and ``rows`` of named pictures, from the blocks of the stages.
+
+    The adapted model, if it is there, looks at each panorama on ``device``.
+    """
+    model = None
+    for url, receipt in done["adapt"]:
+        model = loaded_model(join(url, MODEL), receipt.items[0].figures["model"], resolve_device(device))
+    for item, about, predicted, labels in _labelled(root, done["omni"]):
+        rows = {INPUT: {"panorama": predicted["pixels"]}}
+        rows[LEARNED] = label_pictures(predicted["pixels"], labels, len(about["classes"]))
+        yield {"item": item, "rows": rows | model_pictures(predicted, model, about, scoring)}
+
+
+def label_pictures_of(root: str, labelled: Blocks) -> Iterator[tuple[str, dict[str, Picture]]]:
+    """Item and pictures of what is learned of each panorama, from the blocks of the stage ``omni``."""
+    for item, about, predicted, labels in _labelled(root, labelled):
+        shown = label_pictures(predicted["pixels"], labels, len(about["classes"]))
+        yield item, {"panorama": predicted["pixels"], **shown}
+
+
+def _labelled(root: str, labelled: Blocks) -> Iterator[tuple[str, Mapping[str, Any], dict[str, NDArray], dict[str, NDArray]]]:
+    """Item, what its receipt says about the outputs, and its arrays of the stages ``predict`` and ``omni``."""
+    for url, receipt in labelled:
+        made_of = receipt.made["identity"]["upstream"]["predict"]
+        for slot, row in enumerate(receipt.items):
+            if row.state == "done":
+                seen = BlockReader(block_url(root, "predict", made_of, receipt.block)).item(slot)
+                yield row.item, receipt.about, seen, BlockReader(url, receipt.files).item(slot)
+
+
+def label_pictures(pixels: NDArray[np.uint8], labels: Mapping[str, NDArray], classes: int) -> dict[str, Picture]:
+    """What is learned of a panorama (H, W, 3): its classes, visible objects and whole objects."""
+    semantics = labels["semantics"]
+    shown = {"classes": semantics_picture(semantics, semantics != IGNORED, classes)}
+    for branch, name in (("instances", "visible objects"), ("amodals", "whole objects")):
+        learned = unpack_labels(branch, labels)
+        shown[name] = objects_picture(pixels, learned.masks, learned.uncertain)
+    return shown
+
+
+def objects_picture(pixels: NDArray[np.uint8], masks: Mask, uncertain: Mask | None = None) -> Picture:
+    """Each object in a colour of its own over the grey panorama, mixed where they overlap; uncertain pixels in pink."""
+    grey = np.repeat(pixels.mean(axis=2, keepdims=True) * 0.5, 3, axis=2)
+    for mask, colour in zip(masks, palette(len(masks))):
+        grey[mask] = (grey[mask] + colour) / 2
+    if uncertain is not None:
+        grey[uncertain] = UNCERTAIN
+    return grey.astype(np.uint8)
+
+
+def model_pictures(
+    predicted: Mapping[str, NDArray], model: SeamlessModel | None, about: Mapping[str, Any], scoring: Scoring
+) -> dict[str, dict[str, Picture]]:
+    """The five maps of one panorama by model, source and adapted, from the arrays of the stage ``predict``."""
+    arms: dict[str, Said] = {SOURCE: said_of(predicted)}
+    if model is not None:
+        arms[ADAPTED] = found_by(model, predicted["pixels"])
+    things, classes = things_of(about), len(about["classes"])
+    return {arm: map_pictures(predicted["pixels"], fused(*said, things, scoring), classes, scoring) for arm, said in arms.items()}
+
+
+def map_pictures(pixels: NDArray[np.uint8], maps: SeamlessLabels, classes: int, scoring: Scoring) -> dict[str, Picture]:
+    """The five maps of a panorama (H, W, 3) as pictures."""
+    stuff, wholes = maps.amodal_panoptic.stuff, maps.amodal_panoptic.things
+    behind = semantics_picture(stuff, stuff >= 0, classes)
+    return {
+        "semantic": semantics_picture(maps.semantics, maps.semantics != IGNORED, classes),
+        "instance": objects_picture(pixels, _sure(maps.instances, scoring.instance_score)),
+        "amodal instance": objects_picture(pixels, _sure(maps.amodals, scoring.amodal_score)),
+        "panoptic": _panoptic_picture(maps, classes),
+        "amodal panoptic": _layered(behind, wholes, classes),
+    }
+
+
+def _sure(found: Objects, least: float) -> Mask:
+    return found.masks if found.scores is None else found.masks[found.scores >= least]
+
+
+def _panoptic_picture(maps: SeamlessLabels, classes: int) -> Picture:
+    """The colour of each segment's class, with lines between segments; lines close at the seam."""
+    segments = maps.panoptic.segments
+    known = segments != VOID
+    labels = np.append(maps.panoptic.classes, 0)[np.where(known, segments, -1)]
+    picture = semantics_picture(labels, known, classes)
+    edges = segments != np.roll(segments, -1, axis=1)
+    edges[:-1] |= segments[:-1] != segments[1:]
+    picture[edges] = 255
+    return picture
+
+
+def _layered(behind: Picture, wholes: Objects, classes: int) -> Picture:
+    """Whole objects in the colours of their classes, half transparent, outlined, over what is behind them."""
+    picture, colours = behind.astype(np.float32), palette(classes)
+    for mask, label in zip(wholes.masks[::-1], wholes.classes[::-1]):
+        picture[mask] = (picture[mask] + colours[label]) / 2
+        inside = mask & np.roll(mask, 1, axis=1) & np.roll(mask, -1, axis=1)
+        inside[1:] &= mask[:-1]
+        inside[:-1] &= mask[1:]
+        picture[mask & ~inside] = 255
+    return picture.astype(np.uint8)

@@ -1,0 +1,87 @@
+"""Data sets with next to nothing in them, and truth that is damaged: defined behaviour, and nothing half done."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from configs.adapt import AdaptConfig, load_adapt_config
+from models.seamless.network import SeamlessNetwork
+from models.seamless.saved import SeamlessModel, model_of_files, save_model
+from storage.arrays import BlockReader
+from storage.receipts import block_url, read_receipt
+from tasks.adapt.compare import figures
+from tests.support.discs import CLASSES, THINGS, block_of, make_owed, plan_of, source_files, write_adaptation
+
+ONE_STEP = {"steps": 1, "batch_size": 2, "crop": [64, 64], "learning_rate": 1e-4, "rates": {}}
+
+
+def adaptation(folder: Path, panoramas: int, model: SeamlessModel) -> AdaptConfig:
+    path = write_adaptation(folder, panoramas, training=ONE_STEP)
+    save_model(model, folder / "source_model")
+    return load_adapt_config(path)
+
+
+def test_one_object_in_one_panorama(tmp_path: Path) -> None:
+    trained = model_of_files(source_files())
+    settings = replace(trained.network.settings, branch=replace(trained.network.settings.branch, limit=1))
+    network = SeamlessNetwork(settings)
+    network.load_state_dict(trained.network.state_dict())
+    config = adaptation(tmp_path, 1, SeamlessModel(network, trained.classes))
+    assert set(make_owed(config).values()) == {1}
+    thresholds = block_of(config, "thresholds")
+    stored = BlockReader(thresholds[0], thresholds[1].files).item(0)
+    assert stored["predictions"][1:].sum(axis=1).tolist() == [1, 1]
+    for row, rule in ((1, config.omni.instances), (2, config.omni.amodals)):
+        absent = [label for label in range(len(CLASSES)) if not stored["predictions"][row, label]]
+        assert set(THINGS) & set(absent), "the other class of Things"
+        assert (stored["thresholds"][row, absent] == rule.fixed).all()
+        found = stored["predictions"][row].argmax()
+        assert stored["thresholds"][row, found] <= rule.fixed
+    figures_of = block_of(config, "omni")[1].items[0].figures
+    assert all(figures_of[branch]["found"] == 1 and figures_of[branch]["kept"] <= 1 for branch in ("instances", "amodals"))
+    assert block_of(config, "adapt")[1].items[0].figures["steps"] == 1
+    assert set(figures([block_of(config, "compare")])) == {"source", "adapted"}
+
+
+def test_no_thing_is_ever_found(tmp_path: Path) -> None:
+    model = model_of_files(source_files())
+    with torch.no_grad():
+        for branch in (model.network.instances, model.network.amodals):
+            branch.name.weight.zero_()
+            branch.name.bias.copy_(torch.tensor([-20.0, -20, 20]))
+        model.network.semantic.name.bias[list(THINGS)] = -1e3
+    config = adaptation(tmp_path, 2, model)
+    make_owed(config)
+    predicted = block_of(config, "predict")
+    assert not np.isin(BlockReader(predicted[0], predicted[1].files).item(0)["semantics"], THINGS).any()
+    assert block_of(config, "pool")[1].items[0].figures["objects"] == {}
+    found = figures([block_of(config, "compare")])
+    assert (found["source"]["mAP"], found["source"]["mAAP"]) == (0.0, 0.0), "there are objects, and none was found"
+    assert found["source"]["mIoU"] > 0
+    assert set(block_of(config, "thresholds")[1].items[0].figures["semantic"]) == {"sky", "ground"}
+
+
+@pytest.mark.parametrize("damage", ["counts", "size", "class", "smaller"])
+def test_damaged_truth_fails_its_block_by_name_and_nothing_else(tmp_path: Path, damage: str) -> None:
+    config = adaptation(tmp_path, 1, model_of_files(source_files()))
+    truth = tmp_path / "target" / "truth" / "p00_amodal.json"
+    rows = json.loads(truth.read_text())
+    if damage == "counts":
+        rows[0]["mask"]["counts"][-1] += 7  # a mask that runs out of the image
+    elif damage == "size":
+        rows[0]["mask"]["size"] = [8, 8]
+    elif damage == "smaller":
+        rows[0]["mask"] = {"size": [8, 16], "counts": [0, 128]}  # sound, but of another picture
+    else:
+        rows[0]["class"] = 70_000
+    truth.write_text(json.dumps(rows))
+    make_owed(config, until="compare")
+    with pytest.raises(RuntimeError, match=r"p00.npz: the truth cannot be read"):
+        make_owed(config)
+    compare = next(step for step in plan_of(config) if step.name == "compare")
+    assert read_receipt(block_url(config.root, "compare", compare.stage.identity.fingerprint, compare.blocks[0].name)) is None
+    assert make_owed(load_adapt_config(tmp_path / "discs.yaml", {"source.truth": None})) == {}, "all else is done"
