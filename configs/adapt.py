@@ -87,6 +87,10 @@ class AdaptTraining(Settings):
     """What is pasted into crops, see docs/adapt.md; ``none`` learns from pseudo-labels alone."""
     pasted: int = Field(10, ge=0)
     """Most objects pasted into a crop."""
+    anchor: float = Field(0.0, ge=0)
+    """Weight of the squared distance from the source model's weights; 0 leaves it out, the release has 10."""
+    classmix: float = Field(0.0, ge=0)
+    """Weight of the classes learned on crops with half of another's classes pasted in; 0 leaves it out, the release has 1."""
     learning_rate: float = Field(1e-7, gt=0)
     """Of AdamW; falls to 0 as (1 - step / steps)^0.9."""
     rates: dict[str, Annotated[float, Field(ge=0)]] = Field(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -23,3 +25,8 @@ def uncertainty_guided_bce(logits: torch.Tensor, certain: torch.Tensor, uncertai
     each = binary_cross_entropy_with_logits(logits, certain.to(logits.dtype), reduction="none")
     weighted = (1 - uncertain.to(logits.dtype)) * each
     return weighted.mean() if weighted.numel() else weighted.sum()
+
+
+def anchor_distance(parameters: Sequence[torch.Tensor], anchors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """How far weights have moved: the mean squared difference of each tensor from its anchor of the same shape, added up."""
+    return torch.stack([(one - anchor).square().mean() for one, anchor in zip(parameters, anchors, strict=True)]).sum()

@@ -118,6 +118,10 @@ class SeamlessNetwork(nn.Module):
             total |= {f"{name}.{part}": value for part, value in own.items()}
         return total
 
+    def class_logits(self, images: torch.Tensor) -> torch.Tensor:
+        """What the semantic head alone says, (B, classes, H, W)."""
+        return self._semantic_logits(self.features(images), images)
+
     @torch.no_grad()
     def find(self, images: torch.Tensor) -> list[Finding]:
         """What the three heads say of each image of a batch."""

@@ -20,6 +20,7 @@ from models.seamless.branch import BranchTarget
 from models.seamless.network import SeamlessNetwork, Target
 from models.seamless.saved import SeamlessModel
 from models.seamless.semantic import SemanticNetwork
+from tasks.adapt.additions import Additions
 from tasks.adapt.examples import Examples
 from tasks.checkpoints import load_checkpoint, save_checkpoint
 
@@ -81,6 +82,7 @@ class _Run:
         self.accelerator = Accelerator(mixed_precision=settings.precision, cpu=device == "cpu")
         network = model.network.for_crops()
         self.plain = network.to(self.accelerator.device)
+        self.additions = Additions(self.plain, settings)
         optimizer = torch.optim.AdamW(rate_groups(network, settings), weight_decay=settings.weight_decay)
         self.initial = [group["lr"] for group in optimizer.param_groups]
         self.learner, self.optimizer = self.accelerator.prepare(_Learner(network), optimizer)
@@ -98,12 +100,14 @@ class _Run:
         with self.accelerator.autocast():
             pixels = self.model.normalised(images).to(self.accelerator.device)
             terms = self.learner(pixels, [_to(target, self.accelerator.device) for target in targets], generator)
+            terms |= self.additions.terms(self.plain, pixels, generator)
         total = torch.stack(list(terms.values())).sum()
         self._refuse([name for name, term in terms.items() if not term.isfinite()])
         self.optimizer.zero_grad()
         self.accelerator.backward(total)
         self.accelerator.clip_grad_norm_(self.learner.parameters(), self.settings.clip)
         self.optimizer.step()
+        self.additions.follow(self.plain)
         self.progress.step += 1
         if step % max(self.settings.steps // MOST_LOGGED, 1) == 0:
             figures = {name: term.item() for name, term in {"total": total, **terms}.items()}
@@ -114,6 +118,7 @@ class _Run:
         state = {
             "model": self.plain.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "additions": self.additions.state(),
             "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else {},
             "progress": vars(self.progress),
         }
@@ -125,6 +130,7 @@ class _Run:
         if state is not None:
             self.plain.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
+            self.additions.load(state.get("additions", {}))
             if self.accelerator.scaler:
                 self.accelerator.scaler.load_state_dict(state["scaler"])
             self.progress = Progress(**state["progress"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.seamless.losses import uncertainty_guided_bce
+from models.seamless.losses import anchor_distance, uncertainty_guided_bce
 
 
 def closed_form(logits: np.ndarray, certain: np.ndarray, uncertain: np.ndarray) -> tuple[float, np.ndarray]:
@@ -40,3 +40,12 @@ def test_nothing_is_learned_of_uncertain_pixels_or_of_no_masks() -> None:
     loss = uncertainty_guided_bce(nobody, nobody.detach(), torch.zeros(0, 4, 4))
     loss.backward()
     assert loss.item() == 0
+
+
+def test_the_anchor_adds_up_a_mean_square_for_each_tensor() -> None:
+    weights = [torch.tensor([1.0, 3.0], requires_grad=True), torch.tensor([[2.0]], requires_grad=True)]
+    loss = anchor_distance(weights, [torch.tensor([1.0, 1.0]), torch.tensor([[-1.0]])])
+    assert loss.item() == pytest.approx(2**2 / 2 + 3**2)
+    loss.backward()
+    assert weights[0].grad.tolist() == [0, 2]
+    assert weights[1].grad.tolist() == [[6]]
