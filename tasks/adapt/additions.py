@@ -10,6 +10,7 @@ from configs.adapt import AdaptTraining
 from models.seamless.class_mixing import mix_classes, sure_share, weighted_cross_entropy
 from models.seamless.losses import anchor_distance
 from models.seamless.network import SeamlessNetwork
+from models.seamless.semantic import SemanticNetwork
 
 INERTIA = 0.999
 """Share of the teacher's weights that a step keeps; the rest are the network's."""
@@ -20,12 +21,14 @@ SURE = 0.968
 class Additions:
     """Terms beside the network's own losses, and the state behind them."""
 
-    def __init__(self, network: SeamlessNetwork, settings: AdaptTraining) -> None:
+    def __init__(self, network: SeamlessNetwork | SemanticNetwork, settings: AdaptTraining) -> None:
         self.settings = settings
         self.source = [parameter.detach().clone() for parameter in network.parameters()] if settings.anchor else []
         self.teacher = deepcopy(network).eval().requires_grad_(False) if settings.classmix else None
 
-    def terms(self, network: SeamlessNetwork, images: torch.Tensor, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    def terms(
+        self, network: SeamlessNetwork | SemanticNetwork, images: torch.Tensor, generator: torch.Generator
+    ) -> dict[str, torch.Tensor]:
         """Weighted scalars by name, of a batch of normalised images (B, 3, H, W); empty if both are off."""
         found = {}
         if self.source:
@@ -38,7 +41,7 @@ class Additions:
         return found
 
     @torch.no_grad()
-    def follow(self, network: SeamlessNetwork) -> None:
+    def follow(self, network: SeamlessNetwork | SemanticNetwork) -> None:
         """Move the teacher a little towards the network, its running statistics too; after each step."""
         if self.teacher is not None:
             new = network.state_dict()
