@@ -8,13 +8,12 @@ READY := $(VENV)/.ready
 GPU_BLOCKS ?= 1
 STORAGE_BLOCKS ?= 16
 
-.PHONY: demo test test-slow lint audit ui limits faults teacher benchmarks experiments-adapt clean
+.PHONY: demo demo-student test test-slow lint audit ui limits faults teacher benchmarks experiments-adapt clean
 
 demo: $(READY) work/demo/scenes/dataset.json
 	$(BIN)/panolabel run configs/demo.yaml
 
 # A tiny student of the demo's labels, and a page of its predictions beside them.
-.PHONY: demo-student
 demo-student: demo
 	$(BIN)/panolabel train configs/trainings/demo.yaml
 
