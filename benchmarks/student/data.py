@@ -1,0 +1,191 @@
+"""Procedural rooms, split by scene, and the label stores that the arms learn from: made by the pipeline, and one of truth.
+
+    python -m benchmarks.student.data [--folder work/experiments/student]
+
+What is there is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.reading import load_config
+from configs.schema import Config
+from scenes.dataset import write_dataset
+from scenes.vocabulary import CLASSES
+from storage.fingerprint import Identity
+from storage.manifest import Block, Item
+from storage.receipts import read_receipt
+from tasks.block import Job, Output, run_block
+from tasks.fuse import encode_labels
+from tasks.training_data import LabelStore
+from tasks.training_items import resize_image, resize_labels
+
+FOLDER = Path("work/experiments/student")
+COUNT = 240
+FIRST_SEED = 60_000
+"""Of the scenes; the demo teacher was trained on others."""
+IMAGE = 256
+"""Rows of the panoramas that teachers see: 90 degrees are as many pixels as the demo teacher's input."""
+HEIGHT = 64
+"""Rows of labels, of training and of evaluation."""
+VIEW_SCALE = 0.2
+"""Standard deviation of a view's log scale where it is made noisy."""
+FEW = 0.05
+"""Share of the training panoramas whose truth counts as known."""
+
+Arrays = dict[str, NDArray[Any]]
+TRUTH = [{"name": "truth", "kind": "scenes", "fields": ["depth", "normals", "semantics"]}]
+NOISY = [{**TRUTH[0], "name": "noisy", "settings": {"view_scale": VIEW_SCALE}}]
+STORES: dict[str, dict[str, Any]] = {
+    "round_trip": {"teachers": TRUTH},
+    "noise": {"teachers": NOISY},
+    "noise_aligned": {"teachers": NOISY, "fuse.depth": "align"},
+    "pseudo": {},
+    "pseudo_aligned": {"fuse.depth": "align"},
+}
+"""What each store changes in ``configs/demo.yaml``; they share views and patch labels."""
+TRUTH_IDENTITY = Identity("fuse", "experiment 1", {"labels": "truth", "height": HEIGHT})
+
+
+def config_of(folder: Path, name: str) -> Config:
+    """The pipeline that makes a store's labels."""
+    common = {
+        "name": name,
+        "root": str(folder / "store"),
+        "source": {"url": str(folder / "scenes" / "images")},
+        "block_size": 16,
+        "project.patch_size": IMAGE // 2,
+        "fuse.height": HEIGHT,
+        "execution.runner.workers": 1,
+        "execution.device": "cpu",
+        "ingest.min_width": 2,
+    }
+    return load_config("configs/demo.yaml", common | STORES[name])
+
+
+def make_data(folder: Path, count: int = COUNT) -> None:
+    """Render the rooms, label them, and keep small copies of the panoramas for training."""
+    from flows.pipeline import pipeline
+    from flows.plan import make_plan
+    from flows.record import new_run_name
+    from flows.server import prefect_server
+
+    write_dataset(folder / "scenes", "room", count, FIRST_SEED, IMAGE, 2 * IMAGE, amodal=False, processes=1)
+    with prefect_server():
+        for name in STORES:
+            config = config_of(folder, name)
+            if make_plan(config).anything_to_run:
+                pipeline(config, new_run_name(name))
+                print(f"{name}: labelled", flush=True)
+    write_truth_store(folder, config_of(folder, "round_trip"))
+
+
+def write_truth_store(folder: Path, like: Config) -> None:
+    """Labels that are the truth itself, in the blocks of the other stores."""
+    for block in _blocks(like):
+        job = Job(like, TRUTH_IDENTITY, block, "truth")
+        if read_receipt(job.url) is None:
+            run_block(job, _truth_output(folder), {"classes": list(CLASSES), "depth_unit": "metre"}, encode=_encode(like))
+
+
+def _truth_output(folder: Path) -> Callable[[Item, Any], Output]:
+    def compute(item: Item, _read: Any) -> Output:
+        truth = read_truth(folder, item.item)
+        known, sure = ~truth["sky"], np.full(truth["sky"].shape, 255, np.uint8)
+        trust = {"depth_consistency": sure, "normals_agreement": sure, "semantics_confidence": sure}
+        valid = {"depth_valid": known, "normals_valid": known, "semantics_valid": np.ones_like(known)}
+        return Output({**truth, **trust, **valid})
+
+    return compute
+
+
+def _encode(config: Config) -> Callable[[Mapping[str, NDArray]], dict[str, NDArray]]:
+    return lambda values: encode_labels(values, config.fuse)
+
+
+def read_truth(folder: Path, item: str) -> Arrays:
+    """``depth``, ``normals``, ``semantics`` and ``sky`` of a panorama at the training size; each pixel is one exact ray."""
+    with np.load(folder / "scenes" / "truth" / f"{item}.npz") as arrays:
+        return {name: resize_labels(arrays[name], HEIGHT) for name in ("depth", "normals", "semantics", "sky")}
+
+
+def _blocks(config: Config) -> tuple[Block, ...]:
+    from flows.plan import make_plan
+
+    return make_plan(config).blocks
+
+
+@cache
+def open_store(folder: Path, name: str) -> LabelStore:
+    """A finished store, whose panoramas are those of :func:`small_picture`; ``truth`` is the one of truth."""
+    from flows.finished import finished_labels
+
+    config = config_of(folder, "round_trip" if name == "truth" else name)
+    if name == "truth":
+        jobs = [Job(config, TRUTH_IDENTITY, block, "") for block in _blocks(config)]
+        found = [(job.url, job.block, read_receipt(job.url)) for job in jobs]
+    else:
+        found = list(finished_labels(config).blocks)
+    blocks = []
+    for url, block, receipt in found:
+        if receipt is None:
+            raise ValueError(f"{url}: has no labels; run python -m benchmarks.student.data --folder {folder}")
+        blocks.append((url, replace(block, items=tuple(small_picture(folder, item) for item in block.items)), receipt))
+    return LabelStore(config, blocks)
+
+
+def small_picture(folder: Path, item: Item) -> Item:
+    """The item with a lossless panorama of the training size, the same that training would make at every step."""
+    path = folder / "small" / f"{item.item}.png"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        pixels = resize_image(cv2.imread(item.uri), HEIGHT)
+        part = path.with_suffix(".part.png")
+        cv2.imwrite(str(part), pixels)
+        part.replace(path)
+    data = path.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    return replace(item, uri=str(path), digest=digest, height=HEIGHT, width=2 * HEIGHT, size=len(data))
+
+
+def choose(store: LabelStore, part: str, seed: int) -> LabelStore:
+    """The store with only some of its training panoramas: ``all``, ``few`` drawn by the seed, or the ``rest`` of them."""
+    names = sorted(item.item for _, block, _ in store.blocks for item in block.items if item.split == "train")
+    drawn = np.random.default_rng([11, seed]).permutation(names)[: max(round(FEW * len(names)), 1)]
+    kept = {"all": set(names), "few": set(drawn), "rest": set(names) - set(drawn)}[part]
+    return replace(store, blocks=[(url, _only(block, kept), receipt) for url, block, receipt in store.blocks])
+
+
+def _only(block: Block, kept: set[str]) -> Block:
+    left_out = tuple(
+        item if item.split != "train" or item.item in kept else replace(item, split="left out") for item in block.items
+    )
+    return replace(block, items=left_out)
+
+
+def split_items(store: LabelStore, split: str) -> list[Item]:
+    """The panoramas of a split, in the order of the manifest."""
+    return [item for _, block, _ in store.blocks for item in block.items if item.split == split]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--count", type=int, default=COUNT, help="rooms")
+    options = parser.parse_args()
+    make_data(options.folder, options.count)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""How long and how every arm trains: one recipe for all, but for the learning rate, which each kind of network has its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from benchmarks.student.arms import Arm
+from benchmarks.student.peers import CrossTask, PlainDpt
+from models.student import StudentModel
+from models.student.configuration import tiny_config
+from storage.fingerprint import canonical_json, digest
+
+SIZES: dict[str, dict[str, Any]] = {
+    "student": {},
+    "dpt": {"width": 18, "neck_sizes": (18, 18, 18, 18), "fusion_width": 18, "attention_heads": 2},
+    "cross-task": {"width": 36, "attention_heads": 4, "mlp_ratio": 2},
+}
+"""Widths that give the peers about as many parameters as the student."""
+NETWORKS = {"student": StudentModel, "dpt": PlainDpt, "cross-task": CrossTask}
+BACKBONE = "convnext"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """``rates`` are learning rates by network, chosen on the held-out split (:mod:`benchmarks.student.rates`)."""
+
+    steps: int = 300
+    batch: int = 2
+    average: float = 0.98
+    rates: dict[str, float] = field(default_factory=lambda: {"student": 2e-3, "dpt": 2e-3, "cross-task": 2e-3})
+
+    @property
+    def name(self) -> str:
+        """Digest of all settings: runs of different recipes never share a folder."""
+        return digest(canonical_json(asdict(self)))[:10]
+
+
+def make_network(arm: Arm, classes: Sequence[str], seed: int) -> StudentModel:
+    """The network that an arm names; its first weights follow from the seed."""
+    torch.manual_seed(seed)
+    settings = {"main_tasks": arm.tasks, **SIZES[arm.network], **arm.settings}
+    if arm.network != "student":
+        settings["auxiliaries"] = False
+    names = classes if "semantics" in arm.tasks else ()
+    return NETWORKS[arm.network](tiny_config(BACKBONE, names, **settings))

@@ -1,0 +1,63 @@
+"""Every arm with every seed that is not there yet, seed by seed, the decisive test first.
+
+    python -m benchmarks.student.run [--folder work/experiments/student] [--seeds 5] [--share 1/2]
+
+A run is a JSON file, written when it is done: stop it at any time, and start it again. Several processes take shares.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import torch
+
+from benchmarks.student.arms import Arm, all_arms
+from benchmarks.student.data import FOLDER
+from benchmarks.student.one_run import run_arm
+from benchmarks.student.recipe import Recipe
+
+SEEDS = 5
+
+
+def planned(seeds: int) -> Iterator[tuple[Arm, int]]:
+    """All runs in their order: seeds outside, so that tables are useful early."""
+    for seed in range(seeds):
+        for arm in all_arms():
+            yield arm, seed
+
+
+def run_file(folder: Path, recipe: Recipe, arm: Arm, seed: int) -> Path:
+    """Where a run's figures lie."""
+    return folder / "runs" / recipe.name / f"{arm.key}-{seed}.json"
+
+
+def write_run(path: Path, found: dict[str, object]) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(found | {"date": str(date.today())}))
+    part.replace(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--share", default="1/1", help="which of how many processes this is")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    own, of = map(int, options.share.split("/"))
+    for number, (arm, seed) in enumerate(planned(options.seeds)):
+        path = run_file(options.folder, Recipe(), arm, seed)
+        if number % of == own - 1 and not path.exists():
+            found = run_arm(arm, seed, options.folder, Recipe())
+            write_run(path, found)
+            print(f"{arm.name}, seed {seed}: {found['seconds']} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
