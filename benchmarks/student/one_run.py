@@ -38,7 +38,7 @@ def run_arm(arm: Arm, seed: int, folder: Path, recipe: Recipe, split: str = "tes
     -------
     dict
         JSON values: the arm, the seed and the recipe; ``parameters`` without those of the ``backbone``; ``seconds`` of
-        training; ``losses``, the terms of the last step; ``cosines`` by step, of arms of the ablation; ``scenes``: figures by panorama.
+        training; ``losses`` of the last step; ``cosines`` by step, of arms of the ablation; ``scenes``: figures by panorama.
     """
     stores = [_labels(one.store, one.part, one.weight, seed, folder) for one in arm.labels]
     data = TrainingData(stores, data_settings(arm, recipe, seed))
