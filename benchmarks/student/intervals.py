@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.semantics import class_ious
 from scenes.vocabulary import CLASSES
 
 Array = NDArray[np.floating]
@@ -43,19 +42,26 @@ class Table:
         assert found is not None
         return found.shape[0], found.shape[1]
 
-    def means(self, seeds: Array | None = None, scenes: Array | None = None) -> dict[str, float]:
-        """The figures; ``seeds`` (S,) and ``scenes`` (N,) say how often each counts.
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The figures that the arm has."""
+        return (*self.errors, *(("mIoU",) if self.confusions is not None else ()))
+
+    def figure(self, name: str, seeds: Array, scenes: Array) -> float:
+        """One figure; ``seeds`` (S,) and ``scenes`` (N,) say how often each counts.
 
         Errors are means over scenes and seeds; mIoU pools the pixels of all scenes, over the classes that occur, seed by seed.
         """
-        size = self.shape
-        seeds = np.ones(size[0]) if seeds is None else seeds
-        scenes = np.ones(size[1]) if scenes is None else scenes
-        found = {name: float(seeds @ values @ scenes / seeds.sum() / scenes.sum()) for name, values in self.errors.items()}
-        if self.confusions is not None:
-            pooled = np.einsum("snij,n->sij", self.confusions, scenes)
-            found["mIoU"] = float(np.average([_miou(matrix) for matrix in pooled], weights=seeds))
-        return found
+        if name in self.errors:
+            return float(seeds @ self.errors[name] @ scenes / seeds.sum() / scenes.sum())
+        assert self.confusions is not None
+        counted = [number for number, times in enumerate(seeds) if times]
+        ious = [_miou(np.tensordot(scenes, self.confusions[number], 1)) for number in counted]
+        return float(np.average(ious, weights=seeds[counted]))
+
+    def means(self) -> dict[str, float]:
+        """All figures, with every seed and scene once."""
+        return {name: self.figure(name, *map(np.ones, self.shape)) for name in self.names}
 
 
 def _matrix(entries: Sequence[tuple[int, int, float]]) -> Array:
@@ -66,7 +72,10 @@ def _matrix(entries: Sequence[tuple[int, int, float]]) -> Array:
 
 
 def _miou(matrix: Array) -> float:
-    return float(np.mean([iou for iou in class_ious(matrix) if iou is not None]))
+    """As :func:`metrics.semantics.semantic_figures`, which is too slow for so many draws."""
+    hit, true = np.diag(matrix), matrix.sum(axis=1)
+    union = true + matrix[:, :-1].sum(axis=0) - hit
+    return float((hit[true > 0] / union[true > 0]).mean())
 
 
 Measure = Callable[[Array, Array], float]
@@ -90,11 +99,11 @@ def worse_by(ours: Table, reference: Table, name: str) -> Measure:
     sign = -1 if name == "mIoU" else 1
 
     def measure(seeds: Array, scenes: Array) -> float:
-        return sign * (ours.means(seeds, scenes)[name] / reference.means(seeds, scenes)[name] - 1)
+        return sign * (ours.figure(name, seeds, scenes) / reference.figure(name, seeds, scenes) - 1)
 
     return measure
 
 
 def value_of(table: Table, name: str) -> Measure:
     """A figure itself."""
-    return lambda seeds, scenes: table.means(seeds, scenes)[name]
+    return lambda seeds, scenes: table.figure(name, seeds, scenes)

@@ -46,7 +46,7 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iter
 def value_cell(runs: Mapping[int, Mapping[str, Any]], name: str) -> str:
     """A figure with its interval; a dash where the arm does not have it."""
     table = Table.of(list(runs.values()))
-    if name not in table.means():
+    if name not in table.names:
         return "-"
     found = interval(value_of(table, name), table.shape)
     return "{:.{d}f} [{:.{d}f}, {:.{d}f}]".format(*found, d=DIGITS[name])
@@ -58,7 +58,7 @@ def paired(runs: Runs, ours: str, reference: str, name: str) -> Interval | None:
     if not seeds:
         return None
     tables = [Table.of([runs[arm][seed] for seed in seeds]) for arm in (ours, reference)]
-    if any(name not in table.means() for table in tables):
+    if any(name not in table.names for table in tables):
         return None
     return interval(worse_by(*tables, name), tables[0].shape)
 
