@@ -9,25 +9,32 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import cache
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from benchmarks.direct import ingested, make_all
 from configs.reading import load_config
 from configs.schema import Config
 from scenes.dataset import write_dataset
 from scenes.vocabulary import CLASSES
 from storage.fingerprint import Identity
-from storage.manifest import Block, Item
+from storage.manifest import Block, Item, blocks_of, read_manifest
 from storage.receipts import read_receipt
 from tasks.block import Job, Output, run_block
 from tasks.fuse import encode_labels
+from tasks.ingest import manifest_url
+from tasks.stages import stages
 from tasks.training_data import LabelStore
 from tasks.training_items import resize_image, resize_labels
 
@@ -74,26 +81,33 @@ def config_of(folder: Path, name: str) -> Config:
     return load_config("configs/demo.yaml", common | STORES[name])
 
 
-def make_data(folder: Path, count: int = COUNT) -> None:
-    """Render the rooms, label them, and keep small copies of the panoramas for training."""
-    from flows.pipeline import pipeline
-    from flows.plan import make_plan
-    from flows.record import new_run_name
-    from flows.server import prefect_server
+def make_rooms(folder: Path, count: int = COUNT, processes: int = 1, image: int = IMAGE) -> None:
+    """Render rooms with their truth as panoramas of ``image`` rows, put them in blocks, and write the store of truth."""
+    write_dataset(folder / "scenes", "room", count, FIRST_SEED, image, 2 * image, amodal=False, processes=processes)
+    if not _blocks(folder):
+        ingested(config_of(folder, "round_trip"))
+    write_truth_store(folder, _blocks(folder))
 
-    write_dataset(folder / "scenes", "room", count, FIRST_SEED, IMAGE, 2 * IMAGE, amodal=False, processes=1)
-    with prefect_server():
+
+def make_labels(folder: Path, processes: int = 1) -> None:
+    """Let the pipeline's stages make all other stores."""
+    blocks = _blocks(folder)
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         for name in STORES:
-            config = config_of(folder, name)
-            if make_plan(config).anything_to_run:
-                pipeline(config, new_run_name(name))
-                print(f"{name}: labelled", flush=True)
-    write_truth_store(folder, config_of(folder, "round_trip"))
+            list(pool.map(_make_block, repeat(folder), repeat(name), blocks))
+            print(f"{name}: labelled", flush=True)
 
 
-def write_truth_store(folder: Path, like: Config) -> None:
+def _make_block(folder: Path, name: str, block: Block) -> None:
+    torch.set_num_threads(1)
+    for _ in make_all(config_of(folder, name), [block]):
+        pass
+
+
+def write_truth_store(folder: Path, blocks: Sequence[Block]) -> None:
     """Labels that are the truth itself, in the blocks of the other stores."""
-    for block in _blocks(like):
+    like = config_of(folder, "round_trip")
+    for block in blocks:
         job = Job(like, TRUTH_IDENTITY, block, "truth")
         if read_receipt(job.url) is None:
             run_block(job, _truth_output(folder), {"classes": list(CLASSES), "depth_unit": "metre"}, encode=_encode(like))
@@ -120,25 +134,26 @@ def read_truth(folder: Path, item: str) -> Arrays:
         return {name: resize_labels(arrays[name], HEIGHT) for name in ("depth", "normals", "semantics", "sky")}
 
 
-def _blocks(config: Config) -> tuple[Block, ...]:
-    from flows.plan import make_plan
-
-    return make_plan(config).blocks
+def _blocks(folder: Path) -> list[Block]:
+    return blocks_of(read_manifest(manifest_url(config_of(folder, "round_trip"))))
 
 
 @cache
 def open_store(folder: Path, name: str) -> LabelStore:
-    """A finished store, whose panoramas are those of :func:`small_picture`; ``truth`` is the one of truth."""
-    from flows.finished import finished_labels
+    """A finished store, whose panoramas are those of :func:`small_picture`; ``truth`` is the one of truth.
 
+    Raises
+    ------
+    ValueError
+        Labels are missing.
+    """
     config = config_of(folder, "round_trip" if name == "truth" else name)
-    if name == "truth":
-        jobs = [Job(config, TRUTH_IDENTITY, block, "") for block in _blocks(config)]
-        found = [(job.url, job.block, read_receipt(job.url)) for job in jobs]
-    else:
-        found = list(finished_labels(config).blocks)
+    fused = next(stage.identity for stage in stages(config) if stage.name == "fuse")
+    identity = TRUTH_IDENTITY if name == "truth" else fused
     blocks = []
-    for url, block, receipt in found:
+    for block in _blocks(folder):
+        url = Job(config, identity, block, "").url
+        receipt = read_receipt(url)
         if receipt is None:
             raise ValueError(f"{url}: has no labels; run python -m benchmarks.student.data --folder {folder}")
         blocks.append((url, replace(block, items=tuple(small_picture(folder, item) for item in block.items)), receipt))
@@ -183,8 +198,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--count", type=int, default=COUNT, help="rooms")
+    parser.add_argument("--processes", type=int, default=1)
     options = parser.parse_args()
-    make_data(options.folder, options.count)
+    make_rooms(options.folder, options.count, options.processes)
+    make_labels(options.folder, options.processes)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.student.data import HEIGHT, Arrays, choose, open_store, read_truth, split_items
+from benchmarks.student.data import HEIGHT, Arrays, open_store, read_truth
 from metrics.depth import depth_figures
 from metrics.normals import normal_figures
 from metrics.semantics import confusion, vocabulary_map
@@ -21,9 +23,6 @@ from storage.manifest import Item
 from tasks.fuse import decode_labels
 from tasks.predict import predict
 from tasks.training_items import resize_image
-
-FIGURES = ("AbsRel", "normals, degrees", "mIoU")
-TASK_OF = {"AbsRel": "depth", "normals, degrees": "normals", "mIoU": "semantics"}
 
 
 def scene_figures(said: Mapping[str, NDArray[Any]], truth: Arrays, classes: Sequence[str]) -> dict[str, Any]:
@@ -59,8 +58,6 @@ def scene_figures(said: Mapping[str, NDArray[Any]], truth: Arrays, classes: Sequ
 
 def student_figures(model: StudentModel, items: Sequence[Item], folder: Path) -> dict[str, dict[str, Any]]:
     """Figures of a student by panorama. Nothing is left out: where it wrongly says sky, its distance counts."""
-    import cv2
-
     classes = tuple((model.config.id2label or {}).values())
     found = {}
     for item in items:
@@ -73,13 +70,19 @@ def student_figures(model: StudentModel, items: Sequence[Item], folder: Path) ->
 
 
 def label_figures(folder: Path, name: str, split: str = "train") -> dict[str, dict[str, Any]]:
-    """Figures of the labels of a store themselves, by panorama of a split."""
-    store, found = choose(open_store(folder, name), "all", 0), {}
-    for url, block, receipt in store.blocks:
-        reader, classes = BlockReader(url, receipt.files), receipt.about["classes"]
-        wanted = {item.item for item in split_items(store, split)}
-        for slot, item in enumerate(block.items):
-            if item.item in wanted and receipt.items[slot].state == "done":
-                labels = decode_labels(reader.item(slot))
-                found[item.item] = scene_figures(labels, read_truth(folder, item.item), classes)
+    """Figures of the labels of a store themselves, by panorama of a split; kept beside the runs once they are made."""
+    path = folder / "labels" / f"{name}.json"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(dict(_measured(folder, name, split))))
+    found: dict[str, dict[str, Any]] = json.loads(path.read_text())
     return found
+
+
+def _measured(folder: Path, name: str, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for url, block, receipt in open_store(folder, name).blocks:
+        reader, classes = BlockReader(url, receipt.files), receipt.about["classes"]
+        for slot, item in enumerate(block.items):
+            if item.split == split and receipt.items[slot].state == "done":
+                labels = decode_labels(reader.item(slot))
+                yield item.item, scene_figures(labels, read_truth(folder, item.item), classes)
