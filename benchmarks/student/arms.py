@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -88,6 +88,14 @@ ABLATION = (*SINGLE, *_nested(), TRUTH)
 PEERS = (TRUTH, Arm("plain DPT multi-task", network="dpt"), Arm("cross-task attention (InvPT-like)", network="cross-task"))
 
 
+TESTS = {"decisive": DECISIVE, "ablation": ABLATION, "peers": PEERS}
+
+
+def distinct(arms: Iterable[Arm]) -> tuple[Arm, ...]:
+    """Every arm once, in the order of its first appearance."""
+    return tuple({arm.name: arm for arm in arms}.values())
+
+
 def all_arms() -> tuple[Arm, ...]:
-    """Every arm once, those of the decisive test first."""
-    return tuple({arm.name: arm for arm in (*DECISIVE, *ABLATION, *PEERS)}.values())
+    """The arms of all tests, those of the decisive one first."""
+    return distinct((*DECISIVE, *ABLATION, *PEERS))

@@ -39,11 +39,11 @@ from tasks.training_data import LabelStore
 from tasks.training_items import resize_image, resize_labels
 
 FOLDER = Path("work/experiments/student")
-COUNT = 240
+COUNT = 140
 FIRST_SEED = 60_000
 """Of the scenes; the demo teacher was trained on others."""
 IMAGE = 256
-"""Rows of the panoramas that teachers see: 90 degrees are as many pixels as the demo teacher's input."""
+"""Rows of the panoramas; a view of 90 degrees then has as many pixels as the demo teacher's input."""
 HEIGHT = 64
 """Rows of labels, of training and of evaluation."""
 VIEW_SCALE = 0.2
@@ -54,12 +54,14 @@ FEW = 0.05
 Arrays = dict[str, NDArray[Any]]
 TRUTH = [{"name": "truth", "kind": "scenes", "fields": ["depth", "normals", "semantics"]}]
 NOISY = [{**TRUTH[0], "name": "noisy", "settings": {"view_scale": VIEW_SCALE}}]
+COARSE = {"project.patch_size": HEIGHT}
+"""Rendered views are half as fine as the demo teacher's, and twice as fine as the labels."""
 STORES: dict[str, dict[str, Any]] = {
-    "round_trip": {"teachers": TRUTH},
-    "noise": {"teachers": NOISY},
-    "noise_aligned": {"teachers": NOISY, "fuse.depth": "align"},
     "pseudo": {},
     "pseudo_aligned": {"fuse.depth": "align"},
+    "round_trip": {"teachers": TRUTH, **COARSE},
+    "noise": {"teachers": NOISY, **COARSE},
+    "noise_aligned": {"teachers": NOISY, "fuse.depth": "align", **COARSE},
 }
 """What each store changes in ``configs/demo.yaml``; they share views and patch labels."""
 TRUTH_IDENTITY = Identity("fuse", "experiment 1", {"labels": "truth", "height": HEIGHT})
@@ -199,9 +201,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--count", type=int, default=COUNT, help="rooms")
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--parts", nargs="+", default=["rooms", "labels"], choices=["rooms", "labels"])
     options = parser.parse_args()
-    make_rooms(options.folder, options.count, options.processes)
-    make_labels(options.folder, options.processes)
+    if "rooms" in options.parts:
+        make_rooms(options.folder, options.count, options.processes)
+    if "labels" in options.parts:
+        make_labels(options.folder, options.processes)
 
 
 if __name__ == "__main__":

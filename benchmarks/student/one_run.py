@@ -31,14 +31,15 @@ PROBE = 4
 """Held-out panoramas that they are compared on."""
 
 
-def run_arm(arm: Arm, seed: int, folder: Path, recipe: Recipe, split: str = "test") -> dict[str, Any]:
+def run_arm(arm: Arm, seed: int, folder: Path, recipe: Recipe, rate: float, split: str = "test") -> dict[str, Any]:
     """Train one arm and measure it.
 
     Returns
     -------
     dict
-        JSON values: the arm, the seed and the recipe; ``parameters`` without those of the ``backbone``; ``seconds`` of
-        training; ``losses`` of the last step; ``cosines`` by step, of arms of the ablation; ``scenes``: figures by panorama.
+        JSON values: the arm, the seed, the recipe and the learning rate; ``parameters`` without those of the ``backbone``;
+        ``seconds`` of training; ``losses`` of the last step; ``cosines`` by step, of arms of the ablation; ``scenes``: figures
+        by panorama.
     """
     stores = [_labels(one.store, one.part, one.weight, seed, folder) for one in arm.labels]
     data = TrainingData(stores, data_settings(arm, recipe, seed))
@@ -46,12 +47,13 @@ def run_arm(arm: Arm, seed: int, folder: Path, recipe: Recipe, split: str = "tes
     log = _Log(model, arm, folder)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as checkpoints:
-        train(model, data, None, train_settings(arm, recipe, seed), checkpoints, log)
+        train(model, data, None, train_settings(recipe, rate, seed), checkpoints, log)
     seconds = time.perf_counter() - started
     return {
         "arm": asdict(arm),
         "seed": seed,
         "recipe": asdict(recipe),
+        "rate": rate,
         "parameters": _size(model) - _size(model.backbone),
         "backbone": _size(model.backbone),
         "seconds": round(seconds, 1),
@@ -80,11 +82,11 @@ def data_settings(arm: Arm, recipe: Recipe, seed: int) -> DataSettings:
     return DataSettings(item, recipe.batch, seed=seed, threads=1)
 
 
-def train_settings(arm: Arm, recipe: Recipe, seed: int) -> TrainSettings:
+def train_settings(recipe: Recipe, rate: float, seed: int) -> TrainSettings:
     """How an arm trains: a fixed number of steps, and the last average of weights, so that no labels choose."""
     return TrainSettings(
         steps=recipe.steps,
-        learning_rate=recipe.rates[arm.network],
+        learning_rate=rate,
         frozen_steps=0,
         average=recipe.average,
         seed=seed,

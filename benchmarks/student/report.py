@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.student import report_ablation, report_decisive, report_peers
-from benchmarks.student.arms import Arm, all_arms
+from benchmarks.student.arms import all_arms
 from benchmarks.student.data import FOLDER
 from benchmarks.student.recipe import Recipe
 from benchmarks.student.run import SEEDS, planned, run_file
@@ -27,12 +27,12 @@ PAGES = {
 }
 
 
-def read_runs(folder: Path, recipe: Recipe, arms: Sequence[Arm] = all_arms()) -> Runs:
+def read_runs(folder: Path, recipe: Recipe) -> Runs:
     """All runs of a recipe, by the arm's name and the seed."""
     runs: Runs = {}
-    for arm, seed in planned(SEEDS):
+    for arm, seed in planned(SEEDS, all_arms()):
         path = run_file(folder, recipe, arm, seed)
-        if arm in arms and path.exists():
+        if path.exists():
             runs.setdefault(arm.name, {})[seed] = json.loads(path.read_text())
     return runs
 

@@ -9,30 +9,30 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
 import torch
 
-from benchmarks.student.arms import Arm, all_arms
+from benchmarks.student.arms import TESTS, Arm, distinct
 from benchmarks.student.data import FOLDER
 from benchmarks.student.one_run import run_arm
-from benchmarks.student.recipe import Recipe
+from benchmarks.student.recipe import RATES, Recipe
 
 SEEDS = 5
 
 
-def planned(seeds: int) -> Iterator[tuple[Arm, int]]:
+def planned(seeds: int, arms: Sequence[Arm]) -> Iterator[tuple[Arm, int]]:
     """All runs in their order: seeds outside, so that tables are useful early."""
     for seed in range(seeds):
-        for arm in all_arms():
+        for arm in arms:
             yield arm, seed
 
 
 def run_file(folder: Path, recipe: Recipe, arm: Arm, seed: int) -> Path:
     """Where a run's figures lie."""
-    return folder / "runs" / recipe.name / f"{arm.key}-{seed}.json"
+    return folder / "runs" / recipe.name / f"{arm.key}-{RATES[arm.network]:g}-{seed}.json"
 
 
 def write_run(path: Path, found: dict[str, object]) -> None:
@@ -47,14 +47,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--tests", nargs="+", choices=TESTS, default=list(TESTS))
     parser.add_argument("--share", default="1/1", help="which of how many processes this is")
     options = parser.parse_args()
     torch.set_num_threads(1)
     own, of = map(int, options.share.split("/"))
-    for number, (arm, seed) in enumerate(planned(options.seeds)):
+    arms = distinct(arm for test in options.tests for arm in TESTS[test])
+    for number, (arm, seed) in enumerate(planned(options.seeds, arms)):
         path = run_file(options.folder, Recipe(), arm, seed)
         if number % of == own - 1 and not path.exists():
-            found = run_arm(arm, seed, options.folder, Recipe())
+            found = run_arm(arm, seed, options.folder, Recipe(), RATES[arm.network])
             write_run(path, found)
             print(f"{arm.name}, seed {seed}: {found['seconds']} s", flush=True)
 

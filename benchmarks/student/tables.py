@@ -13,7 +13,7 @@ import transformers
 from benchmarks.student.arms import Arm, all_arms
 from benchmarks.student.data import COUNT, FIRST_SEED, HEIGHT
 from benchmarks.student.intervals import FIGURES, RESAMPLES, Table, interval, value_of, worse_by
-from benchmarks.student.recipe import BACKBONE, Recipe
+from benchmarks.student.recipe import BACKBONE, RATES, Recipe
 
 Runs = dict[str, dict[int, dict[str, Any]]]
 """Arm's name -> seed -> the JSON of a run."""
@@ -22,10 +22,9 @@ Interval = tuple[float, float, float]
 DIGITS = {"AbsRel": 3, "normals, degrees": 2, "mIoU": 3}
 COMMON = """\
 Procedural rooms, {count} scenes of seeds from {first} on (80 % training, 10 % held out, 10 % test), panoramas of
-{width}x{height} pixels. All arms: {steps} steps of {batch} panoramas with rolls and mirrors, AdamW, learning rates {rates}
-(chosen on the held-out scenes), the average of weights at the end; backbone {backbone} of {size} k weights, untrained at
-first; the tables count the weights behind it. A seed sets the first weights, the order of panoramas and the augmentations,
-alike in all arms.
+{width}x{height} pixels. All arms: {steps} steps of {batch} panoramas with rolls and mirrors, AdamW, learning rates {rates},
+the average of weights at the end; backbone {backbone} of {size} k weights, untrained at first; the tables count the weights
+behind it. A seed sets the first weights, the order of panoramas and the augmentations, alike in all arms.
 
 Intervals: 95 %, percentile bootstrap, {resamples} draws of seeds and of test scenes, the same for both sides of a difference.
 Of the {wanted} runs planned for the three pages together, {there} are in.
@@ -93,7 +92,7 @@ def footer(runs: Runs, seeds: int) -> str:
     dates = sorted({run["date"] for run in all_runs})
     return COMMON.format(
         count=COUNT, first=FIRST_SEED, width=2 * HEIGHT, height=HEIGHT, steps=recipe.steps, batch=recipe.batch,
-        rates=", ".join(f"{name} {rate:g}" for name, rate in recipe.rates.items()), backbone=BACKBONE,
+        rates=", ".join(f"{name} {rate:g}" for name, rate in RATES.items()), backbone=BACKBONE,
         size=f"{all_runs[0]['backbone'] / 1000:.0f}" if all_runs else "?", resamples=RESAMPLES,
         wanted=seeds * len(all_arms()), there=len(all_runs), cores=os.cpu_count(), dates=" to ".join({*dates[:1], *dates[-1:]}),
         python=platform.python_version(), torch=torch.__version__, transformers=transformers.__version__,
