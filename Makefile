@@ -63,7 +63,8 @@ experiments-adapt: $(READY)
 # `python -m benchmarks.student.rates`.
 experiments-student: $(READY)
 	$(BIN)/python -m benchmarks.student.data
-	$(BIN)/python -m benchmarks.student.run
+	$(BIN)/python -m benchmarks.student.run --tests decisive ablation peers
+	$(BIN)/python -m benchmarks.student.run --tests views
 	$(BIN)/python -m benchmarks.student.report
 	$(BIN)/python -m benchmarks.student.speed
 

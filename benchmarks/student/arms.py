@@ -49,16 +49,20 @@ DECISIVE = (
     TRUTH,
     Arm("truth, round trip", (Labels("round_trip"),)),
     Arm("truth, noisy view scales, merged", (Labels("noise"),)),
-    Arm("truth, noisy view scales, one view per step", (Labels("noise"),), one_view=("depth",)),
-    Arm("truth, noisy view scales, aligned", (Labels("noise_aligned"),)),
     Arm("pseudo, merged", PSEUDO),
     Arm("pseudo, one view per step", PSEUDO, one_view=("depth",)),
-    Arm("pseudo, one view per step, all tasks", PSEUDO, one_view=MAIN_TASKS),
     Arm("pseudo, aligned and fused", (Labels("pseudo_aligned"),)),
     Arm("pseudo, confidence-weighted", PSEUDO, confidence=True),
     Arm("5 % truth + pseudo, merged", (FEW, Labels("pseudo", "rest"))),
     Arm("5 % truth alone", (FEW,)),
 )
+
+VIEWS = (
+    Arm("truth, noisy view scales, one view per step", (Labels("noise"),), one_view=("depth",)),
+    Arm("truth, noisy view scales, aligned", (Labels("noise_aligned"),)),
+    Arm("pseudo, one view per step, all tasks", PSEUDO, one_view=MAIN_TASKS),
+)
+"""Further arms of the decisive test, about views that contradict each other; they run when all else is done."""
 
 OFF = {
     "streams": "shared", "mixer": "plain", "modulation": "constant", "bridges": False, "truncation": "none", "auxiliaries": False,
@@ -88,7 +92,7 @@ ABLATION = (*SINGLE, *_nested(), TRUTH)
 PEERS = (TRUTH, Arm("plain DPT multi-task", network="dpt"), Arm("cross-task attention (InvPT-like)", network="cross-task"))
 
 
-TESTS = {"decisive": DECISIVE, "ablation": ABLATION, "peers": PEERS}
+TESTS = {"decisive": DECISIVE, "ablation": ABLATION, "peers": PEERS, "views": VIEWS}
 
 
 def distinct(arms: Iterable[Arm]) -> tuple[Arm, ...]:
@@ -97,5 +101,5 @@ def distinct(arms: Iterable[Arm]) -> tuple[Arm, ...]:
 
 
 def all_arms() -> tuple[Arm, ...]:
-    """The arms of all tests, those of the decisive one first."""
-    return distinct((*DECISIVE, *ABLATION, *PEERS))
+    """The arms of all tests."""
+    return distinct(arm for arms in TESTS.values() for arm in arms)

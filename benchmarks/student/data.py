@@ -167,13 +167,21 @@ def small_picture(folder: Path, item: Item) -> Item:
     path = folder / "small" / f"{item.item}.png"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        pixels = resize_image(cv2.imread(item.uri), HEIGHT)
+        pixels = resize_image(read_bgr(item.uri), HEIGHT)
         part = path.with_suffix(".part.png")
         cv2.imwrite(str(part), pixels)
         part.replace(path)
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     return replace(item, uri=str(path), digest=digest, height=HEIGHT, width=2 * HEIGHT, size=len(data))
+
+
+def read_bgr(path: str) -> NDArray[np.uint8]:
+    """The pixels (H, W, 3) of a picture that this module wrote."""
+    pixels = cv2.imread(path)
+    if pixels is None:
+        raise FileNotFoundError(f"{path}: is no picture any more; run python -m benchmarks.student.data again")
+    return np.asarray(pixels, np.uint8)
 
 
 def choose(store: LabelStore, part: str, seed: int) -> LabelStore:

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.student.data import HEIGHT, Arrays, open_store, read_truth
+from benchmarks.student.data import Arrays, open_store, read_bgr, read_truth
 from metrics.depth import depth_figures
 from metrics.normals import normal_figures
 from metrics.semantics import confusion, vocabulary_map
@@ -22,7 +21,6 @@ from storage.arrays import BlockReader
 from storage.manifest import Item
 from tasks.fuse import decode_labels
 from tasks.predict import predict
-from tasks.training_items import resize_image
 
 
 def scene_figures(said: Mapping[str, NDArray[Any]], truth: Arrays, classes: Sequence[str]) -> dict[str, Any]:
@@ -61,8 +59,8 @@ def student_figures(model: StudentModel, items: Sequence[Item], folder: Path) ->
     classes = tuple((model.config.id2label or {}).values())
     found = {}
     for item in items:
-        image = np.ascontiguousarray(cv2.imread(item.uri)[..., ::-1])
-        said = predict(model, resize_image(image, HEIGHT), "cpu")
+        image = np.ascontiguousarray(read_bgr(item.uri)[..., ::-1])
+        said = predict(model, image, "cpu")
         if "semantics" in said:
             said["semantics"] = said["semantics"].argmax(-1)
         found[item.item] = scene_figures(said, read_truth(folder, item.item), classes)

@@ -70,7 +70,8 @@ class DptDecoder(Neck):
             if step < len(self.inner):
                 fused = fused + self.inner[step](maps[step])
             fused = self.project[step](resize_sphere(self.outer[step](fused), 2 * fused.shape[-2]))
-        return self.head(resize_sphere(self.reduce(fused), height))
+        answer: Tensor = self.head(resize_sphere(self.reduce(fused), height))
+        return answer
 
 
 class PlainDpt(Peer):

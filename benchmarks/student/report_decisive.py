@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.student.arms import DECISIVE, MARGIN, TRUTH
+from benchmarks.student.arms import DECISIVE, MARGIN, TRUTH, VIEWS
 from benchmarks.student.data import STORES, VIEW_SCALE
 from benchmarks.student.figures import label_figures
 from benchmarks.student.intervals import FIGURES
@@ -60,7 +60,7 @@ def verdict(found: Interval | None) -> str:
 def page(runs: Runs, folder: Path) -> Iterator[str]:
     """Lines of the page."""
     yield INTRO
-    yield from figures_of(runs, DECISIVE)
+    yield from figures_of(runs, (*DECISIVE, *VIEWS))
     yield AGAINST_TRUTH
     header = ["labels", *(cell for name in FIGURES for cell in (name, ""))]
     yield from markdown_table(header, _against_truth(runs))
@@ -73,7 +73,7 @@ def page(runs: Runs, folder: Path) -> Iterator[str]:
 
 
 def _against_truth(runs: Runs) -> Iterator[list[str]]:
-    for arm in DECISIVE[1:]:
+    for arm in (*DECISIVE[1:], *VIEWS):
         if arm.name in runs and TRUTH.name in runs:
             found = [paired(runs, arm.name, TRUTH.name, name) for name in FIGURES]
             yield [arm.name, *(cell for one in found for cell in (worse_cell(one), verdict(one)))]

@@ -1,6 +1,6 @@
-"""Every arm with every seed that is not there yet, seed by seed, the decisive test first.
+"""Every arm with every seed that is not there yet, seed by seed.
 
-    python -m benchmarks.student.run [--folder work/experiments/student] [--seeds 5] [--share 1/2]
+    python -m benchmarks.student.run [--folder work/experiments/student] [--seeds 5] [--tests decisive] [--share 1/2]
 
 A run is a JSON file, written when it is done: stop it at any time, and start it again. Several processes take shares.
 """

@@ -154,7 +154,8 @@ def _profile(model: StudentModel, batch: Batch, device: str) -> dict[str, dict[s
 
 
 def _moved(label: Label, device: str) -> Label:
-    return Label(*(None if part is None else part.to(device) for part in (label.value, label.valid, label.confidence)))
+    trust = label.confidence
+    return Label(label.value.to(device), label.valid.to(device), None if trust is None else trust.to(device))
 
 
 @contextmanager

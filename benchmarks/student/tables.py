@@ -56,10 +56,10 @@ def paired(runs: Runs, ours: str, reference: str, name: str) -> Interval | None:
     seeds = sorted(runs.get(ours, {}).keys() & runs.get(reference, {}).keys())
     if not seeds:
         return None
-    tables = [Table.of([runs[arm][seed] for seed in seeds]) for arm in (ours, reference)]
-    if any(name not in table.names for table in tables):
+    one, other = (Table.of([runs[arm][seed] for seed in seeds]) for arm in (ours, reference))
+    if name not in one.names or name not in other.names:
         return None
-    return interval(worse_by(*tables, name), tables[0].shape)
+    return interval(worse_by(one, other, name), one.shape)
 
 
 def worse_cell(found: Interval | None) -> str:
