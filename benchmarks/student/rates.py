@@ -1,4 +1,4 @@
-"""Learning rates of the peers, compared on the held-out split with ground truth as labels; the test split has no part in it.
+"""Learning rates of the networks, compared on the held-out split with ground truth as labels; the test split has no part in it.
 
 python -m benchmarks.student.rates [--folder work/experiments/student]
 """
@@ -18,7 +18,7 @@ from benchmarks.student.one_run import run_arm
 from benchmarks.student.recipe import Recipe
 from benchmarks.student.run import write_run
 
-TRIED = (1e-3, 2e-3, 4e-3)
+TRIED = (4e-3, 2e-3, 8e-3)
 SEED = 100
 """Of no run that is reported."""
 
@@ -33,8 +33,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for arm in PEERS[1:]:
-        for rate in TRIED:
+    for rate in TRIED:
+        for arm in PEERS:
             path = options.folder / "rates" / Recipe().name / f"{arm.key}-{rate:g}.json"
             if not path.exists():
                 write_run(path, run_arm(arm, SEED, options.folder, Recipe(), rate, split="val"))

