@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.direct import ingested, make_all
+from benchmarks.direct import ingested
 from configs.reading import load_config
 from configs.schema import Config
 from scenes.dataset import write_dataset
@@ -101,9 +101,13 @@ def make_labels(folder: Path, processes: int = 1) -> None:
 
 
 def _make_block(folder: Path, name: str, block: Block) -> None:
+    """All stages up to the labels; their figures are :mod:`benchmarks.student.figures`'."""
     torch.set_num_threads(1)
-    for _ in make_all(config_of(folder, name), [block]):
-        pass
+    config = config_of(folder, name)
+    for stage in stages(config):
+        job = Job(config, stage.identity, block, "experiment")
+        if stage.name != "evaluate" and read_receipt(job.url) is None:
+            stage.make(job)
 
 
 def write_truth_store(folder: Path, blocks: Sequence[Block]) -> None:
@@ -140,14 +144,18 @@ def _blocks(folder: Path) -> list[Block]:
     return blocks_of(read_manifest(manifest_url(config_of(folder, "round_trip"))))
 
 
+class MissingLabels(ValueError):
+    """A store is not finished."""
+
+
 @cache
 def open_store(folder: Path, name: str) -> LabelStore:
     """A finished store, whose panoramas are those of :func:`small_picture`; ``truth`` is the one of truth.
 
     Raises
     ------
-    ValueError
-        Labels are missing.
+    MissingLabels
+        Some blocks have no labels yet.
     """
     config = config_of(folder, "round_trip" if name == "truth" else name)
     fused = next(stage.identity for stage in stages(config) if stage.name == "fuse")
@@ -157,7 +165,7 @@ def open_store(folder: Path, name: str) -> LabelStore:
         url = Job(config, identity, block, "").url
         receipt = read_receipt(url)
         if receipt is None:
-            raise ValueError(f"{url}: has no labels; run python -m benchmarks.student.data --folder {folder}")
+            raise MissingLabels(f"{url}: has no labels; run python -m benchmarks.student.data --folder {folder}")
         blocks.append((url, replace(block, items=tuple(small_picture(folder, item) for item in block.items)), receipt))
     return LabelStore(config, blocks)
 

@@ -25,9 +25,9 @@ from tasks.training_items import ItemSettings
 from tasks.training_loop import TrainSettings, train
 
 DEPTH_EDGE = 0.1
-COSINES = 5
+COSINES = 3
 """Times in a training that the gradients of its tasks are compared."""
-PROBE = 4
+PROBE = 2
 """Held-out panoramas that they are compared on."""
 
 
@@ -44,7 +44,7 @@ def run_arm(arm: Arm, seed: int, folder: Path, recipe: Recipe, rate: float, spli
     stores = [_labels(one.store, one.part, one.weight, seed, folder) for one in arm.labels]
     data = TrainingData(stores, data_settings(arm, recipe, seed))
     model = make_network(arm, data.classes, seed)
-    log = _Log(model, arm, folder)
+    log = _Log(model, arm, _probe(arm, folder) if split == "test" and arm in ABLATION and len(arm.tasks) > 1 else None)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as checkpoints:
         train(model, data, None, train_settings(recipe, rate, seed), checkpoints, log)
@@ -99,17 +99,17 @@ def train_settings(recipe: Recipe, rate: float, seed: int) -> TrainSettings:
 class _Log:
     """The last losses, and the cosines between tasks' gradients on the same held-out panoramas, whose truth is known."""
 
-    def __init__(self, model: StudentModel, arm: Arm, folder: Path) -> None:
-        self.model, self.losses, self.cosines = model, {}, {}  # type: StudentModel, dict[str, float], dict[str, dict[str, float]]
-        compared = len(arm.tasks) > 1 and arm in ABLATION
-        self.probe = _probe(arm, folder) if compared else None
+    def __init__(self, model: StudentModel, arm: Arm, probe: Batch | None) -> None:
+        self.model, self.tasks, self.probe = model, arm.tasks, probe
+        self.losses: dict[str, float] = {}
+        self.cosines: dict[str, dict[str, float]] = {}
 
     def __call__(self, step: int, figures: Mapping[str, float]) -> None:
         self.losses = {name: round(float(value), 5) for name, value in figures.items()}
         if self.probe is not None:
             output = self.model(self.probe.images.float() / 255)
             losses = task_losses(student_losses(output, self.probe.labels))
-            found = gradient_cosines(self.model, losses)
+            found = gradient_cosines(self.model, {task: losses[task] for task in self.tasks})
             self.cosines[str(step)] = {name: round(value, 4) for name, value in found.items()}
 
 

@@ -41,7 +41,10 @@ def main() -> None:
             found = json.loads(path.read_text())
             figures = Table.of([found]).means()
             told = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
-            print(f"{arm.network} {rate}: {score(figures):.3f} ({told}), {found['seconds']} s, {found['parameters']} weights")
+            print(
+                f"{arm.network} {rate}: {score(figures):.3f} ({told}), {found['seconds']} s, {found['parameters']} weights",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ before.
 GRADIENTS = """\
 ## Cosines between the gradients of tasks
 
-On four held-out panoramas with their truth, at five moments of each training: mean over moments and seeds, and the range of
+On two held-out panoramas with their truth, at three moments of each training: mean over moments and seeds, and the range of
 the seeds' means. A dash: the tasks share no weights there.
 """
 
