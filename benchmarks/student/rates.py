@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,9 +19,16 @@ from benchmarks.student.one_run import run_arm
 from benchmarks.student.recipe import Recipe
 from benchmarks.student.run import write_run
 
-TRIED = (4e-3, 2e-3, 8e-3)
+TRIED = (1e-3, 2e-3, 4e-3)
+SHORT = replace(Recipe(), steps=Recipe().steps // 2)
+"""Half of a run tells which rates diverge or creep."""
 SEED = 100
 """Of no run that is reported."""
+
+
+def rates_folder(folder: Path) -> Path:
+    """Where the runs of this comparison lie."""
+    return folder / "rates" / SHORT.name
 
 
 def score(figures: dict[str, float]) -> float:
@@ -31,13 +39,14 @@ def score(figures: dict[str, float]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--rates", nargs="+", type=float, default=TRIED)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for rate in TRIED:
+    for rate in options.rates:
         for arm in PEERS:
-            path = options.folder / "rates" / Recipe().name / f"{arm.key}-{rate:g}.json"
+            path = rates_folder(options.folder) / f"{arm.key}-{rate:g}.json"
             if not path.exists():
-                write_run(path, run_arm(arm, SEED, options.folder, Recipe(), rate, split="val"))
+                write_run(path, run_arm(arm, SEED, options.folder, SHORT, rate, split="val"))
             found = json.loads(path.read_text())
             figures = Table.of([found]).means()
             told = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())

@@ -31,7 +31,7 @@ RATES = {"student": 2e-3, "dpt": 2e-3, "cross-task": 2e-3}
 class Recipe:
     """How long every arm trains, on how many panoramas a step, and the decay of the average of weights."""
 
-    steps: int = 150
+    steps: int = 300
     batch: int = 2
     average: float = 0.97
 

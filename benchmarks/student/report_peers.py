@@ -8,8 +8,7 @@ from pathlib import Path
 
 from benchmarks.student.arms import PEERS, TRUTH
 from benchmarks.student.intervals import FIGURES, Table
-from benchmarks.student.rates import SEED, score
-from benchmarks.student.recipe import Recipe
+from benchmarks.student.rates import SEED, SHORT, rates_folder, score
 from benchmarks.student.tables import Runs, figures_of, markdown_table, paired, worse_cell
 
 INTRO = """\
@@ -25,7 +24,7 @@ Worse than the student, in per cent; negative is better. The median of a run's s
 RATES = f"""\
 ## Learning rates
 
-One run each (seed {SEED}) on the held-out scenes; score = AbsRel + degrees / 90 + 1 - mIoU, the less the better.
+One run each (seed {SEED}) of {SHORT.steps} steps, on the held-out scenes; score = AbsRel + degrees / 90 + 1 - mIoU, the less the better.
 """
 
 
@@ -48,7 +47,7 @@ def _against_student(runs: Runs) -> Iterator[list[str]]:
 
 
 def _rates(folder: Path) -> Iterator[list[str]]:
-    for path in sorted((folder / "rates" / Recipe().name).glob("*.json")):
+    for path in sorted(rates_folder(folder).glob("*.json")):
         run = json.loads(path.read_text())
         network, figures = run["arm"]["network"], Table.of([run]).means()
         rate, shown = run["rate"], [f"{figures[name]:.3f}" for name in FIGURES]
