@@ -24,7 +24,8 @@ Worse than the student, in per cent; negative is better. The median of a run's s
 RATES = f"""\
 ## Learning rates
 
-One run each (seed {SEED}) of {SHORT.steps} steps, on the held-out scenes; score = AbsRel + degrees / 90 + 1 - mIoU, the less the better.
+One run each (seed {SEED}) of {SHORT.steps} steps, on the held-out scenes; score =
+AbsRel + degrees / 90 + 1 - mIoU, the less the better.
 """
 
 
