@@ -22,8 +22,8 @@ SIZES: dict[str, dict[str, Any]] = {
 NETWORKS = {"student": StudentModel, "dpt": PlainDpt, "cross-task": CrossTask}
 BACKBONE = "convnext"
 COMMON = {"vector_frame": "local"}
-"""Of all networks. In the world frame, short trainings at these rates often end with one and the same normal everywhere: all pixels
-agree at first to say up, and the vector's length runs away. In the local frame they agree to face the camera, which is half the way."""
+"""Of all networks. In the world frame, short trainings at these rates often end with one normal everywhere: all pixels agree at
+first to say up, and the vector's length runs away. In the local frame they agree to face the camera, which is half the way."""
 
 
 RATES = {"student": 2e-3, "dpt": 2e-3, "cross-task": 2e-3}

@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks.student.arms import DECISIVE, MARGIN, TRUTH, VIEWS
 from benchmarks.student.data import STORES, VIEW_SCALE
 from benchmarks.student.figures import label_figures
+from benchmarks.student.floor import floor_figures
 from benchmarks.student.intervals import FIGURES
 from benchmarks.student.tables import Interval, Runs, comparisons, figures_of, markdown_table, paired, value_cell, worse_cell
 
@@ -30,6 +31,9 @@ exact, whatever the labels of training were. Noise: one factor a view, of standa
 The pseudo-labels are those of the demo teacher, which saw none of these scenes; merged is `fuse.depth: blend`. One view per
 step: depth from one random view, normals and classes merged, as MTPano's description has it; `all tasks` takes everything
 from that view (`supervision: view`).
+"""
+FLOOR = """\
+The floor looks at no panorama: it says the training truth's median distance, commonest class and mean normal of each row.
 """
 AGAINST_TRUTH = """\
 ## Against the truth
@@ -61,6 +65,9 @@ def page(runs: Runs, folder: Path) -> Iterator[str]:
     """Lines of the page."""
     yield INTRO
     yield from figures_of(runs, (*DECISIVE, *VIEWS))
+    floor = {0: {"scenes": floor_figures(folder)}}
+    yield FLOOR
+    yield from markdown_table(["", *FIGURES], [["floor", *(value_cell(floor, name) for name in FIGURES)]])
     yield AGAINST_TRUTH
     header = ["labels", *(cell for name in FIGURES for cell in (name, ""))]
     yield from markdown_table(header, _against_truth(runs))

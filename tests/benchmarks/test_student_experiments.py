@@ -11,6 +11,7 @@ import torch
 from benchmarks.student.arms import ABLATION, DECISIVE, MARGIN, OFF, PEERS, SINGLE, TRUTH, VIEWS, all_arms
 from benchmarks.student.data import choose, make_rooms, open_store, read_truth, split_items
 from benchmarks.student.figures import scene_figures
+from benchmarks.student.floor import blind_answer, floor_figures
 from benchmarks.student.intervals import FIGURES, Table, interval, value_of, worse_by
 from benchmarks.student.one_run import run_arm
 from benchmarks.student.recipe import Recipe, make_network
@@ -18,6 +19,7 @@ from benchmarks.student.report import PAGES, REMARKS, read_runs, write_page
 from benchmarks.student.report_decisive import verdict
 from benchmarks.student.run import planned, run_file, write_run
 from benchmarks.student.tables import footer
+from geometry.directions import erp_directions
 from metrics.semantics import confusion, semantic_figures
 from scenes.vocabulary import CLASSES
 from tests.models.student.support import images
@@ -168,6 +170,17 @@ def test_a_run_trains_and_measures_unseen_scenes_and_again_gives_the_same(rooms)
     assert other["scenes"] != one["scenes"]
 
 
+def test_the_floor_is_right_where_all_rooms_are_alike(rooms):
+    truth = read_truth(rooms, "room_60000")
+    alike = {name: np.repeat(array[:, :1], 128, axis=1) for name, array in truth.items()}
+    alike["normals"] = -erp_directions(64, 128)  # everything faces the camera
+    found = scene_figures(blind_answer([alike] * 3), alike, CLASSES)
+    assert found["AbsRel"] == pytest.approx(0)
+    assert found["normals, degrees"] < 1e-3
+    assert all(true == said for true, said, _ in found["confusion"])
+    assert list(floor_figures(rooms)) == ["room_60009"]
+
+
 def synthetic(arm, seed):
     generator = np.random.default_rng([seed, len(arm.name)])
     scenes = {}
@@ -183,6 +196,7 @@ def test_pages_tell_the_runs_that_are_there_and_keep_what_was_written_by_hand(tm
     for name in ("round_trip", "noise", "noise_aligned", "pseudo", "pseudo_aligned"):
         (tmp_path / "labels").mkdir(exist_ok=True)
         (tmp_path / "labels" / f"{name}.json").write_text(json.dumps(synthetic(TRUTH, 9)["scenes"]))
+    (tmp_path / "labels" / "floor.json").write_text(json.dumps(synthetic(TRUTH, 8)["scenes"]))
     for arm, seed in planned(2, all_arms()):
         if arm.name != "+ bridges":
             write_run(run_file(tmp_path, Recipe(), arm, seed), synthetic(arm, seed))
