@@ -26,7 +26,7 @@ COMMON = {"vector_frame": "local"}
 first to say up, and the vector's length runs away. In the local frame they agree to face the camera, which is half the way."""
 
 
-RATES = {"student": 2e-3, "dpt": 2e-3, "cross-task": 2e-3}
+RATES = {"student": 2e-3, "dpt": 2e-3, "cross-task": 1e-3}
 """Learning rates by network: the best of :mod:`benchmarks.student.rates` on the held-out split."""
 
 
@@ -34,7 +34,7 @@ RATES = {"student": 2e-3, "dpt": 2e-3, "cross-task": 2e-3}
 class Recipe:
     """How long every arm trains, on how many panoramas a step, and the decay of the average of weights."""
 
-    steps: int = 150
+    steps: int = 200
     batch: int = 2
     average: float = 0.97
 
