@@ -44,7 +44,8 @@ def run_arm(arm: Arm, seed: int, folder: Path, recipe: Recipe, rate: float, spli
     stores = [_labels(one.store, one.part, one.weight, seed, folder) for one in arm.labels]
     data = TrainingData(stores, data_settings(arm, recipe, seed))
     model = make_network(arm, data.classes, seed)
-    log = _Log(model, arm, _probe(arm, folder) if split == "test" and arm in ABLATION and len(arm.tasks) > 1 else None)
+    compared = split == "test" and arm in ABLATION and len(arm.tasks) > 1
+    log = _Log(model, arm, _probe(arm, folder) if compared else None)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as checkpoints:
         train(model, data, None, train_settings(recipe, rate, seed), checkpoints, log)
