@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 GPU_BLOCKS ?= 1
 STORAGE_BLOCKS ?= 16
 
-.PHONY: demo demo-student test test-slow lint audit ui limits faults teacher benchmarks experiments-adapt clean
+.PHONY: demo demo-student test test-slow lint audit ui limits faults teacher benchmarks experiments-adapt experiments-student clean
 
 demo: $(READY) work/demo/scenes/dataset.json
 	$(BIN)/panolabel run configs/demo.yaml
@@ -62,6 +62,15 @@ experiments-adapt: $(READY)
 	$(BIN)/python -m benchmarks.seamless_metrics
 	$(BIN)/python -m benchmarks.omni_labels
 	$(BIN)/python -m benchmarks.source_training
+
+# Hours on two cores; each run is kept as it ends, so it can be stopped and goes on. The learning rates in recipe.py come from
+# `python -m benchmarks.student.rates`.
+experiments-student: $(READY)
+	$(BIN)/python -m benchmarks.student.data
+	$(BIN)/python -m benchmarks.student.run --tests decisive ablation peers
+	$(BIN)/python -m benchmarks.student.run --tests views
+	$(BIN)/python -m benchmarks.student.report
+	$(BIN)/python -m benchmarks.student.speed
 
 # torch comes first and exactly: any other request pulls gigabytes of CUDA.
 $(READY): pyproject.toml constraints.txt

@@ -1,0 +1,229 @@
+"""Procedural rooms, split by scene, and the label stores that the arms learn from: made by the pipeline, and one of truth.
+
+    python -m benchmarks.student.data [--folder work/experiments/student]
+
+What is there is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import cache
+from itertools import repeat
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.direct import ingested
+from configs.reading import load_config
+from configs.schema import Config
+from scenes.dataset import write_dataset
+from scenes.vocabulary import CLASSES
+from storage.fingerprint import Identity
+from storage.manifest import Block, Item, blocks_of, read_manifest
+from storage.receipts import read_receipt
+from tasks.block import Job, Output, run_block
+from tasks.fuse import encode_labels
+from tasks.ingest import manifest_url
+from tasks.stages import stages
+from tasks.training_data import LabelStore
+from tasks.training_items import resize_image, resize_labels
+
+FOLDER = Path("work/experiments/student")
+COUNT = 140
+FIRST_SEED = 60_000
+"""Of the scenes; the demo teacher was trained on others."""
+IMAGE = 256
+"""Rows of the panoramas; a view of 90 degrees then has as many pixels as the demo teacher's input."""
+HEIGHT = 64
+"""Rows of labels, of training and of evaluation."""
+VIEW_SCALE = 0.2
+"""Standard deviation of a view's log scale where it is made noisy."""
+FEW = 0.05
+"""Share of the training panoramas whose truth counts as known."""
+
+Arrays = dict[str, NDArray[Any]]
+TRUTH = [{"name": "truth", "kind": "scenes", "fields": ["depth", "normals", "semantics"]}]
+NOISY = [{**TRUTH[0], "name": "noisy", "settings": {"view_scale": VIEW_SCALE}}]
+COARSE = {"project.patch_size": HEIGHT}
+"""Rendered views are half as fine as the demo teacher's, and twice as fine as the labels."""
+STORES: dict[str, dict[str, Any]] = {
+    "pseudo": {},
+    "pseudo_aligned": {"fuse.depth": "align"},
+    "round_trip": {"teachers": TRUTH, **COARSE},
+    "noise": {"teachers": NOISY, **COARSE},
+    "noise_aligned": {"teachers": NOISY, "fuse.depth": "align", **COARSE},
+}
+"""What each store changes in ``configs/demo.yaml``; they share views and patch labels."""
+TRUTH_IDENTITY = Identity("fuse", "experiment 1", {"labels": "truth", "height": HEIGHT})
+
+
+def config_of(folder: Path, name: str) -> Config:
+    """The pipeline that makes a store's labels."""
+    common = {
+        "name": name,
+        "root": str(folder / "store"),
+        "source": {"url": str(folder / "scenes" / "images")},
+        "block_size": 16,
+        "project.patch_size": IMAGE // 2,
+        "fuse.height": HEIGHT,
+        "execution.runner.workers": 1,
+        "execution.device": "cpu",
+        "ingest.min_width": 2,
+    }
+    return load_config("configs/demo.yaml", common | STORES[name])
+
+
+def make_rooms(folder: Path, count: int = COUNT, processes: int = 1, image: int = IMAGE) -> None:
+    """Render rooms with their truth as panoramas of ``image`` rows, put them in blocks, and write the store of truth."""
+    write_dataset(folder / "scenes", "room", count, FIRST_SEED, image, 2 * image, amodal=False, processes=processes)
+    if not _blocks(folder):
+        ingested(config_of(folder, "round_trip"))
+    write_truth_store(folder, _blocks(folder))
+
+
+def make_labels(folder: Path, processes: int = 1) -> None:
+    """Let the pipeline's stages make all other stores."""
+    blocks = _blocks(folder)
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        for name in STORES:
+            list(pool.map(_make_block, repeat(folder), repeat(name), blocks))
+            print(f"{name}: labelled", flush=True)
+
+
+def _make_block(folder: Path, name: str, block: Block) -> None:
+    """All stages up to the labels; their figures are :mod:`benchmarks.student.figures`'."""
+    torch.set_num_threads(1)
+    config = config_of(folder, name)
+    for stage in stages(config):
+        job = Job(config, stage.identity, block, "experiment")
+        if stage.name != "evaluate" and read_receipt(job.url) is None:
+            stage.make(job)
+
+
+def write_truth_store(folder: Path, blocks: Sequence[Block]) -> None:
+    """Labels that are the truth itself, in the blocks of the other stores."""
+    like = config_of(folder, "round_trip")
+    for block in blocks:
+        job = Job(like, TRUTH_IDENTITY, block, "truth")
+        if read_receipt(job.url) is None:
+            run_block(job, _truth_output(folder), {"classes": list(CLASSES), "depth_unit": "metre"}, encode=_encode(like))
+
+
+def _truth_output(folder: Path) -> Callable[[Item, Any], Output]:
+    def compute(item: Item, _read: Any) -> Output:
+        truth = read_truth(folder, item.item)
+        known, sure = ~truth["sky"], np.full(truth["sky"].shape, 255, np.uint8)
+        trust = {"depth_consistency": sure, "normals_agreement": sure, "semantics_confidence": sure}
+        valid = {"depth_valid": known, "normals_valid": known, "semantics_valid": np.ones_like(known)}
+        return Output({**truth, **trust, **valid})
+
+    return compute
+
+
+def _encode(config: Config) -> Callable[[Mapping[str, NDArray]], dict[str, NDArray]]:
+    return lambda values: encode_labels(values, config.fuse)
+
+
+def read_truth(folder: Path, item: str) -> Arrays:
+    """``depth``, ``normals``, ``semantics`` and ``sky`` of a panorama at the training size; each pixel is one exact ray."""
+    with np.load(folder / "scenes" / "truth" / f"{item}.npz") as arrays:
+        return {name: resize_labels(arrays[name], HEIGHT) for name in ("depth", "normals", "semantics", "sky")}
+
+
+def _blocks(folder: Path) -> list[Block]:
+    return blocks_of(read_manifest(manifest_url(config_of(folder, "round_trip"))))
+
+
+class MissingLabels(ValueError):
+    """A store is not finished."""
+
+
+@cache
+def open_store(folder: Path, name: str) -> LabelStore:
+    """A finished store, whose panoramas are those of :func:`small_picture`; ``truth`` is the one of truth.
+
+    Raises
+    ------
+    MissingLabels
+        Some blocks have no labels yet.
+    """
+    config = config_of(folder, "round_trip" if name == "truth" else name)
+    fused = next(stage.identity for stage in stages(config) if stage.name == "fuse")
+    identity = TRUTH_IDENTITY if name == "truth" else fused
+    blocks = []
+    for block in _blocks(folder):
+        url = Job(config, identity, block, "").url
+        receipt = read_receipt(url)
+        if receipt is None:
+            raise MissingLabels(f"{url}: has no labels; run python -m benchmarks.student.data --folder {folder}")
+        blocks.append((url, replace(block, items=tuple(small_picture(folder, item) for item in block.items)), receipt))
+    return LabelStore(config, blocks)
+
+
+def small_picture(folder: Path, item: Item) -> Item:
+    """The item with a lossless panorama of the training size, the same that training would make at every step."""
+    path = folder / "small" / f"{item.item}.png"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        pixels = resize_image(read_bgr(item.uri), HEIGHT)
+        part = path.with_suffix(".part.png")
+        cv2.imwrite(str(part), pixels)
+        part.replace(path)
+    data = path.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    return replace(item, uri=str(path), digest=digest, height=HEIGHT, width=2 * HEIGHT, size=len(data))
+
+
+def read_bgr(path: str) -> NDArray[np.uint8]:
+    """The pixels (H, W, 3) of a picture that this module wrote."""
+    pixels = cv2.imread(path)
+    if pixels is None:
+        raise FileNotFoundError(f"{path}: is no picture any more; run python -m benchmarks.student.data again")
+    return np.asarray(pixels, np.uint8)
+
+
+def choose(store: LabelStore, part: str, seed: int) -> LabelStore:
+    """The store with only some of its training panoramas: ``all``, ``few`` drawn by the seed, or the ``rest`` of them."""
+    names = sorted(item.item for _, block, _ in store.blocks for item in block.items if item.split == "train")
+    drawn = np.random.default_rng([11, seed]).permutation(names)[: max(round(FEW * len(names)), 1)]
+    kept = {"all": set(names), "few": set(drawn), "rest": set(names) - set(drawn)}[part]
+    return replace(store, blocks=[(url, _only(block, kept), receipt) for url, block, receipt in store.blocks])
+
+
+def _only(block: Block, kept: set[str]) -> Block:
+    left_out = tuple(
+        item if item.split != "train" or item.item in kept else replace(item, split="left out") for item in block.items
+    )
+    return replace(block, items=left_out)
+
+
+def split_items(store: LabelStore, split: str) -> list[Item]:
+    """The panoramas of a split, in the order of the manifest."""
+    return [item for _, block, _ in store.blocks for item in block.items if item.split == split]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--count", type=int, default=COUNT, help="rooms")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--parts", nargs="+", default=["rooms", "labels"], choices=["rooms", "labels"])
+    options = parser.parse_args()
+    if "rooms" in options.parts:
+        make_rooms(options.folder, options.count, options.processes)
+    if "labels" in options.parts:
+        make_labels(options.folder, options.processes)
+
+
+if __name__ == "__main__":
+    main()

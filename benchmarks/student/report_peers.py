@@ -1,0 +1,55 @@
+"""The page of the peers: other networks on the same backbone, data and budget."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.student.arms import PEERS, TRUTH
+from benchmarks.student.intervals import FIGURES, Table
+from benchmarks.student.rates import SEED, SHORT, rates_folder, score
+from benchmarks.student.tables import Runs, figures_of, markdown_table, paired, worse_cell
+
+INTRO = """\
+# Peers on the same data and budget
+
+All learn from ground truth. The student is the whole one, named ground truth as in the decisive test. The peers are compact
+networks of our own after published ideas (benchmarks/student/peers.py), not the published code; they share the backbone and
+its continuation over the borders, have about as many weights, and each its own learning rate.
+"""
+WORSE = """\
+Worse than the student, in per cent; negative is better. The median of a run's seconds is that of a shared machine.
+"""
+RATES = f"""\
+## Learning rates
+
+One run each (seed {SEED}) of {SHORT.steps} steps, on the held-out scenes; score =
+AbsRel + degrees / 90 + 1 - mIoU, the less the better.
+"""
+
+
+def page(runs: Runs, folder: Path) -> Iterator[str]:
+    """Lines of the page."""
+    yield INTRO
+    yield from figures_of(runs, PEERS)
+    yield WORSE
+    yield from markdown_table(["", *FIGURES, "seconds a run"], _against_student(runs))
+    yield RATES
+    yield from markdown_table(["network", "rate", *FIGURES, "score"], _rates(folder))
+
+
+def _against_student(runs: Runs) -> Iterator[list[str]]:
+    for arm in PEERS:
+        if own := runs.get(arm.name):
+            seconds = sorted(run["seconds"] for run in own.values())[len(own) // 2]
+            cells = [worse_cell(paired(runs, arm.name, TRUTH.name, name)) if arm != TRUTH else "0" for name in FIGURES]
+            yield [arm.name, *cells, f"{seconds:.0f}"]
+
+
+def _rates(folder: Path) -> Iterator[list[str]]:
+    for path in sorted(rates_folder(folder).glob("*.json")):
+        run = json.loads(path.read_text())
+        network, figures = run["arm"]["network"], Table.of([run]).means()
+        rate, shown = run["rate"], [f"{figures[name]:.3f}" for name in FIGURES]
+        yield [network, f"{rate:g}", *shown, f"{score(figures):.3f}"]

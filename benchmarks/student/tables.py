@@ -1,0 +1,100 @@
+"""What the pages of the experiments have in common: cells, rows of figures, and how they were made."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+import transformers
+
+from benchmarks.student.arms import Arm, all_arms
+from benchmarks.student.data import COUNT, FIRST_SEED, HEIGHT
+from benchmarks.student.intervals import FIGURES, RESAMPLES, Table, interval, value_of, worse_by
+from benchmarks.student.recipe import BACKBONE, RATES, Recipe
+
+Runs = dict[str, dict[int, dict[str, Any]]]
+"""Arm's name -> seed -> the JSON of a run."""
+Interval = tuple[float, float, float]
+"""A figure and the ends of its interval."""
+DIGITS = {"AbsRel": 3, "normals, degrees": 2, "mIoU": 3}
+COMMON = """\
+Procedural rooms, {count} scenes of seeds from {first} on (80 % training, 10 % held out, 10 % test), panoramas of
+{width}x{height} pixels. All arms: {steps} steps of {batch} panoramas with rolls and mirrors, AdamW, learning rates {rates},
+the average of weights at the end; backbone {backbone} of {size} k weights, untrained at first; the tables count the weights
+behind it; `vector_frame: local`. A seed sets the first weights, the order of panoramas and the augmentations, alike in all
+arms.
+
+Intervals: 95 %, percentile bootstrap, {resamples} draws of seeds and of test scenes, the same for both sides of a difference.
+Of the {wanted} runs planned for the three pages together, {there} are in.
+
+{cores} CPU cores, shared with other work, one thread a run; no GPU. {dates}, Python {python}, torch {torch}, transformers
+{transformers}. Command: `make experiments-student`.
+"""
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table, and an empty one."""
+    yield f"| {' | '.join(header)} |"
+    yield "|---" * len(header) + "|"
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+    yield ""
+
+
+def value_cell(runs: Mapping[int, Mapping[str, Any]], name: str) -> str:
+    """A figure with its interval; a dash where the arm does not have it."""
+    table = Table.of(list(runs.values()))
+    if name not in table.names:
+        return "-"
+    found = interval(value_of(table, name), table.shape)
+    return "{:.{d}f} [{:.{d}f}, {:.{d}f}]".format(*found, d=DIGITS[name])
+
+
+def paired(runs: Runs, ours: str, reference: str, name: str) -> Interval | None:
+    """By what share ours is worse than the reference, over the seeds that both have; None if there is nothing to compare."""
+    seeds = sorted(runs.get(ours, {}).keys() & runs.get(reference, {}).keys())
+    if not seeds:
+        return None
+    one, other = (Table.of([runs[arm][seed] for seed in seeds]) for arm in (ours, reference))
+    if name not in one.names or name not in other.names:
+        return None
+    return interval(worse_by(one, other, name), one.shape)
+
+
+def worse_cell(found: Interval | None) -> str:
+    """Per cent, with sign; a dash where nothing is to be compared."""
+    return "-" if found is None else "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * value for value in found))
+
+
+def figures_of(runs: Runs, arms: Sequence[Arm]) -> Iterator[str]:
+    """A table of the figures of arms, those without runs left out."""
+    rows = []
+    for arm in arms:
+        if own := runs.get(arm.name):
+            weights = f"{next(iter(own.values()))['parameters'] / 1000:.0f} k"
+            rows.append([arm.name, str(len(own)), weights, *(value_cell(own, name) for name in FIGURES)])
+    return markdown_table(["", "seeds", "weights", *FIGURES], rows)
+
+
+def comparisons(runs: Runs, pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """A table of by how much one arm of a pair is worse than the other, those without runs left out."""
+    rows = []
+    for ours, reference in pairs:
+        if ours in runs and reference in runs:
+            rows.append([ours, reference, *(worse_cell(paired(runs, ours, reference, name)) for name in FIGURES)])
+    return markdown_table(["", "worse than", *FIGURES], rows)
+
+
+def footer(runs: Runs, seeds: int) -> str:
+    """What all arms have in common, and what the page rests on."""
+    recipe, all_runs = Recipe(), [run for own in runs.values() for run in own.values()]
+    dates = sorted({run["date"] for run in all_runs})
+    return COMMON.format(
+        count=COUNT, first=FIRST_SEED, width=2 * HEIGHT, height=HEIGHT, steps=recipe.steps, batch=recipe.batch,
+        rates=", ".join(f"{name} {rate:g}" for name, rate in RATES.items()), backbone=BACKBONE,
+        size=f"{all_runs[0]['backbone'] / 1000:.0f}" if all_runs else "?", resamples=RESAMPLES,
+        wanted=seeds * len(all_arms()), there=len(all_runs), cores=os.cpu_count(), dates=" to ".join({*dates[:1], *dates[-1:]}),
+        python=platform.python_version(), torch=torch.__version__, transformers=transformers.__version__,
+    )  # fmt: skip

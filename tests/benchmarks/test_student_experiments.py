@@ -1,0 +1,221 @@
+"""The student's experiments: arms build what they name, intervals are those of closed forms, runs are kept, pages tell them."""
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.student.arms import ABLATION, DECISIVE, MARGIN, OFF, PEERS, SINGLE, TRUTH, VIEWS, all_arms
+from benchmarks.student.data import choose, make_rooms, open_store, read_truth, split_items
+from benchmarks.student.figures import scene_figures
+from benchmarks.student.floor import blind_answer, floor_figures
+from benchmarks.student.intervals import FIGURES, Table, interval, value_of, worse_by
+from benchmarks.student.one_run import run_arm
+from benchmarks.student.recipe import Recipe, make_network
+from benchmarks.student.report import PAGES, REMARKS, read_runs, write_page
+from benchmarks.student.report_decisive import verdict
+from benchmarks.student.run import planned, run_file, write_run
+from benchmarks.student.tables import footer
+from geometry.directions import erp_directions
+from metrics.semantics import confusion, semantic_figures
+from scenes.vocabulary import CLASSES
+from tests.models.student.support import images
+from tests.support.label_store import write_label_store
+
+
+def size(arm):
+    return sum(parameter.numel() for parameter in make_network(arm, CLASSES, 0).parameters())
+
+
+def test_arms_build_the_networks_that_they_name():
+    for arm in (*ABLATION, *PEERS):
+        model = make_network(arm, CLASSES, 0).eval()
+        with torch.no_grad():
+            output = model(images())
+        assert {task for task in ("depth", "normals", "semantics") if output.get(task) is not None} == set(arm.tasks)
+        for name, value in arm.settings.items():
+            assert getattr(model.config, name) == value
+    assert (
+        len({arm.key for arm in all_arms()}) == len(all_arms()) == len([*DECISIVE, *ABLATION, *PEERS, *VIEWS]) - 2
+    )  # one is in three
+
+
+def test_the_nested_arms_differ_by_one_switch_and_twins_have_the_same_weights():
+    nested = ABLATION[len(SINGLE) :]
+    whole = make_network(TRUTH, CLASSES, 0).config
+    settings = [{**{name: getattr(whole, name) for name in OFF}, **arm.settings} for arm in nested]
+    for before, after in pairwise(settings):
+        assert sum(before[name] != after[name] for name in OFF) == 1
+    sizes = [size(arm) for arm in nested]
+    assert len(set(sizes[:4])) == 1
+    assert sizes[4] == sizes[5] > sizes[3]  # bridges add weights, truncation none
+    assert all(abs(size(arm) / size(TRUTH) - 1) < 0.15 for arm in PEERS)
+
+
+def test_the_same_seed_gives_arms_of_other_labels_the_same_first_weights():
+    one, other = (make_network(arm, CLASSES, 3).state_dict() for arm in DECISIVE[:2])
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+    assert not torch.equal(
+        one["heads.depth.answer.weight"], make_network(TRUTH, CLASSES, 4).state_dict()["heads.depth.answer.weight"]
+    )
+
+
+@pytest.mark.parametrize("arm", PEERS[1:], ids=lambda arm: arm.network)
+def test_peers_see_the_seam_as_any_other_place(arm):
+    model, pixels = make_network(arm, CLASSES, 0).eval().double(), images(dtype=torch.float64)
+    with torch.no_grad():
+        straight, rolled = model(pixels), model(pixels.roll(32, -1))
+    assert torch.allclose(straight.depth.roll(32, -1), rolled.depth, atol=1e-6)
+    assert torch.allclose(straight.semantics.roll(32, -1), rolled.semantics, atol=1e-6)
+    assert straight.depth.std() > 0
+
+
+def test_only_in_the_cross_task_network_does_a_task_reach_the_layers_of_another():
+    reached = {}
+    for arm in PEERS[1:]:
+        model = make_network(arm, CLASSES, 0)
+        model(images()).depth.sum().backward()
+        own = model.decoders["normals"] if arm.network == "dpt" else model.first["normals"].feature
+        reached[arm.network] = any(p.grad is not None and bool(p.grad.any()) for p in own.parameters())
+    assert reached == {"dpt": False, "cross-task": True}
+
+
+def table(errors):
+    return Table({"AbsRel": errors}, None)
+
+
+def test_intervals_are_those_of_the_closed_form():
+    """The bootstrap's variance of a mean of a_s + b_n is var(a) / S + var(b) / N, with the variances of the draws themselves."""
+    generator = np.random.default_rng(1)
+    seeds, scenes = generator.normal(0, 1, 40), generator.normal(5, 2, 60)
+    found, low, high = interval(value_of(table(seeds[:, None] + scenes), "AbsRel"), (40, 60))
+    spread = 1.96 * np.sqrt(seeds.var() / 40 + scenes.var() / 60)
+    assert found == pytest.approx(seeds.mean() + scenes.mean())
+    assert (found - low, high - found) == (pytest.approx(spread, rel=0.1), pytest.approx(spread, rel=0.1))
+
+
+def test_differences_are_paired():
+    errors = np.random.default_rng(2).uniform(0.1, 0.9, (5, 12))
+    ends = interval(worse_by(table(1.1 * errors), table(errors), "AbsRel"), (5, 12), 50)
+    assert ends == pytest.approx((0.1, 0.1, 0.1))  # the spread of seeds and scenes is common to both
+
+
+def entries(matrix):
+    return [[int(t), int(s), float(matrix[t, s])] for t, s in np.argwhere(matrix > 0)]
+
+
+def test_miou_is_that_of_the_metrics_and_less_of_it_is_worse():
+    generator = np.random.default_rng(3)
+    truth = generator.integers(0, 6, (2, 4, 500))
+    said = {share: np.where(generator.random(truth.shape) < share, (truth + 1) % 6, truth) for share in (0.1, 0.4)}
+    tables, pooled = {}, {}
+    for share, classes in said.items():
+        ones = np.ones(500)
+        matrices = [[confusion(c, t, ones > 0, ones, len(CLASSES)) for c, t in zip(*rows)] for rows in zip(classes, truth)]
+        runs = [{"scenes": {str(n): {"confusion": entries(one)} for n, one in enumerate(row)}} for row in matrices]
+        tables[share] = Table.of(runs)
+        pooled[share] = np.mean([semantic_figures(np.sum(row, axis=0))["miou"] for row in matrices])
+        assert tables[share].means() == {"mIoU": pytest.approx(pooled[share])}
+    worse, low, _ = interval(worse_by(tables[0.4], tables[0.1], "mIoU"), (2, 4), 100)
+    assert worse == pytest.approx(1 - pooled[0.4] / pooled[0.1])
+    assert low > 0
+
+
+def test_verdicts_follow_the_margin():
+    ends = [(0, -0.05, MARGIN - 0.01), (0.1, 0.0, MARGIN + 0.01), (0.5, MARGIN + 0.01, 0.9), None]
+    assert [verdict(one) for one in ends] == ["as good", "open", "worse", "-"]
+
+
+def test_the_few_and_the_rest_are_all_and_other_splits_stay(tmp_path):
+    store = write_label_store(tmp_path / "labels", count=40, block_size=16, splits=("train", "train", "train", "val"))
+    few, rest = ({item.item for item in split_items(choose(store, part, 1), "train")} for part in ("few", "rest"))
+    assert (len(few), few & rest, few | rest) == (2, set(), {item.item for item in split_items(store, "train")})
+    assert few == {item.item for item in split_items(choose(store, "few", 1), "train")}
+    assert split_items(choose(store, "few", 1), "val") == split_items(store, "val")
+
+
+@pytest.fixture(scope="module")
+def rooms(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rooms")
+    make_rooms(folder, 10, image=64)
+    return folder
+
+
+def test_what_is_true_has_no_error_and_what_is_left_out_does_not_count(rooms):
+    item = split_items(open_store(rooms, "truth"), "test")[0].item
+    truth = read_truth(rooms, item)
+    exact = scene_figures(truth, truth, CLASSES)
+    assert (exact["AbsRel"], exact["normals, degrees"]) == (0, pytest.approx(0, abs=1e-3))
+    assert all(true == said for true, said, _ in exact["confusion"])
+    wrong = {**truth, "depth": 1.5 * truth["depth"], "semantics": (truth["semantics"] + 1) % len(CLASSES)}
+    found = scene_figures(wrong, truth, CLASSES)
+    assert found["AbsRel"] == pytest.approx(0.5)
+    assert not any(true == said for true, said, _ in found["confusion"])
+    north = np.arange(64)[:, None] < np.full(128, 32)
+    half = {**truth, "depth": np.where(north, truth["depth"], 99), "depth_valid": north}
+    assert scene_figures(half, truth, CLASSES)["AbsRel"] == 0
+
+
+def test_a_run_trains_and_measures_unseen_scenes_and_again_gives_the_same(rooms):
+    recipe = replace(Recipe(), steps=2)
+    arm = next(arm for arm in DECISIVE if arm.name == "5 % truth alone")
+    one, again = (run_arm(arm, 0, rooms, recipe, 1e-3) for _ in range(2))
+    assert one["scenes"] == again["scenes"]
+    assert list(one["scenes"]) == ["room_60009"]
+    assert one["scenes"]["room_60009"]["AbsRel"] > 0
+    other = run_arm(arm, 1, rooms, recipe, 1e-3)
+    assert other["scenes"] != one["scenes"]
+
+
+def test_the_floor_is_right_where_all_rooms_are_alike(rooms):
+    truth = read_truth(rooms, "room_60000")
+    alike = {name: np.repeat(array[:, :1], 128, axis=1) for name, array in truth.items()}
+    alike["normals"] = -erp_directions(64, 128)  # everything faces the camera
+    found = scene_figures(blind_answer([alike] * 3), alike, CLASSES)
+    assert found["AbsRel"] == pytest.approx(0)
+    assert found["normals, degrees"] < 1e-3
+    assert all(true == said for true, said, _ in found["confusion"])
+    assert list(floor_figures(rooms)) == ["room_60009"]
+
+
+def synthetic(arm, seed):
+    generator = np.random.default_rng([seed, len(arm.name)])
+    scenes = {}
+    for number in range(6):
+        scenes[f"room_{number}"] = {"AbsRel": generator.uniform(0.1, 0.2), "normals, degrees": generator.uniform(10, 20)}
+        scenes[f"room_{number}"]["confusion"] = [[1, 1, 8.0], [2, 2, 4.0], [2, 1, float(generator.uniform(0, 4))]]
+    cosines = {"1": {"backbone/depth~normals": 0.25}}
+    made = {"parameters": 1000, "backbone": 500, "seconds": 1.0, "rate": 1e-3}
+    return {"arm": {"network": arm.network}, "scenes": scenes, "cosines": cosines, **made}
+
+
+def test_pages_tell_the_runs_that_are_there_and_keep_what_was_written_by_hand(tmp_path):
+    for name in ("round_trip", "noise", "noise_aligned", "pseudo", "pseudo_aligned"):
+        (tmp_path / "labels").mkdir(exist_ok=True)
+        (tmp_path / "labels" / f"{name}.json").write_text(json.dumps(synthetic(TRUTH, 9)["scenes"]))
+    (tmp_path / "labels" / "floor.json").write_text(json.dumps(synthetic(TRUTH, 8)["scenes"]))
+    for arm, seed in planned(2, all_arms()):
+        if arm.name != "+ bridges":
+            write_run(run_file(tmp_path, Recipe(), arm, seed), synthetic(arm, seed))
+    runs = read_runs(tmp_path, Recipe())
+    there = 2 * (len(all_arms()) - 1)
+    assert f"{there} are in" in footer(runs, 5).replace("\n", " ")
+    assert read_runs(tmp_path, replace(Recipe(), steps=7)) == {}
+    for name, page in PAGES.items():
+        path = tmp_path / name
+        write_page(path, [*page(runs, tmp_path), footer(runs, 5)])
+        path.write_text(path.read_text().replace("Not yet written.", "Nothing, the figures are noise."))
+        write_page(path, [*page(runs, tmp_path), footer(runs, 5)])
+        text = path.read_text()
+        assert text.count(REMARKS) == text.count("the figures are noise") == 1
+        assert all(figure in text for figure in FIGURES)
+    decisive, ablation = ((tmp_path / f"student_{name}.md").read_text() for name in ("decisive", "ablation"))
+    row = next(line for line in decisive.splitlines() if line.startswith("| ground truth |")).split(" | ")
+    expected = Table.of([synthetic(TRUTH, 0), synthetic(TRUTH, 1)]).means()
+    assert row[1] == "2"
+    assert row[3].startswith(f"{expected['AbsRel']:.3f} [")
+    assert "+ bridges | + modulation" not in ablation
+    assert "+0.25 (+0.25 to +0.25)" in ablation
