@@ -53,7 +53,7 @@ def load_config_as(model: type[AnyConfig], path: str | Path, overrides: dict[str
 
 def is_adaptation(data: dict[str, Any]) -> bool:
     """Whether the values of a config are those of an adaptation (configs/adapt.py)."""
-    return "model" in data and not data.get("teachers")
+    return "model" in data and "stores" not in data and not data.get("teachers")
 
 
 def validated(data: dict[str, Any], overrides: dict[str, Any], what: str) -> Config:
