@@ -70,7 +70,7 @@ experiments-student: $(READY)
 	$(BIN)/python -m benchmarks.student.run --tests decisive ablation peers
 	$(BIN)/python -m benchmarks.student.run --tests views
 	$(BIN)/python -m benchmarks.student.report
-	$(BIN)/python -m benchmarks.student.speed
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.student.speed
 
 # torch comes first and exactly: any other request pulls gigabytes of CUDA.
 $(READY): pyproject.toml constraints.txt

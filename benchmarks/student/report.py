@@ -48,10 +48,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--steps", type=int, default=Recipe().steps, help="of the runs")
     options = parser.parse_args()
-    runs = read_runs(options.folder, Recipe())
+    recipe = Recipe(options.steps)
+    runs = read_runs(options.folder, recipe)
     for name, page in PAGES.items():
-        write_page(options.results / name, (*page(runs, options.folder), footer(runs, SEEDS)))
+        write_page(options.results / name, (*page(runs, options.folder), footer(runs, SEEDS, recipe)))
         print(f"{options.results / name}: from {sum(map(len, runs.values()))} of {SEEDS * len(all_arms())} runs")
 
 

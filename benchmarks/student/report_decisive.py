@@ -10,6 +10,7 @@ from benchmarks.student.data import STORES, VIEW_SCALE
 from benchmarks.student.figures import label_figures
 from benchmarks.student.floor import floor_figures
 from benchmarks.student.intervals import FIGURES
+from benchmarks.student.run import SEEDS
 from benchmarks.student.tables import Interval, Runs, comparisons, figures_of, markdown_table, paired, value_cell, worse_cell
 
 PAIRS = (
@@ -39,7 +40,7 @@ AGAINST_TRUTH = """\
 ## Against the truth
 
 Worse than the student of the truth, in per cent of its figure. Then whether it counts as good: `as good` with the whole
-interval below the margin, `worse` with the whole interval above it, `open` between.
+interval below the margin, `worse` with the whole interval above it, `open` between; a dash before all seeds are in.
 """
 AGAINST_EACH_OTHER = """\
 ## Against each other
@@ -53,9 +54,9 @@ Fused labels of the training panoramas against their truth, where they are valid
 """
 
 
-def verdict(found: Interval | None) -> str:
-    """``as good`` below the margin with all of the interval, ``worse`` with none of it, ``open`` between."""
-    if found is None:
+def verdict(found: Interval | None, seeds: int) -> str:
+    """``as good`` below the margin with all of the interval, ``worse`` with none of it, ``open`` between; none with few seeds."""
+    if found is None or seeds < SEEDS:
         return "-"
     _, low, high = found
     return "as good" if high < MARGIN else "worse" if low > MARGIN else "open"
@@ -83,4 +84,5 @@ def _against_truth(runs: Runs) -> Iterator[list[str]]:
     for arm in (*DECISIVE[1:], *VIEWS):
         if arm.name in runs and TRUTH.name in runs:
             found = [paired(runs, arm.name, TRUTH.name, name) for name in FIGURES]
-            yield [arm.name, *(cell for one in found for cell in (worse_cell(one), verdict(one)))]
+            seeds = len(runs[arm.name].keys() & runs[TRUTH.name].keys())
+            yield [arm.name, *(cell for one in found for cell in (worse_cell(one), verdict(one, seeds)))]

@@ -49,15 +49,17 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--tests", nargs="+", choices=TESTS, default=list(TESTS))
     parser.add_argument("--share", default="1/1", help="which of how many processes this is")
+    parser.add_argument("--steps", type=int, default=Recipe().steps, help="of each run")
     options = parser.parse_args()
+    recipe = Recipe(options.steps)
     torch.set_num_threads(1)
     own, of = map(int, options.share.split("/"))
     arms = distinct(arm for test in options.tests for arm in TESTS[test])
     for number, (arm, seed) in enumerate(planned(options.seeds, arms)):
-        path = run_file(options.folder, Recipe(), arm, seed)
+        path = run_file(options.folder, recipe, arm, seed)
         if number % of == own - 1 and not path.exists():
             try:
-                found = run_arm(arm, seed, options.folder, Recipe(), RATES[arm.network])
+                found = run_arm(arm, seed, options.folder, recipe, RATES[arm.network])
             except MissingLabels as error:  # the others need not wait for them
                 print(f"{arm.name}, seed {seed}: {error}", flush=True)
                 continue

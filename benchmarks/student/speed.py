@@ -44,8 +44,9 @@ STEP = """\
 Shares of one step by torch's profiler: the phases, then the costliest operators of all phases together.
 """
 MACHINE = """\
-{cores} CPU cores, {gpu}; {date}, load {load} at the start (a load above the number of cores means a shared machine). Python
-{python}, torch {torch}, transformers {transformers}. Command: `python -m benchmarks.student.speed`.
+{cores} CPU cores, {threads} thread(s) for tensors, {gpu}; {date}, load {load} at the start (a load above the number of cores
+means a shared machine). Python {python}, torch {torch}, transformers {transformers}. Command: `python -m
+benchmarks.student.speed`.
 """
 
 
@@ -70,7 +71,8 @@ def page(found: dict[str, dict[str, Any]], load: float) -> Iterator[str]:
         yield f"- {name}: {phases}. Operators: {operators}.\n"
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU: full size is not measured, nor the share on one"
     yield MACHINE.format(
-        cores=os.cpu_count(), gpu=gpu, date=date.today(), load=f"{load:.1f}", python=platform.python_version(),
+        cores=os.cpu_count(), threads=torch.get_num_threads(), gpu=gpu, date=date.today(),
+        load=f"{load:.1f}", python=platform.python_version(),
         torch=torch.__version__, transformers=transformers.__version__,
     )  # fmt: skip
 

@@ -33,6 +33,10 @@ Of the {wanted} runs planned for the three pages together, {there} are in.
 {cores} CPU cores, shared with other work, one thread a run; no GPU. {dates}, Python {python}, torch {torch}, transformers
 {transformers}. Command: `make experiments-student`.
 """
+UNFINISHED = """\
+**Not finished: {there} of {wanted} runs.** An interval over fewer seeds than planned is too narrow, and over one seed it is
+that of scenes alone: it tells nothing of what another seed would give.
+"""
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -87,14 +91,16 @@ def comparisons(runs: Runs, pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
     return markdown_table(["", "worse than", *FIGURES], rows)
 
 
-def footer(runs: Runs, seeds: int) -> str:
+def footer(runs: Runs, seeds: int, recipe: Recipe) -> str:
     """What all arms have in common, and what the page rests on."""
-    recipe, all_runs = Recipe(), [run for own in runs.values() for run in own.values()]
+    all_runs = [run for own in runs.values() for run in own.values()]
     dates = sorted({run["date"] for run in all_runs})
-    return COMMON.format(
+    wanted, there = seeds * len(all_arms()), len(all_runs)
+    warning = UNFINISHED.format(there=there, wanted=wanted) + "\n" if there < wanted else ""
+    return warning + COMMON.format(
         count=COUNT, first=FIRST_SEED, width=2 * HEIGHT, height=HEIGHT, steps=recipe.steps, batch=recipe.batch,
         rates=", ".join(f"{name} {rate:g}" for name, rate in RATES.items()), backbone=BACKBONE,
         size=f"{all_runs[0]['backbone'] / 1000:.0f}" if all_runs else "?", resamples=RESAMPLES,
-        wanted=seeds * len(all_arms()), there=len(all_runs), cores=os.cpu_count(), dates=" to ".join({*dates[:1], *dates[-1:]}),
+        wanted=wanted, there=there, cores=os.cpu_count(), dates=" to ".join({*dates[:1], *dates[-1:]}),
         python=platform.python_version(), torch=torch.__version__, transformers=transformers.__version__,
     )  # fmt: skip

@@ -17,7 +17,7 @@ from benchmarks.student.one_run import run_arm
 from benchmarks.student.recipe import Recipe, make_network
 from benchmarks.student.report import PAGES, REMARKS, read_runs, write_page
 from benchmarks.student.report_decisive import verdict
-from benchmarks.student.run import planned, run_file, write_run
+from benchmarks.student.run import SEEDS, planned, run_file, write_run
 from benchmarks.student.tables import footer
 from geometry.directions import erp_directions
 from metrics.semantics import confusion, semantic_figures
@@ -126,7 +126,8 @@ def test_miou_is_that_of_the_metrics_and_less_of_it_is_worse():
 
 def test_verdicts_follow_the_margin():
     ends = [(0, -0.05, MARGIN - 0.01), (0.1, 0.0, MARGIN + 0.01), (0.5, MARGIN + 0.01, 0.9), None]
-    assert [verdict(one) for one in ends] == ["as good", "open", "worse", "-"]
+    assert [verdict(one, SEEDS) for one in ends] == ["as good", "open", "worse", "-"]
+    assert verdict(ends[0], SEEDS - 1) == "-"
 
 
 def test_the_few_and_the_rest_are_all_and_other_splits_stay(tmp_path):
@@ -202,13 +203,13 @@ def test_pages_tell_the_runs_that_are_there_and_keep_what_was_written_by_hand(tm
             write_run(run_file(tmp_path, Recipe(), arm, seed), synthetic(arm, seed))
     runs = read_runs(tmp_path, Recipe())
     there = 2 * (len(all_arms()) - 1)
-    assert f"{there} are in" in footer(runs, 5).replace("\n", " ")
+    assert f"{there} are in" in footer(runs, 5, Recipe()).replace("\n", " ")
     assert read_runs(tmp_path, replace(Recipe(), steps=7)) == {}
     for name, page in PAGES.items():
         path = tmp_path / name
-        write_page(path, [*page(runs, tmp_path), footer(runs, 5)])
+        write_page(path, [*page(runs, tmp_path), footer(runs, 5, Recipe())])
         path.write_text(path.read_text().replace("Not yet written.", "Nothing, the figures are noise."))
-        write_page(path, [*page(runs, tmp_path), footer(runs, 5)])
+        write_page(path, [*page(runs, tmp_path), footer(runs, 5, Recipe())])
         text = path.read_text()
         assert text.count(REMARKS) == text.count("the figures are noise") == 1
         assert all(figure in text for figure in FIGURES)
