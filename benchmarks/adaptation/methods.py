@@ -1,0 +1,61 @@
+"""What an arm does: a source model and unlabelled panoramas become a model to measure."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.adaptation.arms import Arm
+from benchmarks.adaptation.labels import Predicted, labelled, object_pool
+from benchmarks.adaptation.prototypes import prototype_adaptation
+from configs.adapt import AdaptTraining
+from models.seamless.crops import random_window
+from models.seamless.saved import SeamlessModel
+from geometry.wrapped_boxes import cut
+from tasks.adapt.examples import Examples
+from tasks.adapt.training import adapt_model
+
+
+def adapted(model: SeamlessModel, given: Sequence[Predicted], arm: Arm, settings: AdaptTraining) -> SeamlessModel:
+    """A model of its own that an arm makes of the source model; ``given`` is what the source model says of the panoramas."""
+    own = copy.deepcopy(model)
+    settings = settings.model_copy(update=dict(arm.training))
+    if arm.how == "statistics":
+        return renew_statistics(own, [one.pixels for one in given], settings)
+    if arm.how == "prototypes":
+        return prototype_adaptation(own, given, arm.labels.semantic, settings)
+    if arm.how == "training":
+        classes = len(own.classes)
+        pool = [] if settings.mixing == "none" else object_pool(given, arm.pool, classes)
+        examples = Examples(labelled(given, arm.labels, classes), pool, settings)
+        with TemporaryDirectory() as folder:
+            return adapt_model(own, examples, settings, str(Path(folder)), settings.steps, "cpu")[0]
+    return own
+
+
+def renew_statistics(model: SeamlessModel, pixels: Sequence[np.ndarray], settings: AdaptTraining) -> SeamlessModel:
+    """Change nothing but the running statistics of batch normalisation, by as many crops as the trained arms see."""
+    network = model.network.for_crops()
+    network.eval()
+    for part in network.modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm):
+            part.train()
+    generator = np.random.default_rng([settings.seed, 3])
+    with torch.no_grad():
+        for _ in range(settings.steps):
+            network.class_logits(model.normalised(random_crops(pixels, settings, generator)))
+    model.network.load_state_dict(network.state_dict())
+    return model
+
+
+def random_crops(pixels: Sequence[np.ndarray], settings: AdaptTraining, generator: np.random.Generator) -> np.ndarray:
+    """A batch (B, h, w, 3) of crops from anywhere."""
+    size = (pixels[0].shape[0], pixels[0].shape[1])
+    chosen = generator.integers(len(pixels), size=settings.batch_size)
+    return np.stack([cut(pixels[index], random_window(size, settings.crop, generator)) for index in chosen])
