@@ -77,7 +77,9 @@ def _detections(found: BranchDetections) -> Detections:
 
 def labelled(given: Sequence[Predicted], labelling: Labelling, classes: int) -> Labelled:
     """The panoramas with labels by thresholds that all of them choose together."""
-    limits = {part: thresholds(given, part, getattr(labelling, part), classes, labelling.tuned) for part in ("semantic", *BRANCHES)}
+    limits = {
+        part: thresholds(given, part, getattr(labelling, part), classes, labelling.tuned) for part in ("semantic", *BRANCHES)
+    }
     return Labelled([one.pixels for one in given], [_labels(one, labelling, limits) for one in given])
 
 

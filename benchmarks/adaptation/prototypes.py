@@ -28,9 +28,7 @@ INERTIA = 0.9
 """Share of the gathered prototypes that a step keeps."""
 
 
-def prototype_adaptation(
-    model: SeamlessModel, given: Sequence[Predicted], rule: Rule, settings: AdaptTraining
-) -> SeamlessModel:
+def prototype_adaptation(model: SeamlessModel, given: Sequence[Predicted], rule: Rule, settings: AdaptTraining) -> SeamlessModel:
     """Train the model's encoder, pyramid and semantic head by pseudo-labels and prototypes."""
     assert isinstance(model.network, SeamlessNetwork)
     frozen, network = model.network.for_crops().eval(), model.network.for_crops().train()

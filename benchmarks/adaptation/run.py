@@ -26,9 +26,9 @@ from models.seamless.saved import SeamlessModel
 from tasks.seamless_data.scoring import find_in, found_labels, truth_labels
 
 FOLDER = Path("work/experiments/adaptation")
-SOURCE_STEPS = 600
+SOURCE_STEPS = 400
 TRAINING = AdaptTraining(
-    steps=80, batch_size=4, crop=(96, 192), mixing="none", pasted=3, learning_rate=1e-4,
+    steps=80, batch_size=2, crop=(96, 192), mixing="none", pasted=3, learning_rate=1e-4,
     rates={"semantic": 1.0, "proposals": 0.1},
 )  # fmt: skip
 """What all arms share. The paper's ten objects a crop are for crops of four times the width."""
@@ -37,12 +37,12 @@ TRAINING = AdaptTraining(
 def measured(model: SeamlessModel, rule: FusionRule, given: Sequence[Panorama]) -> list[SuiteCounts]:
     """Counts of each panorama."""
     classes = len(model.classes)
-    return [
-        suite_counts(found_labels(*find_in(model, one.image), rule), truth_labels(one.truth), classes) for one in given
-    ]
+    return [suite_counts(found_labels(*find_in(model, one.image), rule), truth_labels(one.truth), classes) for one in given]
 
 
-def run_arm(name: str, arm: Arm, start: Source, given: Sequence[Predicted], test: Sequence[Panorama], settings: AdaptTraining) -> Record:
+def run_arm(
+    name: str, arm: Arm, start: Source, given: Sequence[Predicted], test: Sequence[Panorama], settings: AdaptTraining
+) -> Record:
     """Adapt and measure once; the seed is that of ``settings``."""
     begin = time.process_time()
     model = adapted(start.model, given, arm, settings)

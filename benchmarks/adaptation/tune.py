@@ -26,7 +26,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Learning rate and steps of the adaptation, on validation scenes.")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--arms", nargs="+", choices=sorted(ARMS), default=["source", "statistics", "pseudo-labels", "OPLL", MAIN])
+    parser.add_argument(
+        "--arms", nargs="+", choices=sorted(ARMS), default=["source", "statistics", "pseudo-labels", "OPLL", MAIN]
+    )
     parser.add_argument("--rates", type=float, nargs="+", default=[3e-5, 3e-4])
     parser.add_argument("--steps", type=int, nargs="+", default=[TRAINING.steps])
     asked = parser.parse_args()

@@ -83,9 +83,7 @@ def at_dusk(scene: Scene, generator: np.random.Generator) -> Scene:
     sun = tuple(Light(one.kind, one.position, _scaled(one.colour, (0.6, 0.42, 0.28))) for one in scene.lights)
     ambient = _scaled(scene.ambient, (0.45, 0.6, 0.95))
     materials = tuple(_weathered(one) for one in scene.materials)
-    return replace(
-        scene, lights=sun, ambient=ambient, materials=materials, exposure=scene.exposure * generator.uniform(0.7, 1.1)
-    )
+    return replace(scene, lights=sun, ambient=ambient, materials=materials, exposure=scene.exposure * generator.uniform(0.7, 1.1))
 
 
 def noisy(image: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
