@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from benchmarks.adaptation.labels import Labelling
+from benchmarks.adaptation.labels import OMNI, Labelling
 from models.seamless.thresholds import POOL, Rule
 
 MAIN = "OPLL + ADCL"
@@ -21,7 +21,7 @@ class Arm:
     """
 
     how: Literal["nothing", "statistics", "training", "prototypes"] = "training"
-    labels: Labelling = Labelling()
+    labels: Labelling = OMNI
     training: Mapping[str, Any] = field(default_factory=dict)
     pool: Rule = POOL
 

@@ -35,10 +35,10 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Labelling:
-    """How predictions become labels; by default as OPLL does.
+    """How predictions become labels.
 
-    ``tuned``: thresholds by eq. 4, else the fixed ones. ``veto``: masks are cut to where semantics see Things. ``uncertain``: what
-    was rejected teaches nothing, else it is background.
+    ``tuned``: thresholds by eq. 4, else the fixed ones. ``veto``: masks are cut to where semantics see Things.
+    ``uncertain``: what was rejected teaches nothing, else it is background.
     """
 
     semantic: Rule = SEMANTIC
@@ -47,6 +47,10 @@ class Labelling:
     tuned: bool = True
     veto: bool = True
     uncertain: bool = True
+
+
+OMNI = Labelling()
+"""As OPLL does."""
 
 
 class Labelled(Panoramas):

@@ -15,9 +15,9 @@ from benchmarks.adaptation.arms import Arm
 from benchmarks.adaptation.labels import Predicted, labelled, object_pool
 from benchmarks.adaptation.prototypes import prototype_adaptation
 from configs.adapt import AdaptTraining
+from geometry.wrapped_boxes import cut
 from models.seamless.crops import random_window
 from models.seamless.saved import SeamlessModel
-from geometry.wrapped_boxes import cut
 from tasks.adapt.examples import Examples
 from tasks.adapt.training import adapt_model
 

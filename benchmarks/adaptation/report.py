@@ -19,12 +19,15 @@ from numpy.typing import NDArray
 from benchmarks.adaptation.arms import ARMS, MAIN, sweep
 from benchmarks.adaptation.intervals import FIGURES, difference, figures_of
 from benchmarks.adaptation.records import Record, read_records
-from benchmarks.adaptation.run import FOLDER, SOURCE_STEPS, TRAINING
+from benchmarks.adaptation.run import FOLDER
 from benchmarks.adaptation.world import COUNTS, HEIGHT, WIDTH
+from configs.adapt import AdaptTraining
 
+Records = Mapping[str, Mapping[int, Record]]
 Tables = Mapping[str, Mapping[int, NDArray[np.floating]]]
 WANTED = 5
 """Seeds that the experiment is to have."""
+SWEEP_SEEDS = 2
 REQUIRED = (("OPLL", "pseudo-labels"), ("OPLL", "source"), ("pseudo-labels", "source"))
 """What is to be better than what in mAPQ."""
 OTHERS = (
@@ -35,12 +38,11 @@ OTHERS = (
 )  # fmt: skip
 
 
-def arms_page(records: Mapping[str, Mapping[int, Record]], resamples: int) -> str:
+def arms_page(records: Records, resamples: int) -> str:
     """The page on the arms."""
     tables = {name: figures_of(own, resamples) for name, own in records.items() if own}
-    runs = sum(len(own) for own in tables.values())
     lines = ["# Source-free adaptation: what each part of the method does", ""]
-    lines += [_setting(runs, WANTED * len(ARMS)), "", "## Figures", ""]
+    lines += [_setting(records, WANTED * len(ARMS)), "", "## Figures", ""]
     lines += ["Per cent on the test panoramas: mean over seeds, and its standard deviation where there are two or more.", ""]
     lines += [f"| arm | seeds | {' | '.join(FIGURES)} |", "|---|---|" + "---|" * len(FIGURES)]
     lines += [f"| {name} | {len(own)} | {' | '.join(_spread(own))} |" for name, own in tables.items()]
@@ -54,12 +56,11 @@ def arms_page(records: Mapping[str, Mapping[int, Record]], resamples: int) -> st
     return "\n".join([*lines, "", _foot("arms")])
 
 
-def thresholds_page(records: Mapping[str, Mapping[int, Record]], main: Mapping[int, Record]) -> str:
+def thresholds_page(records: Records, main: Mapping[int, Record]) -> str:
     """The page on the threshold sweep: mAPQ of each setting against that of the paper's, and against the spread of seeds."""
     tables = {name: figures_of(own, 0) for name, own in records.items() if own}
     base = figures_of(main, 0)
-    runs = sum(len(own) for own in tables.values())
-    lines = [f"# Thresholds of {MAIN}, one changed at a time", "", _setting(runs, 2 * len(sweep())), ""]
+    lines = [f"# Thresholds of {MAIN}, one changed at a time", "", _setting(records, SWEEP_SEEDS * len(sweep())), ""]
     lines += ["Points of mAPQ on the test panoramas, beside the paper's thresholds from the same seeds.", ""]
     lines += ["| changed | seeds | mAPQ | minus the paper's |", "|---|---|---|---|"]
     place = FIGURES.index("mAPQ")
@@ -82,13 +83,18 @@ def thresholds_page(records: Mapping[str, Mapping[int, Record]], main: Mapping[i
     return "\n".join([*lines, "", _foot("thresholds")])
 
 
-def _setting(runs: int, wanted: int) -> str:
+def _setting(records: Records, wanted: int) -> str:
+    """What was run, in the words of the records themselves."""
+    own = [record.about for each in records.values() for record in each.values()]
+    if not own:
+        return f"None of {wanted} runs yet."
+    learned = AdaptTraining.model_validate(own[0]["settings"])
     return (
-        f"{runs} of {wanted} runs. Source models: {SOURCE_STEPS} steps of 2 crops on {COUNTS['train']} pinhole images of procedural "
-        f"streets. Adaptation: {TRAINING.steps} steps of {TRAINING.batch_size} crops of "
-        f"{TRAINING.crop[1]}x{TRAINING.crop[0]} of {COUNTS['adapt']} unlabelled panoramas of {WIDTH}x{HEIGHT}, learning rate "
-        f"{TRAINING.learning_rate:g}. Measured on {COUNTS['test']} other panoramas, by score thresholds that each "
-        "seed's source model got on pinhole images and that all arms share; last weights."
+        f"{len(own)} of {wanted} runs. Source models: {own[0]['source_steps']} steps of 2 crops on {COUNTS['train']} pinhole "
+        f"images of procedural streets. Adaptation: {learned.steps} steps of {learned.batch_size} crops of "
+        f"{learned.crop[1]}x{learned.crop[0]} of {COUNTS['adapt']} unlabelled panoramas of {WIDTH}x{HEIGHT}, learning rate "
+        f"{learned.learning_rate:g}. Measured on {own[0]['panoramas']} other panoramas, by score thresholds that each seed's "
+        "source model got on pinhole images and that all its arms share; last weights."
     )
 
 
@@ -124,7 +130,8 @@ def _spread(own: Mapping[int, NDArray[np.floating]]) -> list[str]:
 
 
 def _number(share: float) -> str:
-    return "-" if np.isnan(share) else f"{100 * share:.1f}"
+    # Adding 0 turns a minus zero into zero.
+    return "-" if np.isnan(share) else f"{round(100 * share, 1) + 0:.1f}"
 
 
 def _foot(page: str) -> str:

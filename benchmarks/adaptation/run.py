@@ -1,4 +1,4 @@
-"""The experiment: every arm from every seed, one after the other. What is there is not made again, so it may be stopped at any time.
+"""The experiment: every arm from every seed. What is there is not made again, so it may be stopped at any time.
 
 python -m benchmarks.adaptation.run --seeds 0 1 2 3 4
 python -m benchmarks.adaptation.run --seeds 0 1 --sweep
@@ -7,6 +7,7 @@ python -m benchmarks.adaptation.run --seeds 0 1 --sweep
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -47,13 +48,26 @@ def run_arm(
     begin = time.process_time()
     model = adapted(start.model, given, arm, settings)
     training = time.process_time() - begin
-    about = {"arm": name, "seed": settings.seed, "settings": settings.model_dump(mode="json"), "training_seconds": training}
+    about = {
+        "arm": name,
+        "seed": settings.seed,
+        "source_steps": SOURCE_STEPS,
+        "settings": settings.model_dump(mode="json"),
+        "training_seconds": training,
+    }
     return Record(about, measured(model, start.rule, test))
 
 
 def run_seed(folder: Path, seed: int, arms: Mapping[str, Arm], settings: AdaptTraining) -> None:
-    """All arms of a seed that have no record yet."""
-    missing = {name: arm for name, arm in arms.items() if not record_file(folder, name, seed).exists()}
+    """All arms of a seed that have no record yet.
+
+    Raises
+    ------
+    ValueError
+        A record is of other settings, with which these may not be compared.
+    """
+    settings = settings.model_copy(update={"seed": seed})
+    missing = {name: arm for name, arm in arms.items() if not recorded(folder, name, settings)}
     if not missing:
         return
     start = source(folder, seed, SOURCE_STEPS)
@@ -61,8 +75,19 @@ def run_seed(folder: Path, seed: int, arms: Mapping[str, Arm], settings: AdaptTr
     test = panoramas(folder, "test")
     for name, arm in missing.items():
         begin = time.monotonic()
-        write_record(folder, run_arm(name, arm, start, given, test, settings.model_copy(update={"seed": seed})))
+        write_record(folder, run_arm(name, arm, start, given, test, settings))
         print(f"seed {seed}, {name}: {time.monotonic() - begin:.0f} s", flush=True)
+
+
+def recorded(folder: Path, name: str, settings: AdaptTraining) -> bool:
+    """Whether there is a record of an arm and a seed; ValueError as :func:`run_seed`."""
+    file = record_file(folder, name, settings.seed)
+    if not file.exists():
+        return False
+    about = json.loads(file.read_text())
+    if (about["settings"], about["source_steps"]) != (settings.model_dump(mode="json"), SOURCE_STEPS):
+        raise ValueError(f"{file}: is a record of other settings; give another --folder, or remove the runs in this one")
+    return True
 
 
 def main() -> None:

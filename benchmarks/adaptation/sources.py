@@ -45,7 +45,8 @@ def _config(folder: Path, output: Path, seed: int, steps: int) -> SourceTraining
     train, validation = pinholes(folder, "train"), pinholes(folder, "val")
     return SourceTraining(
         data=train, validation=validation, output=str(output), network=NETWORK, steps=steps, batch_size=2, crop=PINHOLE,
-        learning_rate=2e-3, head_rate=2, least_stuff=LEAST_STUFF, seed=seed, threads=1, device="cpu", checkpoint_every=100, keep=1,
+        learning_rate=2e-3, head_rate=2, least_stuff=LEAST_STUFF, seed=seed, threads=1, device="cpu",
+        checkpoint_every=100, keep=1,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from scenes.render import render
 from scenes.textures import Material
 from scenes.vocabulary import CLASSES, ID
 from scenes.world import Light, Scene, build_scene
-from tasks.seamless_data.truth import Segment, SeamlessTruth, truth_of_segments
+from tasks.seamless_data.truth import SeamlessTruth, Segment, truth_of_segments
 from tasks.seamless_data.vocabularies import IGNORED
 
 HEIGHT, WIDTH = 96, 512
