@@ -19,6 +19,7 @@ from tasks.seamless_data.vocabularies import THINGS
 
 Floats = NDArray[np.floating]
 FIGURES = ("mIoU", "mPQ", "mAPQ", "mAP", "mAAP", "mAAP_seam")
+QUALITIES, DETECTIONS = ("panoptic", "amodal_panoptic"), ("instances", "amodals", "seam")
 
 
 def draws(count: int, resamples: int, generator: np.random.Generator) -> NDArray[np.int64]:
@@ -29,14 +30,13 @@ def draws(count: int, resamples: int, generator: np.random.Generator) -> NDArray
 
 def weighted_figures(counts: Sequence[SuiteCounts], weights: NDArray[np.int64]) -> Floats:
     """Figures (D, F) of panoramas (N) that count as often as ``weights`` (D, N) say; NaN where nothing can be said."""
-    qualities = {name: [getattr(one, name) for one in counts] for name in ("panoptic", "amodal_panoptic")}
-    tables = {name: np.stack([np.stack(list(vars(one).values())) for one in each]) for name, each in qualities.items()}
+    tables = [np.stack([np.stack(list(vars(getattr(one, name)).values())) for one in counts]) for name in QUALITIES]
     confusions = np.stack([one.semantic for one in counts])
     rows = []
     for weight in weights:
-        parts = {name: QualityCounts(*np.tensordot(weight, table, 1)) for name, table in tables.items()}
-        parts |= {name: _weighted([getattr(one, name) for one in counts], weight) for name in ("instances", "amodals", "seam")}
-        figures = SuiteCounts(np.tensordot(weight, confusions, 1), **parts).figures(THINGS)
+        qualities = (QualityCounts(*np.tensordot(weight, table, 1)) for table in tables)
+        detections = (_weighted([getattr(one, name) for one in counts], weight) for name in DETECTIONS)
+        figures = SuiteCounts(np.tensordot(weight, confusions, 1), *qualities, *detections).figures(THINGS)
         rows.append([np.nan if figures[name] is None else figures[name] for name in FIGURES])
     return np.array(rows, np.float64)
 

@@ -32,7 +32,7 @@ def write_record(folder: Path, record: Record) -> None:
     file = record_file(folder, record.about["arm"], record.about["seed"])
     file.parent.mkdir(parents=True, exist_ok=True)
     arrays = {f"{index} {name}": value for index, one in enumerate(record.counts) for name, value in one.arrays().items()}
-    np.savez_compressed(file.with_suffix(".npz"), **arrays)
+    np.savez_compressed(file.with_suffix(".npz"), allow_pickle=False, **arrays)
     content = {**record.about, "panoramas": len(record.counts), "figures": merged(record.counts).figures(THINGS)}
     temporary = file.with_suffix(".tmp")
     temporary.write_text(json.dumps(content, indent=1) + "\n")

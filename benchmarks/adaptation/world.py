@@ -75,7 +75,7 @@ def panorama(seed: int) -> Panorama:
     wholes = amodal_masks(scene, position, directions)
     is_object = (frame.instances > 0) & np.isin(frame.semantics, OBJECTS)
     numbers = np.where(is_object, FIRST_OBJECT + frame.instances.astype(np.int64), CATEGORY[frame.semantics])
-    return Panorama(noisy(colours, generator), _truth(numbers, scene, wholes))
+    return Panorama(noisy(np.asarray(colours, np.uint8), generator), _truth(numbers, scene, wholes))
 
 
 def at_dusk(scene: Scene, generator: np.random.Generator) -> Scene:
@@ -93,8 +93,8 @@ def noisy(image: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[n
 
 def _weathered(material: Material) -> Material:
     grey = float(np.mean(material.colour))
-    colour = tuple(0.5 * value + 0.5 * grey for value in material.colour)
-    return replace(material, colour=colour, grain=min(2 * material.grain, 1.0))
+    red, green, blue = (0.5 * value + 0.5 * grey for value in material.colour)
+    return replace(material, colour=(red, green, blue), grain=min(2 * material.grain, 1.0))
 
 
 def _scaled(colour: tuple[float, float, float], by: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -123,6 +123,7 @@ def _truth(numbers: NDArray[np.int64], scene: Scene, wholes: dict[int, NDArray[n
 
 def _save(one: Panorama, file: Path) -> None:
     truth = one.truth
+    assert truth.wholes is not None
     temporary = file.with_suffix(".tmp.npz")
     np.savez_compressed(
         temporary, image=one.image, semantics=truth.semantics, classes=truth.classes, visible=truth.visible, wholes=truth.wholes
