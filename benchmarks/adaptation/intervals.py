@@ -34,9 +34,9 @@ def weighted_figures(counts: Sequence[SuiteCounts], weights: NDArray[np.int64]) 
     confusions = np.stack([one.semantic for one in counts])
     rows = []
     for weight in weights:
-        qualities = (QualityCounts(*np.tensordot(weight, table, 1)) for table in tables)
+        panoptic, amodal = (QualityCounts(*np.tensordot(weight, table, 1)) for table in tables)
         detections = (_weighted([getattr(one, name) for one in counts], weight) for name in DETECTIONS)
-        figures = SuiteCounts(np.tensordot(weight, confusions, 1), *qualities, *detections).figures(THINGS)
+        figures = SuiteCounts(np.tensordot(weight, confusions, 1), panoptic, amodal, *detections).figures(THINGS)
         rows.append([np.nan if figures[name] is None else figures[name] for name in FIGURES])
     return np.array(rows, np.float64)
 

@@ -7,6 +7,7 @@ python -m benchmarks.adaptation.report thresholds > benchmarks/results/adaptatio
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 from collections.abc import Mapping
 from datetime import date
@@ -61,8 +62,9 @@ def thresholds_page(records: Records, main: Mapping[int, Record]) -> str:
     tables = {name: figures_of(own, 0) for name, own in records.items() if own}
     base = figures_of(main, 0)
     lines = [f"# Thresholds of {MAIN}, one changed at a time", "", _setting(records, SWEEP_SEEDS * len(sweep())), ""]
-    lines += ["Points of mAPQ on the test panoramas, beside the paper's thresholds from the same seeds.", ""]
-    lines += ["| changed | seeds | mAPQ | minus the paper's |", "|---|---|---|---|"]
+    if tables:
+        lines += ["Points of mAPQ on the test panoramas, beside the paper's thresholds from the same seeds.", ""]
+        lines += ["| changed | seeds | mAPQ | minus the paper's |", "|---|---|---|---|"]
     place = FIGURES.index("mAPQ")
     changes = []
     for name, own in tables.items():
@@ -136,7 +138,7 @@ def _number(share: float) -> str:
 
 def _foot(page: str) -> str:
     return (
-        f"`python -m benchmarks.adaptation.report {page}`, on 2 cores without a GPU, {date.today()}, Python "
+        f"`python -m benchmarks.adaptation.report {page}`, on {os.cpu_count()} cores, without a GPU, {date.today()}, Python "
         f"{platform.python_version()}, torch {torch.__version__}."
     )
 
