@@ -17,6 +17,7 @@ MAIN = "OPLL + ADCL"
 class Arm:
     """``how``: nothing, the running statistics of batch normalisation alone, the product's training, or the peer's.
 
+    ``renewed``: start from the source model with renewed statistics, whose predictions then are what is learned from.
     ``training``: what differs from the settings that all arms share, see ``configs/adapt.py``. ``pool``: what may be pasted.
     """
 
@@ -24,6 +25,7 @@ class Arm:
     labels: Labelling = OMNI
     training: Mapping[str, Any] = field(default_factory=dict)
     pool: Rule = POOL
+    renewed: bool = False
 
 
 PLAIN = Labelling(tuned=False, veto=False, uncertain=False)
@@ -35,6 +37,9 @@ ARMS: dict[str, Arm] = {
     "pseudo-labels": Arm(labels=PLAIN),
     "OPLL": Arm(),
     MAIN: Arm(training={"mixing": "zero"}),
+    "statistics, pseudo-labels": Arm(labels=PLAIN, renewed=True),
+    "statistics, OPLL": Arm(renewed=True),
+    f"statistics, {MAIN}": Arm(training={"mixing": "zero"}, renewed=True),
     "OPLL + instance": Arm(training={"mixing": "instance"}),
     "OPLL + amodal": Arm(training={"mixing": "amodal"}),
     "OPLL + AoMix": Arm(training={"mixing": "aomix"}),

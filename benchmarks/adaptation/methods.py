@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from pathlib import Path
+from functools import cached_property
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from benchmarks.adaptation.arms import Arm
-from benchmarks.adaptation.labels import Predicted, labelled, object_pool
+from benchmarks.adaptation.labels import Predicted, labelled, object_pool, predicted
 from benchmarks.adaptation.prototypes import prototype_adaptation
 from configs.adapt import AdaptTraining
 from geometry.wrapped_boxes import cut
@@ -22,21 +22,41 @@ from tasks.adapt.examples import Examples
 from tasks.adapt.training import adapt_model
 
 
-def adapted(model: SeamlessModel, given: Sequence[Predicted], arm: Arm, settings: AdaptTraining) -> SeamlessModel:
-    """A model of its own that an arm makes of the source model; ``given`` is what the source model says of the panoramas."""
-    own = copy.deepcopy(model)
-    settings = settings.model_copy(update=dict(arm.training))
-    if arm.how == "statistics":
-        return renew_statistics(own, [one.pixels for one in given], settings)
+class Start:
+    """A model to begin from, and what it says of the panoramas (H, W, 3) uint8, asked for once."""
+
+    def __init__(self, model: SeamlessModel, pixels: Sequence[np.ndarray], settings: AdaptTraining) -> None:
+        self.model, self.pixels, self.settings = model, pixels, settings
+
+    @cached_property
+    def given(self) -> list[Predicted]:
+        """What the model says of each panorama."""
+        return [predicted(self.model, one) for one in self.pixels]
+
+    @cached_property
+    def renewed(self) -> Start:
+        """The same with renewed statistics."""
+        return Start(renew_statistics(copy.deepcopy(self.model), self.pixels, self.settings), self.pixels, self.settings)
+
+
+def adapted(start: Start, arm: Arm) -> SeamlessModel:
+    """A model of its own that an arm makes of what it starts from."""
+    start = start.renewed if arm.renewed or arm.how == "statistics" else start
+    model = copy.deepcopy(start.model)
+    settings = start.settings.model_copy(update=dict(arm.training))
     if arm.how == "prototypes":
-        return prototype_adaptation(own, given, arm.labels.semantic, settings)
+        return prototype_adaptation(model, start.given, arm.labels.semantic, settings)
     if arm.how == "training":
-        classes = len(own.classes)
-        pool = [] if settings.mixing == "none" else object_pool(given, arm.pool, classes)
-        examples = Examples(labelled(given, arm.labels, classes), pool, settings)
-        with TemporaryDirectory() as folder:
-            return adapt_model(own, examples, settings, str(Path(folder)), settings.steps, "cpu")[0]
-    return own
+        return _trained(model, start.given, arm, settings)
+    return model
+
+
+def _trained(model: SeamlessModel, given: Sequence[Predicted], arm: Arm, settings: AdaptTraining) -> SeamlessModel:
+    classes = len(model.classes)
+    pool = [] if settings.mixing == "none" else object_pool(given, arm.pool, classes)
+    examples = Examples(labelled(given, arm.labels, classes), pool, settings)
+    with TemporaryDirectory() as folder:
+        return adapt_model(model, examples, settings, folder, settings.steps, "cpu")[0]
 
 
 def renew_statistics(model: SeamlessModel, pixels: Sequence[np.ndarray], settings: AdaptTraining) -> SeamlessModel:

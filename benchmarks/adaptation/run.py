@@ -15,10 +15,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.adaptation.arms import ARMS, Arm, sweep
-from benchmarks.adaptation.labels import Predicted, predicted
-from benchmarks.adaptation.methods import adapted
+from benchmarks.adaptation.methods import Start, adapted
 from benchmarks.adaptation.records import Record, record_file, write_record
-from benchmarks.adaptation.sources import Source, source
+from benchmarks.adaptation.sources import source
 from benchmarks.adaptation.world import Panorama, panoramas
 from configs.adapt import AdaptTraining
 from metrics.seamless.suite import SuiteCounts, suite_counts
@@ -41,12 +40,10 @@ def measured(model: SeamlessModel, rule: FusionRule, given: Sequence[Panorama]) 
     return [suite_counts(found_labels(*find_in(model, one.image), rule), truth_labels(one.truth), classes) for one in given]
 
 
-def run_arm(
-    name: str, arm: Arm, start: Source, given: Sequence[Predicted], test: Sequence[Panorama], settings: AdaptTraining
-) -> Record:
-    """Adapt and measure once; the seed is that of ``settings``."""
-    begin = time.process_time()
-    model = adapted(start.model, given, arm, settings)
+def run_arm(name: str, arm: Arm, start: Start, rule: FusionRule, test: Sequence[Panorama]) -> Record:
+    """Adapt and measure once."""
+    begin, settings = time.process_time(), start.settings
+    model = adapted(start, arm)
     training = time.process_time() - begin
     about = {
         "arm": name,
@@ -55,7 +52,7 @@ def run_arm(
         "settings": settings.model_dump(mode="json"),
         "training_seconds": training,
     }
-    return Record(about, measured(model, start.rule, test))
+    return Record(about, measured(model, rule, test))
 
 
 def run_seed(folder: Path, seed: int, arms: Mapping[str, Arm], settings: AdaptTraining) -> None:
@@ -70,12 +67,12 @@ def run_seed(folder: Path, seed: int, arms: Mapping[str, Arm], settings: AdaptTr
     missing = {name: arm for name, arm in arms.items() if not recorded(folder, name, settings)}
     if not missing:
         return
-    start = source(folder, seed, SOURCE_STEPS)
-    given = [predicted(start.model, one.image) for one in panoramas(folder, "adapt")]
+    learned = source(folder, seed, SOURCE_STEPS)
+    start = Start(learned.model, [one.image for one in panoramas(folder, "adapt")], settings)
     test = panoramas(folder, "test")
     for name, arm in missing.items():
         begin = time.monotonic()
-        write_record(folder, run_arm(name, arm, start, given, test, settings))
+        write_record(folder, run_arm(name, arm, start, learned.rule, test))
         print(f"seed {seed}, {name}: {time.monotonic() - begin:.0f} s", flush=True)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.adaptation.arms import ARMS, MAIN
-from benchmarks.adaptation.labels import predicted
+from benchmarks.adaptation.methods import Start
 from benchmarks.adaptation.run import FOLDER, SOURCE_STEPS, TRAINING, run_arm
 from benchmarks.adaptation.sources import source
 from benchmarks.adaptation.world import panoramas
@@ -33,13 +33,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="+", default=[TRAINING.steps])
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    start = source(asked.folder, asked.seed, SOURCE_STEPS)
-    given = [predicted(start.model, one.image) for one in panoramas(asked.folder, "adapt")]
+    learned = source(asked.folder, asked.seed, SOURCE_STEPS)
+    pixels = [one.image for one in panoramas(asked.folder, "adapt")]
     validation = panoramas(asked.folder, "validation")
     out = asked.folder / "tuning.jsonl"
     for steps, rate, name in product(asked.steps, asked.rates, asked.arms):
         settings = TRAINING.model_copy(update={"seed": asked.seed, "steps": steps, "learning_rate": rate})
-        record = run_arm(name, ARMS[name], start, given, validation, settings)
+        record = run_arm(name, ARMS[name], Start(learned.model, pixels, settings), learned.rule, validation)
         row = {"arm": name, "rate": rate, "steps": steps, "seed": asked.seed, **merged(record.counts).figures(THINGS)}
         line = json.dumps({**row, "training_seconds": record.about["training_seconds"]})
         print(line, flush=True)

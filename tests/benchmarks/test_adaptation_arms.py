@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.adaptation.arms import ARMS, EVERYTHING, MAIN, PLAIN, sweep
 from benchmarks.adaptation.labels import OMNI, Labelling, Predicted, labelled, object_pool
-from benchmarks.adaptation.methods import adapted
+from benchmarks.adaptation.methods import Start, adapted
 from benchmarks.adaptation.prototypes import class_means
 from benchmarks.adaptation.sources import NETWORK
 from configs.adapt import AdaptTraining
@@ -26,7 +26,6 @@ from tasks.source_training import seamless_settings
 
 CAR = THINGS.start
 SETTINGS = AdaptTraining(steps=2, batch_size=2, crop=(32, 64), mixing="none", learning_rate=1e-3, rates={}, pasted=2)
-LEARNED = [name for name, arm in ARMS.items() if arm.how == "training"]
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +49,10 @@ def _panorama(cars: list[tuple[int, float]]) -> Predicted:
     found = Detections(masks, np.full(len(cars), CAR), np.array([score for _, score in cars], np.float32))
     pixels = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)
     return Predicted(pixels, semantics, np.full((32, 64), 0.8, np.float32), found, found)
+
+
+def _start(model: SeamlessModel, given: list[Predicted]) -> Start:
+    return Start(model, [one.pixels for one in given], SETTINGS)
 
 
 def _taught(given: list[Predicted], labelling: Labelling) -> list[tuple[int, int]]:
@@ -96,22 +99,22 @@ def test_sweep_changes_one_number_at_a_time() -> None:
 
 def test_statistics_arm_changes_statistics_alone(model: SeamlessModel, given: list[Predicted]) -> None:
     before = copy.deepcopy(model.network.state_dict())
-    after = adapted(model, given, ARMS["statistics"], SETTINGS).network.state_dict()
+    after = adapted(_start(model, given), ARMS["statistics"]).network.state_dict()
     changed = {name.rsplit(".", 1)[1] for name, value in after.items() if not value.equal(before[name])}
     assert changed == {"running_mean", "running_var", "num_batches_tracked"}
 
 
 def test_prototypes_teach_no_objects(model: SeamlessModel, given: list[Predicted]) -> None:
     before = model.network.state_dict()
-    after = adapted(model, given, ARMS["prototypes"], SETTINGS).network.state_dict()
+    after = adapted(_start(model, given), ARMS["prototypes"]).network.state_dict()
     changed = {name.split(".")[0] for name, value in after.items() if not value.equal(before[name])}
     assert changed == {"encoder", "pyramid", "semantic"}
 
 
 def test_every_trained_arm_ends_elsewhere_and_leaves_the_source_model_alone(model: SeamlessModel, given: list[Predicted]) -> None:
     before = copy.deepcopy(model.network.state_dict())
-    names = ["pseudo-labels", "OPLL", MAIN, "OPLL + ClassMix", "OPLL + anchor"]
-    weights = {name: adapted(model, given, ARMS[name], SETTINGS).network.state_dict() for name in names}
+    names = ["pseudo-labels", "OPLL", "OPLL + ClassMix", "OPLL + anchor", "statistics, OPLL"]
+    weights = {name: adapted(_start(model, given), ARMS[name]).network.state_dict() for name in names}
     ends = [torch.cat([value.flatten().float() for value in own.values()]) for own in weights.values()]
     assert not [pair for pair in combinations(ends, 2) if pair[0].equal(pair[1])]
     assert all(value.equal(before[name]) for name, value in model.network.state_dict().items())
