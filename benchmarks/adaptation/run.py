@@ -28,7 +28,7 @@ from tasks.seamless_data.scoring import find_in, found_labels, truth_labels
 FOLDER = Path("work/experiments/adaptation")
 SOURCE_STEPS = 400
 TRAINING = AdaptTraining(
-    steps=80, batch_size=2, crop=(96, 192), mixing="none", pasted=3, learning_rate=1e-4,
+    steps=80, batch_size=2, crop=(96, 192), mixing="none", pasted=3, learning_rate=3e-4,
     rates={"semantic": 1.0, "proposals": 0.1},
 )  # fmt: skip
 """What all arms share. The paper's ten objects a crop are for crops of four times the width."""
