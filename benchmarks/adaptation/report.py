@@ -7,11 +7,13 @@ python -m benchmarks.adaptation.report thresholds > benchmarks/results/adaptatio
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,15 +34,26 @@ SWEEP_SEEDS = 2
 REQUIRED = (("OPLL", "pseudo-labels"), ("OPLL", "source"), ("pseudo-labels", "source"))
 """What is to be better than what in mAPQ."""
 OTHERS = (
-    ("statistics", "source"), ("OPLL", "statistics"), (MAIN, "source"), (MAIN, "OPLL"), (MAIN, "ADCL"),
+    ("statistics", "source"),
+    ("OPLL", "statistics"),
+    (MAIN, "source"),
+    (MAIN, "OPLL"),
+    ("statistics, pseudo-labels", "statistics"),
+    ("statistics, OPLL", "statistics"),
+    ("statistics, OPLL", "statistics, pseudo-labels"),
+    (f"statistics, {MAIN}", "statistics"),
+    (f"statistics, {MAIN}", "statistics, OPLL"),
     *((name, "OPLL") for name in ("OPLL + instance", "OPLL + amodal", "OPLL + AoMix", "OPLL + random")),
     *((name, "OPLL") for name in ("OPLL + ClassMix", "OPLL + anchor")),
-    ("prototypes", "source"), ("ADCL", "pseudo-labels"), ("all predictions", "source"),
-)  # fmt: skip
+    ("prototypes", "source"),
+    ("ADCL", "pseudo-labels"),
+    (MAIN, "ADCL"),
+    ("all predictions", "source"),
+)
 
 
-def arms_page(records: Records, resamples: int) -> str:
-    """The page on the arms."""
+def arms_page(records: Records, resamples: int, trials: Sequence[Mapping[str, Any]] = ()) -> str:
+    """The page on the arms; ``trials`` are the lines that ``benchmarks.adaptation.tune`` wrote."""
     tables = {name: figures_of(own, resamples) for name, own in records.items() if own}
     lines = ["# Source-free adaptation: what each part of the method does", ""]
     lines += [_setting(records, WANTED * len(ARMS)), "", "## Figures", ""]
@@ -54,6 +67,8 @@ def arms_page(records: Records, resamples: int) -> str:
     missing = [name for name in ARMS if len(tables.get(name, {})) < WANTED]
     if missing:
         lines += ["", f"Not shown yet, with fewer than {WANTED} seeds: {', '.join(missing)}."]
+    if trials:
+        lines += ["", "## What was tuned", "", *_trials(trials)]
     return "\n".join([*lines, "", _foot("arms")])
 
 
@@ -98,6 +113,16 @@ def _setting(records: Records, wanted: int) -> str:
         f"{learned.learning_rate:g}. Measured on {own[0]['panoramas']} other panoramas, by score thresholds that each seed's "
         "source model got on pinhole images and that all its arms share; last weights."
     )
+
+
+def _trials(trials: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = [f"The learning rate, on {COUNTS['validation']} validation panoramas of scenes of their own. Per cent.", ""]
+    lines += ["| arm | learning rate | steps | seed | mIoU | mPQ | mAPQ |", "|---|---|---|---|---|---|---|"]
+    for one in sorted(trials, key=lambda one: (one["arm"], one["rate"])):
+        rate = f"{one['rate']:g}" if ARMS[one["arm"]].how in ("training", "prototypes") else "-"
+        figures = " | ".join(_number(one[name]) for name in ("mIoU", "mPQ", "mAPQ"))
+        lines.append(f"| {one['arm']} | {rate} | {one['steps']} | {one['seed']} | {figures} |")
+    return lines
 
 
 def _requirements(tables: Tables) -> list[str]:
@@ -151,7 +176,9 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=500)
     asked = parser.parse_args()
     if asked.page == "arms":
-        print(arms_page({name: read_records(asked.folder, name) for name in ARMS}, asked.resamples))
+        file = asked.folder / "tuning.jsonl"
+        trials = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        print(arms_page({name: read_records(asked.folder, name) for name in ARMS}, asked.resamples, trials))
     else:
         print(thresholds_page({name: read_records(asked.folder, name) for name in sweep()}, read_records(asked.folder, MAIN)))
 

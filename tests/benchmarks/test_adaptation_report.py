@@ -110,6 +110,13 @@ def test_page_says_what_was_shown_and_from_how_many_seeds(seeds: int, said: str)
     assert MAIN in page.split("Not shown yet")[1]
 
 
+def test_page_tells_what_was_tuned() -> None:
+    trial = {"arm": "OPLL", "rate": 3e-4, "steps": 80, "seed": 0, "mIoU": 0.25, "mPQ": 0.186, "mAPQ": 0.183}
+    page = arms_page({}, 2, [trial, {**trial, "arm": "statistics"}])
+    assert "| OPLL | 0.0003 | 80 | 0 | 25.0 | 18.6 | 18.3 |" in page
+    assert "| statistics | - | 80 | 0 | 25.0 | 18.6 | 18.3 |" in page
+
+
 def test_pages_of_no_records_claim_nothing() -> None:
     assert "not run yet" in arms_page({}, 2)
     assert "16 of 16 settings are not run yet" in thresholds_page({}, {})
