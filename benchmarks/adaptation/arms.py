@@ -18,6 +18,7 @@ class Arm:
     """``how``: nothing, the running statistics of batch normalisation alone, the product's training, or the peer's.
 
     ``renewed``: start from the source model with renewed statistics, whose predictions then are what is learned from.
+    ``ignore_uncertain``: that option of the branches, see ``BranchSettings``.
     ``training``: what differs from the settings that all arms share, see ``configs/adapt.py``. ``pool``: what may be pasted.
     """
 
@@ -26,6 +27,7 @@ class Arm:
     training: Mapping[str, Any] = field(default_factory=dict)
     pool: Rule = POOL
     renewed: bool = False
+    ignore_uncertain: bool = False
 
 
 PLAIN = Labelling(tuned=False, veto=False, uncertain=False)
@@ -49,6 +51,8 @@ ARMS: dict[str, Arm] = {
     "prototypes": Arm("prototypes"),
     "ADCL": Arm(labels=PLAIN, training={"mixing": "zero"}),
     "all predictions": Arm(labels=EVERYTHING),
+    "statistics, OPLL, no veto": Arm(labels=replace(OMNI, veto=False), renewed=True),
+    "statistics, OPLL, doubt ignored": Arm(renewed=True, ignore_uncertain=True),
 }
 """In the order in which they are run for each seed: the ones that the issue asks an order of come first."""
 SWEPT: dict[str, tuple[Sequence[float], Sequence[float]]] = {

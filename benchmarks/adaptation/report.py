@@ -41,6 +41,8 @@ OTHERS = (
     ("statistics, pseudo-labels", "statistics"),
     ("statistics, OPLL", "statistics"),
     ("statistics, OPLL", "statistics, pseudo-labels"),
+    ("statistics, OPLL, no veto", "statistics, OPLL"),
+    ("statistics, OPLL, doubt ignored", "statistics, OPLL"),
     (f"statistics, {MAIN}", "statistics"),
     (f"statistics, {MAIN}", "statistics, OPLL"),
     *((name, "OPLL") for name in ("OPLL + instance", "OPLL + amodal", "OPLL + AoMix", "OPLL + random")),
@@ -66,7 +68,7 @@ def arms_page(records: Records, resamples: int, trials: Sequence[Mapping[str, An
     lines += [_row(tables, one, other) for one, other in (*REQUIRED, *OTHERS) if one in tables and other in tables]
     missing = [name for name in ARMS if len(tables.get(name, {})) < WANTED]
     if missing:
-        lines += ["", f"Not shown yet, with fewer than {WANTED} seeds: {', '.join(missing)}."]
+        lines += ["", f"Not shown yet, with fewer than {WANTED} seeds: {'; '.join(missing)}."]
     if trials:
         lines += ["", "## What was tuned", "", *_trials(trials)]
     return "\n".join([*lines, "", _foot("arms")])

@@ -113,7 +113,7 @@ def test_prototypes_teach_no_objects(model: SeamlessModel, given: list[Predicted
 
 def test_every_trained_arm_ends_elsewhere_and_leaves_the_source_model_alone(model: SeamlessModel, given: list[Predicted]) -> None:
     before = copy.deepcopy(model.network.state_dict())
-    names = ["pseudo-labels", "OPLL", "OPLL + ClassMix", "OPLL + anchor", "statistics, OPLL"]
+    names = ["pseudo-labels", "OPLL", "OPLL + ClassMix", "OPLL + anchor", "statistics, OPLL", "statistics, OPLL, doubt ignored"]
     weights = {name: adapted(_start(model, given), ARMS[name]).network.state_dict() for name in names}
     ends = [torch.cat([value.flatten().float() for value in own.values()]) for own in weights.values()]
     assert not [pair for pair in combinations(ends, 2) if pair[0].equal(pair[1])]
