@@ -175,7 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Pages on the experiments of adaptation.")
     parser.add_argument("page", choices=["arms", "thresholds"])
     parser.add_argument("--folder", type=Path, default=FOLDER)
-    parser.add_argument("--resamples", type=int, default=500)
+    parser.add_argument("--resamples", type=int, default=300)
     asked = parser.parse_args()
     if asked.page == "arms":
         file = asked.folder / "tuning.jsonl"
