@@ -1,0 +1,81 @@
+"""The arms of the experiment: what each does to a source model, given nothing but unlabelled panoramas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from benchmarks.adaptation.labels import OMNI, Labelling
+from models.seamless.thresholds import POOL, Rule
+
+MAIN = "OPLL + ADCL"
+"""The whole method, around which the sweep turns."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """``how``: nothing, the running statistics of batch normalisation alone, the product's training, or the peer's.
+
+    ``renewed``: start from the source model with renewed statistics, whose predictions then are what is learned from.
+    ``ignore_uncertain``: that option of the branches, see ``BranchSettings``.
+    ``training``: what differs from the settings that all arms share, see ``configs/adapt.py``. ``pool``: what may be pasted.
+    """
+
+    how: Literal["nothing", "statistics", "training", "prototypes"] = "training"
+    labels: Labelling = OMNI
+    training: Mapping[str, Any] = field(default_factory=dict)
+    pool: Rule = POOL
+    renewed: bool = False
+    ignore_uncertain: bool = False
+
+
+PLAIN = Labelling(tuned=False, veto=False, uncertain=False)
+"""What reaches a fixed threshold, the rest is background: self-training as everybody does it."""
+EVERYTHING = Labelling(Rule(0, 0), Rule(0, 0), Rule(0, 0), tuned=False, veto=False, uncertain=False)
+ARMS: dict[str, Arm] = {
+    "source": Arm("nothing"),
+    "statistics": Arm("statistics"),
+    "pseudo-labels": Arm(labels=PLAIN),
+    "OPLL": Arm(),
+    MAIN: Arm(training={"mixing": "zero"}),
+    "statistics, pseudo-labels": Arm(labels=PLAIN, renewed=True),
+    "statistics, OPLL": Arm(renewed=True),
+    f"statistics, {MAIN}": Arm(training={"mixing": "zero"}, renewed=True),
+    "OPLL + instance": Arm(training={"mixing": "instance"}),
+    "OPLL + amodal": Arm(training={"mixing": "amodal"}),
+    "OPLL + AoMix": Arm(training={"mixing": "aomix"}),
+    "OPLL + random": Arm(training={"mixing": "random"}),
+    "OPLL + ClassMix": Arm(training={"classmix": 1.0}),
+    "OPLL + anchor": Arm(training={"anchor": 10.0}),
+    "prototypes": Arm("prototypes"),
+    "ADCL": Arm(labels=PLAIN, training={"mixing": "zero"}),
+    "all predictions": Arm(labels=EVERYTHING),
+    "statistics, OPLL, no veto": Arm(labels=replace(OMNI, veto=False), renewed=True),
+    "statistics, OPLL, doubt ignored": Arm(renewed=True, ignore_uncertain=True),
+}
+"""In the order in which they are run for each seed: the ones that the issue asks an order of come first."""
+SWEPT: dict[str, tuple[Sequence[float], Sequence[float]]] = {
+    "semantic": ((0.3, 0.7), (0.6, 0.9)),
+    "instances": ((0.3, 0.7), (0.1, 0.5)),
+    "amodals": ((0.1, 0.5), (0.3, 0.7)),
+    "pool": ((0.8, 0.95), (0.05, 0.3)),
+}
+"""Fixed thresholds and shares of each rule, besides the paper's, that the sweep tries, one at a time."""
+
+
+def sweep() -> dict[str, Arm]:
+    """The whole method with one threshold rule changed."""
+    arms = {}
+    for part, (fixed, shares) in SWEPT.items():
+        for name, values in (("fixed", fixed), ("share", shares)):
+            for value in values:
+                arms[f"{part} {name} {value:g}"] = _changed(part, **{name: value})
+    return arms
+
+
+def _changed(part: str, **values: float) -> Arm:
+    main = ARMS[MAIN]
+    if part == "pool":
+        return replace(main, pool=replace(main.pool, **values))
+    return replace(main, labels=replace(main.labels, **{part: replace(getattr(main.labels, part), **values)}))

@@ -1,0 +1,189 @@
+"""The pages of the experiment, from whatever records there are.
+
+python -m benchmarks.adaptation.report arms > benchmarks/results/adaptation.md
+python -m benchmarks.adaptation.report thresholds > benchmarks/results/adaptation_thresholds.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.adaptation.arms import ARMS, MAIN, sweep
+from benchmarks.adaptation.intervals import FIGURES, difference, figures_of
+from benchmarks.adaptation.records import Record, read_records
+from benchmarks.adaptation.run import FOLDER
+from benchmarks.adaptation.world import COUNTS, HEIGHT, WIDTH
+from configs.adapt import AdaptTraining
+
+Records = Mapping[str, Mapping[int, Record]]
+Tables = Mapping[str, Mapping[int, NDArray[np.floating]]]
+WANTED = 5
+"""Seeds that the experiment is to have."""
+SWEEP_SEEDS = 2
+REQUIRED = (("OPLL", "pseudo-labels"), ("OPLL", "source"), ("pseudo-labels", "source"))
+"""What is to be better than what in mAPQ."""
+OTHERS = (
+    ("statistics", "source"),
+    ("OPLL", "statistics"),
+    (MAIN, "source"),
+    (MAIN, "OPLL"),
+    ("statistics, pseudo-labels", "statistics"),
+    ("statistics, OPLL", "statistics"),
+    ("statistics, OPLL", "statistics, pseudo-labels"),
+    ("statistics, OPLL, no veto", "statistics, OPLL"),
+    ("statistics, OPLL, doubt ignored", "statistics, OPLL"),
+    (f"statistics, {MAIN}", "statistics"),
+    (f"statistics, {MAIN}", "statistics, OPLL"),
+    *((name, "OPLL") for name in ("OPLL + instance", "OPLL + amodal", "OPLL + AoMix", "OPLL + random")),
+    *((name, "OPLL") for name in ("OPLL + ClassMix", "OPLL + anchor")),
+    ("prototypes", "source"),
+    ("ADCL", "pseudo-labels"),
+    (MAIN, "ADCL"),
+    ("all predictions", "source"),
+)
+
+
+def arms_page(records: Records, resamples: int, trials: Sequence[Mapping[str, Any]] = ()) -> str:
+    """The page on the arms; ``trials`` are the lines that ``benchmarks.adaptation.tune`` wrote."""
+    tables = {name: figures_of(own, resamples) for name, own in records.items() if own}
+    lines = ["# Source-free adaptation: what each part of the method does", ""]
+    lines += [_setting(records, WANTED * len(ARMS)), "", "## Figures", ""]
+    lines += ["Per cent on the test panoramas: mean over seeds, and its standard deviation where there are two or more.", ""]
+    lines += [f"| arm | seeds | {' | '.join(FIGURES)} |", "|---|---|" + "---|" * len(FIGURES)]
+    lines += [f"| {name} | {len(own)} | {' | '.join(_spread(own))} |" for name, own in tables.items()]
+    lines += ["", "## What was required", "", *_requirements(tables), "", "## Differences", ""]
+    lines += ["Points, with 95 % intervals of a bootstrap that draws seeds and panoramas again, the same ones for both arms.", ""]
+    lines += [f"| difference | seeds | {' | '.join(FIGURES)} |", "|---|---|" + "---|" * len(FIGURES)]
+    lines += [_row(tables, one, other) for one, other in (*REQUIRED, *OTHERS) if one in tables and other in tables]
+    missing = [name for name in ARMS if len(tables.get(name, {})) < WANTED]
+    if missing:
+        lines += ["", f"Not shown yet, with fewer than {WANTED} seeds: {'; '.join(missing)}."]
+    if trials:
+        lines += ["", "## What was tuned", "", *_trials(trials)]
+    return "\n".join([*lines, "", _foot("arms")])
+
+
+def thresholds_page(records: Records, main: Mapping[int, Record]) -> str:
+    """The page on the threshold sweep: mAPQ of each setting against that of the paper's, and against the spread of seeds."""
+    tables = {name: figures_of(own, 0) for name, own in records.items() if own}
+    base = figures_of(main, 0)
+    lines = [f"# Thresholds of {MAIN}, one changed at a time", "", _setting(records, SWEEP_SEEDS * len(sweep())), ""]
+    if tables:
+        lines += ["Points of mAPQ on the test panoramas, beside the paper's thresholds from the same seeds.", ""]
+        lines += ["| changed | seeds | mAPQ | minus the paper's |", "|---|---|---|---|"]
+    place = FIGURES.index("mAPQ")
+    changes = []
+    for name, own in tables.items():
+        change = difference(own, base)[0, place]
+        changes.append(change)
+        lines.append(f"| {name} | {len(own)} | {_number(difference(own)[0, place])} | {_number(change)} |")
+    known = np.array(changes)[np.isfinite(changes)]
+    spread = np.array([table[0, place] for table in base.values()])
+    if len(known):
+        lines += [
+            "",
+            f"All settings lie within {_number(np.ptp(np.append(known, 0)))} points of each other, the paper's among them.",
+        ]
+    if len(spread) > 1:
+        lines += [f"Seeds alone move it by a standard deviation of {_number(spread.std(ddof=1))} points ({len(spread)} seeds)."]
+    if len(tables) < len(sweep()):
+        lines += ["", f"{len(sweep()) - len(tables)} of {len(sweep())} settings are not run yet; nothing is claimed of them."]
+    return "\n".join([*lines, "", _foot("thresholds")])
+
+
+def _setting(records: Records, wanted: int) -> str:
+    """What was run, in the words of the records themselves."""
+    own = [record.about for each in records.values() for record in each.values()]
+    if not own:
+        return f"None of {wanted} runs yet."
+    learned = AdaptTraining.model_validate(own[0]["settings"])
+    return (
+        f"{len(own)} of {wanted} runs. Source models: {own[0]['source_steps']} steps of 2 crops on {COUNTS['train']} pinhole "
+        f"images of procedural streets. Adaptation: {learned.steps} steps of {learned.batch_size} crops of "
+        f"{learned.crop[1]}x{learned.crop[0]} of {COUNTS['adapt']} unlabelled panoramas of {WIDTH}x{HEIGHT}, learning rate "
+        f"{learned.learning_rate:g}. Measured on {own[0]['panoramas']} other panoramas, by score thresholds that each seed's "
+        "source model got on pinhole images and that all its arms share; last weights."
+    )
+
+
+def _trials(trials: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = [f"The learning rate, on {COUNTS['validation']} validation panoramas of scenes of their own. Per cent.", ""]
+    lines += ["| arm | learning rate | steps | seed | mIoU | mPQ | mAPQ |", "|---|---|---|---|---|---|---|"]
+    for one in sorted(trials, key=lambda one: (one["arm"], one["rate"])):
+        rate = f"{one['rate']:g}" if ARMS[one["arm"]].how in ("training", "prototypes") else "-"
+        figures = " | ".join(_number(one[name]) for name in ("mIoU", "mPQ", "mAPQ"))
+        lines.append(f"| {one['arm']} | {rate} | {one['steps']} | {one['seed']} | {figures} |")
+    return lines
+
+
+def _requirements(tables: Tables) -> list[str]:
+    lines, place = [], FIGURES.index("mAPQ")
+    for one, other in REQUIRED:
+        seeds = len(tables.get(one, {}).keys() & tables.get(other, {}).keys())
+        if not seeds:
+            lines.append(f"- {one} above {other} in mAPQ: not run yet.")
+            continue
+        low = difference(tables[one], tables[other])[1, place]
+        verdict = "shown" if low > 0 and seeds >= WANTED else "not shown"
+        lines.append(
+            f"- {one} above {other} in mAPQ: {verdict}, {_interval(tables, one, other)[place]} points from {seeds} seeds."
+        )
+    return lines
+
+
+def _row(tables: Tables, one: str, other: str) -> str:
+    seeds = len(tables[one].keys() & tables[other].keys())
+    return f"| {one} minus {other} | {seeds} | {' | '.join(_interval(tables, one, other))} |"
+
+
+def _interval(tables: Tables, one: str, other: str) -> list[str]:
+    cells = zip(*difference(tables[one], tables[other]))
+    return [f"{_number(mid)} ({_number(low)} to {_number(high)})" if np.isfinite(mid) else "-" for mid, low, high in cells]
+
+
+def _spread(own: Mapping[int, NDArray[np.floating]]) -> list[str]:
+    values = np.stack([table[0] for table in own.values()])
+    means = [_number(value) for value in values.mean(axis=0)]
+    return means if len(own) < 2 else [f"{mean} ± {_number(sd)}" for mean, sd in zip(means, values.std(axis=0, ddof=1))]
+
+
+def _number(share: float) -> str:
+    # Adding 0 turns a minus zero into zero.
+    return "-" if np.isnan(share) else f"{round(100 * share, 1) + 0:.1f}"
+
+
+def _foot(page: str) -> str:
+    return (
+        f"`python -m benchmarks.adaptation.report {page}`, on {os.cpu_count()} cores, without a GPU, {date.today()}, Python "
+        f"{platform.python_version()}, torch {torch.__version__}."
+    )
+
+
+def main() -> None:
+    """The command line; see the top of this file."""
+    parser = argparse.ArgumentParser(description="Pages on the experiments of adaptation.")
+    parser.add_argument("page", choices=["arms", "thresholds"])
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--resamples", type=int, default=300)
+    asked = parser.parse_args()
+    if asked.page == "arms":
+        file = asked.folder / "tuning.jsonl"
+        trials = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        print(arms_page({name: read_records(asked.folder, name) for name in ARMS}, asked.resamples, trials))
+    else:
+        print(thresholds_page({name: read_records(asked.folder, name) for name in sweep()}, read_records(asked.folder, MAIN)))
+
+
+if __name__ == "__main__":
+    main()

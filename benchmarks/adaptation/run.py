@@ -1,0 +1,105 @@
+"""The experiment: every arm from every seed. What is there is not made again, so it may be stopped at any time.
+
+python -m benchmarks.adaptation.run --seeds 0 1 2 3 4
+python -m benchmarks.adaptation.run --seeds 0 1 --sweep
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from benchmarks.adaptation.arms import ARMS, Arm, sweep
+from benchmarks.adaptation.methods import Start, adapted
+from benchmarks.adaptation.records import Record, record_file, write_record
+from benchmarks.adaptation.sources import source
+from benchmarks.adaptation.world import Panorama, panoramas
+from configs.adapt import AdaptTraining
+from metrics.seamless.suite import SuiteCounts, suite_counts
+from models.seamless.fusion import FusionRule
+from models.seamless.saved import SeamlessModel
+from tasks.seamless_data.scoring import find_in, found_labels, truth_labels
+
+FOLDER = Path("work/experiments/adaptation")
+SOURCE_STEPS = 400
+TRAINING = AdaptTraining(
+    steps=80, batch_size=2, crop=(96, 192), mixing="none", pasted=3, learning_rate=3e-4,
+    rates={"semantic": 1.0, "proposals": 0.1},
+)  # fmt: skip
+"""What all arms share. The paper's ten objects a crop are for crops of four times the width."""
+
+
+def measured(model: SeamlessModel, rule: FusionRule, given: Sequence[Panorama]) -> list[SuiteCounts]:
+    """Counts of each panorama."""
+    classes = len(model.classes)
+    return [suite_counts(found_labels(*find_in(model, one.image), rule), truth_labels(one.truth), classes) for one in given]
+
+
+def run_arm(name: str, arm: Arm, start: Start, rule: FusionRule, test: Sequence[Panorama]) -> Record:
+    """Adapt and measure once."""
+    begin, settings = time.process_time(), start.settings
+    model = adapted(start, arm)
+    training = time.process_time() - begin
+    about = {
+        "arm": name,
+        "seed": settings.seed,
+        "source_steps": SOURCE_STEPS,
+        "settings": settings.model_dump(mode="json"),
+        "training_seconds": training,
+    }
+    return Record(about, measured(model, rule, test))
+
+
+def run_seed(folder: Path, seed: int, arms: Mapping[str, Arm], settings: AdaptTraining) -> None:
+    """All arms of a seed that have no record yet.
+
+    Raises
+    ------
+    ValueError
+        A record is of other settings, with which these may not be compared.
+    """
+    settings = settings.model_copy(update={"seed": seed})
+    missing = {name: arm for name, arm in arms.items() if not recorded(folder, name, settings)}
+    if not missing:
+        return
+    learned = source(folder, seed, SOURCE_STEPS)
+    start = Start(learned.model, [one.image for one in panoramas(folder, "adapt")], settings)
+    test = panoramas(folder, "test")
+    for name, arm in missing.items():
+        begin = time.monotonic()
+        write_record(folder, run_arm(name, arm, start, learned.rule, test))
+        print(f"seed {seed}, {name}: {time.monotonic() - begin:.0f} s", flush=True)
+
+
+def recorded(folder: Path, name: str, settings: AdaptTraining) -> bool:
+    """Whether there is a record of an arm and a seed; ValueError as :func:`run_seed`."""
+    file = record_file(folder, name, settings.seed)
+    if not file.exists():
+        return False
+    about = json.loads(file.read_text())
+    if (about["settings"], about["source_steps"]) != (settings.model_dump(mode="json"), SOURCE_STEPS):
+        raise ValueError(f"{file}: is a record of other settings; give another --folder, or remove the runs in this one")
+    return True
+
+
+def main() -> None:
+    """The command line; see the top of this file."""
+    parser = argparse.ArgumentParser(description="Arms of source-free adaptation, paired over seeds.")
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
+    parser.add_argument("--arms", nargs="+", choices=sorted(ARMS), default=list(ARMS))
+    parser.add_argument("--sweep", action="store_true", help="the thresholds instead of the arms")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    arms = sweep() if asked.sweep else {name: ARMS[name] for name in ARMS if name in asked.arms}
+    for seed in asked.seeds:
+        run_seed(asked.folder, seed, arms, TRAINING)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""The two worlds of the experiment: labelled pinhole images of streets, and panoramas of other streets in another light.
+
+A panorama shows 360 x 67.5 degrees, as those of BlendPASS do: the middle rows of an equirectangular image. Its streets are
+built as the source's are, but at dusk, of greyer and rougher surfaces, and seen by a noisy sensor; objects are smaller in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.source_training import PinholeData
+from geometry.directions import erp_directions
+from scenes.amodal import amodal_masks
+from scenes.pinholes import CATEGORIES, write_pinholes
+from scenes.render import render
+from scenes.textures import Material
+from scenes.vocabulary import CLASSES, ID
+from scenes.world import Light, Scene, build_scene
+from tasks.seamless_data.truth import SeamlessTruth, Segment, truth_of_segments
+from tasks.seamless_data.vocabularies import IGNORED
+
+HEIGHT, WIDTH = 96, 512
+PINHOLE = 96, 192
+FIRST_SEED = {"adapt": 200_000, "validation": 210_000, "test": 220_000}
+"""Of each split's scenes. Nothing is learned or tuned on ``test``."""
+COUNTS = {"train": 160, "val": 40, "adapt": 64, "validation": 24, "test": 40}
+"""Images of each split; the first two are pinhole images."""
+SMALLEST = 16
+"""Pixels. What shows less of an object is void: nobody would label it."""
+OBJECTS = (ID["person"], ID["car"])
+CATEGORY = np.array([CATEGORIES[name][1] if name in CATEGORIES else IGNORED for name in CLASSES], np.uint8)
+FIRST_OBJECT = 1000
+"""Number of a scene's object 0 in the map of segments, above all classes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Panorama:
+    """``image`` (HEIGHT, WIDTH, 3) uint8 and what is true of it."""
+
+    image: NDArray[np.uint8]
+    truth: SeamlessTruth
+
+
+def pinholes(folder: Path, split: str) -> PinholeData:
+    """The source's images of a split, ``train`` or ``val``, rendered if they are not there."""
+    root = folder / "pinholes"
+    if not (root / "Panoptic" / f"{split}.json").exists():
+        write_pinholes(root, split, COUNTS[split], *PINHOLE, processes=1)
+    return PinholeData(kind="kitti360_aps", root=str(root), split=split)
+
+
+def panoramas(folder: Path, split: str) -> list[Panorama]:
+    """The target's panoramas of a split, rendered if they are not there."""
+    files = [folder / "panoramas" / f"{FIRST_SEED[split] + index}.npz" for index in range(COUNTS[split])]
+    for file in files:
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _save(panorama(int(file.stem)), file)
+    return [_load(file) for file in files]
+
+
+def panorama(seed: int) -> Panorama:
+    """The panorama of a street, its light, its place and its noise, all from one seed."""
+    generator = np.random.default_rng([19, seed])
+    scene = at_dusk(build_scene("street", seed), generator)
+    position = scene.free_position(generator)
+    fine, directions = (_band(scale) for scale in (2, 1))
+    colours = cv2.resize(render(scene, position, fine).image, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    frame = render(scene, position, directions)
+    wholes = amodal_masks(scene, position, directions)
+    is_object = (frame.instances > 0) & np.isin(frame.semantics, OBJECTS)
+    numbers = np.where(is_object, FIRST_OBJECT + frame.instances.astype(np.int64), CATEGORY[frame.semantics])
+    return Panorama(noisy(np.asarray(colours, np.uint8), generator), _truth(numbers, scene, wholes))
+
+
+def at_dusk(scene: Scene, generator: np.random.Generator) -> Scene:
+    """The same street in weak, warm sun and blue shade, of greyer and rougher surfaces."""
+    sun = tuple(Light(one.kind, one.position, _scaled(one.colour, (0.6, 0.42, 0.28))) for one in scene.lights)
+    ambient = _scaled(scene.ambient, (0.45, 0.6, 0.95))
+    materials = tuple(_weathered(one) for one in scene.materials)
+    return replace(scene, lights=sun, ambient=ambient, materials=materials, exposure=scene.exposure * generator.uniform(0.7, 1.1))
+
+
+def noisy(image: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
+    """A sensor's noise of five grey levels."""
+    return np.clip(np.rint(image + generator.normal(0, 5, image.shape)), 0, 255).astype(np.uint8)
+
+
+def _weathered(material: Material) -> Material:
+    grey = float(np.mean(material.colour))
+    red, green, blue = (0.5 * value + 0.5 * grey for value in material.colour)
+    return replace(material, colour=(red, green, blue), grain=min(2 * material.grain, 1.0))
+
+
+def _scaled(colour: tuple[float, float, float], by: tuple[float, float, float]) -> tuple[float, float, float]:
+    return (colour[0] * by[0], colour[1] * by[1], colour[2] * by[2])
+
+
+def _band(scale: int) -> NDArray[np.floating]:
+    """Directions (scale * HEIGHT, scale * WIDTH, 3) of the middle rows."""
+    rows, columns = scale * HEIGHT, scale * WIDTH
+    first = (columns // 2 - rows) // 2
+    return erp_directions(columns // 2, columns)[first : first + rows]
+
+
+def _truth(numbers: NDArray[np.int64], scene: Scene, wholes: dict[int, NDArray[np.bool_]]) -> SeamlessTruth:
+    segments = []
+    for number, pixels in zip(*np.unique(numbers, return_counts=True)):
+        if number < FIRST_OBJECT:
+            segments.append(Segment(int(number), int(number)))
+        elif pixels >= SMALLEST:
+            label = int(CATEGORY[scene.classes[scene.instances == number - FIRST_OBJECT][0]])
+            # Rays that graze an edge may hit an object in the street and miss it alone.
+            whole = (numbers == number) | wholes.get(int(number) - FIRST_OBJECT, False)
+            segments.append(Segment(int(number), label, whole=whole))
+    return truth_of_segments(numbers, segments, amodal=True)
+
+
+def _save(one: Panorama, file: Path) -> None:
+    truth = one.truth
+    assert truth.wholes is not None
+    temporary = file.with_suffix(".tmp.npz")
+    np.savez_compressed(
+        temporary, image=one.image, semantics=truth.semantics, classes=truth.classes, visible=truth.visible, wholes=truth.wholes
+    )
+    temporary.replace(file)
+
+
+def _load(file: Path) -> Panorama:
+    with np.load(file, allow_pickle=False) as arrays:
+        nobody = np.zeros(len(arrays["classes"]), bool)
+        truth = SeamlessTruth(arrays["semantics"], arrays["visible"], arrays["classes"], nobody, arrays["wholes"])
+        return Panorama(arrays["image"], truth)
