@@ -270,7 +270,8 @@ class _Run:
     def _set_rates(self) -> Tensor:
         """Set the learning rates of this step; returns that of all but the backbone."""
         settings, step = self.settings, self.progress.step
-        rate = settings.learning_rate * (1 - step / settings.steps) ** 0.9
+        rise = min((step + 1) / (settings.warmup_steps + 1), 1.0)
+        rate = settings.learning_rate * rise * (1 - step / settings.steps) ** 0.9
         for group, share in zip(self.optimizer.param_groups, (float(step >= settings.frozen_steps), 1.0), strict=True):
             group["lr"] = rate * share
         return torch.tensor(rate, dtype=torch.float64)

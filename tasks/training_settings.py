@@ -12,8 +12,9 @@ from models.student.losses import LossSettings
 class TrainSettings:
     """How to train; the defaults are those of MTPano's description, except for the average of weights.
 
-    ``steps`` of the optimizer, each over ``accumulate`` batches. The learning rate falls as (1 - step / steps)^0.9; the backbone
-    stands still for ``frozen_steps``. ``average`` is the decay of the exponential average of weights that is scored and kept.
+    ``steps`` of the optimizer, each over ``accumulate`` batches. The learning rate rises in ``warmup_steps`` and falls as
+    (1 - step / steps)^0.9; the backbone stands still for ``frozen_steps``. ``average`` is the decay of the exponential average of
+    weights that is scored and kept.
     Every ``score_every`` steps the held-out split is scored; after ``patience`` scores without a better one training ends.
     Every ``cosines_every`` steps the cosines between the gradients of tasks are told, at the cost of a backward pass for each.
     """
@@ -22,6 +23,7 @@ class TrainSettings:
     learning_rate: float = 2e-5
     weight_decay: float = 5e-6
     frozen_steps: int = 1000
+    warmup_steps: int = 0
     accumulate: int = 1
     clip: float = 1.0
     average: float = 0.999

@@ -89,6 +89,7 @@ def train_settings(recipe: Recipe, rate: float, seed: int) -> TrainSettings:
         steps=recipe.steps,
         learning_rate=rate,
         frozen_steps=0,
+        warmup_steps=recipe.warmup,
         average=recipe.average,
         seed=seed,
         log_every=max(recipe.steps // COSINES, 1),

@@ -18,7 +18,7 @@ from models.student.decoder import Neck
 from models.student.heads import TaskHead
 from models.student.layers import ChannelLayerNorm
 from models.student.modeling import StudentOutput
-from models.student.sphere import SphereConv2d, erp_rays, resize_sphere
+from models.student.sphere import SphereConv2d, resize_sphere
 
 
 class Peer(StudentModel):
@@ -43,13 +43,7 @@ class Peer(StudentModel):
     def forward(self, pixel_values: Tensor, frame: Tensor | None = None) -> StudentOutput:
         self._check(pixel_values)
         levels = self.backbone((pixel_values - self.mean) / self.std)
-        said, early = self.decode(levels, pixel_values.shape[-2])
-        return StudentOutput(**self._told(said), preliminary=self._told(early) or None)
-
-    def _told(self, answers: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {
-            task: self._in_units(task, answer, erp_rays(*answer.shape[-2:], answer.device)) for task, answer in answers.items()
-        }
+        return self._output(*self.decode(levels, pixel_values.shape[-2]), frame)
 
 
 class DptDecoder(Neck):

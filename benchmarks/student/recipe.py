@@ -21,11 +21,6 @@ SIZES: dict[str, dict[str, Any]] = {
 """Widths that give the peers about as many parameters as the student."""
 NETWORKS = {"student": StudentModel, "dpt": PlainDpt, "cross-task": CrossTask}
 BACKBONE = "convnext"
-COMMON = {"vector_frame": "local"}
-"""Of all networks. In the world frame, short trainings at these rates often end with one normal everywhere: all pixels agree at
-first to say up, and the vector's length runs away. In the local frame they agree to face the camera, which is half the way."""
-
-
 RATES = {"student": 2e-3, "dpt": 2e-3, "cross-task": 1e-3}
 """Learning rates by network: the best of :mod:`benchmarks.student.rates` on the held-out split."""
 
@@ -34,8 +29,8 @@ RATES = {"student": 2e-3, "dpt": 2e-3, "cross-task": 1e-3}
 class Recipe:
     """How long every arm trains, on how many panoramas a step, and the decay of the average of weights."""
 
-    steps: int = 200
-    batch: int = 2
+    steps: int = 300
+    batch: int = 4
     average: float = 0.97
 
     @property
@@ -43,11 +38,16 @@ class Recipe:
         """For a folder: runs of different recipes never share one."""
         return f"{self.steps}x{self.batch}-{self.average:g}"
 
+    @property
+    def warmup(self) -> int:
+        """A tenth of the steps."""
+        return self.steps // 10
+
 
 def make_network(arm: Arm, classes: Sequence[str], seed: int) -> StudentModel:
     """The network that an arm names; its first weights follow from the seed."""
     torch.manual_seed(seed)
-    settings = {**COMMON, "main_tasks": arm.tasks, **SIZES[arm.network], **arm.settings}
+    settings = {"main_tasks": arm.tasks, **SIZES[arm.network], **arm.settings}
     if arm.network != "student":
         settings["auxiliaries"] = False
     names = classes if "semantics" in arm.tasks else ()

@@ -38,6 +38,9 @@ class LossSettings:
     ``normals_distance`` ``l1`` is the description's mean absolute difference of components. It depends on how a room is turned,
     and the opposite of a normal along an axis is a local minimum of it, where a student stays; the length of the ``chord`` has
     neither fault.
+
+    ``normals_length``, which the description does not have, holds the length of what becomes normals at one, by its
+    :func:`models.student.sphere.length_excess`.
     """
 
     depth: float = 1.0
@@ -50,6 +53,7 @@ class LossSettings:
     depth_frequency: float = 5e-3
     normals_edge: float = 0.1
     normals_frequency: float = 1e-4
+    normals_length: float = 0.05
     depth_unit: float = 1.0
     normals_distance: Literal["chord", "l1"] = "chord"
     normals_unit_degrees: float = 60.0
@@ -81,7 +85,7 @@ def student_losses(
     -------
     term -> scalar float32
         ``depth``, ``depth.edge``, ``depth.frequency``, ``normals``, ..., ``semantics``, ``semantics.dice``, and
-        ``preliminary.<task>`` for all tasks.
+        ``preliminary.<task>`` for all tasks; ``normals.length``.
 
     Raises
     ------
@@ -97,6 +101,8 @@ def student_losses(
         if answer is not None:
             check_label(task, label, answer.shape[1], size)
             terms |= _task_terms(task, final, early, label, settings)
+    if "normals" in labels and output.normals_length is not None:
+        terms["normals.length"] = settings.normals * settings.normals_length * output.normals_length
     return terms
 
 
