@@ -87,8 +87,9 @@ class TrainingConfig(Settings):
     """Rows at which the student sees panoramas."""
     batch: int = Field(4, ge=1)
     tasks: tuple[Literal["depth", "normals", "semantics"], ...] = Field(("depth", "normals", "semantics"), min_length=1)
-    supervision: Literal["merged", "confidence", "view"] = "confidence"
-    """``merged``: every valid pixel counts alike. ``confidence``: by what fusion found. ``view``: one random patch a step."""
+    supervision: Literal["merged", "confidence", "view", "depth_view"] = "confidence"
+    """``merged``: every valid pixel counts alike. ``confidence``: by what fusion found. ``view``: one random patch a step.
+    ``depth_view``: depth of one random patch a step and all else merged, as MTPano's description has it."""
     depth_edge: float = Field(0.1, gt=0)
     """Relative jump in distance that counts as an edge, for the auxiliary label of edge distances."""
     augment: Augmentation = Augmentation()
@@ -98,6 +99,12 @@ class TrainingConfig(Settings):
     threads: int = Field(4, ge=1)
     """Readers. Changes no batch."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+
+    @model_validator(mode="after")
+    def _views_of_a_task(self) -> TrainingConfig:
+        if self.supervision == "depth_view" and "depth" not in self.tasks:
+            raise ValueError("supervision: depth_view teaches depth, which is not among the tasks; write merged, or add depth")
+        return self
 
     @property
     def auxiliaries(self) -> bool:
@@ -120,10 +127,10 @@ class TrainingConfig(Settings):
         item = ItemSettings(
             self.height,
             self.tasks,
-            confidence=self.supervision != "merged",
+            confidence=self.supervision in ("confidence", "view"),
             augmentation=Augmentation(roll=False, mirror=False) if held_out else self.augment,
             derive=deriving(self.tasks, self.depth_edge) if self.auxiliaries else dict,
-            one_view=self.tasks if self.supervision == "view" else (),
+            one_view={"view": self.tasks, "depth_view": ("depth",)}.get(self.supervision, ()),
         )
         share = self.held_out if isinstance(self.held_out, float) else 0.0
         split = self.held_out if held_out and isinstance(self.held_out, str) else self.split

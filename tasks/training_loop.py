@@ -150,7 +150,7 @@ class _Run:
         backbone = list(model.backbone.parameters())
         others = [parameter for name, parameter in model.named_parameters() if not name.startswith("backbone.")]
         groups = [{"params": backbone}, {"params": others}]
-        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
         self.model, self.optimizer = self.accelerator.prepare(self.plain, optimizer)
 
     def due(self, every: int | None) -> bool:

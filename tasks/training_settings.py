@@ -43,3 +43,5 @@ class TrainSettings:
         for name in counts + ("cosines_every",) * (self.cosines_every is not None):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.warmup_steps < self.steps:
+            raise ValueError(f"warmup_steps must be at least 0 and fewer than the {self.steps} steps, got {self.warmup_steps}")

@@ -1,6 +1,7 @@
 """Compact networks after the peers' ideas, on the student's backbone, with its output and its continuation over the borders.
 
-So what differs from the student is what lies between backbone and answers.
+So what differs from the student is what lies between backbone and answers. As the student's, their last layers start at zero
+and add to a coarse answer: without that, short trainings at these rates often end with one answer everywhere.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from models.student import StudentConfig, StudentModel
 from models.student.backbone import Backbone
 from models.student.decoder import Neck
 from models.student.heads import TaskHead
-from models.student.layers import ChannelLayerNorm
+from models.student.layers import ChannelLayerNorm, ZeroConv2d
 from models.student.modeling import StudentOutput
-from models.student.sphere import SphereConv2d, resize_sphere
+from models.student.sphere import SphereConv2d, erp_rays, resize_sphere
 
 
 class Peer(StudentModel):
@@ -43,7 +44,13 @@ class Peer(StudentModel):
     def forward(self, pixel_values: Tensor, frame: Tensor | None = None) -> StudentOutput:
         self._check(pixel_values)
         levels = self.backbone((pixel_values - self.mean) / self.std)
-        return self._output(*self.decode(levels, pixel_values.shape[-2]), frame)
+        said, early = self.decode(levels, pixel_values.shape[-2])
+        return StudentOutput(**self._told(said), preliminary=self._told(early) or None)
+
+    def _told(self, answers: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            task: self._in_units(task, answer, erp_rays(*answer.shape[-2:], answer.device)) for task, answer in answers.items()
+        }
 
 
 class DptDecoder(Neck):
@@ -53,8 +60,10 @@ class DptDecoder(Neck):
         super().__init__(config.width, config.neck_sizes, config.fusion_width)
         self.lift = nn.ModuleList(nn.Conv2d(size, config.width, 1) for size in channels)
         fusion, last = config.fusion_width, max(config.fusion_width // 4, 8)
-        self.reduce = SphereConv2d(fusion, fusion // 2, 3)
-        self.head = nn.Sequential(SphereConv2d(fusion // 2, last, 3), nn.GELU(), nn.Conv2d(last, outputs, 1))
+        middle = max(fusion // 2, 16)  # as the student's decoder
+        self.reduce = SphereConv2d(fusion, middle, 3)
+        self.head = nn.Sequential(SphereConv2d(middle, last, 3), nn.GELU(), ZeroConv2d(last, outputs))
+        self.first = nn.Conv2d(sum(channels), outputs, 1)
 
     def answer(self, levels: Sequence[Tensor], height: int) -> Tensor:
         """(B, outputs, height, 2 height)."""
@@ -64,7 +73,8 @@ class DptDecoder(Neck):
             if step < len(self.inner):
                 fused = fused + self.inner[step](maps[step])
             fused = self.project[step](resize_sphere(self.outer[step](fused), 2 * fused.shape[-2]))
-        answer: Tensor = self.head(resize_sphere(self.reduce(fused), height))
+        first = resize_sphere(self.first(torch.cat(list(levels), dim=1)), height)
+        answer: Tensor = first + self.head(resize_sphere(self.reduce(fused), height))
         return answer
 
 
@@ -124,7 +134,7 @@ class CrossTask(Peer):
         self.skip = nn.Conv2d(channels[0], width, 1)
         self.finer = nn.ModuleDict({name: SphereConv2d(width, width, 3) for name in tasks})
         self.final = nn.ModuleDict(
-            {name: nn.Sequential(SphereConv2d(width, width, 3), nn.GELU(), nn.Conv2d(width, n, 1)) for name, n in tasks.items()}
+            {name: nn.Sequential(SphereConv2d(width, width, 3), nn.GELU(), ZeroConv2d(width, n)) for name, n in tasks.items()}
         )
 
     def decode(self, levels: Sequence[Tensor], height: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -135,5 +145,7 @@ class CrossTask(Peer):
         skip = resize_sphere(self.skip(levels[0]), fine)
         features = {name: self.finer[name](resize_sphere(maps, fine)) + skip for name, maps in features.items()}
         answers = {name: self.final[name](maps) for name, maps in self.blocks[1](features).items()}
-        said = {name: resize_sphere(answer, height) for name, answer in answers.items()}
-        return said, {name: answer for name, (_, answer) in first.items()}
+        early = {name: answer for name, (_, answer) in first.items()}
+        return {
+            name: resize_sphere(answer, height) + resize_sphere(early[name], height) for name, answer in answers.items()
+        }, early

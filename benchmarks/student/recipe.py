@@ -21,7 +21,7 @@ SIZES: dict[str, dict[str, Any]] = {
 """Widths that give the peers about as many parameters as the student."""
 NETWORKS = {"student": StudentModel, "dpt": PlainDpt, "cross-task": CrossTask}
 BACKBONE = "convnext"
-RATES = {"student": 2e-3, "dpt": 2e-3, "cross-task": 1e-3}
+RATES = {"student": 4e-3, "dpt": 4e-3, "cross-task": 2e-3}
 """Learning rates by network: the best of :mod:`benchmarks.student.rates` on the held-out split."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.student.arms import PEERS, TRUTH
 from benchmarks.student.intervals import FIGURES, Table
-from benchmarks.student.rates import SEED, SHORT, rates_folder, score
+from benchmarks.student.rates import SEED, rates_folder, score
 from benchmarks.student.tables import Runs, figures_of, markdown_table, paired, worse_cell
 
 INTRO = """\
@@ -24,7 +24,7 @@ Worse than the student, in per cent; negative is better. The median of a run's s
 RATES = f"""\
 ## Learning rates
 
-One run each (seed {SEED}) of {SHORT.steps} steps, on the held-out scenes; score =
+One run each (seed {SEED}), on the held-out scenes; score =
 AbsRel + degrees / 90 + 1 - mIoU, the less the better.
 """
 

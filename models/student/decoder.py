@@ -60,15 +60,21 @@ class Neck(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Neck, Conv3x3, bilinear to the image's size, Conv3x3, GELU, Conv1x1."""
+    """Neck, Conv3x3, bilinear to the image's size, Conv3x3, GELU, Conv1x1: what to add to the task's preliminary answer.
+
+    It starts at zero. A DPT decoder that answers alone must first find the mean answer, and so many layers find it by one large
+    constant, beside which all that differs from pixel to pixel fades: short trainings at high rates often ended there, with one
+    answer everywhere.
+    """
 
     def __init__(self, channels: int, config: StudentConfig) -> None:
         super().__init__()
         fusion, last = config.fusion_width, max(config.fusion_width // 4, 8)
+        middle = max(fusion // 2, 16)  # with 8 channels, a CPU's convolutions take eight times as long
         self.neck = Neck(config.width, config.neck_sizes, fusion)
-        self.reduce = SphereConv2d(fusion, fusion // 2, 3)
-        self.refine = nn.Sequential(SphereConv2d(fusion // 2, last, 3), nn.GELU())
-        self.answer = nn.Conv2d(last, channels, 1)
+        self.reduce = SphereConv2d(fusion, middle, 3)
+        self.refine = nn.Sequential(SphereConv2d(middle, last, 3), nn.GELU())
+        self.answer = ZeroConv2d(last, channels)
 
     def forward(self, maps: Tensor, height: int) -> Tensor:
         """(B, channels, height, width) of token maps (B, width, h, w)."""

@@ -38,9 +38,6 @@ class LossSettings:
     ``normals_distance`` ``l1`` is the description's mean absolute difference of components. It depends on how a room is turned,
     and the opposite of a normal along an axis is a local minimum of it, where a student stays; the length of the ``chord`` has
     neither fault.
-
-    ``normals_length``, which the description does not have, holds the length of what becomes normals at one, by its
-    :func:`models.student.sphere.length_excess`.
     """
 
     depth: float = 1.0
@@ -53,7 +50,6 @@ class LossSettings:
     depth_frequency: float = 5e-3
     normals_edge: float = 0.1
     normals_frequency: float = 1e-4
-    normals_length: float = 0.05
     depth_unit: float = 1.0
     normals_distance: Literal["chord", "l1"] = "chord"
     normals_unit_degrees: float = 60.0
@@ -85,7 +81,7 @@ def student_losses(
     -------
     term -> scalar float32
         ``depth``, ``depth.edge``, ``depth.frequency``, ``normals``, ..., ``semantics``, ``semantics.dice``, and
-        ``preliminary.<task>`` for all tasks; ``normals.length``.
+        ``preliminary.<task>`` for all tasks.
 
     Raises
     ------
@@ -101,8 +97,6 @@ def student_losses(
         if answer is not None:
             check_label(task, label, answer.shape[1], size)
             terms |= _task_terms(task, final, early, label, settings)
-    if "normals" in labels and output.normals_length is not None:
-        terms["normals.length"] = settings.normals * settings.normals_length * output.normals_length
     return terms
 
 
@@ -190,10 +184,11 @@ def dice_loss(logits: Tensor, classes: Tensor, weight: Tensor) -> Tensor:
     weight : (B, 1, H, W)
     """
     probability = logits.softmax(1)
-    truth = functional.one_hot(classes, logits.shape[1]).movedim(-1, 1)
-    there = (weight * truth).sum((0, 2, 3))
-    both = (weight * truth * probability).sum((0, 2, 3))
-    said = (weight * probability).sum((0, 2, 3))
+    labelled = classes.flatten()
+    there = weight.new_zeros(logits.shape[1]).index_add(0, labelled, weight.flatten())
+    right = (weight * probability.gather(1, classes[:, None])).flatten()
+    both = right.new_zeros(logits.shape[1]).index_add(0, labelled, right)
+    said = torch.einsum("bhw,bchw->c", weight[:, 0], probability)
     occurs = there > 0
     score = torch.where(occurs, 2 * both / torch.where(occurs, said + there, 1), 0)
     return torch.where(occurs.any(), 1 - score.sum() / occurs.sum().clamp_min(1), score.sum() * 0)
@@ -205,10 +200,13 @@ def edge_band(label: Label, threshold: float, width: int) -> Tensor:
     Pixels with an invalid neighbour have no slope: the rim of a hole is no edge.
     """
     value = label.value
-    smooth, slope = value.new_tensor([1.0, 2.0, 1.0]), value.new_tensor([-1.0, 0.0, 1.0])
-    kernels = torch.stack([smooth[:, None] * slope, slope[:, None] * smooth])[:, None]
-    slopes = functional.conv2d(pad_sphere(value, 1, 1).flatten(0, 1)[:, None], kernels)
-    steep = slopes.square().sum(1).unflatten(0, value.shape[:2]).sum(1, keepdim=True).sqrt() > threshold
+    padded = pad_sphere(value, 1, 1)
+    across, down = padded[..., 2:] - padded[..., :-2], padded[..., 2:, :] - padded[..., :-2, :]
+    slopes = (
+        across[..., :-2, :] + 2 * across[..., 1:-1, :] + across[..., 2:, :],
+        down[..., :-2] + 2 * down[..., 1:-1] + down[..., 2:],
+    )
+    steep = (slopes[0].square() + slopes[1].square()).sum(1, keepdim=True).sqrt() > threshold
     holes = functional.max_pool2d(pad_sphere((~label.valid).float(), 1, 1), 3, stride=1) > 0
     edges = (steep & ~holes).float()
     return functional.max_pool2d(pad_sphere(edges, width // 2, width // 2), width, stride=1) > 0

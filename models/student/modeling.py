@@ -16,7 +16,7 @@ from models.student.configuration import StudentConfig
 from models.student.decoder import Decoder, TaskFeature
 from models.student.heads import TaskHead
 from models.student.layers import ZeroConv2d
-from models.student.sphere import erp_rays, length_excess, local_to_world, turn, unit_vectors
+from models.student.sphere import erp_rays, local_to_world, resize_sphere, turn, unit_vectors
 from models.student.stream import Stream
 
 
@@ -29,15 +29,12 @@ class StudentOutput(ModelOutput):
     semantics : (B, classes, H, W), logits
     preliminary : task -> (B, channels, h, w) at the tokens, the auxiliary tasks among them
         In the same units; points like distances, image_gradient per degree, edge_distance as log(1 + degrees).
-    normals_length : scalar
-        :func:`models.student.sphere.length_excess` of what became normals, preliminary ones included.
     """
 
     depth: Tensor | None = None
     normals: Tensor | None = None
     semantics: Tensor | None = None
     preliminary: dict[str, Tensor] | None = None
-    normals_length: Tensor | None = None
 
 
 class StudentModel(PreTrainedModel):
@@ -97,13 +94,16 @@ class StudentModel(PreTrainedModel):
         heads = {task.name: self.heads[task.name](streams[task.stream]) for task in self.config.tasks}
         features = {name: feature for name, (feature, _) in heads.items()}
         crossed = {name: bridge(streams[name], features) for name, bridge in self.bridges.items()}
-        height = pixel_values.shape[-2]
+        preliminary = {name: self._in_units(name, answer, rays) for name, (_, answer) in heads.items()}
+        height, width = pixel_values.shape[-2:]
+        fine_rays = self._rays((height, width), frame, pixel_values)
         answers = {}
         for task in self.config.tasks:
             if not task.auxiliary:
                 seen = self.features[task.name](streams[task.stream], crossed.get(task.stream), features[task.name])
-                answers[task.name] = self.decoders[task.name](seen, height)
-        return self._output(answers, {name: answer for name, (_, answer) in heads.items()}, frame)
+                first = resize_sphere(heads[task.name][1], height)
+                answers[task.name] = self._in_units(task.name, first + self.decoders[task.name](seen, height), fine_rays)
+        return StudentOutput(**answers, preliminary=preliminary)
 
     def _check(self, pixels: Tensor) -> None:
         height, width = pixels.shape[-2:]
@@ -122,22 +122,12 @@ class StudentModel(PreTrainedModel):
             return rays.expand(len(like), -1, -1, -1)
         return turn(rays, frame.to(rays))
 
-    def _output(self, answers: dict[str, Tensor], preliminary: dict[str, Tensor], frame: Tensor | None = None) -> StudentOutput:
-        """The layers' answers in their units."""
-        vectors = [said["normals"] for said in (answers, preliminary) if "normals" in said]
-        length = torch.stack([length_excess(one) for one in vectors]).sum() if vectors else None
-        fine, coarse = (
-            {task: self._in_units(task, answer, frame) for task, answer in said.items()} for said in (answers, preliminary)
-        )
-        return StudentOutput(**fine, preliminary=coarse or None, normals_length=length)
-
-    def _in_units(self, task: str, answer: Tensor, frame: Tensor | None) -> Tensor:
+    def _in_units(self, task: str, answer: Tensor, rays: Tensor) -> Tensor:
         """A layer's answer as a distance, a unit vector or a point; others as they are."""
         if task == "depth":
             return self.config.depth_scale * functional.softplus(answer)
         if task in ("normals", "points"):
-            local = self.config.vector_frame == "local"
-            world = local_to_world(answer, self._rays(answer.shape[-2:], frame, answer)) if local else answer
+            world = local_to_world(answer, rays) if self.config.vector_frame == "local" else answer
             return unit_vectors(world) if task == "normals" else self.config.depth_scale * world
         return answer
 

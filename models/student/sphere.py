@@ -123,12 +123,3 @@ def unit_vectors(vectors: Tensor) -> Tensor:
     change = vectors - fixed  # zero, but for its gradient
     along = (unit * change).sum(1, keepdim=True) * unit
     return unit + (change - along) / fixed.norm(dim=1, keepdim=True).clamp_min(SHORTEST)
-
-
-def length_excess(vectors: Tensor) -> Tensor:
-    """Mean of log(abs(v))^2 over vectors (B, 3, H, W): zero where all are of length one.
-
-    Every step across v makes it longer, and the longer it is, the less it turns. Unless training holds the length, all vectors
-    may stay where the first steps took them.
-    """
-    return vectors.float().norm(dim=1).clamp_min(SHORTEST).log().square().mean()

@@ -21,6 +21,7 @@ from benchmarks.student.run import SEEDS, planned, run_file, write_run
 from benchmarks.student.tables import footer
 from geometry.directions import erp_directions
 from metrics.semantics import confusion, semantic_figures
+from models.student.layers import ZeroConv2d
 from scenes.vocabulary import CLASSES
 from tests.models.student.support import images
 from tests.support.label_store import write_label_store
@@ -77,6 +78,8 @@ def test_only_in_the_cross_task_network_does_a_task_reach_the_layers_of_another(
     reached = {}
     for arm in PEERS[1:]:
         model = make_network(arm, CLASSES, 0)
+        for last in (module for module in model.modules() if isinstance(module, ZeroConv2d)):
+            torch.nn.init.normal_(last.weight)
         model(images()).depth.sum().backward()
         own = model.decoders["normals"] if arm.network == "dpt" else model.first["normals"].feature
         reached[arm.network] = any(p.grad is not None and bool(p.grad.any()) for p in own.parameters())

@@ -83,7 +83,7 @@ def test_what_can_change_the_student_changes_its_fingerprint_and_nothing_else_do
     assert (same.identity.fingerprint, same.block) == (first.identity.fingerprint, first.block)
     changes = (
         {"training": {**TRAINING, "losses": {"dice": 0.5}}}, {"model": {"size": "tiny", "settings": {**SMALL, "mixer": "none"}}},
-        {"supervision": "merged"}, {"augment": {"mirror": False}}, {"batch": 3},
+        {"supervision": "merged"}, {"supervision": "depth_view"}, {"augment": {"mirror": False}}, {"batch": 3},
     )  # fmt: skip
     found = {training(tmp_path, store, **change).identity.fingerprint for change in changes}
     found |= {Training(first.config, [replace(store, weight=2.0)]).identity.fingerprint, first.identity.fingerprint}
@@ -235,3 +235,10 @@ def test_every_mistake_in_the_yaml_is_named(tmp_path):
     path.write_text(yaml.safe_dump(settings(tmp_path, training={"steps": 0})))
     with pytest.raises(ConfigError, match="training: steps must be at least 1, got 0"):
         load_training(path)
+
+
+def test_depth_of_one_view_leaves_all_else_merged(tmp_path, store):
+    item = training(tmp_path, store, supervision="depth_view").config.data_settings().item
+    assert (item.one_view, item.confidence) == (("depth",), False)
+    with pytest.raises(ValueError, match="depth_view teaches depth, which is not among the tasks"):
+        training(tmp_path, store, supervision="depth_view", tasks=("normals",))

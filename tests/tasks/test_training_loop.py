@@ -90,6 +90,14 @@ def test_frozen_steps_leave_the_backbone_as_it_was(store, tmp_path):
     assert {"streams", "heads", "features", "decoders"} <= moved
 
 
+def test_the_rate_rises_to_where_it_would_be_without_warming_up(store, tmp_path):
+    rates = []
+    run(store, tmp_path, replace(SETTINGS, steps=4, warmup_steps=2), lambda _, f: rates.append(f.get("optimizer.learning_rate")))
+    falling = [1e-3 * (1 - step / 4) ** 0.9 for step in range(4)]
+    told = [float(rate) for rate in rates if rate is not None]
+    assert told == pytest.approx([falling[0] / 3, falling[1] * 2 / 3, falling[2], falling[3]])
+
+
 @pytest.mark.parametrize("last", [1, 5])
 def test_an_interrupted_training_ends_as_if_it_had_not_been(store, whole, tmp_path, last):
     def interrupt(step, _figures):

@@ -55,8 +55,10 @@ def test_a_few_steps_in_bfloat16_help_too():
 
 
 @pytest.mark.slow
-def test_a_room_is_learnt_by_heart():
-    torch.manual_seed(0)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_room_is_learnt_by_heart(seed):
+    """Whatever the first weights: a decoder that has to find the mean answer first often ends with that."""
+    torch.manual_seed(seed)
     pixels, labels = box_room()
     model = StudentModel(tiny_config("convnext"))
     totals = train(model, pixels, labels, steps=45)

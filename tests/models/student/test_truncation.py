@@ -30,7 +30,7 @@ def expected(task, truncation, streams="split"):
     through = {other for other in STREAM if STREAM[other] == own or truncation not in (own, "both")}
     used = {"invariant", "variant"} if streams == "shared" else {own} | {STREAM[other] for other in through}
     return (
-        {"backbone", f"bridges.{own}", f"features.{task}", f"decoders.{task}"}
+        {"backbone", f"bridges.{own}", f"features.{task}", f"decoders.{task}", f"heads.{task}.answer"}
         | {f"streams.{stream}" for stream in used}
         | {f"heads.{other}.feature" for other in through}
         | {f"bridges.{own}.reduce.{other}" for other in STREAM}
@@ -52,7 +52,14 @@ def test_shared_streams_are_reached_by_all_tasks():
 
 def test_without_bridges_tasks_meet_only_in_their_stream():
     model = student("convnext", bridges=False)
-    groups = {"backbone", "streams.variant", "heads.normals.feature", "features.normals", "decoders.normals"}
+    groups = {
+        "backbone",
+        "streams.variant",
+        "heads.normals.feature",
+        "heads.normals.answer",
+        "features.normals",
+        "decoders.normals",
+    }
     assert reached(model, model(images()).normals) == groups
 
 
