@@ -66,6 +66,9 @@ class OmniLabels(Settings):
     semantic: SemanticRule = SemanticRule()
     instances: InstanceRule = InstanceRule()
     amodals: AmodalRule = AmodalRule()
+    veto: Literal["cut", "objects"] = "cut"
+    """What semantics do to a mask outside of Things: ``cut`` it, as the paper does, or keep it whole if half of it is inside and
+    drop it otherwise."""
 
 
 class ObjectPool(Settings):

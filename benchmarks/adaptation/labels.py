@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.seamless.branch import BranchDetections
 from models.seamless.fusion import Detections
 from models.seamless.object_pool import PoolObject, cut_objects, surest
-from models.seamless.pseudo_labels import omni_labels, semantic_labels, thing_area
+from models.seamless.pseudo_labels import Veto, omni_labels, semantic_labels, thing_area
 from models.seamless.saved import SeamlessModel
 from models.seamless.thresholds import AMODAL, INSTANCE, SEMANTIC, Rule, ScoreHistogram, class_thresholds, score_histogram
 from tasks.adapt.arrays import pack_mask, pack_objects
@@ -37,7 +37,7 @@ class Predicted:
 class Labelling:
     """How predictions become labels.
 
-    ``tuned``: thresholds by eq. 4, else the fixed ones. ``veto``: masks are cut to where semantics see Things.
+    ``tuned``: thresholds by eq. 4, else the fixed ones. ``veto``: what semantics do to masks outside of Things, if anything.
     ``uncertain``: what was rejected teaches nothing, else it is background.
     """
 
@@ -45,7 +45,7 @@ class Labelling:
     instances: Rule = INSTANCE
     amodals: Rule = AMODAL
     tuned: bool = True
-    veto: bool = True
+    veto: Veto | None = "cut"
     uncertain: bool = True
 
 
@@ -106,10 +106,10 @@ def _histogram(one: Predicted, part: str, rule: Rule, classes: int) -> ScoreHist
 
 def _labels(one: Predicted, labelling: Labelling, limits: dict[str, NDArray[np.floating]]) -> dict[str, NDArray]:
     values: dict[str, NDArray] = {"semantics": semantic_labels(one.semantics, one.confidence, limits["semantic"])}
-    area = thing_area(one.semantics, THINGS) if labelling.veto else np.ones(one.semantics.shape, bool)
+    area = np.ones(one.semantics.shape, bool) if labelling.veto is None else thing_area(one.semantics, THINGS)
     for branch in BRANCHES:
         found: Detections = getattr(one, branch)
-        labels = omni_labels(found.masks, found.classes, found.scores, area, limits[branch], LEAST)
+        labels = omni_labels(found.masks, found.classes, found.scores, area, limits[branch], LEAST, labelling.veto or "cut")
         uncertain = labels.uncertain & labelling.uncertain
         room = max(len(labels.scores), 1)
         values |= pack_objects(branch, labels.masks, labels.classes, labels.scores, room)

@@ -1,6 +1,7 @@
 """The pages of the experiment, from whatever records there are.
 
 python -m benchmarks.adaptation.report arms > benchmarks/results/adaptation.md
+python -m benchmarks.adaptation.report arms --encoder pvt_v2 > benchmarks/results/adaptation_steady.md
 python -m benchmarks.adaptation.report thresholds > benchmarks/results/adaptation_thresholds.md
 """
 
@@ -19,7 +20,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.adaptation.arms import ARMS, MAIN, sweep
+from benchmarks.adaptation.arms import MAIN, Arm, sweep
+from benchmarks.adaptation.experiments import EXPERIMENTS
 from benchmarks.adaptation.intervals import FIGURES, difference, figures_of
 from benchmarks.adaptation.records import Record, read_records
 from benchmarks.adaptation.run import FOLDER
@@ -45,6 +47,8 @@ OTHERS = (
     ("statistics, OPLL, doubt ignored", "statistics, OPLL"),
     (f"statistics, {MAIN}", "statistics"),
     (f"statistics, {MAIN}", "statistics, OPLL"),
+    *((name, "OPLL") for name in ("OPLL, whole objects", "OPLL, whole objects, doubt ignored", "OPLL, no veto")),
+    *((name, "pseudo-labels") for name in ("OPLL, whole objects", "OPLL, whole objects, doubt ignored")),
     *((name, "OPLL") for name in ("OPLL + instance", "OPLL + amodal", "OPLL + AoMix", "OPLL + random")),
     *((name, "OPLL") for name in ("OPLL + ClassMix", "OPLL + anchor")),
     ("prototypes", "source"),
@@ -54,11 +58,11 @@ OTHERS = (
 )
 
 
-def arms_page(records: Records, resamples: int, trials: Sequence[Mapping[str, Any]] = ()) -> str:
+def arms_page(arms: Mapping[str, Arm], records: Records, resamples: int, trials: Sequence[Mapping[str, Any]] = ()) -> str:
     """The page on the arms; ``trials`` are the lines that ``benchmarks.adaptation.tune`` wrote."""
     tables = {name: figures_of(own, resamples) for name, own in records.items() if own}
     lines = ["# Source-free adaptation: what each part of the method does", ""]
-    lines += [_setting(records, WANTED * len(ARMS)), "", "## Figures", ""]
+    lines += [_setting(records, WANTED * len(arms)), "", "## Figures", ""]
     lines += ["Per cent on the test panoramas: mean over seeds, and its standard deviation where there are two or more.", ""]
     lines += [f"| arm | seeds | {' | '.join(FIGURES)} |", "|---|---|" + "---|" * len(FIGURES)]
     lines += [f"| {name} | {len(own)} | {' | '.join(_spread(own))} |" for name, own in tables.items()]
@@ -66,11 +70,11 @@ def arms_page(records: Records, resamples: int, trials: Sequence[Mapping[str, An
     lines += ["Points, with 95 % intervals of a bootstrap that draws seeds and panoramas again, the same ones for both arms.", ""]
     lines += [f"| difference | seeds | {' | '.join(FIGURES)} |", "|---|---|" + "---|" * len(FIGURES)]
     lines += [_row(tables, one, other) for one, other in (*REQUIRED, *OTHERS) if one in tables and other in tables]
-    missing = [name for name in ARMS if len(tables.get(name, {})) < WANTED]
+    missing = [name for name in arms if len(tables.get(name, {})) < WANTED]
     if missing:
         lines += ["", f"Not shown yet, with fewer than {WANTED} seeds: {'; '.join(missing)}."]
     if trials:
-        lines += ["", "## What was tuned", "", *_trials(trials)]
+        lines += ["", "## What was tuned", "", *_trials(arms, trials)]
     return "\n".join([*lines, "", _foot("arms")])
 
 
@@ -117,11 +121,11 @@ def _setting(records: Records, wanted: int) -> str:
     )
 
 
-def _trials(trials: Sequence[Mapping[str, Any]]) -> list[str]:
+def _trials(arms: Mapping[str, Arm], trials: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [f"The learning rate, on {COUNTS['validation']} validation panoramas of scenes of their own. Per cent.", ""]
     lines += ["| arm | learning rate | steps | seed | mIoU | mPQ | mAPQ |", "|---|---|---|---|---|---|---|"]
     for one in sorted(trials, key=lambda one: (one["arm"], one["rate"])):
-        rate = f"{one['rate']:g}" if ARMS[one["arm"]].how in ("training", "prototypes") else "-"
+        rate = f"{one['rate']:g}" if arms[one["arm"]].how in ("training", "prototypes") else "-"
         figures = " | ".join(_number(one[name]) for name in ("mIoU", "mPQ", "mAPQ"))
         lines.append(f"| {one['arm']} | {rate} | {one['steps']} | {one['seed']} | {figures} |")
     return lines
@@ -175,12 +179,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Pages on the experiments of adaptation.")
     parser.add_argument("page", choices=["arms", "thresholds"])
     parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--encoder", choices=list(EXPERIMENTS), default="resnet")
     parser.add_argument("--resamples", type=int, default=300)
     asked = parser.parse_args()
+    experiment = EXPERIMENTS[asked.encoder]
+    folder = asked.folder / experiment.folder
     if asked.page == "arms":
-        file = asked.folder / "tuning.jsonl"
+        file = folder / "tuning.jsonl"
         trials = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-        print(arms_page({name: read_records(asked.folder, name) for name in ARMS}, asked.resamples, trials))
+        records = {name: read_records(folder, name) for name in experiment.arms}
+        print(arms_page(experiment.arms, records, asked.resamples, trials))
     else:
         print(thresholds_page({name: read_records(asked.folder, name) for name in sweep()}, read_records(asked.folder, MAIN)))
 

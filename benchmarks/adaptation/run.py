@@ -1,6 +1,7 @@
 """The experiment: every arm from every seed. What is there is not made again, so it may be stopped at any time.
 
 python -m benchmarks.adaptation.run --seeds 0 1 2 3 4
+python -m benchmarks.adaptation.run --encoder pvt_v2
 python -m benchmarks.adaptation.run --seeds 0 1 --sweep
 """
 
@@ -14,24 +15,18 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.adaptation.arms import ARMS, Arm, sweep
+from benchmarks.adaptation.arms import Arm, sweep
+from benchmarks.adaptation.experiments import EXPERIMENTS, Experiment
 from benchmarks.adaptation.methods import Start, adapted
 from benchmarks.adaptation.records import Record, record_file, write_record
 from benchmarks.adaptation.sources import source
 from benchmarks.adaptation.world import Panorama, panoramas
-from configs.adapt import AdaptTraining
 from metrics.seamless.suite import SuiteCounts, suite_counts
 from models.seamless.fusion import FusionRule
 from models.seamless.saved import SeamlessModel
 from tasks.seamless_data.scoring import find_in, found_labels, truth_labels
 
 FOLDER = Path("work/experiments/adaptation")
-SOURCE_STEPS = 400
-TRAINING = AdaptTraining(
-    steps=80, batch_size=2, crop=(96, 192), mixing="none", pasted=3, learning_rate=3e-4,
-    rates={"semantic": 1.0, "proposals": 0.1},
-)  # fmt: skip
-"""What all arms share. The paper's ten objects a crop are for crops of four times the width."""
 
 
 def measured(model: SeamlessModel, rule: FusionRule, given: Sequence[Panorama]) -> list[SuiteCounts]:
@@ -40,7 +35,7 @@ def measured(model: SeamlessModel, rule: FusionRule, given: Sequence[Panorama]) 
     return [suite_counts(found_labels(*find_in(model, one.image), rule), truth_labels(one.truth), classes) for one in given]
 
 
-def run_arm(name: str, arm: Arm, start: Start, rule: FusionRule, test: Sequence[Panorama]) -> Record:
+def run_arm(name: str, arm: Arm, start: Start, rule: FusionRule, test: Sequence[Panorama], experiment: Experiment) -> Record:
     """Adapt and measure once."""
     begin, settings = time.process_time(), start.settings
     model = adapted(start, arm)
@@ -48,14 +43,14 @@ def run_arm(name: str, arm: Arm, start: Start, rule: FusionRule, test: Sequence[
     about = {
         "arm": name,
         "seed": settings.seed,
-        "source_steps": SOURCE_STEPS,
+        "source_steps": experiment.source_steps,
         "settings": settings.model_dump(mode="json"),
         "training_seconds": training,
     }
     return Record(about, measured(model, rule, test))
 
 
-def run_seed(folder: Path, seed: int, arms: Mapping[str, Arm], settings: AdaptTraining) -> None:
+def run_seed(folder: Path, experiment: Experiment, seed: int, arms: Mapping[str, Arm]) -> None:
     """All arms of a seed that have no record yet.
 
     Raises
@@ -63,26 +58,27 @@ def run_seed(folder: Path, seed: int, arms: Mapping[str, Arm], settings: AdaptTr
     ValueError
         A record is of other settings, with which these may not be compared.
     """
-    settings = settings.model_copy(update={"seed": seed})
-    missing = {name: arm for name, arm in arms.items() if not recorded(folder, name, settings)}
+    missing = {name: arm for name, arm in arms.items() if not recorded(folder, experiment, name, seed)}
     if not missing:
         return
-    learned = source(folder, seed, SOURCE_STEPS)
+    learned = source(folder, experiment, seed)
+    settings = experiment.training.model_copy(update={"seed": seed})
     start = Start(learned.model, [one.image for one in panoramas(folder, "adapt")], settings)
     test = panoramas(folder, "test")
     for name, arm in missing.items():
         begin = time.monotonic()
-        write_record(folder, run_arm(name, arm, start, learned.rule, test))
+        write_record(folder / experiment.folder, run_arm(name, arm, start, learned.rule, test, experiment))
         print(f"seed {seed}, {name}: {time.monotonic() - begin:.0f} s", flush=True)
 
 
-def recorded(folder: Path, name: str, settings: AdaptTraining) -> bool:
+def recorded(folder: Path, experiment: Experiment, name: str, seed: int) -> bool:
     """Whether there is a record of an arm and a seed; ValueError as :func:`run_seed`."""
-    file = record_file(folder, name, settings.seed)
+    file = record_file(folder / experiment.folder, name, seed)
     if not file.exists():
         return False
     about = json.loads(file.read_text())
-    if (about["settings"], about["source_steps"]) != (settings.model_dump(mode="json"), SOURCE_STEPS):
+    settings = experiment.training.model_copy(update={"seed": seed})
+    if (about["settings"], about["source_steps"]) != (settings.model_dump(mode="json"), experiment.source_steps):
         raise ValueError(f"{file}: is a record of other settings; give another --folder, or remove the runs in this one")
     return True
 
@@ -92,13 +88,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Arms of source-free adaptation, paired over seeds.")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
-    parser.add_argument("--arms", nargs="+", choices=sorted(ARMS), default=list(ARMS))
+    parser.add_argument("--encoder", choices=list(EXPERIMENTS), default="resnet")
+    parser.add_argument("--arms", nargs="+", help="only these")
     parser.add_argument("--sweep", action="store_true", help="the thresholds instead of the arms")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    arms = sweep() if asked.sweep else {name: ARMS[name] for name in ARMS if name in asked.arms}
+    experiment = EXPERIMENTS[asked.encoder]
+    wanted = asked.arms or experiment.arms
+    if unknown := sorted(set(wanted) - set(experiment.arms)):
+        parser.error(f"{asked.encoder} has no arms {', '.join(unknown)}; it has {', '.join(experiment.arms)}")
+    arms = sweep() if asked.sweep else {name: experiment.arms[name] for name in wanted}
     for seed in asked.seeds:
-        run_seed(asked.folder, seed, arms, TRAINING)
+        run_seed(asked.folder, experiment, seed, arms)
 
 
 if __name__ == "__main__":

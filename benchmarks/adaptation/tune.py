@@ -12,9 +12,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.adaptation.arms import ARMS, MAIN
+from benchmarks.adaptation.arms import MAIN
+from benchmarks.adaptation.experiments import EXPERIMENTS
 from benchmarks.adaptation.methods import Start
-from benchmarks.adaptation.run import FOLDER, SOURCE_STEPS, TRAINING, run_arm
+from benchmarks.adaptation.run import FOLDER, run_arm
 from benchmarks.adaptation.sources import source
 from benchmarks.adaptation.world import panoramas
 from metrics.seamless.suite import merged
@@ -26,20 +27,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Learning rate and steps of the adaptation, on validation scenes.")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--arms", nargs="+", choices=sorted(ARMS), default=["source", "statistics", "pseudo-labels", "OPLL", MAIN]
-    )
+    parser.add_argument("--encoder", choices=list(EXPERIMENTS), default="resnet")
+    parser.add_argument("--arms", nargs="+", default=["source", "pseudo-labels", "OPLL", MAIN])
     parser.add_argument("--rates", type=float, nargs="+", default=[3e-5, 3e-4])
-    parser.add_argument("--steps", type=int, nargs="+", default=[TRAINING.steps])
+    parser.add_argument("--steps", type=int, nargs="+", help="those of the experiment if none are named")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    learned = source(asked.folder, asked.seed, SOURCE_STEPS)
+    experiment = EXPERIMENTS[asked.encoder]
+    learned = source(asked.folder, experiment, asked.seed)
     pixels = [one.image for one in panoramas(asked.folder, "adapt")]
     validation = panoramas(asked.folder, "validation")
-    out = asked.folder / "tuning.jsonl"
-    for steps, rate, name in product(asked.steps, asked.rates, asked.arms):
-        settings = TRAINING.model_copy(update={"seed": asked.seed, "steps": steps, "learning_rate": rate})
-        record = run_arm(name, ARMS[name], Start(learned.model, pixels, settings), learned.rule, validation)
+    out = asked.folder / experiment.folder / "tuning.jsonl"
+    for steps, rate, name in product(asked.steps or [experiment.training.steps], asked.rates, asked.arms):
+        settings = experiment.training.model_copy(update={"seed": asked.seed, "steps": steps, "learning_rate": rate})
+        start = Start(learned.model, pixels, settings)
+        record = run_arm(name, experiment.arms[name], start, learned.rule, validation, experiment)
         row = {"arm": name, "rate": rate, "steps": steps, "seed": asked.seed, **merged(record.counts).figures(THINGS)}
         line = json.dumps({**row, "training_seconds": record.about["training_seconds"]})
         print(line, flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from geometry.wrapped_boxes import Boxes, mask_boxes
 Mask = NDArray[np.bool_]
 Integers = NDArray[np.integer]
 Floats = NDArray[np.floating]
+Veto = Literal["cut", "objects"]
 IGNORED = 255
 
 
@@ -33,23 +35,35 @@ class OmniLabels:
 
 
 def omni_labels(
-    masks: Mask, classes: Integers, scores: Floats, thing_area: Mask, thresholds: Floats, least: float = 0.05
+    masks: Mask,
+    classes: Integers,
+    scores: Floats,
+    thing_area: Mask,
+    thresholds: Floats,
+    least: float = 0.05,
+    veto: Veto = "cut",
 ) -> OmniLabels:
     """Objects to learn and the uncertain region.
 
     Parameters
     ----------
     masks, classes, scores : (N, H, W) bool, (N,) int, (N,) float: what the branch detected
-    thing_area : (H, W) bool, where the semantic branch sees a Thing; masks are cut to it
+    thing_area : (H, W) bool, where the semantic branch sees a Thing
     thresholds : (C,) float, of :func:`models.seamless.thresholds.class_thresholds`
     least : detections with a lower score are forgotten altogether
+    veto : what becomes of a mask outside of that area
+        ``cut``, as in the paper, leaves the part inside, or nothing. ``objects`` leaves the mask whole, hidden parts among it, if
+        at least half of it lies inside, and forgets it otherwise.
 
     Notes
     -----
-    Objects of which the cut leaves nothing are dropped. Boxes are those of the objects' own pixels.
+    Boxes are those of the objects' own pixels.
     """
-    real = (scores >= least) & np.any(masks & thing_area, axis=(1, 2))
-    masks, classes, scores = masks[real] & thing_area, classes[real], scores[real]
+    inside = masks & thing_area
+    if veto == "objects":
+        inside = masks & (2 * inside.sum((1, 2)) >= masks.sum((1, 2)))[:, None, None]
+    real = (scores >= least) & np.any(inside, axis=(1, 2))
+    masks, classes, scores = inside[real], classes[real], scores[real]
     kept = scores >= np.asarray(thresholds)[classes]
     uncertain = np.any(masks[~kept], axis=0) & ~np.any(masks[kept], axis=0)
     return OmniLabels(masks[kept], classes[kept], scores[kept], mask_boxes(masks[kept]), uncertain)

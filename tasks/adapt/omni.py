@@ -25,7 +25,8 @@ VERSION = "1"
 
 def identity(config: AdaptConfig, predict: str, thresholds: str, panoramas: str) -> Identity:
     """What the labels depend on: fingerprints, and the data set's block of thresholds, which names all ``panoramas``."""
-    own = {"panoramas": panoramas, "least": {branch: getattr(config.omni, branch).least for branch in BRANCHES}}
+    own: dict[str, Any] = {"panoramas": panoramas, "veto": config.omni.veto}
+    own["least"] = {branch: getattr(config.omni, branch).least for branch in BRANCHES}
     return Identity("omni", VERSION, own, upstream={"predict": predict, "thresholds": thresholds})
 
 
@@ -49,7 +50,7 @@ def omni_block(job: Job) -> Receipt:
         for branch, thresholds in zip(BRANCHES, branches):
             found = unpack_objects(branch, arrays, width)
             least = getattr(config.omni, branch).least
-            labels = omni_labels(found.masks, found.classes, found.scores, area, thresholds, least)
+            labels = omni_labels(found.masks, found.classes, found.scores, area, thresholds, least, config.omni.veto)
             values |= pack_objects(branch, labels.masks, labels.classes, labels.scores, room)
             values[f"{branch}_uncertain"] = pack_mask(labels.uncertain)
             figures[branch] = {

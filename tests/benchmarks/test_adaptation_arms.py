@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.adaptation.arms import ARMS, EVERYTHING, MAIN, PLAIN, sweep
+from benchmarks.adaptation.arms import ARMS, EVERYTHING, MAIN, PLAIN, STEADY_ARMS, sweep
+from benchmarks.adaptation.experiments import EXPERIMENTS
 from benchmarks.adaptation.labels import OMNI, Labelling, Predicted, labelled, object_pool
 from benchmarks.adaptation.methods import Start, adapted
 from benchmarks.adaptation.prototypes import class_means
-from benchmarks.adaptation.sources import NETWORK
 from configs.adapt import AdaptTraining
 from models.seamless.fusion import Detections
 from models.seamless.network import SeamlessNetwork
@@ -31,7 +31,7 @@ SETTINGS = AdaptTraining(steps=2, batch_size=2, crop=(32, 64), mixing="none", le
 @pytest.fixture(scope="module")
 def model() -> SeamlessModel:
     torch.manual_seed(0)
-    return SeamlessModel(SeamlessNetwork(seamless_settings(NETWORK, len(K2B), 0)).eval(), K2B)
+    return SeamlessModel(SeamlessNetwork(seamless_settings(EXPERIMENTS["resnet"].network, len(K2B), 0)).eval(), K2B)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_pool_holds_the_surest_that_lie_on_things(given: list[Predicted]) -> Non
 
 
 def test_arms_differ_in_what_they_do() -> None:
-    described = {name: asdict(arm) for name, arm in {**ARMS, **sweep()}.items()}
+    described = {name: asdict(arm) for name, arm in {**ARMS, **STEADY_ARMS, **sweep()}.items()}
     assert not [pair for pair in combinations(described, 2) if described[pair[0]] == described[pair[1]]]
     for arm in ARMS.values():
         AdaptTraining.model_validate({**SETTINGS.model_dump(), **arm.training})

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.adaptation.arms import ARMS, MAIN
+from benchmarks.adaptation.experiments import EXPERIMENTS
 from benchmarks.adaptation.intervals import FIGURES, difference, draws, figures_of, weighted_figures
 from benchmarks.adaptation.records import Record, read_records, write_record
 from benchmarks.adaptation.report import arms_page, thresholds_page
-from benchmarks.adaptation.run import SOURCE_STEPS, TRAINING, recorded
+from benchmarks.adaptation.run import recorded
 from metrics.seamless.average_precision import DetectionCounts
 from metrics.seamless.quality import QualityCounts
 from metrics.seamless.suite import SuiteCounts, merged
 from tasks.seamless_data.vocabularies import K2B, THINGS
 
 C = len(K2B)
+RESNET = EXPERIMENTS["resnet"]
 
 
 def _counts(generator: np.random.Generator, better: float = 0.0) -> SuiteCounts:
@@ -42,8 +45,8 @@ def _counts(generator: np.random.Generator, better: float = 0.0) -> SuiteCounts:
 
 def _record(arm: str, seed: int, better: float = 0.0) -> Record:
     generator = np.random.default_rng(seed)
-    settings = TRAINING.model_copy(update={"seed": seed}).model_dump(mode="json")
-    about = {"arm": arm, "seed": seed, "settings": settings, "source_steps": SOURCE_STEPS, "panoramas": 3}
+    settings = RESNET.training.model_copy(update={"seed": seed}).model_dump(mode="json")
+    about = {"arm": arm, "seed": seed, "settings": settings, "source_steps": RESNET.source_steps, "panoramas": 3}
     return Record(about, [_counts(generator, better) for _ in range(3)])
 
 
@@ -103,7 +106,7 @@ def test_nothing_is_said_of_arms_without_a_common_seed() -> None:
 def test_page_says_what_was_shown_and_from_how_many_seeds(seeds: int, said: str) -> None:
     records = {name: {seed: _record(name, seed) for seed in range(seeds)} for name in ("source", "pseudo-labels")}
     records["OPLL"] = {seed: _record("OPLL", seed, better=0.2) for seed in range(seeds)}
-    page = arms_page(records, 20)
+    page = arms_page(ARMS, records, 20)
     assert f"{3 * seeds} of {5 * len(ARMS)} runs" in page
     assert f"OPLL above pseudo-labels in mAPQ: {said}, " in page
     assert f"pseudo-labels above source in mAPQ: not shown, 0.0 (0.0 to 0.0) points from {seeds} seeds" in page
@@ -112,13 +115,13 @@ def test_page_says_what_was_shown_and_from_how_many_seeds(seeds: int, said: str)
 
 def test_page_tells_what_was_tuned() -> None:
     trial = {"arm": "OPLL", "rate": 3e-4, "steps": 80, "seed": 0, "mIoU": 0.25, "mPQ": 0.186, "mAPQ": 0.183}
-    page = arms_page({}, 2, [trial, {**trial, "arm": "statistics"}])
+    page = arms_page(ARMS, {}, 2, [trial, {**trial, "arm": "statistics"}])
     assert "| OPLL | 0.0003 | 80 | 0 | 25.0 | 18.6 | 18.3 |" in page
     assert "| statistics | - | 80 | 0 | 25.0 | 18.6 | 18.3 |" in page
 
 
 def test_pages_of_no_records_claim_nothing() -> None:
-    assert "not run yet" in arms_page({}, 2)
+    assert "not run yet" in arms_page(ARMS, {}, 2)
     assert "16 of 16 settings are not run yet" in thresholds_page({}, {})
 
 
@@ -131,9 +134,9 @@ def test_sweep_page_gives_differences_from_the_same_seeds() -> None:
 
 
 def test_record_of_other_settings_is_refused(tmp_path: Path) -> None:
-    settings = TRAINING.model_copy(update={"seed": 1})
-    assert not recorded(tmp_path, "OPLL", settings)
+    assert not recorded(tmp_path, RESNET, "OPLL", 1)
     write_record(tmp_path, _record("OPLL", 1))
-    assert recorded(tmp_path, "OPLL", settings)
+    assert recorded(tmp_path, RESNET, "OPLL", 1)
+    longer = replace(RESNET, training=RESNET.training.model_copy(update={"steps": 7}))
     with pytest.raises(ValueError, match="other settings"):
-        recorded(tmp_path, "OPLL", settings.model_copy(update={"steps": 7}))
+        recorded(tmp_path, longer, "OPLL", 1)

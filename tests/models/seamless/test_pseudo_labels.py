@@ -41,6 +41,18 @@ def test_masks_are_cut_to_where_things_are_seen() -> None:
     assert labels.masks.sum() == 2
 
 
+def test_a_veto_on_objects_leaves_them_whole_or_forgets_them() -> None:
+    area = np.zeros((HEIGHT, WIDTH), bool)
+    area[:, 3:6] = True
+    masks = row((1, 5), (2, 4), (5, 8))  # half of them inside, half, a third
+    labels = omni_labels(masks, np.zeros(3, int), np.array([0.9, 0.1, 0.9]), area, np.full(1, 0.5), veto="objects")
+    assert (labels.masks == masks[:1]).all()
+    assert not labels.uncertain.any()  # the rejected one lies within the certain one
+    alone = omni_labels(masks[1:], np.zeros(2, int), np.array([0.1, 0.9]), area, np.full(1, 0.5), veto="objects")
+    assert len(alone.masks) == 0
+    assert (alone.uncertain == masks[1]).all()
+
+
 def test_boxes_cross_the_seam() -> None:
     labels = omni_labels(row((10, 14)), np.array([0]), np.array([1.0]), np.ones((HEIGHT, WIDTH), bool), np.array([0.5]))
     assert labels.boxes.tolist() == [[1, 10, 1, 4]]

@@ -1,0 +1,41 @@
+"""The two experiments: one with an encoder of batch normalisation, one with an encoder that keeps no statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from benchmarks.adaptation.arms import ARMS, STEADY_ARMS, Arm
+from configs.adapt import AdaptTraining
+from configs.source_training import Network
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What all arms share: the source models' network and training, and the adaptation. ``folder`` lies in that of the scenes."""
+
+    folder: str
+    network: Network
+    source_steps: int
+    source_batch: int
+    source_rate: float
+    training: AdaptTraining
+    arms: Mapping[str, Arm] = field(default_factory=dict)
+
+
+def _network(encoder: str, **settings: object) -> Network:
+    common = {"size": "small", "channels": 32, "hidden": 128, "mask_layers": 1, "proposals": 100, "sampled": 64, "anchor": 4}
+    return Network.model_validate({**common, "encoder": encoder, **settings})
+
+
+def _training(steps: int) -> AdaptTraining:
+    """The paper's ten objects a crop are for crops of four times the width."""
+    rates = {"semantic": 1.0, "proposals": 0.1}
+    return AdaptTraining(steps=steps, batch_size=2, crop=(96, 192), mixing="none", pasted=3, learning_rate=3e-4, rates=rates)
+
+
+RESNET = {"embedding_size": 16, "hidden_sizes": [16, 32, 48, 64], "depths": [1, 1, 1, 1], "layer_type": "basic"}
+EXPERIMENTS = {
+    "resnet": Experiment("", _network("resnet", encoder_config=RESNET), 400, 2, 2e-3, _training(80), ARMS),
+    "pvt_v2": Experiment("pvt_v2", _network("pvt_v2"), 1000, 4, 1e-3, _training(200), STEADY_ARMS),
+}
