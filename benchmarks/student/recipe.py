@@ -21,6 +21,9 @@ SIZES: dict[str, dict[str, Any]] = {
 """Widths that give the peers about as many parameters as the student."""
 NETWORKS = {"student": StudentModel, "dpt": PlainDpt, "cross-task": CrossTask}
 BACKBONE = "convnext"
+COMMON = {"vector_frame": "local"}
+"""Of all networks. In the world frame one that treats all longitudes alike, as the peers and the student without modulation do, could
+not say normals at all."""
 RATES = {"student": 4e-3, "dpt": 4e-3, "cross-task": 2e-3}
 """Learning rates by network: the best of :mod:`benchmarks.student.rates` on the held-out split."""
 
@@ -47,7 +50,7 @@ class Recipe:
 def make_network(arm: Arm, classes: Sequence[str], seed: int) -> StudentModel:
     """The network that an arm names; its first weights follow from the seed."""
     torch.manual_seed(seed)
-    settings = {"main_tasks": arm.tasks, **SIZES[arm.network], **arm.settings}
+    settings = {**COMMON, "main_tasks": arm.tasks, **SIZES[arm.network], **arm.settings}
     if arm.network != "student":
         settings["auxiliaries"] = False
     names = classes if "semantics" in arm.tasks else ()

@@ -24,7 +24,7 @@ COMMON = """\
 Procedural rooms, {count} scenes of seeds from {first} on (80 % training, 10 % held out, 10 % test), panoramas of
 {width}x{height} pixels. All arms: {steps} steps of {batch} panoramas with rolls and mirrors, AdamW, learning rates {rates},
 the average of weights at the end; backbone {backbone} of {size} k weights, untrained at first; the tables count the weights
-behind it. A seed sets the first weights, the order of panoramas and the augmentations, alike in all
+behind it; `vector_frame: local`. A seed sets the first weights, the order of panoramas and the augmentations, alike in all
 arms.
 
 Intervals: 95 %, percentile bootstrap, {resamples} draws of seeds and of test scenes, the same for both sides of a difference.
