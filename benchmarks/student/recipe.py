@@ -22,8 +22,8 @@ SIZES: dict[str, dict[str, Any]] = {
 NETWORKS = {"student": StudentModel, "dpt": PlainDpt, "cross-task": CrossTask}
 BACKBONE = "convnext"
 COMMON = {"vector_frame": "local"}
-"""Of all networks. In the world frame one that treats all longitudes alike, as the peers and the student without modulation do, could
-not say normals at all."""
+"""Of all networks. In the world frame one that treats all longitudes alike, as the peers and the student without modulation
+do, could not say normals at all."""
 RATES = {"student": 4e-3, "dpt": 4e-3, "cross-task": 2e-3}
 """Learning rates by network: the best of :mod:`benchmarks.student.rates` on the held-out split."""
 
