@@ -29,7 +29,7 @@ from tasks.training_items import resize_image
 if TYPE_CHECKING:
     from models.student import StudentModel
 
-VERSION = "2"
+VERSION = "3"
 
 
 def identity(config: Config) -> Identity:

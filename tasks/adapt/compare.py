@@ -27,7 +27,7 @@ from tasks.adapt.vocabulary import BRANCHES, adapt_config, things_of
 from tasks.block import Job, Output
 from tasks.devices import device_name, resolve_device
 
-VERSION = "1"
+VERSION = "2"
 ARMS = ("source", "adapted")
 
 Said = tuple[np.ndarray, Detections, Detections]
