@@ -37,5 +37,5 @@ def _training(steps: int) -> AdaptTraining:
 RESNET = {"embedding_size": 16, "hidden_sizes": [16, 32, 48, 64], "depths": [1, 1, 1, 1], "layer_type": "basic"}
 EXPERIMENTS = {
     "resnet": Experiment("", _network("resnet", encoder_config=RESNET), 400, 2, 2e-3, _training(80), ARMS),
-    "pvt_v2": Experiment("pvt_v2", _network("pvt_v2"), 1000, 4, 1e-3, _training(200), STEADY_ARMS),
+    "pvt_v2": Experiment("pvt_v2", _network("pvt_v2"), 700, 4, 1e-3, _training(150), STEADY_ARMS),
 }

@@ -32,7 +32,7 @@ RATES = {"student": 4e-3, "dpt": 4e-3, "cross-task": 2e-3}
 class Recipe:
     """How long every arm trains, on how many panoramas a step, and the decay of the average of weights."""
 
-    steps: int = 300
+    steps: int = 150
     batch: int = 4
     average: float = 0.97
 
