@@ -123,6 +123,11 @@ def omni(found: Detections, area: np.ndarray, rule: Rule, tuned: np.ndarray) -> 
     return omni_labels(found.masks, found.classes, found.scores, area, tuned, LEAST)
 
 
+def whole_objects(found: Detections, area: np.ndarray, rule: Rule, tuned: np.ndarray) -> OmniLabels:
+    """The veto of semantics takes whole objects, or leaves them whole."""
+    return omni_labels(found.masks, found.classes, found.scores, area, tuned, LEAST, veto="objects")
+
+
 def without_veto(found: Detections, area: np.ndarray, rule: Rule, tuned: np.ndarray) -> OmniLabels:
     return omni_labels(found.masks, found.classes, found.scores, EVERYWHERE, tuned, LEAST)
 
@@ -139,6 +144,7 @@ ARMS: dict[str, Labeller] = {
     "pseudo-labels, fixed threshold": plain,
     "all predictions": everything,
     "omni (OPLL)": omni,
+    "omni, whole objects": whole_objects,
     "omni without the veto of semantics": without_veto,
     "omni with fixed thresholds": without_tuning,
     "omni, uncertain as background": without_uncertain,

@@ -1,6 +1,8 @@
-"""Measures a trained seamless network on labelled images, such as BlendPASS, by thresholds that were chosen on other images.
+"""Measures a seamless network or a student on labelled images, such as BlendPASS and DensePASS. Nothing is chosen on them.
 
 python -m tasks.seamless_measure /tmp/source_model blendpass /data/BlendPASS --split val
+python -m tasks.seamless_measure work/street/.../model blendpass /data/BlendPASS --split val --rule /tmp/source_model
+python -m tasks.seamless_measure work/student/.../model densepass /data/DensePASS --split val
 """
 
 from __future__ import annotations
@@ -10,41 +12,65 @@ import json
 
 from metrics.seamless.quality import Figures
 from models.seamless.fusion import FusionRule
-from models.seamless.saved import CONFIG, WEIGHTS, model_of_files
+from models.seamless.semantic import SemanticNetwork
 from storage.urls import join, read_bytes
+from tasks.adapt.model import model_digest, read_model
 from tasks.devices import resolve_device
 from tasks.seamless_data import SEAMLESS_SETS
+from tasks.seamless_data.class_scoring import measure_classes
 from tasks.seamless_data.reading import open_seamless_data
 from tasks.seamless_data.scoring import measure
 from tasks.seamless_data.vocabularies import THINGS
+from tasks.student_folder import ABOUT
 
 
-def measure_saved(folder: str, kind: str, root: str, split: str | None, device: str = "auto") -> Figures:
-    """Figures of the network that a source training saved in a folder, by the rule in its ``figures.json``.
+def measure_saved(
+    folder: str, kind: str, root: str, split: str | None = None, rule: str | None = None, device: str = "auto"
+) -> Figures:
+    """Figures of a saved network: all five where network and labels know objects and what is hidden of them, else mIoU alone.
+
+    Parameters
+    ----------
+    folder : of the network, as a source training, an adaptation or ``panolabel train`` writes it
+    kind, root, split : of the labelled images
+    rule : folder whose ``figures.json`` has the score thresholds; the network's own if none is named
 
     Raises
     ------
     FileNotFoundError
-        The folder lacks the network, or the figures: the training had no validation data.
-    SourceError, BadItem, ValueError
-        As :func:`open_seamless_data` and :func:`measure`.
+        There are no thresholds.
+    BadModel, SourceError, BadItem, ValueError
+        As :func:`read_model`, :func:`open_seamless_data`, :func:`measure` and :func:`measure_classes`.
     """
-    chosen = json.loads(read_bytes(join(folder, "figures.json")))
-    rule = FusionRule(THINGS, chosen["instance_score"], chosen["amodal_score"], chosen["least_stuff"])
-    model = model_of_files({name: read_bytes(join(folder, name)) for name in (CONFIG, WEIGHTS)})
+    model, data = read_model(folder, model_digest(folder)), open_seamless_data(kind, root, split)
     model.network.to(resolve_device(device))
-    return measure(model, open_seamless_data(kind, root, split), rule)
+    if isinstance(model.network, SemanticNetwork):
+        return measure_classes(model, data, json.loads(read_bytes(join(folder, ABOUT)))["height"])
+    if not data.about.amodal:
+        return measure_classes(model, data)
+    return measure(model, data, _rule_in(rule or folder))
+
+
+def _rule_in(folder: str) -> FusionRule:
+    try:
+        chosen = json.loads(read_bytes(join(folder, "figures.json")))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{folder}: has no figures.json with score thresholds; name the folder of the source model with --rule"
+        ) from error
+    return FusionRule(THINGS, chosen["instance_score"], chosen["amodal_score"], chosen["least_stuff"])
 
 
 def main() -> None:
     """The command line; see the top of this file."""
-    parser = argparse.ArgumentParser(description="Measure a seamless network on labelled images.")
-    parser.add_argument("model", help="folder that a source training wrote")
-    parser.add_argument("kind", choices=sorted(kind for kind, about in SEAMLESS_SETS.items() if about.amodal))
+    parser = argparse.ArgumentParser(description="Measure a seamless network or a student on labelled images.")
+    parser.add_argument("model", help="folder of the network")
+    parser.add_argument("kind", choices=sorted(kind for kind, about in SEAMLESS_SETS.items() if about.decode is not None))
     parser.add_argument("root")
     parser.add_argument("--split")
+    parser.add_argument("--rule", help="folder whose figures.json has the score thresholds; that of the network by default")
     given = parser.parse_args()
-    print(json.dumps(measure_saved(given.model, given.kind, given.root, given.split), indent=1))
+    print(json.dumps(measure_saved(given.model, given.kind, given.root, given.split, given.rule), indent=1))
 
 
 if __name__ == "__main__":
