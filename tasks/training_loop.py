@@ -21,7 +21,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from models.student import StudentModel
 from models.student.cosines import gradient_cosines, task_losses
-from models.student.labels import Label
 from models.student.losses import student_losses
 from tasks.checkpoints import load_best, load_checkpoint, save_best, save_checkpoint
 from tasks.training_data import Batch, TrainingData
@@ -259,7 +258,7 @@ class _Run:
 
     def _losses(self, model: torch.nn.Module, batch: Batch) -> dict[str, Tensor]:
         device = self.accelerator.device
-        labels = {task: Label(*(_to(part, device) for part in vars(label).values())) for task, label in batch.labels.items()}
+        labels = {task: label.to(device) for task, label in batch.labels.items()}
         with self.accelerator.autocast():
             output = model(batch.images.to(device, non_blocking=True).float() / 255)
         try:
@@ -288,7 +287,3 @@ class _Run:
         if self.accelerator.is_main_process:
             write(self.url, state)
         self.accelerator.wait_for_everyone()
-
-
-def _to(part: Any, device: torch.device) -> Any:
-    return part.to(device, non_blocking=True) if isinstance(part, Tensor) else part

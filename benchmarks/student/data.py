@@ -1,6 +1,7 @@
 """Procedural rooms, split by scene, and the label stores that the arms learn from: made by the pipeline, and one of truth.
 
     python -m benchmarks.student.data [--folder work/experiments/student]
+    python -m benchmarks.student.data --folder work/experiments/student_gpu --scale gpu
 
 What is there is not made again.
 """
@@ -24,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.direct import ingested
+from benchmarks.student.scale import SCALES, scale_of, write_scale
 from configs.reading import load_config
 from configs.schema import Config
 from scenes.dataset import write_dataset
@@ -39,13 +41,8 @@ from tasks.training_data import LabelStore
 from tasks.training_items import resize_image, resize_labels
 
 FOLDER = Path("work/experiments/student")
-COUNT = 140
 FIRST_SEED = 60_000
 """Of the scenes; the demo teacher was trained on others."""
-IMAGE = 256
-"""Rows of the panoramas; a view of 90 degrees then has as many pixels as the demo teacher's input."""
-HEIGHT = 64
-"""Rows of labels, of training and of evaluation."""
 VIEW_SCALE = 0.2
 """Standard deviation of a view's log scale where it is made noisy."""
 FEW = 0.05
@@ -54,37 +51,40 @@ FEW = 0.05
 Arrays = dict[str, NDArray[Any]]
 TRUTH = [{"name": "truth", "kind": "scenes", "fields": ["depth", "normals", "semantics"]}]
 NOISY = [{**TRUTH[0], "name": "noisy", "settings": {"view_scale": VIEW_SCALE}}]
-COARSE = {"project.patch_size": HEIGHT}
-"""Rendered views are half as fine as the demo teacher's, and twice as fine as the labels."""
 STORES: dict[str, dict[str, Any]] = {
     "pseudo": {},
     "pseudo_aligned": {"fuse.depth": "align"},
-    "round_trip": {"teachers": TRUTH, **COARSE},
-    "noise": {"teachers": NOISY, **COARSE},
-    "noise_aligned": {"teachers": NOISY, "fuse.depth": "align", **COARSE},
+    "round_trip": {"teachers": TRUTH},
+    "noise": {"teachers": NOISY},
+    "noise_aligned": {"teachers": NOISY, "fuse.depth": "align"},
 }
-"""What each store changes in ``configs/demo.yaml``; they share views and patch labels."""
-TRUTH_IDENTITY = Identity("fuse", "experiment 1", {"labels": "truth", "height": HEIGHT})
+"""What each store changes in the scale's pipeline; they share views and patch labels."""
 
 
 def config_of(folder: Path, name: str) -> Config:
     """The pipeline that makes a store's labels."""
+    scale = scale_of(folder)
     common = {
         "name": name,
         "root": str(folder / "store"),
         "source": {"url": str(folder / "scenes" / "images")},
-        "block_size": 16,
-        "project.patch_size": IMAGE // 2,
-        "fuse.height": HEIGHT,
+        "fuse.height": scale.height,
         "execution.runner.workers": 1,
-        "execution.device": "cpu",
+        "execution.device": scale.device,
         "ingest.min_width": 2,
     }
-    return load_config("configs/demo.yaml", common | STORES[name])
+    rendered = scale.rendered if "teachers" in STORES[name] else {}
+    return load_config(scale.pipeline, common | dict(scale.views) | STORES[name] | dict(rendered))
 
 
-def make_rooms(folder: Path, count: int = COUNT, processes: int = 1, image: int = IMAGE) -> None:
+def truth_identity(folder: Path) -> Identity:
+    """Of the labels that are the truth itself."""
+    return Identity("fuse", "experiment 1", {"labels": "truth", "height": scale_of(folder).height})
+
+
+def make_rooms(folder: Path, count: int | None = None, processes: int = 1, image: int | None = None) -> None:
     """Render rooms with their truth as panoramas of ``image`` rows, put them in blocks, and write the store of truth."""
+    count, image = count or scale_of(folder).scenes, image or scale_of(folder).image
     write_dataset(folder / "scenes", "room", count, FIRST_SEED, image, 2 * image, amodal=False, processes=processes)
     if not _blocks(folder):
         ingested(config_of(folder, "round_trip"))
@@ -114,7 +114,7 @@ def write_truth_store(folder: Path, blocks: Sequence[Block]) -> None:
     """Labels that are the truth itself, in the blocks of the other stores."""
     like = config_of(folder, "round_trip")
     for block in blocks:
-        job = Job(like, TRUTH_IDENTITY, block, "truth")
+        job = Job(like, truth_identity(folder), block, "truth")
         if read_receipt(job.url) is None:
             run_block(job, _truth_output(folder), {"classes": list(CLASSES), "depth_unit": "metre"}, encode=_encode(like))
 
@@ -136,8 +136,9 @@ def _encode(config: Config) -> Callable[[Mapping[str, NDArray]], dict[str, NDArr
 
 def read_truth(folder: Path, item: str) -> Arrays:
     """``depth``, ``normals``, ``semantics`` and ``sky`` of a panorama at the training size; each pixel is one exact ray."""
+    height = scale_of(folder).height
     with np.load(folder / "scenes" / "truth" / f"{item}.npz") as arrays:
-        return {name: resize_labels(arrays[name], HEIGHT) for name in ("depth", "normals", "semantics", "sky")}
+        return {name: resize_labels(arrays[name], height) for name in ("depth", "normals", "semantics", "sky")}
 
 
 def _blocks(folder: Path) -> list[Block]:
@@ -159,7 +160,7 @@ def open_store(folder: Path, name: str) -> LabelStore:
     """
     config = config_of(folder, "round_trip" if name == "truth" else name)
     fused = next(stage.identity for stage in stages(config) if stage.name == "fuse")
-    identity = TRUTH_IDENTITY if name == "truth" else fused
+    identity = truth_identity(folder) if name == "truth" else fused
     blocks = []
     for block in _blocks(folder):
         url = Job(config, identity, block, "").url
@@ -172,16 +173,16 @@ def open_store(folder: Path, name: str) -> LabelStore:
 
 def small_picture(folder: Path, item: Item) -> Item:
     """The item with a lossless panorama of the training size, the same that training would make at every step."""
-    path = folder / "small" / f"{item.item}.png"
+    path, height = folder / "small" / f"{item.item}.png", scale_of(folder).height
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        pixels = resize_image(read_bgr(item.uri), HEIGHT)
+        pixels = resize_image(read_bgr(item.uri), height)
         part = path.with_suffix(".part.png")
         cv2.imwrite(str(part), pixels)
         part.replace(path)
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
-    return replace(item, uri=str(path), digest=digest, height=HEIGHT, width=2 * HEIGHT, size=len(data))
+    return replace(item, uri=str(path), digest=digest, height=height, width=2 * height, size=len(data))
 
 
 def read_bgr(path: str) -> NDArray[np.uint8]:
@@ -215,10 +216,12 @@ def split_items(store: LabelStore, split: str) -> list[Item]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=FOLDER)
-    parser.add_argument("--count", type=int, default=COUNT, help="rooms")
+    parser.add_argument("--scale", choices=list(SCALES), default="cpu")
+    parser.add_argument("--count", type=int, help="rooms, if not those of the scale")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--parts", nargs="+", default=["rooms", "labels"], choices=["rooms", "labels"])
     options = parser.parse_args()
+    write_scale(options.folder, options.scale)
     if "rooms" in options.parts:
         make_rooms(options.folder, options.count, options.processes)
     if "labels" in options.parts:

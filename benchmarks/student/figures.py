@@ -54,13 +54,13 @@ def scene_figures(said: Mapping[str, NDArray[Any]], truth: Arrays, classes: Sequ
     return figures
 
 
-def student_figures(model: StudentModel, items: Sequence[Item], folder: Path) -> dict[str, dict[str, Any]]:
+def student_figures(model: StudentModel, items: Sequence[Item], folder: Path, device: str = "cpu") -> dict[str, dict[str, Any]]:
     """Figures of a student by panorama. Nothing is left out: where it wrongly says sky, its distance counts."""
     classes = tuple((model.config.id2label or {}).values())
     found = {}
     for item in items:
         image = np.ascontiguousarray(read_bgr(item.uri)[..., ::-1])
-        said = predict(model, image, "cpu")
+        said = predict(model, image, device)
         if "semantics" in said:
             said["semantics"] = said["semantics"].argmax(-1)
         found[item.item] = scene_figures(said, read_truth(folder, item.item), classes)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.student.data import HEIGHT, open_store, read_truth, split_items
+from benchmarks.student.data import open_store, read_truth, split_items
 from benchmarks.student.figures import scene_figures
 from geometry.directions import erp_directions
 from scenes.vocabulary import CLASSES
@@ -17,11 +17,11 @@ from scenes.vocabulary import CLASSES
 
 def blind_answer(truths: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
     """Median distance and commonest class of each row, and the mean normal of each row in the pixels' own frame, by truths."""
-    width = 2 * HEIGHT
-    across = erp_directions(HEIGHT, width)[HEIGHT // 2] * [1, 0, 1]  # horizontal, one for every column
+    height, width = truths[0]["depth"].shape
+    across = erp_directions(height, width)[height // 2] * [1, 0, 1]  # horizontal, one for every column
     across /= np.linalg.norm(across, axis=-1, keepdims=True)
-    depth, classes, normals = np.empty((HEIGHT, 1)), np.empty((HEIGHT, 1), np.int64), np.empty((HEIGHT, width, 3))
-    for row in range(HEIGHT):
+    depth, classes, normals = np.empty((height, 1)), np.empty((height, 1), np.int64), np.empty((height, width, 3))
+    for row in range(height):
         known = [~truth["sky"][row] for truth in truths]
         depth[row] = np.median(np.concatenate([truth["depth"][row][land] for truth, land in zip(truths, known)]))
         classes[row] = np.bincount(np.concatenate([truth["semantics"][row] for truth in truths])).argmax()
@@ -29,7 +29,7 @@ def blind_answer(truths: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any
         upright = [truth["normals"][row][land, 1].mean() for truth, land in zip(truths, known)]
         mean = np.mean(outwards) * across + np.mean(upright) * np.array([0.0, 1.0, 0.0])
         normals[row] = mean / np.linalg.norm(mean, axis=-1, keepdims=True)
-    shape = (HEIGHT, width)
+    shape = (height, width)
     return {"depth": np.broadcast_to(depth, shape), "normals": normals, "semantics": np.broadcast_to(classes, shape)}
 
 

@@ -15,8 +15,9 @@ from benchmarks.student.arms import PEERS
 from benchmarks.student.data import FOLDER
 from benchmarks.student.intervals import Table
 from benchmarks.student.one_run import run_arm
-from benchmarks.student.recipe import Recipe
+from benchmarks.student.recipe import recipe_of
 from benchmarks.student.run import write_run
+from benchmarks.student.scale import scale_of
 
 TRIED = (2e-3, 4e-3, 8e-3)
 SEED = 100
@@ -25,7 +26,7 @@ SEED = 100
 
 def rates_folder(folder: Path) -> Path:
     """Where the runs of this comparison lie."""
-    return folder / "rates" / Recipe().name
+    return folder / "rates" / recipe_of(scale_of(folder)).name
 
 
 def score(figures: dict[str, float]) -> float:
@@ -39,11 +40,12 @@ def main() -> None:
     parser.add_argument("--rates", nargs="+", type=float, default=TRIED)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    recipe = recipe_of(scale_of(options.folder))
     for rate in options.rates:
         for arm in PEERS:
             path = rates_folder(options.folder) / f"{arm.key}-{rate:g}.json"
             if not path.exists():
-                write_run(path, run_arm(arm, SEED, options.folder, Recipe(), rate, split="val"))
+                write_run(path, run_arm(arm, SEED, options.folder, recipe, rate, split="val"))
             found = json.loads(path.read_text())
             figures = Table.of([found]).means()
             told = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())

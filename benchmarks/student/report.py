@@ -15,8 +15,9 @@ from pathlib import Path
 from benchmarks.student import report_ablation, report_decisive, report_peers
 from benchmarks.student.arms import all_arms
 from benchmarks.student.data import FOLDER
-from benchmarks.student.recipe import Recipe
+from benchmarks.student.recipe import Recipe, recipe_of
 from benchmarks.student.run import SEEDS, planned, run_file
+from benchmarks.student.scale import scale_of
 from benchmarks.student.tables import Runs, footer
 
 REMARKS = "## What this shows"
@@ -48,12 +49,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument("--steps", type=int, default=Recipe().steps, help="of the runs")
+    parser.add_argument("--steps", type=int, help="of the runs, if not those of the scale")
     options = parser.parse_args()
-    recipe = Recipe(options.steps)
+    scale = scale_of(options.folder)
+    recipe = recipe_of(scale, options.steps)
     runs = read_runs(options.folder, recipe)
     for name, page in PAGES.items():
-        write_page(options.results / name, (*page(runs, options.folder), footer(runs, SEEDS, recipe)))
+        write_page(options.results / name, (*page(runs, options.folder), footer(runs, SEEDS, recipe, scale)))
         print(f"{options.results / name}: from {sum(map(len, runs.values()))} of {SEEDS * len(all_arms())} runs")
 
 

@@ -18,7 +18,8 @@ import torch
 from benchmarks.student.arms import TESTS, Arm, distinct
 from benchmarks.student.data import FOLDER, MissingLabels
 from benchmarks.student.one_run import run_arm
-from benchmarks.student.recipe import RATES, Recipe
+from benchmarks.student.recipe import Recipe, recipe_of
+from benchmarks.student.scale import scale_of
 
 SEEDS = 5
 
@@ -32,7 +33,7 @@ def planned(seeds: int, arms: Sequence[Arm]) -> Iterator[tuple[Arm, int]]:
 
 def run_file(folder: Path, recipe: Recipe, arm: Arm, seed: int) -> Path:
     """Where a run's figures lie."""
-    return folder / "runs" / recipe.name / f"{arm.key}-{RATES[arm.network]:g}-{seed}.json"
+    return folder / "runs" / recipe.name / f"{arm.key}-{scale_of(folder).rates[arm.network]:g}-{seed}.json"
 
 
 def write_run(path: Path, found: dict[str, object]) -> None:
@@ -49,9 +50,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--tests", nargs="+", choices=TESTS, default=list(TESTS))
     parser.add_argument("--share", default="1/1", help="which of how many processes this is")
-    parser.add_argument("--steps", type=int, default=Recipe().steps, help="of each run")
+    parser.add_argument("--steps", type=int, help="of each run, if not those of the scale")
     options = parser.parse_args()
-    recipe = Recipe(options.steps)
+    scale = scale_of(options.folder)
+    recipe = recipe_of(scale, options.steps)
     torch.set_num_threads(1)
     own, of = map(int, options.share.split("/"))
     arms = distinct(arm for test in options.tests for arm in TESTS[test])
@@ -59,7 +61,7 @@ def main() -> None:
         path = run_file(options.folder, recipe, arm, seed)
         if number % of == own - 1 and not path.exists():
             try:
-                found = run_arm(arm, seed, options.folder, recipe, RATES[arm.network])
+                found = run_arm(arm, seed, options.folder, recipe, scale.rates[arm.network])
             except MissingLabels as error:  # the others need not wait for them
                 print(f"{arm.name}, seed {seed}: {error}", flush=True)
                 continue

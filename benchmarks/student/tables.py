@@ -11,9 +11,10 @@ import torch
 import transformers
 
 from benchmarks.student.arms import Arm, all_arms
-from benchmarks.student.data import COUNT, FIRST_SEED, HEIGHT
+from benchmarks.student.data import FIRST_SEED
 from benchmarks.student.intervals import FIGURES, RESAMPLES, Table, interval, value_of, worse_by
-from benchmarks.student.recipe import BACKBONE, RATES, Recipe
+from benchmarks.student.recipe import Recipe
+from benchmarks.student.scale import CPU, Scale
 
 Runs = dict[str, dict[int, dict[str, Any]]]
 """Arm's name -> seed -> the JSON of a run."""
@@ -23,14 +24,14 @@ DIGITS = {"AbsRel": 3, "normals, degrees": 2, "mIoU": 3}
 COMMON = """\
 Procedural rooms, {count} scenes of seeds from {first} on (80 % training, 10 % held out, 10 % test), panoramas of
 {width}x{height} pixels. All arms: {steps} steps of {batch} panoramas with rolls and mirrors, AdamW, learning rates {rates},
-the average of weights at the end; backbone {backbone} of {size} k weights, untrained at first; the tables count the weights
+the average of weights at the end; backbone {backbone} of {size} k weights, {start}; the tables count the weights
 behind it; `vector_frame: local`. A seed sets the first weights, the order of panoramas and the augmentations, alike in all
 arms.
 
 Intervals: 95 %, percentile bootstrap, {resamples} draws of seeds and of test scenes, the same for both sides of a difference.
 Of the {wanted} runs planned for the three pages together, {there} are in.
 
-{cores} CPU cores, shared with other work, one thread a run; no GPU. {dates}, Python {python}, torch {torch}, transformers
+{machine}. {dates}, Python {python}, torch {torch}, transformers
 {transformers}. Command: `make experiments-student`.
 """
 UNFINISHED = """\
@@ -91,16 +92,23 @@ def comparisons(runs: Runs, pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
     return markdown_table(["", "worse than", *FIGURES], rows)
 
 
-def footer(runs: Runs, seeds: int, recipe: Recipe) -> str:
+def footer(runs: Runs, seeds: int, recipe: Recipe, scale: Scale = CPU) -> str:
     """What all arms have in common, and what the page rests on."""
     all_runs = [run for own in runs.values() for run in own.values()]
     dates = sorted({run["date"] for run in all_runs})
     wanted, there = seeds * len(all_arms()), len(all_runs)
     warning = UNFINISHED.format(there=there, wanted=wanted) + "\n" if there < wanted else ""
     return warning + COMMON.format(
-        count=COUNT, first=FIRST_SEED, width=2 * HEIGHT, height=HEIGHT, steps=recipe.steps, batch=recipe.batch,
-        rates=", ".join(f"{name} {rate:g}" for name, rate in RATES.items()), backbone=BACKBONE,
+        count=scale.scenes, first=FIRST_SEED, width=2 * scale.height, height=scale.height, steps=recipe.steps, batch=recipe.batch,
+        rates=", ".join(f"{name} {rate:g}" for name, rate in scale.rates.items()),
+        backbone=scale.backbone or "DINOv2 ViT-L", start=f"from {scale.pretrained}" if scale.pretrained else "untrained at first",
         size=f"{all_runs[0]['backbone'] / 1000:.0f}" if all_runs else "?", resamples=RESAMPLES,
-        wanted=wanted, there=there, cores=os.cpu_count(), dates=" to ".join({*dates[:1], *dates[-1:]}),
+        wanted=wanted, there=there, machine=_machine(scale), dates=" to ".join({*dates[:1], *dates[-1:]}),
         python=platform.python_version(), torch=torch.__version__, transformers=transformers.__version__,
     )  # fmt: skip
+
+
+def _machine(scale: Scale) -> str:
+    if scale.device == "cuda" and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{os.cpu_count()} CPU cores, shared with other work, one thread a run; no GPU"

@@ -35,6 +35,11 @@ class Label:
             return self.valid.float()
         return torch.where(self.valid, self.confidence, 0).float()
 
+    def to(self, device: torch.device) -> Label:
+        """The same on a device; from pinned memory without waiting."""
+        value, valid = (part.to(device, non_blocking=True) for part in (self.value, self.valid))
+        return Label(value, valid, None if self.confidence is None else self.confidence.to(device, non_blocking=True))
+
     def clean(self) -> Label:
         """The same with zeros where not valid, so that no arithmetic meets what lies there."""
         return replace(self, value=torch.where(self.valid, self.value, torch.zeros_like(self.value)))

@@ -9,15 +9,16 @@ import pytest
 import torch
 
 from benchmarks.student.arms import ABLATION, DECISIVE, MARGIN, OFF, PEERS, SINGLE, TRUTH, VIEWS, all_arms
-from benchmarks.student.data import choose, make_rooms, open_store, read_truth, split_items
+from benchmarks.student.data import choose, config_of, make_rooms, open_store, read_truth, split_items
 from benchmarks.student.figures import scene_figures
 from benchmarks.student.floor import blind_answer, floor_figures
 from benchmarks.student.intervals import FIGURES, Table, interval, value_of, worse_by
-from benchmarks.student.one_run import run_arm
-from benchmarks.student.recipe import Recipe, make_network
+from benchmarks.student.one_run import run_arm, train_settings
+from benchmarks.student.recipe import Recipe, make_network, recipe_of
 from benchmarks.student.report import PAGES, REMARKS, read_runs, write_page
 from benchmarks.student.report_decisive import verdict
 from benchmarks.student.run import SEEDS, planned, run_file, write_run
+from benchmarks.student.scale import GPU, scale_of, write_scale
 from benchmarks.student.tables import footer
 from geometry.directions import erp_directions
 from metrics.semantics import confusion, semantic_figures
@@ -223,3 +224,23 @@ def test_pages_tell_the_runs_that_are_there_and_keep_what_was_written_by_hand(tm
     assert row[3].startswith(f"{expected['AbsRel']:.3f} [")
     assert "+ bridges | + modulation" not in ablation
     assert "+0.25 (+0.25 to +0.25)" in ablation
+
+
+def test_full_size_is_the_same_experiment_with_networks_of_one_size(tmp_path):
+    write_scale(tmp_path, "gpu")
+    assert scale_of(tmp_path) == GPU
+    with pytest.raises(ValueError, match="of another scale"):
+        write_scale(tmp_path, "cpu")
+    sizes = {}
+    for arm in PEERS:
+        with torch.device("meta"):  # the weights' sizes, without memory for them
+            model = make_network(arm, CLASSES, 0, replace(GPU, pretrained=None))
+        own = sum(one.numel() for one in model.parameters()) - sum(one.numel() for one in model.backbone.parameters())
+        sizes[arm.network] = own / 1e6
+        assert GPU.height % model.backbone.multiple == 0
+    assert sizes == dict.fromkeys(("student", "dpt", "cross-task"), pytest.approx(54.1, rel=0.02))
+    config = config_of(tmp_path, "noise_aligned")
+    assert (config.fuse.height, config.fuse.depth, config.teachers[0].name) == (504, "align", "noisy")
+    assert [teacher.name for teacher in config_of(tmp_path, "pseudo").teachers] == ["geometry", "classes"]
+    settings = train_settings(recipe_of(GPU), GPU.rates["student"], 0, GPU)
+    assert (settings.steps, settings.frozen_steps, settings.precision, settings.device) == (20_000, 1000, "bf16", "cuda")
