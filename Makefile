@@ -69,7 +69,7 @@ experiments-adapt: $(READY)
 	$(BIN)/python -m benchmarks.adaptation.report arms --encoder pvt_v2 > benchmarks/results/adaptation_steady.md
 	$(BIN)/python -m benchmarks.adaptation.report thresholds > benchmarks/results/adaptation_thresholds.md
 
-# Hours on two cores; each run is kept as it ends, so it can be stopped and goes on. The learning rates in recipe.py come from
+# Hours on two cores; each run is kept as it ends, so it can be stopped and goes on. The learning rates in scale.py come from
 # `python -m benchmarks.student.rates`.
 experiments-student: $(READY)
 	$(BIN)/python -m benchmarks.student.data
