@@ -33,6 +33,8 @@ class Arm:
 PLAIN = Labelling(tuned=False, veto=None, uncertain=False)
 """What reaches a fixed threshold, the rest is background: self-training as everybody does it."""
 EVERYTHING = Labelling(Rule(0, 0), Rule(0, 0), Rule(0, 0), tuned=False, veto=None, uncertain=False)
+SURE = replace(PLAIN, semantic=Rule(0.968, 0), instances=Rule(0.7, 0), amodals=Rule(0.7, 0))
+"""The fixed thresholds of DAFormer (arXiv 2111.14887) for pixels and of Unbiased Teacher (arXiv 2102.09480) for objects."""
 WHOLE = replace(OMNI, veto="objects")
 ARMS: dict[str, Arm] = {
     "source": Arm("nothing"),
@@ -59,6 +61,7 @@ ARMS: dict[str, Arm] = {
 FIRST = ("source", "pseudo-labels", "OPLL", MAIN)
 STEADY_ARMS: dict[str, Arm] = {
     **{name: ARMS[name] for name in FIRST},
+    "pseudo-labels, high thresholds": Arm(labels=SURE),
     "OPLL, whole objects": Arm(labels=WHOLE),
     "OPLL, whole objects, doubt ignored": Arm(labels=WHOLE, ignore_uncertain=True),
     "OPLL, no veto": Arm(labels=replace(OMNI, veto=None)),

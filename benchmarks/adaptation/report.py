@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.adaptation.arms import MAIN, Arm, sweep
-from benchmarks.adaptation.experiments import EXPERIMENTS
+from benchmarks.adaptation.experiments import EXPERIMENTS, Experiment
 from benchmarks.adaptation.intervals import FIGURES, difference, figures_of
 from benchmarks.adaptation.records import Record, read_records
 from benchmarks.adaptation.run import FOLDER
@@ -33,12 +33,16 @@ Tables = Mapping[str, Mapping[int, NDArray[np.floating]]]
 WANTED = 5
 """Seeds that the experiment is to have."""
 SWEEP_SEEDS = 2
+TITLES = {"resnet": "an encoder with batch normalisation", "pvt_v2": "an encoder without batch normalisation"}
 REQUIRED = (("OPLL", "pseudo-labels"), ("OPLL", "source"), ("pseudo-labels", "source"))
 """What is to be better than what in mAPQ."""
 OTHERS = (
     ("statistics", "source"),
     ("OPLL", "statistics"),
     (MAIN, "source"),
+    (MAIN, "pseudo-labels"),
+    ("OPLL", "pseudo-labels, high thresholds"),
+    ("pseudo-labels", "pseudo-labels, high thresholds"),
     (MAIN, "OPLL"),
     ("statistics, pseudo-labels", "statistics"),
     ("statistics, OPLL", "statistics"),
@@ -58,11 +62,12 @@ OTHERS = (
 )
 
 
-def arms_page(arms: Mapping[str, Arm], records: Records, resamples: int, trials: Sequence[Mapping[str, Any]] = ()) -> str:
+def arms_page(encoder: str, records: Records, resamples: int, trials: Sequence[Mapping[str, Any]] = ()) -> str:
     """The page on the arms; ``trials`` are the lines that ``benchmarks.adaptation.tune`` wrote."""
+    arms = EXPERIMENTS[encoder].arms
     tables = {name: figures_of(own, resamples) for name, own in records.items() if own}
-    lines = ["# Source-free adaptation: what each part of the method does", ""]
-    lines += [_setting(records, WANTED * len(arms)), "", "## Figures", ""]
+    lines = [f"# Source-free adaptation: what each part of the method does ({TITLES[encoder]})", ""]
+    lines += [_setting(EXPERIMENTS[encoder], records, WANTED * len(arms)), "", "## Figures", ""]
     lines += ["Per cent on the test panoramas: mean over seeds, and its standard deviation where there are two or more.", ""]
     lines += [f"| arm | seeds | {' | '.join(FIGURES)} |", "|---|---|" + "---|" * len(FIGURES)]
     lines += [f"| {name} | {len(own)} | {' | '.join(_spread(own))} |" for name, own in tables.items()]
@@ -75,14 +80,19 @@ def arms_page(arms: Mapping[str, Arm], records: Records, resamples: int, trials:
         lines += ["", f"Not shown yet, with fewer than {WANTED} seeds: {'; '.join(missing)}."]
     if trials:
         lines += ["", "## What was tuned", "", *_trials(arms, trials)]
-    return "\n".join([*lines, "", _foot("arms")])
+    return "\n".join([*lines, "", _foot(f"arms --encoder {encoder}")])
 
 
 def thresholds_page(records: Records, main: Mapping[int, Record]) -> str:
     """The page on the threshold sweep: mAPQ of each setting against that of the paper's, and against the spread of seeds."""
     tables = {name: figures_of(own, 0) for name, own in records.items() if own}
     base = figures_of(main, 0)
-    lines = [f"# Thresholds of {MAIN}, one changed at a time", "", _setting(records, SWEEP_SEEDS * len(sweep())), ""]
+    lines = [
+        f"# Thresholds of {MAIN}, one changed at a time",
+        "",
+        _setting(EXPERIMENTS["resnet"], records, SWEEP_SEEDS * len(sweep())),
+        "",
+    ]
     if tables:
         lines += ["Points of mAPQ on the test panoramas, beside the paper's thresholds from the same seeds.", ""]
         lines += ["| changed | seeds | mAPQ | minus the paper's |", "|---|---|---|---|"]
@@ -106,14 +116,14 @@ def thresholds_page(records: Records, main: Mapping[int, Record]) -> str:
     return "\n".join([*lines, "", _foot("thresholds")])
 
 
-def _setting(records: Records, wanted: int) -> str:
+def _setting(experiment: Experiment, records: Records, wanted: int) -> str:
     """What was run, in the words of the records themselves."""
     own = [record.about for each in records.values() for record in each.values()]
     if not own:
         return f"None of {wanted} runs yet."
     learned = AdaptTraining.model_validate(own[0]["settings"])
     return (
-        f"{len(own)} of {wanted} runs. Source models: {own[0]['source_steps']} steps of 2 crops on {COUNTS['train']} pinhole "
+        f"{len(own)} of {wanted} runs. Source models: {own[0]['source_steps']} steps of {experiment.source_batch} crops on {COUNTS['train']} pinhole "
         f"images of procedural streets. Adaptation: {learned.steps} steps of {learned.batch_size} crops of "
         f"{learned.crop[1]}x{learned.crop[0]} of {COUNTS['adapt']} unlabelled panoramas of {WIDTH}x{HEIGHT}, learning rate "
         f"{learned.learning_rate:g}. Measured on {own[0]['panoramas']} other panoramas, by score thresholds that each seed's "
@@ -188,7 +198,7 @@ def main() -> None:
         file = folder / "tuning.jsonl"
         trials = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
         records = {name: read_records(folder, name) for name in experiment.arms}
-        print(arms_page(experiment.arms, records, asked.resamples, trials))
+        print(arms_page(asked.encoder, records, asked.resamples, trials))
     else:
         print(thresholds_page({name: read_records(asked.folder, name) for name in sweep()}, read_records(asked.folder, MAIN)))
 

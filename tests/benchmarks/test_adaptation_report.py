@@ -106,7 +106,7 @@ def test_nothing_is_said_of_arms_without_a_common_seed() -> None:
 def test_page_says_what_was_shown_and_from_how_many_seeds(seeds: int, said: str) -> None:
     records = {name: {seed: _record(name, seed) for seed in range(seeds)} for name in ("source", "pseudo-labels")}
     records["OPLL"] = {seed: _record("OPLL", seed, better=0.2) for seed in range(seeds)}
-    page = arms_page(ARMS, records, 20)
+    page = arms_page("resnet", records, 20)
     assert f"{3 * seeds} of {5 * len(ARMS)} runs" in page
     assert f"OPLL above pseudo-labels in mAPQ: {said}, " in page
     assert f"pseudo-labels above source in mAPQ: not shown, 0.0 (0.0 to 0.0) points from {seeds} seeds" in page
@@ -115,13 +115,13 @@ def test_page_says_what_was_shown_and_from_how_many_seeds(seeds: int, said: str)
 
 def test_page_tells_what_was_tuned() -> None:
     trial = {"arm": "OPLL", "rate": 3e-4, "steps": 80, "seed": 0, "mIoU": 0.25, "mPQ": 0.186, "mAPQ": 0.183}
-    page = arms_page(ARMS, {}, 2, [trial, {**trial, "arm": "statistics"}])
+    page = arms_page("resnet", {}, 2, [trial, {**trial, "arm": "statistics"}])
     assert "| OPLL | 0.0003 | 80 | 0 | 25.0 | 18.6 | 18.3 |" in page
     assert "| statistics | - | 80 | 0 | 25.0 | 18.6 | 18.3 |" in page
 
 
 def test_pages_of_no_records_claim_nothing() -> None:
-    assert "not run yet" in arms_page(ARMS, {}, 2)
+    assert "not run yet" in arms_page("resnet", {}, 2)
     assert "16 of 16 settings are not run yet" in thresholds_page({}, {})
 
 
