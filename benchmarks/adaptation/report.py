@@ -123,7 +123,8 @@ def _setting(experiment: Experiment, records: Records, wanted: int) -> str:
         return f"None of {wanted} runs yet."
     learned = AdaptTraining.model_validate(own[0]["settings"])
     return (
-        f"{len(own)} of {wanted} runs. Source models: {own[0]['source_steps']} steps of {experiment.source_batch} crops on {COUNTS['train']} pinhole "
+        f"{len(own)} of {wanted} runs. Source models: {own[0]['source_steps']} steps of {experiment.source_batch} crops "
+        f"on {COUNTS['train']} pinhole "
         f"images of procedural streets. Adaptation: {learned.steps} steps of {learned.batch_size} crops of "
         f"{learned.crop[1]}x{learned.crop[0]} of {COUNTS['adapt']} unlabelled panoramas of {WIDTH}x{HEIGHT}, learning rate "
         f"{learned.learning_rate:g}. Measured on {own[0]['panoramas']} other panoramas, by score thresholds that each seed's "
