@@ -35,6 +35,8 @@ PLAIN = Labelling(tuned=False, veto=None, uncertain=False)
 EVERYTHING = Labelling(Rule(0, 0), Rule(0, 0), Rule(0, 0), tuned=False, veto=None, uncertain=False)
 SURE = replace(PLAIN, semantic=Rule(0.968, 0), instances=Rule(0.7, 0), amodals=Rule(0.7, 0))
 """The fixed thresholds of DAFormer (arXiv 2111.14887) for pixels and of Unbiased Teacher (arXiv 2102.09480) for objects."""
+SURE_OMNI = replace(OMNI, semantic=Rule(0.968, 0.8, 0.0), instances=Rule(0.7, 0.3), amodals=Rule(0.7, 0.5))
+"""OPLL from these thresholds on."""
 WHOLE = replace(OMNI, veto="objects")
 ARMS: dict[str, Arm] = {
     "source": Arm("nothing"),
@@ -62,6 +64,8 @@ FIRST = ("source", "pseudo-labels", "OPLL", MAIN)
 STEADY_ARMS: dict[str, Arm] = {
     **{name: ARMS[name] for name in FIRST},
     "pseudo-labels, high thresholds": Arm(labels=SURE),
+    "OPLL, high thresholds": Arm(labels=SURE_OMNI),
+    "OPLL, high thresholds, whole objects, doubt ignored": Arm(labels=replace(SURE_OMNI, veto="objects"), ignore_uncertain=True),
     "OPLL, whole objects": Arm(labels=WHOLE),
     "OPLL, whole objects, doubt ignored": Arm(labels=WHOLE, ignore_uncertain=True),
     "OPLL, no veto": Arm(labels=replace(OMNI, veto=None)),

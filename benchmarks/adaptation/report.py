@@ -43,6 +43,8 @@ OTHERS = (
     (MAIN, "pseudo-labels"),
     ("OPLL", "pseudo-labels, high thresholds"),
     ("pseudo-labels", "pseudo-labels, high thresholds"),
+    ("OPLL, high thresholds", "pseudo-labels, high thresholds"),
+    ("OPLL, high thresholds, whole objects, doubt ignored", "pseudo-labels, high thresholds"),
     (MAIN, "OPLL"),
     ("statistics, pseudo-labels", "statistics"),
     ("statistics, OPLL", "statistics"),
