@@ -13,7 +13,7 @@ import json
 from metrics.seamless.quality import Figures
 from models.seamless.fusion import FusionRule
 from models.seamless.semantic import SemanticNetwork
-from storage.urls import join, read_bytes
+from storage.urls import exists, join, read_bytes
 from tasks.adapt.model import model_digest, read_model
 from tasks.devices import resolve_device
 from tasks.seamless_data import SEAMLESS_SETS
@@ -45,10 +45,19 @@ def measure_saved(
     model, data = read_model(folder, model_digest(folder)), open_seamless_data(kind, root, split)
     model.network.to(resolve_device(device))
     if isinstance(model.network, SemanticNetwork):
-        return measure_classes(model, data, json.loads(read_bytes(join(folder, ABOUT)))["height"])
+        return measure_classes(model, data, _height_in(folder))
     if not data.about.amodal:
         return measure_classes(model, data)
     return measure(model, data, _rule_in(rule or folder))
+
+
+def _height_in(folder: str) -> int:
+    about = json.loads(read_bytes(join(folder, ABOUT))) if exists(join(folder, ABOUT)) else {}
+    if "height" not in about:
+        raise ValueError(
+            f'{join(folder, ABOUT)}: does not say the height at which the student sees panoramas; write {{"height": 512}}'
+        )
+    return int(about["height"])
 
 
 def _rule_in(folder: str) -> FusionRule:

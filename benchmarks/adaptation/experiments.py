@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from benchmarks.adaptation.arms import ARMS, STEADY_ARMS, Arm
 from configs.adapt import AdaptTraining
@@ -14,13 +14,14 @@ from configs.source_training import Network
 class Experiment:
     """What all arms share: the source models' network and training, and the adaptation. ``folder`` lies in that of the scenes."""
 
+    title: str
     folder: str
     network: Network
     source_steps: int
     source_batch: int
     source_rate: float
     training: AdaptTraining
-    arms: Mapping[str, Arm] = field(default_factory=dict)
+    arms: Mapping[str, Arm]
 
 
 def _network(encoder: str, **settings: object) -> Network:
@@ -36,6 +37,12 @@ def _training(steps: int) -> AdaptTraining:
 
 RESNET = {"embedding_size": 16, "hidden_sizes": [16, 32, 48, 64], "depths": [1, 1, 1, 1], "layer_type": "basic"}
 EXPERIMENTS = {
-    "resnet": Experiment("", _network("resnet", encoder_config=RESNET), 400, 2, 2e-3, _training(80), ARMS),
-    "pvt_v2": Experiment("pvt_v2", _network("pvt_v2"), 700, 4, 1e-3, _training(150), STEADY_ARMS),
-}
+    "resnet": Experiment(
+        "an encoder with batch normalisation", "", _network("resnet", encoder_config=RESNET),
+        source_steps=400, source_batch=2, source_rate=2e-3, training=_training(80), arms=ARMS,
+    ),
+    "pvt_v2": Experiment(
+        "an encoder without batch normalisation", "pvt_v2", _network("pvt_v2"),
+        source_steps=700, source_batch=4, source_rate=1e-3, training=_training(150), arms=STEADY_ARMS,
+    ),
+}  # fmt: skip

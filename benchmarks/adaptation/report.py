@@ -33,7 +33,6 @@ Tables = Mapping[str, Mapping[int, NDArray[np.floating]]]
 WANTED = 5
 """Seeds that the experiment is to have."""
 SWEEP_SEEDS = 2
-TITLES = {"resnet": "an encoder with batch normalisation", "pvt_v2": "an encoder without batch normalisation"}
 REQUIRED = (("OPLL", "pseudo-labels"), ("OPLL", "source"), ("pseudo-labels", "source"))
 """What is to be better than what in mAPQ."""
 OTHERS = (
@@ -66,10 +65,11 @@ OTHERS = (
 
 def arms_page(encoder: str, records: Records, resamples: int, trials: Sequence[Mapping[str, Any]] = ()) -> str:
     """The page on the arms; ``trials`` are the lines that ``benchmarks.adaptation.tune`` wrote."""
-    arms = EXPERIMENTS[encoder].arms
+    experiment = EXPERIMENTS[encoder]
+    arms = experiment.arms
     tables = {name: figures_of(own, resamples) for name, own in records.items() if own}
-    lines = [f"# Source-free adaptation: what each part of the method does ({TITLES[encoder]})", ""]
-    lines += [_setting(EXPERIMENTS[encoder], records, WANTED * len(arms)), "", "## Figures", ""]
+    lines = [f"# Source-free adaptation: what each part of the method does ({experiment.title})", ""]
+    lines += [_setting(experiment, records, WANTED * len(arms)), "", "## Figures", ""]
     lines += ["Per cent on the test panoramas: mean over seeds, and its standard deviation where there are two or more.", ""]
     lines += [f"| arm | seeds | {' | '.join(FIGURES)} |", "|---|---|" + "---|" * len(FIGURES)]
     lines += [f"| {name} | {len(own)} | {' | '.join(_spread(own))} |" for name, own in tables.items()]
@@ -89,12 +89,8 @@ def thresholds_page(records: Records, main: Mapping[int, Record]) -> str:
     """The page on the threshold sweep: mAPQ of each setting against that of the paper's, and against the spread of seeds."""
     tables = {name: figures_of(own, 0) for name, own in records.items() if own}
     base = figures_of(main, 0)
-    lines = [
-        f"# Thresholds of {MAIN}, one changed at a time",
-        "",
-        _setting(EXPERIMENTS["resnet"], records, SWEEP_SEEDS * len(sweep())),
-        "",
-    ]
+    setting = _setting(EXPERIMENTS["resnet"], records, SWEEP_SEEDS * len(sweep()))
+    lines = [f"# Thresholds of {MAIN}, one changed at a time", "", setting, ""]
     if tables:
         lines += ["Points of mAPQ on the test panoramas, beside the paper's thresholds from the same seeds.", ""]
         lines += ["| changed | seeds | mAPQ | minus the paper's |", "|---|---|---|---|"]
@@ -125,12 +121,11 @@ def _setting(experiment: Experiment, records: Records, wanted: int) -> str:
         return f"None of {wanted} runs yet."
     learned = AdaptTraining.model_validate(own[0]["settings"])
     return (
-        f"{len(own)} of {wanted} runs. Source models: {own[0]['source_steps']} steps of {experiment.source_batch} crops "
-        f"on {COUNTS['train']} pinhole "
-        f"images of procedural streets. Adaptation: {learned.steps} steps of {learned.batch_size} crops of "
-        f"{learned.crop[1]}x{learned.crop[0]} of {COUNTS['adapt']} unlabelled panoramas of {WIDTH}x{HEIGHT}, learning rate "
-        f"{learned.learning_rate:g}. Measured on {own[0]['panoramas']} other panoramas, by score thresholds that each seed's "
-        "source model got on pinhole images and that all its arms share; last weights."
+        f"{len(own)} of {wanted} runs. Source models: {own[0]['source_steps']} steps of {experiment.source_batch} crops on "
+        f"{COUNTS['train']} pinhole images of procedural streets. Adaptation: {learned.steps} steps of {learned.batch_size} "
+        f"crops of {learned.crop[1]}x{learned.crop[0]} of {COUNTS['adapt']} unlabelled panoramas of {WIDTH}x{HEIGHT}, learning "
+        f"rate {learned.learning_rate:g}. Measured on {own[0]['panoramas']} other panoramas, by score thresholds that each "
+        "seed's source model got on pinhole images and that all its arms share; last weights."
     )
 
 

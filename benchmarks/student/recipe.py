@@ -16,7 +16,7 @@ from models.student.configuration import tiny_config
 NETWORKS = {"student": StudentModel, "dpt": PlainDpt, "cross-task": CrossTask}
 COMMON = {"vector_frame": "local"}
 """Of all networks. In the world frame one that treats all longitudes alike, as the peers and the student without modulation
-do, could not say normals at all."""
+do, could not say which way a wall faces."""
 
 
 @dataclass(frozen=True)

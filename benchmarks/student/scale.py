@@ -100,6 +100,6 @@ def write_scale(folder: Path, name: str) -> None:
         It has another one.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / FILE).exists() and scale_of(folder) != SCALES[name]:
+    if any(folder.iterdir()) and scale_of(folder) != SCALES[name]:
         raise ValueError(f"{folder}: holds an experiment of another scale; name another --folder")
     (folder / FILE).write_text(json.dumps({"scale": name}) + "\n")

@@ -9,11 +9,8 @@ from typing import Any
 import numpy as np
 
 from configs.adapt import AdaptConfig, Scoring
-from metrics.seamless.amodal_panoptic import AmodalPanoptic
-from metrics.seamless.objects import Objects
-from metrics.seamless.panoptic import PanopticMap
 from metrics.seamless.suite import SeamlessLabels, SuiteCounts, from_arrays, merged, suite_counts
-from models.seamless.fusion import Detections, FusionRule, fuse_branches
+from models.seamless.fusion import Detections, FusionRule
 from models.seamless.saved import SeamlessModel
 from storage.fingerprint import Identity
 from storage.receipts import Receipt
@@ -26,6 +23,7 @@ from tasks.adapt.truth import truth_source
 from tasks.adapt.vocabulary import BRANCHES, adapt_config, things_of
 from tasks.block import Job, Output
 from tasks.devices import device_name, resolve_device
+from tasks.seamless_data.scoring import found_labels
 
 VERSION = "2"
 ARMS = ("source", "adapted")
@@ -89,13 +87,8 @@ def found_by(model: SeamlessModel, pixels: np.ndarray) -> Said:
 
 def fused(semantics: np.ndarray, instances: Detections, amodals: Detections, things: range, scoring: Scoring) -> SeamlessLabels:
     """The five maps of one panorama, from what the three heads say."""
-    maps = fuse_branches(
-        semantics, instances, amodals, FusionRule(things, scoring.instance_score, scoring.amodal_score, scoring.least_stuff)
-    )
-    wholes, *raw = (Objects(one.masks, one.classes, one.scores) for one in (maps.wholes, instances, amodals))
-    return SeamlessLabels(
-        semantics, PanopticMap(maps.segments, maps.segment_classes), AmodalPanoptic(maps.stuff, wholes), raw[0], raw[1]
-    )
+    rule = FusionRule(things, scoring.instance_score, scoring.amodal_score, scoring.least_stuff)
+    return found_labels(semantics, instances, amodals, rule)
 
 
 def _packed(counts: SuiteCounts) -> bytes:

@@ -6,11 +6,12 @@ from torch.nn import functional
 
 from geometry.directions import erp_angles
 from geometry.padding import pad_sphere as numpy_pad
+from models.student import StudentModel
 from models.student.bridge import Bridge
 from models.student.configuration import tiny_config
 from models.student.mixer import Mixer
 from models.student.modulation import Modulation, position_code
-from models.student.sphere import erp_rays
+from models.student.sphere import erp_rays, resize_sphere
 from models.student.tasks import TASKS
 
 
@@ -64,3 +65,13 @@ def test_a_bridge_is_attention_over_the_tokens_of_all_tasks():
     keys = functional.layer_norm(tokens, [16])
     crossed = stream + attention(query, keys, keys)[0].transpose(1, 2).reshape(stream.shape)
     torch.testing.assert_close(bridge(stream, features), crossed + bridge.mlp(bridge.norm_mlp(crossed)), rtol=1e-5, atol=1e-5)
+
+
+def test_decoders_begin_by_adding_nothing_to_the_preliminary_answers():
+    torch.manual_seed(0)
+    model = StudentModel(tiny_config("convnext")).eval()
+    with torch.no_grad():
+        output = model(torch.rand(1, 3, 64, 128))
+        assert torch.equal(output.semantics, resize_sphere(output.preliminary["semantics"], 64))
+        torch.nn.init.normal_(model.decoders["semantics"].answer.weight)
+        assert not torch.equal(model(torch.rand(1, 3, 64, 128)).semantics, output.semantics)

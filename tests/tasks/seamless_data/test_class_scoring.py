@@ -99,6 +99,14 @@ def test_a_student_is_not_measured_on_narrow_pictures(tmp_path: Path) -> None:
         measure_saved(str(write_named(tmp_path / "model", A2B)), "cityscapes", str(tmp_path / "data"), device="cpu")
 
 
+def test_a_student_that_does_not_say_its_height_is_refused_with_the_fix(tmp_path: Path) -> None:
+    write_densepass(tmp_path / "data")
+    folder = write_named(tmp_path / "model", A2B)
+    (folder / "panolabel.json").unlink()
+    with pytest.raises(ValueError, match="does not say the height"):
+        measure_saved(str(folder), "densepass", str(tmp_path / "data"), "val", device="cpu")
+
+
 def test_an_adapted_network_takes_the_thresholds_of_another_folder(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = Network.model_validate(
