@@ -29,7 +29,7 @@ from tasks.training_items import resize_image
 if TYPE_CHECKING:
     from models.student import StudentModel
 
-VERSION = "3"
+VERSION = "4"
 
 
 def identity(config: Config) -> Identity:

@@ -123,12 +123,16 @@ class StudentModel(PreTrainedModel):
         return turn(rays, frame.to(rays))
 
     def _in_units(self, task: str, answer: Tensor, rays: Tensor) -> Tensor:
-        """A layer's answer as a distance, a unit vector or a point; others as they are."""
+        """A layer's answer as a distance, a unit vector or a point; others as they are.
+
+        Normals are told as what to add to the direction back to the camera, which every visible surface faces to some degree.
+        Without that a short training had to find this mean first, as one long vector that no pixel could then turn away from.
+        """
         if task == "depth":
             return self.config.depth_scale * functional.softplus(answer)
         if task in ("normals", "points"):
             world = local_to_world(answer, rays) if self.config.vector_frame == "local" else answer
-            return unit_vectors(world) if task == "normals" else self.config.depth_scale * world
+            return unit_vectors(world - rays) if task == "normals" else self.config.depth_scale * world
         return answer
 
     @torch.no_grad()

@@ -25,7 +25,7 @@ from tasks.block import Job, Output
 from tasks.devices import device_name, resolve_device
 from tasks.seamless_data.scoring import found_labels
 
-VERSION = "2"
+VERSION = "3"
 ARMS = ("source", "adapted")
 
 Said = tuple[np.ndarray, Detections, Detections]

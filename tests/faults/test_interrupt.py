@@ -14,7 +14,7 @@ import pytest
 from flows.plan import make_plan
 from tests.support.faulty import switch
 from tests.support.pipelines import load, run_pipeline
-from tests.support.processes import holder, until, write_faulty_pipeline
+from tests.support.processes import PATIENCE, holder, until, write_faulty_pipeline
 
 Seen = Callable[[str], None]
 
@@ -47,11 +47,11 @@ def drains(number: signal.Signals, tmp_path: Path, prefect_api: str, seen: Seen)
     path = write_faulty_pipeline(tmp_path, 20)
     switch(tmp_path, hold_on="p00")
     run = start_command(path, prefect_api)
-    holder(tmp_path, "p00")
+    holder(tmp_path, "p00", run)
     run.send_signal(number)
-    until(lambda: "blocks in work are being finished" in (tmp_path / "stderr").read_text())
+    until(lambda: "blocks in work are being finished" in (tmp_path / "stderr").read_text(), run, folder=tmp_path)
     switch(tmp_path)
-    assert run.wait(120) == 130
+    assert run.wait(PATIENCE) == 130
     told = (tmp_path / "stderr").read_text()
     assert "stopped at stage label.geometry; what is done stays done" in told
     assert f"To go on: panolabel run {path}" in told
@@ -70,9 +70,9 @@ def test_a_second_interrupt_stops_at_once(tmp_path: Path, prefect_api: str, seen
     path = write_faulty_pipeline(tmp_path, 4)
     switch(tmp_path, hold_on="p00")
     run = start_command(path, prefect_api)
-    holder(tmp_path, "p00")
+    holder(tmp_path, "p00", run)
     run.send_signal(signal.SIGINT)
-    until(lambda: "blocks in work are being finished" in (tmp_path / "stderr").read_text())
+    until(lambda: "blocks in work are being finished" in (tmp_path / "stderr").read_text(), run, folder=tmp_path)
     asked = time.monotonic()
     run.send_signal(signal.SIGINT)
     try:

@@ -18,7 +18,7 @@ from flows.server import _free_port, _start, _stop, _wait_until_healthy
 from flows.store import verify_store
 from tests.support.faulty import switch
 from tests.support.pipelines import load, run_pipeline, without_fingerprints
-from tests.support.processes import holder, start_run, write_faulty_pipeline
+from tests.support.processes import PATIENCE, holder, start_run, write_faulty_pipeline
 
 Seen = Callable[[str], None]
 
@@ -40,7 +40,7 @@ def test_a_full_disk_stops_the_run(tmp_path: Path, small_disk: Path, prefect_api
     path = write_faulty_pipeline(tmp_path, 24)
     switch(tmp_path, hold_on="p00")
     run = start_run(path, {"PREFECT_API_URL": prefect_api}, execution__runner__workers=1)
-    holder(tmp_path, "p00")
+    holder(tmp_path, "p00", run)
     filler = small_disk / "filler"
     with filler.open("wb", buffering=0) as file:
         for piece in (1 << 20, 1 << 12):
@@ -48,7 +48,7 @@ def test_a_full_disk_stops_the_run(tmp_path: Path, small_disk: Path, prefect_api
                 while True:
                     file.write(b"x" * piece)
     switch(tmp_path)
-    assert run.wait(120) == 1
+    assert run.wait(PATIENCE) == 1
     told = (tmp_path / "stderr").read_text()
     labels = list((small_disk / "stages" / "label.geometry").rglob("receipt.json"))
     assert labels == []
@@ -82,7 +82,7 @@ def test_prefect_may_be_away_for_a_while(tmp_path: Path, prefect_api: str, seen:
     switch(tmp_path, hold_on="p00")
     with server(tmp_path / "prefect") as (url, process):
         run = start_run(path, {"PREFECT_API_URL": url})
-        holder(tmp_path, "p00")
+        holder(tmp_path, "p00", run)
         os.killpg(process.pid, signal.SIGSTOP)
         try:
             switch(tmp_path)
@@ -90,7 +90,7 @@ def test_prefect_may_be_away_for_a_while(tmp_path: Path, prefect_api: str, seen:
             during = len(list((tmp_path / "store/stages/label.geometry").rglob("receipt.json")))
         finally:
             os.killpg(process.pid, signal.SIGCONT)
-        returned = run.wait(180)
+        returned = run.wait(PATIENCE)
     _holds(path, tmp_path / "calm")
     assert during >= 1, "a block in work is finished without Prefect"
     fate = "the run itself survives" if returned == 0 else "the run fails loudly"
@@ -104,7 +104,7 @@ def test_prefects_database_may_be_locked(tmp_path: Path, prefect_api: str, seen:
     switch(tmp_path, hold_on="p00")
     with server(tmp_path / "prefect") as (url, _):
         run = start_run(path, {"PREFECT_API_URL": url})
-        holder(tmp_path, "p00")
+        holder(tmp_path, "p00", run)
         database = sqlite3.connect(tmp_path / "prefect" / "prefect.db", timeout=20, isolation_level=None)
         database.execute("BEGIN EXCLUSIVE")
         switch(tmp_path)
@@ -112,7 +112,7 @@ def test_prefects_database_may_be_locked(tmp_path: Path, prefect_api: str, seen:
         during = len(list((tmp_path / "store/stages/label.geometry").rglob("receipt.json")))
         database.execute("ROLLBACK")
         database.close()
-        returned = run.wait(180)
+        returned = run.wait(PATIENCE)
     _holds(path, tmp_path / "calm")
     assert during >= 1
     fate = "the run itself survives" if returned == 0 else "the run fails loudly"

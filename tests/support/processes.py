@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from distributed import Client
 
@@ -22,10 +23,14 @@ from tests.support.pipelines import load, write_pipeline
 RUN = """
 import json, sys
 from pathlib import Path
+from typing import Any
 from tests.support.pipelines import load, run_pipeline
 print("ready", flush=True)
 run_pipeline(load(Path(sys.argv[1]), **json.loads(sys.argv[2])))
 """
+
+PATIENCE = 600
+"""Seconds to wait for what takes a few on an idle machine: a busy one is no fault."""
 
 
 def write_faulty_pipeline(folder: Path, count: int = 6) -> Path:
@@ -36,12 +41,12 @@ def write_faulty_pipeline(folder: Path, count: int = 6) -> Path:
     return path
 
 
-def start_run(path: Path, environment: dict[str, str] | None = None, **overrides: object) -> subprocess.Popen[str]:
+def start_run(path: Path, environment: dict[str, str] | None = None, **overrides: object) -> subprocess.Popen[Any]:
     """A process that runs the pipeline; what it says on stderr goes to ``stderr`` beside the config."""
     process = subprocess.Popen(
         [sys.executable, "-c", RUN, str(path), json.dumps(overrides)],
         stdout=subprocess.PIPE,
-        stderr=(path.parent / "stderr").open("w"),
+        stderr=(path.parent / "stderr").open("a"),
         text=True,
         env={**os.environ, **(environment or {})},
         preexec_fn=_die_with_parent,
@@ -51,17 +56,20 @@ def start_run(path: Path, environment: dict[str, str] | None = None, **overrides
     return process
 
 
-def until(met: Callable[[], object], seconds: float = 180) -> None:
-    """Wait until a condition is met."""
-    deadline = time.monotonic() + seconds
+def until(met: Callable[[], object], *runs: subprocess.Popen[Any], folder: Path | None = None) -> None:
+    """Wait until a condition is met; if it is not, or one of these runs ends before, tell what they said in ``folder/stderr``."""
+    deadline = time.monotonic() + PATIENCE
     while not met():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        ended = [run.returncode for run in runs if run.poll() is not None and not met()]
+        if ended or time.monotonic() > deadline:
+            said = (folder / "stderr").read_text() if folder else ""
+            raise AssertionError(f"it did not happen {f'before a run ended with {ended}' if ended else 'in time'}: {said}")
         time.sleep(0.02)
 
 
-def holder(folder: Path, item: str) -> int:
+def holder(folder: Path, item: str, *runs: subprocess.Popen[Any]) -> int:
     """Wait for the teacher to have an item in hand; returns the process that has it."""
-    until(lambda: any(name == item for _, name in faulty.journal(folder)))
+    until(lambda: any(name == item for _, name in faulty.journal(folder)), *runs, folder=folder)
     return next(process for process, name in reversed(faulty.journal(folder)) if name == item)
 
 

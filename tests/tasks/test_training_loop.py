@@ -142,7 +142,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes_in_another_process_with_oth
     url = tmp_path / "run"
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path / "store"), str(url)], env=environment)
-    until(lambda: (url / "step-00000002.pt").exists() or process.poll() is not None)
+    until(lambda: (url / "step-00000002.pt").exists(), process)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert load_checkpoint(str(url))["progress"]["step"] < 6

@@ -1,6 +1,7 @@
 """Single ideas against closed forms."""
 
 import numpy as np
+import pytest
 import torch
 from torch.nn import functional
 
@@ -65,6 +66,19 @@ def test_a_bridge_is_attention_over_the_tokens_of_all_tasks():
     keys = functional.layer_norm(tokens, [16])
     crossed = stream + attention(query, keys, keys)[0].transpose(1, 2).reshape(stream.shape)
     torch.testing.assert_close(bridge(stream, features), crossed + bridge.mlp(bridge.norm_mlp(crossed)), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("vector_frame", ["world", "local"])
+def test_a_student_that_has_nothing_to_say_of_normals_says_that_surfaces_face_the_camera(vector_frame):
+    model = StudentModel(tiny_config("convnext", vector_frame=vector_frame)).eval()
+    for layer in (model.heads["normals"].answer, model.decoders["normals"].answer):
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+    quarter = torch.tensor([[[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]]])
+    with torch.no_grad():
+        normals = model(torch.rand(1, 3, 64, 128), quarter).normals[0]
+    back = -quarter[0] @ erp_rays(64, 128, torch.device("cpu")).reshape(3, -1)
+    torch.testing.assert_close(normals.reshape(3, -1), back)
 
 
 def test_decoders_begin_by_adding_nothing_to_the_preliminary_answers():
