@@ -38,6 +38,7 @@ def test_one_interrupt_drains(tmp_path: Path, prefect_api: str, seen: Seen) -> N
     drains(signal.SIGINT, tmp_path, prefect_api, seen)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("SIGTERM, as a scheduler of machines sends it", expected=DRAINS)
 def test_sigterm_drains(tmp_path: Path, prefect_api: str, seen: Seen) -> None:
     drains(signal.SIGTERM, tmp_path, prefect_api, seen)

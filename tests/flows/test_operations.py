@@ -15,17 +15,23 @@ from flows.plan import make_plan
 from flows.status import store_status
 from flows.store import trace_item, verify_store
 from tests.flows.test_cli import panolabel
-from tests.support.pipelines import data_bytes, load, run_pipeline, write_panoramas, write_pipeline
+from tests.support.pipelines import data_bytes, keep, load, restore, run_pipeline, write_panoramas, write_pipeline
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A pipeline of three panoramas in two blocks that has run once."""
-    path = write_pipeline(tmp_path, 3)
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
+    path = write_pipeline(tmp_path_factory.mktemp("operations"), 3)
     run_pipeline(load(path))
+    keep(path)
     return path
+
+
+@pytest.fixture
+def path(ran: Path) -> Path:
+    """A pipeline of three panoramas in two blocks that has run once."""
+    return restore(ran)
 
 
 def test_a_kept_plan_runs_and_a_drifted_one_is_refused(tmp_path: Path, prefect_api: str) -> None:

@@ -11,19 +11,34 @@ from configs.schema import Config
 from flows.plan import make_plan
 from flows.store import verify_store
 from tasks import fuse
-from tests.support.pipelines import data_bytes, load, run_pipeline, without_fingerprints, write_panoramas, write_pipeline
+from tests.support.pipelines import (
+    data_bytes,
+    keep,
+    load,
+    restore,
+    run_pipeline,
+    without_fingerprints,
+    write_panoramas,
+    write_pipeline,
+)
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
 STAGES = ("project", "label.geometry", "label.classes", "fuse", "evaluate")
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A pipeline of five panoramas in three blocks that has run once."""
-    path = write_pipeline(tmp_path)
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
+    path = write_pipeline(tmp_path_factory.mktemp("rerun"))
     assert executed(load(path)) == dict.fromkeys(STAGES, 3)
+    keep(path)
     return path
+
+
+@pytest.fixture
+def path(ran: Path) -> Path:
+    """A pipeline of five panoramas in three blocks that has run once."""
+    return restore(ran)
 
 
 def executed(config: Config, **options: Any) -> dict[str, int]:

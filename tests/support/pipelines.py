@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,18 @@ def run_pipeline(config: Config, retry: bool | list[str] = False, only: dict[str
     from flows.record import new_run_name
 
     return pipeline(config, new_run_name(config.name), retry, only)
+
+
+def keep(path: Path) -> None:
+    """Keep a pipeline's folder as it is now, beside it."""
+    shutil.copytree(path.parent, path.parent.with_suffix(".kept"))
+
+
+def restore(path: Path) -> Path:
+    """The pipeline's folder as it was kept, at the same place, since fingerprints hold paths: cheaper than another run."""
+    shutil.rmtree(path.parent)
+    shutil.copytree(path.parent.with_suffix(".kept"), path.parent)
+    return path
 
 
 def load(path: Path, **overrides: Any) -> Config:
