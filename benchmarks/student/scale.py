@@ -53,7 +53,7 @@ CPU = Scale(
         "dpt": {"width": 18, "neck_sizes": (18, 18, 18, 18), "fusion_width": 18, "attention_heads": 2},
         "cross-task": {"width": 36, "attention_heads": 4, "mlp_ratio": 2},
     },
-    rates={"student": 4e-3, "dpt": 4e-3, "cross-task": 4e-3},  # from trials of benchmarks.student.rates
+    rates={"student": 4e-3, "dpt": 4e-3, "cross-task": 4e-3},  # the best tried by benchmarks.student.rates
     steps=300,
     batch=4,
     average=0.97,

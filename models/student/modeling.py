@@ -126,7 +126,7 @@ class StudentModel(PreTrainedModel):
         """A layer's answer as a distance, a unit vector or a point; others as they are.
 
         Normals are told as what to add to the direction back to the camera, which every visible surface faces to some degree.
-        Without that a short training had to find this mean first, as one long vector that no pixel could then turn away from.
+        Without that, some short trainings ended with that direction everywhere.
         """
         if task == "depth":
             return self.config.depth_scale * functional.softplus(answer)

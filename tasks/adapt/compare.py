@@ -23,9 +23,9 @@ from tasks.adapt.truth import truth_source
 from tasks.adapt.vocabulary import BRANCHES, adapt_config, things_of
 from tasks.block import Job, Output
 from tasks.devices import device_name, resolve_device
-from tasks.seamless_data.scoring import found_labels
+from tasks.seamless_found import found_labels
 
-VERSION = "3"
+VERSION = "2"
 ARMS = ("source", "adapted")
 
 Said = tuple[np.ndarray, Detections, Detections]

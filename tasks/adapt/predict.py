@@ -22,7 +22,7 @@ from tasks.adapt.vocabulary import BRANCHES, adapt_config, at_height, vocabulary
 from tasks.block import Job, Output, load_panorama, run_block
 from tasks.devices import device_name, resolve_device
 
-VERSION = "3"
+VERSION = "2"
 
 
 def identity(config: AdaptConfig, model: str) -> Identity:

@@ -17,11 +17,12 @@ from metrics.seamless.panoptic import VOID, PanopticMap, panoptic_counts
 from metrics.seamless.quality import Figures, QualityCounts
 from metrics.seamless.suite import SeamlessLabels, SuiteCounts, merged, suite_counts
 from models.seamless.branch import BranchDetections
-from models.seamless.fusion import Detections, FusionRule, fuse_branches
+from models.seamless.fusion import Detections, FusionRule
 from models.seamless.saved import SeamlessModel
 from tasks.seamless_data.reading import SeamlessData
 from tasks.seamless_data.truth import SeamlessTruth
 from tasks.seamless_data.vocabularies import IGNORED, THINGS
+from tasks.seamless_found import found_labels
 
 STRIDE = 32
 THRESHOLDS = tuple(round(0.3 + 0.05 * step, 2) for step in range(14))
@@ -46,15 +47,6 @@ def truth_labels(truth: SeamlessTruth) -> SeamlessLabels:
         Objects(truth.visible, truth.classes, crowd=truth.crowd),
         Objects(truth.wholes, truth.classes, crowd=truth.crowd),
     )
-
-
-def found_labels(semantics: NDArray[np.integer], instances: Detections, amodals: Detections, rule: FusionRule) -> SeamlessLabels:
-    """What a network found, fused by a rule; the raw detections go to the average precisions."""
-    maps = fuse_branches(semantics, instances, amodals, rule)
-    used = Objects(maps.wholes.masks, maps.wholes.classes, maps.wholes.scores)
-    raw = [Objects(given.masks, given.classes, given.scores) for given in (instances, amodals)]
-    segments = PanopticMap(maps.segments, maps.segment_classes)
-    return SeamlessLabels(semantics, segments, AmodalPanoptic(maps.stuff, used), *raw)
 
 
 def find_in(model: SeamlessModel, image: NDArray[np.uint8]) -> tuple[NDArray[np.int64], Detections, Detections]:

@@ -14,7 +14,7 @@ import pytest
 from flows.plan import make_plan
 from tests.support.faulty import switch
 from tests.support.pipelines import load, run_pipeline
-from tests.support.processes import PATIENCE, holder, until, write_faulty_pipeline
+from tests.support.processes import holder, until, write_faulty_pipeline
 
 Seen = Callable[[str], None]
 
@@ -33,18 +33,15 @@ def labels(path: Path) -> int:
 DRAINS = "what is in work is finished; summary, the command to go on with, exit code 130"
 
 
-@pytest.mark.fault("Ctrl-C", expected=DRAINS)
-def test_one_interrupt_drains(tmp_path: Path, prefect_api: str, seen: Seen) -> None:
-    drains(signal.SIGINT, tmp_path, prefect_api, seen)
+INTERRUPT = pytest.mark.fault("Ctrl-C", expected=DRAINS)
+TERMINATE = pytest.mark.fault("SIGTERM, as a scheduler of machines sends it", expected=DRAINS)
 
 
-@pytest.mark.slow
-@pytest.mark.fault("SIGTERM, as a scheduler of machines sends it", expected=DRAINS)
-def test_sigterm_drains(tmp_path: Path, prefect_api: str, seen: Seen) -> None:
-    drains(signal.SIGTERM, tmp_path, prefect_api, seen)
-
-
-def drains(number: signal.Signals, tmp_path: Path, prefect_api: str, seen: Seen) -> None:
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGINT, marks=INTERRUPT, id="SIGINT"), pytest.param(signal.SIGTERM, marks=TERMINATE, id="SIGTERM")],
+)
+def test_one_signal_drains(number: signal.Signals, tmp_path: Path, prefect_api: str, seen: Seen) -> None:
     path = write_faulty_pipeline(tmp_path, 20)
     switch(tmp_path, hold_on="p00")
     run = start_command(path, prefect_api)
@@ -52,7 +49,7 @@ def drains(number: signal.Signals, tmp_path: Path, prefect_api: str, seen: Seen)
     run.send_signal(number)
     until(lambda: "blocks in work are being finished" in (tmp_path / "stderr").read_text(), run, folder=tmp_path)
     switch(tmp_path)
-    assert run.wait(PATIENCE) == 130
+    assert run.wait(120) == 130
     told = (tmp_path / "stderr").read_text()
     assert "stopped at stage label.geometry; what is done stays done" in told
     assert f"To go on: panolabel run {path}" in told

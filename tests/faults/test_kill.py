@@ -17,7 +17,7 @@ from flows.plan import make_plan
 from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_pipeline
 from tests.support.processes import cluster, start_run
 
-KILLS = int(os.environ.get("PANOLABEL_KILLS", "3"))
+KILLS = int(os.environ.get("PANOLABEL_KILLS", "4"))
 """Of the flow, and a fifth as many of a Dask cluster; ``make faults`` asks for 84 and so for 100 in all."""
 
 RUN = """

@@ -19,7 +19,7 @@ from tasks.block import Job
 from tests.flows.test_cli import panolabel
 from tests.support.faulty import journal, switch
 from tests.support.pipelines import data_bytes, load, run_pipeline, without_fingerprints, write_pipeline
-from tests.support.processes import PATIENCE, holder, start_run, write_faulty_pipeline
+from tests.support.processes import holder, start_run, write_faulty_pipeline
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 Seen = Callable[[str], None]
@@ -140,7 +140,7 @@ def test_a_file_that_changes_during_the_run_fails_its_item(tmp_path: Path, seen:
     changed = tmp_path / "images" / "p03.png"
     changed.write_bytes((tmp_path / "images" / "p00.png").read_bytes())
     switch(tmp_path)
-    assert run.wait(PATIENCE) == 0, (tmp_path / "stderr").read_text()
+    assert run.wait(120) == 0, (tmp_path / "stderr").read_text()
     rows = [row for file in label_receipts(path) for row in json.loads(file.read_text())["items"]]
     states = {row["item"]: row["state"] for row in rows}
     assert states == {"p00": "done", "p01": "done", "p02": "done", "p03": "quarantined"}

@@ -18,7 +18,7 @@ from flows.server import _free_port, _start, _stop, _wait_until_healthy
 from flows.store import verify_store
 from tests.support.faulty import switch
 from tests.support.pipelines import load, run_pipeline, without_fingerprints
-from tests.support.processes import PATIENCE, holder, start_run, write_faulty_pipeline
+from tests.support.processes import holder, start_run, write_faulty_pipeline
 
 Seen = Callable[[str], None]
 
@@ -48,7 +48,7 @@ def test_a_full_disk_stops_the_run(tmp_path: Path, small_disk: Path, prefect_api
                 while True:
                     file.write(b"x" * piece)
     switch(tmp_path)
-    assert run.wait(PATIENCE) == 1
+    assert run.wait(120) == 1
     told = (tmp_path / "stderr").read_text()
     labels = list((small_disk / "stages" / "label.geometry").rglob("receipt.json"))
     assert labels == []
@@ -90,7 +90,7 @@ def test_prefect_may_be_away_for_a_while(tmp_path: Path, prefect_api: str, seen:
             during = len(list((tmp_path / "store/stages/label.geometry").rglob("receipt.json")))
         finally:
             os.killpg(process.pid, signal.SIGCONT)
-        returned = run.wait(PATIENCE)
+        returned = run.wait(180)
     _holds(path, tmp_path / "calm")
     assert during >= 1, "a block in work is finished without Prefect"
     fate = "the run itself survives" if returned == 0 else "the run fails loudly"
@@ -112,7 +112,7 @@ def test_prefects_database_may_be_locked(tmp_path: Path, prefect_api: str, seen:
         during = len(list((tmp_path / "store/stages/label.geometry").rglob("receipt.json")))
         database.execute("ROLLBACK")
         database.close()
-        returned = run.wait(PATIENCE)
+        returned = run.wait(180)
     _holds(path, tmp_path / "calm")
     assert during >= 1
     fate = "the run itself survives" if returned == 0 else "the run fails loudly"

@@ -13,7 +13,7 @@ import pytest
 
 from flows.server import _die_with_parent
 from tests.flows.test_train import labels, run, write_training  # noqa: F401  (two fixtures)
-from tests.support.processes import PATIENCE, until
+from tests.support.processes import until
 
 SETTINGS = ("--set", "training.steps=24", "--set", "training.checkpoint_every=5", "--json")
 
@@ -37,7 +37,7 @@ def stopped_by(number: signal.Signals, command: list[str], when: Callable[[], bo
     )
     until(lambda: when() or process.poll() is not None)
     process.send_signal(number)
-    return process.wait(PATIENCE), process.communicate()[1]
+    return process.wait(120), process.communicate()[1]
 
 
 @pytest.mark.slow

@@ -23,7 +23,6 @@ from tests.support.pipelines import load, write_pipeline
 RUN = """
 import json, sys
 from pathlib import Path
-from typing import Any
 from tests.support.pipelines import load, run_pipeline
 print("ready", flush=True)
 run_pipeline(load(Path(sys.argv[1]), **json.loads(sys.argv[2])))
@@ -60,10 +59,10 @@ def until(met: Callable[[], object], *runs: subprocess.Popen[Any], folder: Path 
     """Wait until a condition is met; if it is not, or one of these runs ends before, tell what they said in ``folder/stderr``."""
     deadline = time.monotonic() + PATIENCE
     while not met():
-        ended = [run.returncode for run in runs if run.poll() is not None and not met()]
-        if ended or time.monotonic() > deadline:
+        over = time.monotonic() > deadline or any(run.poll() is not None for run in runs)
+        if over and not met():
             said = (folder / "stderr").read_text() if folder else ""
-            raise AssertionError(f"it did not happen {f'before a run ended with {ended}' if ended else 'in time'}: {said}")
+            raise AssertionError(f"it did not happen in time, or a run ended before: {[run.poll() for run in runs]}\n{said}")
         time.sleep(0.02)
 
 

@@ -14,8 +14,9 @@ from models.seamless.proposals import ProposalSettings
 from models.seamless.saved import SeamlessModel
 from tasks.seamless_data import scoring
 from tasks.seamless_data.reading import SeamlessData, open_seamless_data
-from tasks.seamless_data.scoring import find_in, found_labels, majority_figures, measure, score, truth_labels
+from tasks.seamless_data.scoring import find_in, majority_figures, measure, score, truth_labels
 from tasks.seamless_data.vocabularies import IGNORED, K2B, THINGS
+from tasks.seamless_found import found_labels
 from tests.support.seamless_sets import HEIGHT, WIDTH, street, write_cityscapes, write_kitti360_aps
 
 Found = tuple[np.ndarray, Detections, Detections]
