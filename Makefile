@@ -63,10 +63,12 @@ experiments-adapt: $(READY)
 	$(BIN)/python -m benchmarks.omni_labels
 	$(BIN)/python -m benchmarks.source_training
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.adaptation.run
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.adaptation.run --encoder pvt_v2
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.adaptation.run --experiment pvt_v2
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.adaptation.run --experiment posters
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.adaptation.run --seeds 0 1 --sweep
 	$(BIN)/python -m benchmarks.adaptation.report arms > benchmarks/results/adaptation.md
-	$(BIN)/python -m benchmarks.adaptation.report arms --encoder pvt_v2 > benchmarks/results/adaptation_steady.md
+	$(BIN)/python -m benchmarks.adaptation.report arms --experiment pvt_v2 > benchmarks/results/adaptation_steady.md
+	$(BIN)/python -m benchmarks.adaptation.report arms --experiment posters > benchmarks/results/adaptation_posters.md
 	$(BIN)/python -m benchmarks.adaptation.report thresholds > benchmarks/results/adaptation_thresholds.md
 
 # Hours on two cores; each run is kept as it ends, so it can be stopped and goes on. The learning rates in scale.py come from

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from geometry.cameras import Camera
 from scenes.amodal import amodal_masks, run_lengths
 from scenes.render import render_camera
+from scenes.streets import vans
 from scenes.vocabulary import CLASSES, ID, THINGS
 from scenes.world import build_scene
 
@@ -46,6 +47,7 @@ CATEGORIES = {
 """Name and number, among KITTI360-APS's, of what there is in a street."""
 FIRST_SEED = {"train": 0, "val": 50_000, "test": 60_000}
 """Of each split's scenes, so that none is in two."""
+VAN = "van", 16
 THING_IDS = 1000
 """Ids of segments: the class's category for stuff, this and the instance's number for Things."""
 
@@ -59,17 +61,20 @@ class Labels:
     wholes: list[dict[str, Any]]
 
 
-def write_pinholes(root: Path, split: str, count: int, height: int = 128, width: int = 256, processes: int | None = None) -> None:
+def write_pinholes(
+    root: Path, split: str, count: int, height: int = 128, width: int = 256, processes: int | None = None, with_vans: bool = False
+) -> None:
     """Render ``count`` street views of a split, a scene each. The same arguments give the same bytes.
 
-    Cameras look along the street, more or less, and see 60 to 90 degrees. The lists are written last.
+    Cameras look along the street, more or less, and see 60 to 90 degrees. ``with_vans``: vans are a class of their own, and no
+    cars. The lists are written last.
     """
     for folder in ("Image", "Panoptic"):
         (root / folder / split).mkdir(parents=True, exist_ok=True)
     (root / "annotations").mkdir(exist_ok=True)
     seeds = range(FIRST_SEED[split], FIRST_SEED[split] + count)
     workers = min(processes or os.cpu_count() or 1, count)
-    write = partial(_write_view, root, split, height, width)
+    write = partial(_write_view, root, split, height, width, with_vans)
     if workers > 1:
         with ProcessPoolExecutor(workers) as pool:
             _write_lists(root, split, pool.map(write, seeds))
@@ -77,7 +82,7 @@ def write_pinholes(root: Path, split: str, count: int, height: int = 128, width:
         _write_lists(root, split, map(write, seeds))
 
 
-def _write_view(root: Path, split: str, height: int, width: int, seed: int) -> Labels:
+def _write_view(root: Path, split: str, height: int, width: int, with_vans: bool, seed: int) -> Labels:
     generator = np.random.default_rng([5, seed])
     # A street runs along z; those who drive through it look along it, more or less.
     scene, yaw = build_scene("street", seed), generator.choice([0, np.pi]) + generator.normal() * 0.5
@@ -86,6 +91,8 @@ def _write_view(root: Path, split: str, height: int, width: int, seed: int) -> L
     frame = render_camera(scene, position, camera, supersample=2)
     is_thing = (frame.instances > 0) & np.isin(frame.semantics, [label for label in THINGS if label != ID["sign"]])
     category = np.array([CATEGORIES.get(name, ("", 0))[1] for name in CLASSES])[frame.semantics]
+    if with_vans:
+        category[is_thing & np.isin(frame.instances, vans(scene))] = VAN[1]
     ids = np.where(is_thing, THING_IDS + frame.instances.astype(np.int64), category)
     name = f"{seed:06d}"
     _save(root / "Image" / split / f"{name}.png", frame.image)
@@ -118,7 +125,7 @@ def _write_lists(root: Path, split: str, labels: Iterable[Labels]) -> None:
         wholes += [{"id": first + place, "image_id": index, **whole} for place, whole in enumerate(one.wholes)]
         images.append({"id": index, "file_name": f"{one.name}.png"})
         listed.append({"image_id": index, "file_name": f"{one.name}_panoptic.png", "segments_info": one.segments})
-    categories = [{"id": number, "name": name} for name, number in CATEGORIES.values()]
+    categories = [{"id": number, "name": name} for name, number in (*CATEGORIES.values(), VAN)]
     _save_list(root / "annotations" / f"{split}.json", {"images": images, "annotations": wholes, "categories": categories})
     _save_list(root / "Panoptic" / f"{split}.json", {"annotations": listed, "categories": categories})
 
@@ -141,8 +148,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--height", type=int, default=128)
     parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--vans", action="store_true", help="as a class of their own")
     given = parser.parse_args()
-    write_pinholes(given.root, given.split, given.count, given.height, given.width)
+    write_pinholes(given.root, given.split, given.count, given.height, given.width, with_vans=given.vans)
 
 
 if __name__ == "__main__":

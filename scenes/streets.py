@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scenes.textures import Material
+from scenes.vocabulary import ID
 from scenes.world import Builder, Footprints, Light, Scene
 
 Generator = np.random.Generator
@@ -46,6 +47,12 @@ def build_street(seed: int) -> Scene:
         exposure=generator.uniform(0.9, 1.4),
         spots=np.array(spots or [(0.0, -1.6, 0.0)]),
     )
+
+
+def vans(scene: Scene) -> list[int]:
+    """Instances of a street's cars that are vans: one in five, and taller than any other car."""
+    cars = np.unique(scene.instances[scene.classes == ID["car"]])
+    return [int(car) for car in cars if -scene.triangles[scene.instances == car][..., 1].min() > 1.8]
 
 
 def _tone(generator: Generator, low: float, high: float, tint: float = 0.2) -> tuple[float, float, float]:

@@ -1,4 +1,4 @@
-"""The two experiments: one with an encoder of batch normalisation, one with an encoder that keeps no statistics."""
+"""The experiments: with an encoder of batch normalisation, and, in two worlds, with an encoder that keeps no statistics."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.adaptation.arms import ARMS, STEADY_ARMS, Arm
+from benchmarks.adaptation.world import PLAIN, World
 from configs.adapt import AdaptTraining
 from configs.source_training import Network
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What all arms share: the source models' network and training, and the adaptation. ``folder`` lies in that of the scenes."""
+    """What all arms share: the source models' network and training, the adaptation, and the world.
+
+    ``folder``: keeps source models and records.
+    """
 
     title: str
     folder: str
@@ -22,6 +26,7 @@ class Experiment:
     source_rate: float
     training: AdaptTraining
     arms: Mapping[str, Arm]
+    world: World = PLAIN
 
 
 def _network(encoder: str, **settings: object) -> Network:
@@ -44,5 +49,10 @@ EXPERIMENTS = {
     "pvt_v2": Experiment(
         "an encoder without batch normalisation", "pvt_v2", _network("pvt_v2"),
         source_steps=700, source_batch=4, source_rate=1e-3, training=_training(150), arms=STEADY_ARMS,
+    ),
+    "posters": Experiment(
+        "streets with posters, rare vans and crowds; an encoder without batch normalisation", "full/pvt_v2", _network("pvt_v2"),
+        source_steps=700, source_batch=4, source_rate=1e-3, training=_training(150), arms=STEADY_ARMS,
+        world=World("full", full=True),
     ),
 }  # fmt: skip

@@ -1,7 +1,8 @@
 """The pages of the experiment, from whatever records there are.
 
 python -m benchmarks.adaptation.report arms > benchmarks/results/adaptation.md
-python -m benchmarks.adaptation.report arms --encoder pvt_v2 > benchmarks/results/adaptation_steady.md
+python -m benchmarks.adaptation.report arms --experiment pvt_v2 > benchmarks/results/adaptation_steady.md
+python -m benchmarks.adaptation.report arms --experiment posters > benchmarks/results/adaptation_posters.md
 python -m benchmarks.adaptation.report thresholds > benchmarks/results/adaptation_thresholds.md
 """
 
@@ -30,6 +31,10 @@ from configs.adapt import AdaptTraining
 
 Records = Mapping[str, Mapping[int, Record]]
 Tables = Mapping[str, Mapping[int, NDArray[np.floating]]]
+FULLER = (
+    " Vans are a class of their own, and rare. In the panoramas, posters of people and cars hang on the houses, and people stand "
+    "close to each other."
+)
 WANTED = 5
 """Seeds that the experiment is to have."""
 SWEEP_SEEDS = 2
@@ -63,9 +68,9 @@ OTHERS = (
 )
 
 
-def arms_page(encoder: str, records: Records, resamples: int, trials: Sequence[Mapping[str, Any]] = ()) -> str:
+def arms_page(asked: str, records: Records, resamples: int, trials: Sequence[Mapping[str, Any]] = ()) -> str:
     """The page on the arms; ``trials`` are the lines that ``benchmarks.adaptation.tune`` wrote."""
-    experiment = EXPERIMENTS[encoder]
+    experiment = EXPERIMENTS[asked]
     arms = experiment.arms
     tables = {name: figures_of(own, resamples) for name, own in records.items() if own}
     lines = [f"# Source-free adaptation: what each part of the method does ({experiment.title})", ""]
@@ -82,7 +87,7 @@ def arms_page(encoder: str, records: Records, resamples: int, trials: Sequence[M
         lines += ["", f"Not shown yet, with fewer than {WANTED} seeds: {'; '.join(missing)}."]
     if trials:
         lines += ["", "## What was tuned", "", *_trials(arms, trials)]
-    return "\n".join([*lines, "", _foot(f"arms --encoder {encoder}")])
+    return "\n".join([*lines, "", _foot(f"arms --experiment {asked}")])
 
 
 def thresholds_page(records: Records, main: Mapping[int, Record]) -> str:
@@ -125,7 +130,7 @@ def _setting(experiment: Experiment, records: Records, wanted: int) -> str:
         f"{COUNTS['train']} pinhole images of procedural streets. Adaptation: {learned.steps} steps of {learned.batch_size} "
         f"crops of {learned.crop[1]}x{learned.crop[0]} of {COUNTS['adapt']} unlabelled panoramas of {WIDTH}x{HEIGHT}, learning "
         f"rate {learned.learning_rate:g}. Measured on {own[0]['panoramas']} other panoramas, by score thresholds that each "
-        "seed's source model got on pinhole images and that all its arms share; last weights."
+        "seed's source model got on pinhole images and that all its arms share; last weights." + FULLER * experiment.world.full
     )
 
 
@@ -187,16 +192,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Pages on the experiments of adaptation.")
     parser.add_argument("page", choices=["arms", "thresholds"])
     parser.add_argument("--folder", type=Path, default=FOLDER)
-    parser.add_argument("--encoder", choices=list(EXPERIMENTS), default="resnet")
+    parser.add_argument("--experiment", choices=list(EXPERIMENTS), default="resnet")
     parser.add_argument("--resamples", type=int, default=300)
     asked = parser.parse_args()
-    experiment = EXPERIMENTS[asked.encoder]
+    experiment = EXPERIMENTS[asked.experiment]
     folder = asked.folder / experiment.folder
     if asked.page == "arms":
         file = folder / "tuning.jsonl"
         trials = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
         records = {name: read_records(folder, name) for name in experiment.arms}
-        print(arms_page(asked.encoder, records, asked.resamples, trials))
+        print(arms_page(asked.experiment, records, asked.resamples, trials))
     else:
         print(thresholds_page({name: read_records(asked.folder, name) for name in sweep()}, read_records(asked.folder, MAIN)))
 

@@ -1,7 +1,8 @@
 """The experiment: every arm from every seed. What is there is not made again, so it may be stopped at any time.
 
 python -m benchmarks.adaptation.run --seeds 0 1 2 3 4
-python -m benchmarks.adaptation.run --encoder pvt_v2
+python -m benchmarks.adaptation.run --experiment pvt_v2
+python -m benchmarks.adaptation.run --experiment posters
 python -m benchmarks.adaptation.run --seeds 0 1 --sweep
 """
 
@@ -64,8 +65,8 @@ def run_seed(folder: Path, experiment: Experiment, seed: int, arms: Mapping[str,
         return
     learned = source(folder, experiment, seed)
     settings = experiment.training.model_copy(update={"seed": seed})
-    start = Start(learned.model, [one.image for one in panoramas(folder, "adapt")], settings)
-    test = panoramas(folder, "test")
+    start = Start(learned.model, [one.image for one in panoramas(folder, "adapt", experiment.world)], settings)
+    test = panoramas(folder, "test", experiment.world)
     for name, arm in missing.items():
         begin = time.monotonic()
         write_record(folder / experiment.folder, run_arm(name, arm, start, learned.rule, test, experiment))
@@ -89,15 +90,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Arms of source-free adaptation, paired over seeds.")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
-    parser.add_argument("--encoder", choices=list(EXPERIMENTS), default="resnet")
+    parser.add_argument("--experiment", choices=list(EXPERIMENTS), default="resnet")
     parser.add_argument("--arms", nargs="+", help="only these")
     parser.add_argument("--sweep", action="store_true", help="the thresholds instead of the arms")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    experiment = EXPERIMENTS[asked.encoder]
+    experiment = EXPERIMENTS[asked.experiment]
     wanted = asked.arms or experiment.arms
     if unknown := sorted(set(wanted) - set(experiment.arms)):
-        parser.error(f"{asked.encoder} has no arms {', '.join(unknown)}; it has {', '.join(experiment.arms)}")
+        parser.error(f"{asked.experiment} has no arms {', '.join(unknown)}; it has {', '.join(experiment.arms)}")
     arms = sweep() if asked.sweep else {name: experiment.arms[name] for name in wanted}
     for seed in asked.seeds:
         run_seed(asked.folder, experiment, seed, arms)

@@ -38,7 +38,7 @@ def source(folder: Path, experiment: Experiment, seed: int) -> Source:
 
 
 def _config(folder: Path, experiment: Experiment, output: Path, seed: int) -> SourceTraining:
-    train, validation = pinholes(folder, "train"), pinholes(folder, "val")
+    train, validation = (pinholes(folder, split, experiment.world) for split in ("train", "val"))
     return SourceTraining(
         data=train, validation=validation, output=str(output), network=experiment.network, steps=experiment.source_steps,
         batch_size=experiment.source_batch, crop=PINHOLE, learning_rate=experiment.source_rate, head_rate=2,

@@ -27,16 +27,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Learning rate and steps of the adaptation, on validation scenes.")
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--encoder", choices=list(EXPERIMENTS), default="resnet")
+    parser.add_argument("--experiment", choices=list(EXPERIMENTS), default="resnet")
     parser.add_argument("--arms", nargs="+", default=["source", "pseudo-labels", "OPLL", MAIN])
     parser.add_argument("--rates", type=float, nargs="+", default=[3e-5, 3e-4])
     parser.add_argument("--steps", type=int, nargs="+", help="those of the experiment if none are named")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    experiment = EXPERIMENTS[asked.encoder]
+    experiment = EXPERIMENTS[asked.experiment]
     learned = source(asked.folder, experiment, asked.seed)
-    pixels = [one.image for one in panoramas(asked.folder, "adapt")]
-    validation = panoramas(asked.folder, "validation")
+    pixels = [one.image for one in panoramas(asked.folder, "adapt", experiment.world)]
+    validation = panoramas(asked.folder, "validation", experiment.world)
     out = asked.folder / experiment.folder / "tuning.jsonl"
     for steps, rate, name in product(asked.steps or [experiment.training.steps], asked.rates, asked.arms):
         settings = experiment.training.model_copy(update={"seed": asked.seed, "steps": steps, "learning_rate": rate})

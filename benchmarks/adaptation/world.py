@@ -1,11 +1,13 @@
-"""The two worlds of the experiment: labelled pinhole images of streets, and panoramas of other streets in another light.
+"""The worlds of the experiment: labelled pinhole images of streets, and panoramas of other streets in another light.
 
 A panorama shows 360 x 67.5 degrees, as those of BlendPASS do: the middle rows of an equirectangular image. Its streets are
 built as the source's are, but at dusk, of greyer and rougher surfaces, and seen by a noisy sensor; objects are smaller in it.
+Some experiments have a fuller world, see ``World``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,11 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.adaptation.streets import in_company, with_posters
 from configs.source_training import PinholeData
 from geometry.directions import erp_directions
 from scenes.amodal import amodal_masks
-from scenes.pinholes import CATEGORIES, write_pinholes
+from scenes.pinholes import CATEGORIES, VAN, write_pinholes
 from scenes.render import render
+from scenes.streets import vans
 from scenes.textures import Material
 from scenes.vocabulary import CLASSES, ID
 from scenes.world import Light, Scene, build_scene
@@ -38,6 +42,20 @@ FIRST_OBJECT = 1000
 """Number of a scene's object 0 in the map of segments, above all classes."""
 
 
+@dataclass(frozen=True)
+class World:
+    """What there is to learn and to adapt to, and the ``folder`` that keeps it.
+
+    ``full``: vans are a class of their own, a rare one; the target's people stand in company, and walls carry posters of Things.
+    """
+
+    folder: str = ""
+    full: bool = False
+
+
+PLAIN = World()
+
+
 @dataclass(frozen=True, eq=False)
 class Panorama:
     """``image`` (HEIGHT, WIDTH, 3) uint8 and what is true of it."""
@@ -46,36 +64,40 @@ class Panorama:
     truth: SeamlessTruth
 
 
-def pinholes(folder: Path, split: str) -> PinholeData:
+def pinholes(folder: Path, split: str, world: World = PLAIN) -> PinholeData:
     """The source's images of a split, ``train`` or ``val``, rendered if they are not there."""
-    root = folder / "pinholes"
+    root = folder / world.folder / "pinholes"
     if not (root / "Panoptic" / f"{split}.json").exists():
-        write_pinholes(root, split, COUNTS[split], *PINHOLE, processes=1)
+        write_pinholes(root, split, COUNTS[split], *PINHOLE, processes=1, with_vans=world.full)
     return PinholeData(kind="kitti360_aps", root=str(root), split=split)
 
 
-def panoramas(folder: Path, split: str) -> list[Panorama]:
+def panoramas(folder: Path, split: str, world: World = PLAIN) -> list[Panorama]:
     """The target's panoramas of a split, rendered if they are not there."""
-    files = [folder / "panoramas" / f"{FIRST_SEED[split] + index}.npz" for index in range(COUNTS[split])]
+    files = [folder / world.folder / "panoramas" / f"{FIRST_SEED[split] + index}.npz" for index in range(COUNTS[split])]
     for file in files:
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
-            _save(panorama(int(file.stem)), file)
+            _save(panorama(int(file.stem), world), file)
     return [_load(file) for file in files]
 
 
-def panorama(seed: int) -> Panorama:
+def panorama(seed: int, world: World = PLAIN) -> Panorama:
     """The panorama of a street, its light, its place and its noise, all from one seed."""
     generator = np.random.default_rng([19, seed])
     scene = at_dusk(build_scene("street", seed), generator)
     position = scene.free_position(generator)
+    if world.full:
+        scene = with_posters(in_company(scene, position, generator), position, generator)
     fine, directions = (_band(scale) for scale in (2, 1))
     colours = cv2.resize(render(scene, position, fine).image, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
     frame = render(scene, position, directions)
     wholes = amodal_masks(scene, position, directions)
     is_object = (frame.instances > 0) & np.isin(frame.semantics, OBJECTS)
     numbers = np.where(is_object, FIRST_OBJECT + frame.instances.astype(np.int64), CATEGORY[frame.semantics])
-    return Panorama(noisy(np.asarray(colours, np.uint8), generator), _truth(numbers, scene, wholes))
+    return Panorama(
+        noisy(np.asarray(colours, np.uint8), generator), _truth(numbers, scene, wholes, vans(scene) if world.full else ())
+    )
 
 
 def at_dusk(scene: Scene, generator: np.random.Generator) -> Scene:
@@ -108,15 +130,16 @@ def _band(scale: int) -> NDArray[np.floating]:
     return erp_directions(columns // 2, columns)[first : first + rows]
 
 
-def _truth(numbers: NDArray[np.int64], scene: Scene, wholes: dict[int, NDArray[np.bool_]]) -> SeamlessTruth:
+def _truth(numbers: NDArray[np.int64], scene: Scene, wholes: dict[int, NDArray[np.bool_]], rare: Sequence[int]) -> SeamlessTruth:
     segments = []
     for number, pixels in zip(*np.unique(numbers, return_counts=True)):
         if number < FIRST_OBJECT:
             segments.append(Segment(int(number), int(number)))
         elif pixels >= SMALLEST:
-            label = int(CATEGORY[scene.classes[scene.instances == number - FIRST_OBJECT][0]])
+            instance = int(number) - FIRST_OBJECT
+            label = VAN[1] if instance in rare else int(CATEGORY[scene.classes[scene.instances == instance][0]])
             # Rays that graze an edge may hit an object in the street and miss it alone.
-            whole = (numbers == number) | wholes.get(int(number) - FIRST_OBJECT, False)
+            whole = (numbers == number) | wholes.get(instance, False)
             segments.append(Segment(int(number), label, whole=whole))
     return truth_of_segments(numbers, segments, amodal=True)
 
