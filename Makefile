@@ -75,8 +75,7 @@ experiments-adapt: $(READY)
 # `python -m benchmarks.student.rates`.
 experiments-student: $(READY)
 	$(BIN)/python -m benchmarks.student.data
-	$(BIN)/python -m benchmarks.student.run --tests decisive ablation peers
-	$(BIN)/python -m benchmarks.student.run --tests views
+	$(BIN)/python -m benchmarks.student.run
 	$(BIN)/python -m benchmarks.student.report
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.student.speed
 

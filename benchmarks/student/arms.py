@@ -45,11 +45,13 @@ PSEUDO = (Labels("pseudo"),)
 FEW = Labels("truth", "few", 5.0)
 """The truth of few panoramas, each as often as five others: about a fifth of what a student of both sees."""
 
+NOISY = Arm("truth, noisy view scales, merged", (Labels("noise"),))
+MERGED = Arm("pseudo, merged", PSEUDO)
 DECISIVE = (
     TRUTH,
     Arm("truth, round trip", (Labels("round_trip"),)),
-    Arm("truth, noisy view scales, merged", (Labels("noise"),)),
-    Arm("pseudo, merged", PSEUDO),
+    NOISY,
+    MERGED,
     Arm("pseudo, one view per step", PSEUDO, one_view=("depth",)),
     Arm("pseudo, aligned and fused", (Labels("pseudo_aligned"),)),
     Arm("pseudo, confidence-weighted", PSEUDO, confidence=True),
@@ -57,12 +59,11 @@ DECISIVE = (
     Arm("5 % truth alone", (FEW,)),
 )
 
-VIEWS = (
-    Arm("truth, noisy view scales, one view per step", (Labels("noise"),), one_view=("depth",)),
-    Arm("truth, noisy view scales, aligned", (Labels("noise_aligned"),)),
-    Arm("pseudo, one view per step, all tasks", PSEUDO, one_view=MAIN_TASKS),
-)
-"""Further arms of the decisive test, about views that contradict each other; they run when all else is done."""
+NOISY_VIEW = Arm("truth, noisy view scales, one view per step", (Labels("noise"),), one_view=("depth",))
+NOISY_ALIGNED = Arm("truth, noisy view scales, aligned", (Labels("noise_aligned"),))
+VIEW = Arm("pseudo, one view per step, all tasks", PSEUDO, one_view=MAIN_TASKS)
+VIEWS = (TRUTH, NOISY, NOISY_VIEW, NOISY_ALIGNED, MERGED, VIEW)
+"""Views that contradict each other in scale: MTPano's reason to learn from one of them a step."""
 
 OFF = {
     "streams": "shared", "mixer": "plain", "modulation": "constant", "bridges": False, "truncation": "none", "auxiliaries": False,

@@ -1,6 +1,6 @@
 """The tables of the experiments, from the runs that are there.
 
-    python -m benchmarks.student.report [--folder work/experiments/student] [--results benchmarks/results]
+    python -m benchmarks.student.report [--folder work/experiments/student] [--results benchmarks/results] [--tests ablation]
 
 What stands below ``## What this shows`` in a page is written by hand, and kept.
 """
@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from benchmarks.student import report_ablation, report_decisive, report_peers
-from benchmarks.student.arms import all_arms
+from benchmarks.student import report_ablation, report_decisive, report_peers, report_views
+from benchmarks.student.arms import TESTS, all_arms
 from benchmarks.student.data import FOLDER
 from benchmarks.student.recipe import Recipe, recipe_of
 from benchmarks.student.run import SEEDS, planned, run_file
@@ -22,10 +22,12 @@ from benchmarks.student.tables import Runs, footer
 
 REMARKS = "## What this shows"
 PAGES = {
-    "student_decisive.md": report_decisive.page,
-    "student_ablation.md": report_ablation.page,
-    "student_peers.md": report_peers.page,
+    "decisive": report_decisive.page,
+    "ablation": report_ablation.page,
+    "peers": report_peers.page,
+    "views": report_views.page,
 }
+"""Of each test."""
 
 
 def read_runs(folder: Path, recipe: Recipe) -> Runs:
@@ -36,6 +38,13 @@ def read_runs(folder: Path, recipe: Recipe) -> Runs:
         if path.exists():
             runs.setdefault(arm.name, {})[seed] = json.loads(path.read_text())
     return runs
+
+
+def page_of(test: str, runs: Runs, folder: Path, recipe: Recipe) -> Iterator[str]:
+    """Lines of a test's page, and what it rests on."""
+    own = {arm.name: runs[arm.name] for arm in TESTS[test] if arm.name in runs}
+    yield from PAGES[test](own, folder)
+    yield footer(own, SEEDS * len(TESTS[test]), recipe, scale_of(folder))
 
 
 def write_page(path: Path, lines: Iterable[str]) -> None:
@@ -50,13 +59,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--steps", type=int, help="of the runs, if not those of the scale")
+    parser.add_argument("--tests", nargs="+", choices=TESTS, default=list(TESTS), help="whose pages are written")
     options = parser.parse_args()
-    scale = scale_of(options.folder)
-    recipe = recipe_of(scale, options.steps)
+    recipe = recipe_of(scale_of(options.folder), options.steps)
     runs = read_runs(options.folder, recipe)
-    for name, page in PAGES.items():
-        write_page(options.results / name, (*page(runs, options.folder), footer(runs, SEEDS, recipe, scale)))
-        print(f"{options.results / name}: from {sum(map(len, runs.values()))} of {SEEDS * len(all_arms())} runs")
+    for test in options.tests:
+        path = options.results / f"student_{test}.md"
+        write_page(path, page_of(test, runs, options.folder, recipe))
+        print(f"{path}: written")
 
 
 if __name__ == "__main__":

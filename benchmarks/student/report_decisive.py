@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.student.arms import DECISIVE, MARGIN, TRUTH, VIEWS
+from benchmarks.student.arms import DECISIVE, MARGIN, TRUTH
 from benchmarks.student.data import STORES, VIEW_SCALE
 from benchmarks.student.figures import label_figures
 from benchmarks.student.floor import floor_figures
@@ -15,11 +15,8 @@ from benchmarks.student.tables import Interval, Runs, comparisons, figures_of, m
 
 PAIRS = (
     ("pseudo, one view per step", "pseudo, merged"),
-    ("pseudo, one view per step, all tasks", "pseudo, merged"),
     ("pseudo, aligned and fused", "pseudo, merged"),
     ("pseudo, confidence-weighted", "pseudo, merged"),
-    ("truth, noisy view scales, one view per step", "truth, noisy view scales, merged"),
-    ("truth, noisy view scales, aligned", "truth, noisy view scales, merged"),
     ("5 % truth + pseudo, merged", "pseudo, merged"),
     ("5 % truth + pseudo, merged", "5 % truth alone"),
 )
@@ -30,8 +27,7 @@ Margin, stated before any run: labels count as good as the truth for a task if t
 than {MARGIN:.0%} of what the student of the truth reaches, with the whole 95 % interval. The truth of the test scenes is
 exact, whatever the labels of training were. Noise: one factor a view, of standard deviation {VIEW_SCALE} in the logarithm.
 The pseudo-labels are those of the demo teacher, which saw none of these scenes; merged is `fuse.depth: blend`. One view per
-step: depth from one random view, normals and classes merged, as MTPano's description has it; `all tasks` takes everything
-from that view (`supervision: view`).
+step: depth from one random view, normals and classes merged, as MTPano's description has it.
 """
 FLOOR = """\
 The floor looks at no panorama: it says the training truth's median distance, commonest class and mean normal of each row.
@@ -65,7 +61,7 @@ def verdict(found: Interval | None, seeds: int) -> str:
 def page(runs: Runs, folder: Path) -> Iterator[str]:
     """Lines of the page."""
     yield INTRO
-    yield from figures_of(runs, (*DECISIVE, *VIEWS))
+    yield from figures_of(runs, DECISIVE)
     floor = {0: {"scenes": floor_figures(folder)}}
     yield FLOOR
     yield from markdown_table(["", *FIGURES], [["floor", *(value_cell(floor, name) for name in FIGURES)]])
@@ -81,7 +77,7 @@ def page(runs: Runs, folder: Path) -> Iterator[str]:
 
 
 def _against_truth(runs: Runs) -> Iterator[list[str]]:
-    for arm in (*DECISIVE[1:], *VIEWS):
+    for arm in DECISIVE[1:]:
         if arm.name in runs and TRUTH.name in runs:
             found = [paired(runs, arm.name, TRUTH.name, name) for name in FIGURES]
             seeds = len(runs[arm.name].keys() & runs[TRUTH.name].keys())

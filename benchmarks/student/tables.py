@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import transformers
 
-from benchmarks.student.arms import Arm, all_arms
+from benchmarks.student.arms import Arm
 from benchmarks.student.data import FIRST_SEED
 from benchmarks.student.intervals import FIGURES, RESAMPLES, Table, interval, value_of, worse_by
 from benchmarks.student.recipe import Recipe
@@ -29,7 +29,7 @@ behind it; `vector_frame: local`. A seed sets the first weights, the order of pa
 arms.
 
 Intervals: 95 %, percentile bootstrap, {resamples} draws of seeds and of test scenes, the same for both sides of a difference.
-Of the {wanted} runs planned for the three pages together, {there} are in.
+{there} of {wanted} runs.
 
 {machine}. {dates}, Python {python}, torch {torch}, transformers
 {transformers}. Command: `make experiments-student`.
@@ -92,11 +92,11 @@ def comparisons(runs: Runs, pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
     return markdown_table(["", "worse than", *FIGURES], rows)
 
 
-def footer(runs: Runs, seeds: int, recipe: Recipe, scale: Scale = CPU) -> str:
-    """What all arms have in common, and what the page rests on."""
+def footer(runs: Runs, wanted: int, recipe: Recipe, scale: Scale = CPU) -> str:
+    """What all arms have in common, and on how many of the runs ``wanted`` the page rests."""
     all_runs = [run for own in runs.values() for run in own.values()]
     dates = sorted({run["date"] for run in all_runs})
-    wanted, there = seeds * len(all_arms()), len(all_runs)
+    there = len(all_runs)
     warning = UNFINISHED.format(there=there, wanted=wanted) + "\n" if there < wanted else ""
     return warning + COMMON.format(
         count=scale.scenes, first=FIRST_SEED, width=2 * scale.height, height=scale.height, steps=recipe.steps, batch=recipe.batch,
