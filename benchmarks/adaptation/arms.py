@@ -66,12 +66,16 @@ STEADY_ARMS: dict[str, Arm] = {
     "pseudo-labels, high thresholds": Arm(labels=SURE),
     "OPLL, high thresholds": Arm(labels=SURE_OMNI),
     "OPLL, high thresholds, whole objects, doubt ignored": Arm(labels=replace(SURE_OMNI, veto="objects"), ignore_uncertain=True),
-    "OPLL, whole objects": Arm(labels=WHOLE),
     "OPLL, whole objects, doubt ignored": Arm(labels=WHOLE, ignore_uncertain=True),
     "OPLL, no veto": Arm(labels=replace(OMNI, veto=None)),
+}
+"""With an encoder that keeps no statistics: what pseudo-labels are to be."""
+FULL_ARMS: dict[str, Arm] = {
+    **{name: ARMS[name] for name in FIRST},
+    "OPLL, whole objects, doubt ignored": Arm(labels=WHOLE, ignore_uncertain=True),
     **{name: arm for name, arm in ARMS.items() if name not in FIRST and "statistics" not in name},
 }
-"""With an encoder that keeps no statistics."""
+"""With such an encoder, in the fuller world: all parts of the method."""
 SWEPT: dict[str, tuple[Sequence[float], Sequence[float]]] = {
     "semantic": ((0.3, 0.7), (0.6, 0.9)),
     "instances": ((0.3, 0.7), (0.1, 0.5)),

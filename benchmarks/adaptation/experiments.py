@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks.adaptation.arms import ARMS, STEADY_ARMS, Arm
+from benchmarks.adaptation.arms import ARMS, FULL_ARMS, STEADY_ARMS, Arm
 from benchmarks.adaptation.world import PLAIN, World
 from configs.adapt import AdaptTraining
 from configs.source_training import Network
@@ -52,7 +52,7 @@ EXPERIMENTS = {
     ),
     "posters": Experiment(
         "streets with posters, rare vans and crowds; an encoder without batch normalisation", "full/pvt_v2", _network("pvt_v2"),
-        source_steps=700, source_batch=4, source_rate=1e-3, training=_training(150), arms=STEADY_ARMS,
-        world=World("full", full=True),
+        source_steps=2000, source_batch=4, source_rate=1e-3, training=_training(150), arms=FULL_ARMS,
+        world=World("full", full=True, learned=480),
     ),
 }  # fmt: skip

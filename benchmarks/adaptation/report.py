@@ -57,8 +57,8 @@ OTHERS = (
     ("statistics, OPLL, doubt ignored", "statistics, OPLL"),
     (f"statistics, {MAIN}", "statistics"),
     (f"statistics, {MAIN}", "statistics, OPLL"),
-    *((name, "OPLL") for name in ("OPLL, whole objects", "OPLL, whole objects, doubt ignored", "OPLL, no veto")),
-    *((name, "pseudo-labels") for name in ("OPLL, whole objects", "OPLL, whole objects, doubt ignored")),
+    *((name, "OPLL") for name in ("OPLL, whole objects, doubt ignored", "OPLL, no veto")),
+    ("OPLL, whole objects, doubt ignored", "pseudo-labels"),
     *((name, "OPLL") for name in ("OPLL + instance", "OPLL + amodal", "OPLL + AoMix", "OPLL + random")),
     *((name, "OPLL") for name in ("OPLL + ClassMix", "OPLL + anchor")),
     ("prototypes", "source"),
@@ -127,10 +127,11 @@ def _setting(experiment: Experiment, records: Records, wanted: int) -> str:
     learned = AdaptTraining.model_validate(own[0]["settings"])
     return (
         f"{len(own)} of {wanted} runs. Source models: {own[0]['source_steps']} steps of {experiment.source_batch} crops on "
-        f"{COUNTS['train']} pinhole images of procedural streets. Adaptation: {learned.steps} steps of {learned.batch_size} "
-        f"crops of {learned.crop[1]}x{learned.crop[0]} of {COUNTS['adapt']} unlabelled panoramas of {WIDTH}x{HEIGHT}, learning "
-        f"rate {learned.learning_rate:g}. Measured on {own[0]['panoramas']} other panoramas, by score thresholds that each "
-        "seed's source model got on pinhole images and that all its arms share; last weights." + FULLER * experiment.world.full
+        f"{experiment.world.learned} pinhole images of procedural streets. Adaptation: {learned.steps} steps of "
+        f"{learned.batch_size} crops of {learned.crop[1]}x{learned.crop[0]} of {COUNTS['adapt']} unlabelled panoramas of "
+        f"{WIDTH}x{HEIGHT}, learning rate {learned.learning_rate:g}. Measured on {own[0]['panoramas']} other "
+        "panoramas, by score thresholds that each seed's source model got on pinhole images and that all its arms "
+        "share; last weights." + FULLER * experiment.world.full
     )
 
 

@@ -32,8 +32,9 @@ HEIGHT, WIDTH = 96, 512
 PINHOLE = 96, 192
 FIRST_SEED = {"adapt": 200_000, "validation": 210_000, "test": 220_000}
 """Of each split's scenes. Nothing is learned or tuned on ``test``."""
-COUNTS = {"train": 160, "val": 40, "adapt": 64, "validation": 24, "test": 40}
-"""Images of each split; the first two are pinhole images."""
+COUNTS = {"adapt": 64, "validation": 24, "test": 40}
+"""Panoramas of each split."""
+VALIDATION_PINHOLES = 40
 SMALLEST = 16
 """Pixels. What shows less of an object is void: nobody would label it."""
 OBJECTS = (ID["person"], ID["car"])
@@ -47,10 +48,12 @@ class World:
     """What there is to learn and to adapt to, and the ``folder`` that keeps it.
 
     ``full``: vans are a class of their own, a rare one; the target's people stand in company, and walls carry posters of Things.
+    ``learned``: pinhole images that source models learn from.
     """
 
     folder: str = ""
     full: bool = False
+    learned: int = 160
 
 
 PLAIN = World()
@@ -68,7 +71,8 @@ def pinholes(folder: Path, split: str, world: World = PLAIN) -> PinholeData:
     """The source's images of a split, ``train`` or ``val``, rendered if they are not there."""
     root = folder / world.folder / "pinholes"
     if not (root / "Panoptic" / f"{split}.json").exists():
-        write_pinholes(root, split, COUNTS[split], *PINHOLE, processes=1, with_vans=world.full)
+        count = {"train": world.learned, "val": VALIDATION_PINHOLES}[split]
+        write_pinholes(root, split, count, *PINHOLE, processes=1, with_vans=world.full)
     return PinholeData(kind="kitti360_aps", root=str(root), split=split)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.adaptation.arms import ARMS, EVERYTHING, MAIN, PLAIN, STEADY_ARMS, sweep
+from benchmarks.adaptation.arms import ARMS, EVERYTHING, FULL_ARMS, MAIN, PLAIN, STEADY_ARMS, sweep
 from benchmarks.adaptation.experiments import EXPERIMENTS
 from benchmarks.adaptation.labels import OMNI, Labelling, Predicted, labelled, object_pool
 from benchmarks.adaptation.methods import Start, adapted
@@ -81,7 +81,7 @@ def test_pool_holds_the_surest_that_lie_on_things(given: list[Predicted]) -> Non
 
 
 def test_arms_differ_in_what_they_do() -> None:
-    described = {name: asdict(arm) for name, arm in {**ARMS, **STEADY_ARMS, **sweep()}.items()}
+    described = {name: asdict(arm) for name, arm in {**ARMS, **STEADY_ARMS, **FULL_ARMS, **sweep()}.items()}
     assert not [pair for pair in combinations(described, 2) if described[pair[0]] == described[pair[1]]]
     for arm in ARMS.values():
         AdaptTraining.model_validate({**SETTINGS.model_dump(), **arm.training})
