@@ -70,9 +70,11 @@ STEADY_ARMS: dict[str, Arm] = {
     "OPLL, no veto": Arm(labels=replace(OMNI, veto=None)),
 }
 """With an encoder that keeps no statistics: what pseudo-labels are to be."""
+FIXED = "OPLL, fixed thresholds, whole objects, doubt ignored"
 FULL_ARMS: dict[str, Arm] = {
     **{name: ARMS[name] for name in FIRST},
     "OPLL, whole objects, doubt ignored": Arm(labels=WHOLE, ignore_uncertain=True),
+    FIXED: Arm(labels=replace(WHOLE, tuned=False), ignore_uncertain=True),
     **{name: arm for name, arm in ARMS.items() if name not in FIRST and "statistics" not in name},
 }
 """With such an encoder, in the fuller world: all parts of the method."""

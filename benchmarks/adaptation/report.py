@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.adaptation.arms import MAIN, Arm, sweep
+from benchmarks.adaptation.arms import FIXED, MAIN, Arm, sweep
 from benchmarks.adaptation.experiments import EXPERIMENTS, Experiment
 from benchmarks.adaptation.intervals import FIGURES, difference, figures_of
 from benchmarks.adaptation.records import Record, read_records
@@ -59,6 +59,7 @@ OTHERS = (
     (f"statistics, {MAIN}", "statistics, OPLL"),
     *((name, "OPLL") for name in ("OPLL, whole objects, doubt ignored", "OPLL, no veto")),
     ("OPLL, whole objects, doubt ignored", "pseudo-labels"),
+    *((FIXED, name) for name in ("source", "pseudo-labels", "OPLL", "OPLL, whole objects, doubt ignored")),
     *((name, "OPLL") for name in ("OPLL + instance", "OPLL + amodal", "OPLL + AoMix", "OPLL + random")),
     *((name, "OPLL") for name in ("OPLL + ClassMix", "OPLL + anchor")),
     ("prototypes", "source"),
