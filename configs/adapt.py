@@ -86,6 +86,8 @@ class AdaptTraining(Settings):
     batch_size: int = Field(4, ge=1)
     crop: tuple[Columns, Columns] = (384, 384)
     """Rows and columns of the crops, multiples of 32."""
+    ignore_uncertain: bool = False
+    """Boxes that are more than half uncertain teach the box heads nothing, instead of teaching background."""
     mixing: Literal["none", "zero", "amodal", "instance", "aomix", "random"] = "zero"
     """What is pasted into crops, see docs/adapt.md; ``none`` learns from pseudo-labels alone."""
     pasted: int = Field(10, ge=0)

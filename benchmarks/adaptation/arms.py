@@ -18,7 +18,6 @@ class Arm:
     """``how``: nothing, the running statistics of batch normalisation alone, the product's training, or the peer's.
 
     ``renewed``: start from the source model with renewed statistics, whose predictions then are what is learned from.
-    ``ignore_uncertain``: that option of the branches, see ``BranchSettings``.
     ``training``: what differs from the settings that all arms share, see ``configs/adapt.py``. ``pool``: what may be pasted.
     """
 
@@ -27,7 +26,6 @@ class Arm:
     training: Mapping[str, Any] = field(default_factory=dict)
     pool: Rule = POOL
     renewed: bool = False
-    ignore_uncertain: bool = False
 
 
 PLAIN = Labelling(tuned=False, veto=None, uncertain=False)
@@ -37,6 +35,7 @@ SURE = replace(PLAIN, semantic=Rule(0.968, 0), instances=Rule(0.7, 0), amodals=R
 """The fixed thresholds of DAFormer (arXiv 2111.14887) for pixels and of Unbiased Teacher (arXiv 2102.09480) for objects."""
 SURE_OMNI = replace(OMNI, semantic=Rule(0.968, 0.8, 0.0), instances=Rule(0.7, 0.3), amodals=Rule(0.7, 0.5))
 """OPLL from these thresholds on."""
+DOUBT_IGNORED = {"ignore_uncertain": True}
 WHOLE = replace(OMNI, veto="objects")
 ARMS: dict[str, Arm] = {
     "source": Arm("nothing"),
@@ -57,7 +56,7 @@ ARMS: dict[str, Arm] = {
     "ADCL": Arm(labels=PLAIN, training={"mixing": "zero"}),
     "all predictions": Arm(labels=EVERYTHING),
     "statistics, OPLL, no veto": Arm(labels=replace(OMNI, veto=None), renewed=True),
-    "statistics, OPLL, doubt ignored": Arm(renewed=True, ignore_uncertain=True),
+    "statistics, OPLL, doubt ignored": Arm(renewed=True, training=DOUBT_IGNORED),
 }
 """With an encoder of batch normalisation, whose statistics alone do much. In the order in which they are run for each seed."""
 FIRST = ("source", "pseudo-labels", "OPLL", MAIN)
@@ -65,16 +64,16 @@ STEADY_ARMS: dict[str, Arm] = {
     **{name: ARMS[name] for name in FIRST},
     "pseudo-labels, high thresholds": Arm(labels=SURE),
     "OPLL, high thresholds": Arm(labels=SURE_OMNI),
-    "OPLL, high thresholds, whole objects, doubt ignored": Arm(labels=replace(SURE_OMNI, veto="objects"), ignore_uncertain=True),
-    "OPLL, whole objects, doubt ignored": Arm(labels=WHOLE, ignore_uncertain=True),
+    "OPLL, high thresholds, whole objects, doubt ignored": Arm(labels=replace(SURE_OMNI, veto="objects"), training=DOUBT_IGNORED),
+    "OPLL, whole objects, doubt ignored": Arm(labels=WHOLE, training=DOUBT_IGNORED),
     "OPLL, no veto": Arm(labels=replace(OMNI, veto=None)),
 }
 """With an encoder that keeps no statistics: what pseudo-labels are to be."""
 FIXED = "OPLL, fixed thresholds, whole objects, doubt ignored"
 FULL_ARMS: dict[str, Arm] = {
     **{name: ARMS[name] for name in FIRST},
-    "OPLL, whole objects, doubt ignored": Arm(labels=WHOLE, ignore_uncertain=True),
-    FIXED: Arm(labels=replace(WHOLE, tuned=False), ignore_uncertain=True),
+    "OPLL, whole objects, doubt ignored": Arm(labels=WHOLE, training=DOUBT_IGNORED),
+    FIXED: Arm(labels=replace(WHOLE, tuned=False), training=DOUBT_IGNORED),
     **{name: arm for name, arm in ARMS.items() if name not in FIRST and "statistics" not in name},
 }
 """With such an encoder, in the fuller world: all parts of the method."""

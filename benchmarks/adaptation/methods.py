@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from tempfile import TemporaryDirectory
 
@@ -18,7 +17,6 @@ from benchmarks.adaptation.prototypes import prototype_adaptation
 from configs.adapt import AdaptTraining
 from geometry.wrapped_boxes import cut
 from models.seamless.crops import random_window
-from models.seamless.network import SeamlessNetwork
 from models.seamless.saved import SeamlessModel
 from tasks.adapt.examples import Examples
 from tasks.adapt.training import adapt_model
@@ -55,20 +53,10 @@ def adapted(start: Start, arm: Arm) -> SeamlessModel:
 
 def _trained(model: SeamlessModel, given: Sequence[Predicted], arm: Arm, settings: AdaptTraining) -> SeamlessModel:
     classes = len(model.classes)
-    if arm.ignore_uncertain:
-        model = ignoring_uncertain(model)
     pool = [] if settings.mixing == "none" else object_pool(given, arm.pool, classes)
     examples = Examples(labelled(given, arm.labels, classes), pool, settings)
     with TemporaryDirectory() as folder:
         return adapt_model(model, examples, settings, folder, settings.steps, "cpu")[0]
-
-
-def ignoring_uncertain(model: SeamlessModel) -> SeamlessModel:
-    """The same weights; what is uncertain will teach the box heads nothing, instead of background."""
-    settings = model.network.settings
-    network = SeamlessNetwork(replace(settings, branch=replace(settings.branch, ignore_uncertain=True)))
-    network.load_state_dict(model.network.state_dict())
-    return replace(model, network=network.eval())
 
 
 def renew_statistics(model: SeamlessModel, pixels: Sequence[np.ndarray], settings: AdaptTraining) -> SeamlessModel:

@@ -100,9 +100,10 @@ class SeamlessNetwork(nn.Module):
         maps = self.encoder(wrapped_columns(images, seam) if seam else images).feature_maps
         return self.pyramid([middle_columns(one, seam // stride) for one, stride in zip(maps, (4, 8, 16, 32))])
 
-    def for_crops(self) -> SeamlessNetwork:
-        """A copy that takes images which do not close, such as training crops."""
-        network = SeamlessNetwork(replace(self.settings, seam=0))
+    def for_crops(self, ignore_uncertain: bool = False) -> SeamlessNetwork:
+        """A copy that takes images which do not close, such as training crops; ``ignore_uncertain``: see BranchSettings."""
+        branch = replace(self.settings.branch, ignore_uncertain=ignore_uncertain)
+        network = SeamlessNetwork(replace(self.settings, seam=0, branch=branch))
         network.load_state_dict(self.state_dict())
         return network
 

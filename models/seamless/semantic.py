@@ -29,8 +29,8 @@ class SemanticNetwork(nn.Module):
         # Room for one object, since no stored array may be empty.
         self.settings = SeamlessSettings(student.config.num_labels or 0, range(0), seam=0, branch=BranchSettings(limit=1))
 
-    def for_crops(self) -> SemanticNetwork:
-        """A copy to train; see :meth:`models.seamless.network.SeamlessNetwork.for_crops`."""
+    def for_crops(self, ignore_uncertain: bool = False) -> SemanticNetwork:
+        """A copy to train, which has no boxes to ignore; see :meth:`models.seamless.network.SeamlessNetwork.for_crops`."""
         return copy.deepcopy(self)
 
     def check_crop(self, crop: tuple[int, int]) -> None:

@@ -80,7 +80,7 @@ class _Run:
         for shared in (AcceleratorState, GradientState):  # accelerate keeps them for a process; every training brings its own
             shared._reset_state()
         self.accelerator = Accelerator(mixed_precision=settings.precision, cpu=device == "cpu")
-        network = model.network.for_crops()
+        network = model.network.for_crops(settings.ignore_uncertain)
         self.plain = network.to(self.accelerator.device)
         self.additions = Additions(self.plain, settings)
         optimizer = torch.optim.AdamW(rate_groups(network, settings), weight_decay=settings.weight_decay)

@@ -1,11 +1,14 @@
 """Training goes on where it stopped, to the same bytes; the labels it sees are those of the store."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from configs.adapt import AdaptConfig, load_adapt_config
+from models.seamless.branch import BranchTarget
 from models.seamless.network import Target
 from models.seamless.saved import model_files, model_of_files
 from tasks.adapt.adapt import adapt_block
@@ -71,6 +74,31 @@ def test_examples_follow_from_seed_and_step_and_mixing_pastes(labelled: tuple[Ad
             assert np.isin(target.semantics.numpy()[pasted], panoramas.things).all()
             assert (target.semantics.numpy()[~pasted] == label.semantics.numpy()[~pasted]).mean() > 0.95
     assert changed
+
+
+class Doubtful(Examples):
+    """Examples without an object, where there may be one anywhere."""
+
+    def batch(self, step: int) -> tuple[np.ndarray, list[Target]]:
+        images, targets = super().batch(step)
+        return images, [replace(one, instances=_doubt(one.instances), amodals=_doubt(one.amodals)) for one in targets]
+
+
+def _doubt(one: BranchTarget) -> BranchTarget:
+    return BranchTarget(one.boxes[:0], one.classes[:0], one.masks[:0], torch.ones_like(one.uncertain))
+
+
+@pytest.mark.parametrize("ignore", [False, True])
+def test_doubtful_boxes_teach_background_unless_they_are_ignored(
+    labelled: tuple[AdaptConfig, Job], tmp_path: Path, ignore: bool
+) -> None:
+    config, job = labelled
+    settings = config.training.model_copy(update={"steps": 1, "ignore_uncertain": ignore})
+    source = model_of_files(source_files())
+    adapted, how = adapt_model(source, Doubtful(Panoramas(job), [], settings), settings, str(tmp_path), 1, "cpu")
+    taught = [how.log[0][f"{branch}.name"] for branch in ("instances", "amodals")]
+    assert taught == [0, 0] if ignore else min(taught) > 0
+    assert adapted.network.settings == source.network.settings
 
 
 def test_an_epoch_shows_every_panorama_once(labelled: tuple[AdaptConfig, Job]) -> None:
