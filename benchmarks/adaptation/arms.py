@@ -74,9 +74,9 @@ FULL_ARMS: dict[str, Arm] = {
     **{name: ARMS[name] for name in FIRST},
     "OPLL, whole objects, doubt ignored": Arm(labels=WHOLE, training=DOUBT_IGNORED),
     FIXED: Arm(labels=replace(WHOLE, tuned=False), training=DOUBT_IGNORED),
-    **{name: arm for name, arm in ARMS.items() if name not in FIRST and "statistics" not in name},
+    **{name: ARMS[name] for name in ("ADCL", "all predictions")},
 }
-"""With such an encoder, in the fuller world: all parts of the method."""
+"""With such an encoder, in the fuller world: the parts of the method."""
 SWEPT: dict[str, tuple[Sequence[float], Sequence[float]]] = {
     "semantic": ((0.3, 0.7), (0.6, 0.9)),
     "instances": ((0.3, 0.7), (0.1, 0.5)),
