@@ -74,7 +74,8 @@ FULL_ARMS: dict[str, Arm] = {
     **{name: ARMS[name] for name in FIRST},
     "OPLL, whole objects, doubt ignored": Arm(labels=WHOLE, training=DOUBT_IGNORED),
     FIXED: Arm(labels=replace(WHOLE, tuned=False), training=DOUBT_IGNORED),
-    **{name: ARMS[name] for name in ("ADCL", "all predictions")},
+    "ADCL": ARMS["ADCL"],
+    "all predictions": ARMS["all predictions"],
 }
 """With such an encoder, in the fuller world: the parts of the method."""
 SWEPT: dict[str, tuple[Sequence[float], Sequence[float]]] = {
