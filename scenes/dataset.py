@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-from concurrent.futures import ProcessPoolExecutor
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ import numpy as np
 from geometry.cameras import rotation_from_angles
 from geometry.directions import erp_directions
 from scenes.amodal import amodal_masks, run_lengths
+from scenes.processes import in_processes
 from scenes.render import Frame, render_erp
 from scenes.vocabulary import CLASSES, THINGS
 from scenes.world import build_scene
@@ -70,14 +68,8 @@ def write_dataset(
     for folder in ("images", "truth"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     kinds = [KINDS[kind][index % len(KINDS[kind])] for index in range(count)]
-    seeds = range(seed, seed + count)
-    jobs = (repeat(root), kinds, seeds, repeat(height), repeat(supersample), repeat(amodal))
-    workers = min(processes or os.cpu_count() or 1, count)
-    if workers > 1:
-        with ProcessPoolExecutor(workers) as pool:
-            list(pool.map(_write_item, *jobs))
-    else:
-        list(map(_write_item, *jobs))
+    jobs = [(root, kind, seed + index, height, supersample, amodal) for index, kind in enumerate(kinds)]
+    in_processes(_write_item, jobs, processes)
     about = {
         "classes": list(CLASSES),
         "things": sorted(CLASSES[label] for label in THINGS),

@@ -12,11 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ from numpy.typing import NDArray
 
 from geometry.cameras import Camera
 from scenes.amodal import amodal_masks, run_lengths
+from scenes.processes import in_processes
 from scenes.render import render_camera
 from scenes.streets import vans
 from scenes.vocabulary import CLASSES, ID, THINGS
@@ -73,13 +71,8 @@ def write_pinholes(
         (root / folder / split).mkdir(parents=True, exist_ok=True)
     (root / "annotations").mkdir(exist_ok=True)
     seeds = range(FIRST_SEED[split], FIRST_SEED[split] + count)
-    workers = min(processes or os.cpu_count() or 1, count)
-    write = partial(_write_view, root, split, height, width, with_vans)
-    if workers > 1:
-        with ProcessPoolExecutor(workers) as pool:
-            _write_lists(root, split, pool.map(write, seeds))
-    else:
-        _write_lists(root, split, map(write, seeds))
+    jobs = [(root, split, height, width, with_vans, seed) for seed in seeds]
+    _write_lists(root, split, in_processes(_write_view, jobs, processes))
 
 
 def _write_view(root: Path, split: str, height: int, width: int, with_vans: bool, seed: int) -> Labels:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.cameras import Camera
+from scenes.processes import in_processes
 from scenes.render import render_camera
 from scenes.world import build_scene
 
@@ -56,8 +55,7 @@ def load_views(folder: Path, first_seed: int, scenes: int, size: int, processes:
     starts = range(first_seed, first_seed + scenes, SCENES_PER_SHARD)
     folder.mkdir(parents=True, exist_ok=True)
     stops = [min(start + SCENES_PER_SHARD, first_seed + scenes) for start in starts]
-    with ProcessPoolExecutor(processes) as pool:
-        paths = list(pool.map(_shard, repeat(folder), starts, stops, repeat(size)))
+    paths = in_processes(_shard, [(folder, start, stop, size) for start, stop in zip(starts, stops)], processes)
     shards = [dict(np.load(path)) for path in paths]
     return Views(**{name: np.concatenate([shard[name] for shard in shards]) for name in shards[0]})
 
