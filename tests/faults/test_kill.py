@@ -15,7 +15,7 @@ import pytest
 from flows.garbage import collect, find_garbage
 from flows.plan import make_plan
 from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_pipeline
-from tests.support.processes import cluster, start_run
+from tests.support.processes import cluster, start_run, until
 
 KILLS = int(os.environ.get("PANOLABEL_KILLS", "4"))
 """Of the flow, and a fifth as many of a Dask cluster; ``make faults`` asks for 84 and so for 100 in all."""
@@ -38,9 +38,15 @@ def start(path: Path) -> subprocess.Popen:
     return process
 
 
-def run_for(path: Path, seconds: float) -> int:
-    """Return code of a run, which is killed when the time is over."""
+def receipts(store: Path) -> dict[Path, int]:
+    """When each receipt was written."""
+    return {file: file.stat().st_mtime_ns for file in store.rglob("receipt.json")}
+
+
+def run_until(path: Path, blocks: int, seconds: float) -> int:
+    """Return code of a run, which is killed some time after so many blocks are there."""
     process = start(path)
+    until(lambda: len(receipts(path.parent / "store")) >= blocks or process.poll() is not None)
     try:
         return process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -56,7 +62,8 @@ def test_killed_at_random_moments_the_store_is_as_if_undisturbed(
     undisturbed = write_pipeline(tmp_path / "undisturbed", 12)
     started = time.monotonic()
     assert start(undisturbed).wait() == 0
-    whole = time.monotonic() - started
+    total = len(receipts(undisturbed.parent / "store"))
+    of_a_block = (time.monotonic() - started) / total
     expected = without_fingerprints(undisturbed.parent / "store")
 
     generator, kills, stores, moments = random.Random(0), 0, 0, set()
@@ -65,9 +72,9 @@ def test_killed_at_random_moments_the_store_is_as_if_undisturbed(
         path = write_pipeline(tmp_path / f"killed{stores}", 12)
         store = path.parent / "store"
         while True:
-            finished = {file: file.stat().st_mtime_ns for file in store.rglob("receipt.json")}
+            finished = receipts(store)
             moments.add(len(finished))
-            returned = run_for(path, generator.uniform(0, 0.7) * whole)
+            returned = run_until(path, len(finished) + generator.randint(0, total // 4), generator.uniform(0, of_a_block))
             kills += returned == -signal.SIGKILL
             for file, stamp in finished.items():
                 assert file.stat().st_mtime_ns == stamp, "a finished block was made again"
@@ -106,7 +113,7 @@ def test_a_cluster_killed_at_random_moments_loses_nothing(
         path = write_pipeline(tmp_path / f"killed{rounds}", 12)
         store = path.parent / "store"
         while make_plan(load(path)).anything_to_run:
-            finished = {file: file.stat().st_mtime_ns for file in store.rglob("receipt.json")}
+            finished = receipts(store)
             with cluster(path.parent) as (address, scheduler, nanny):
                 run = start_run(path, execution__runner={"kind": "dask", "workers": 2, "cluster": "address", "address": address})
                 while run.poll() is None and sum(kills.values()) < wanted:
