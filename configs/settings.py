@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
@@ -30,8 +31,25 @@ def _have_a_json_form(values: dict[str, Any]) -> dict[str, Any]:
 PlainSettings = Annotated[dict[str, Any], AfterValidator(_have_a_json_form), PlainSerializer(mask_settings)]
 
 
+ADDED = "added after the stage's version was set: left out of its fingerprint while it has its default"
+"""Marks a field (``Annotated[type, ADDED]``) whose default means what was done before there was the field."""
+APART = "says only where, how or when something is done: never in a fingerprint"
+"""Marks a field (``Annotated[type, APART]``) that cannot change what a stage makes."""
+
+
 class Settings(BaseModel):
     """Base of all config models: frozen, and closed to unknown keys."""
 
     # The texts under the fields become the descriptions of the JSON schema, which editors show.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    def fingerprinted(self, exclude: Collection[str] = ()) -> dict[str, Any]:
+        """JSON values of all that can change what a stage makes: defaults filled in, but for fields marked ADDED or APART."""
+        values: dict[str, Any] = self.model_dump(mode="json", exclude=set(exclude))
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if name in values and isinstance(value, Settings):
+                values[name] = value.fingerprinted()
+            if APART in field.metadata or (ADDED in field.metadata and value == field.get_default(call_default_factory=True)):
+                values.pop(name, None)
+        return values

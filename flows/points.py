@@ -59,7 +59,7 @@ def write_points(
                     raise BadItem(row.reason)
                 reader = BlockReader(url, receipt.files)
                 labels = decode_labels(reader.item(slot, tuple(name for name in NEEDED if name in reader.names) or None))
-                image = load_panorama(item, config)
+                image = load_panorama(item, config).pixels
                 cloud = point_cloud(labels, resize_image(image, len(labels.get("depth", image))))
             except ValueError as error:
                 skipped[item.item] = str(error)

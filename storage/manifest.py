@@ -42,6 +42,7 @@ SCHEMA = pa.schema(
         ("size", pa.int64()),
         ("stamp", pa.string()),
         ("metadata", pa.string()),
+        ("figures", pa.string()),
         ("reason", pa.string()),
     ]
 )
@@ -52,7 +53,8 @@ class Item:
     """One panorama. ``block`` is -1 for a quarantined one, whose ``reason`` says why.
 
     ``size`` and ``stamp`` (modification time or entity tag) tell whether a file must be read again; ``digest`` is the
-    sha256 of its bytes; ``metadata`` holds what is known of the capture.
+    sha256 of its bytes; ``metadata`` holds what is known of the capture; ``figures`` what ingest found in the pixels, such as
+    ``observed``, the share of the sphere that was photographed (1 where it is not named).
     """
 
     item: str
@@ -67,6 +69,7 @@ class Item:
     slot: int = -1
     reason: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,10 +126,11 @@ def _item(row: dict[str, Any]) -> Item:
         raise ManifestError(f"item {row['item']!r} has no {', '.join(missing)}")
     if problem := unsafe_name(row["item"]):
         raise ManifestError(f"item name {row['item'][:80]!r} {problem}")
-    metadata = json.loads(row["metadata"])
-    if not isinstance(metadata, dict):
-        raise ManifestError(f"the metadata of item {row['item']!r} is no JSON object")
-    return Item(**{**row, "metadata": metadata})
+    said = {name: json.loads(row[name]) for name in ("metadata", "figures")}
+    for name, value in said.items():
+        if not isinstance(value, dict):
+            raise ManifestError(f"the {name} of item {row['item']!r} is no JSON object")
+    return Item(**{**row, **said})
 
 
 def _refuse_contradictions(items: Sequence[Item]) -> None:
@@ -141,7 +145,15 @@ def _refuse_contradictions(items: Sequence[Item]) -> None:
 
 def write_manifest(url: str, items: Sequence[Item]) -> None:
     """Write all items as Parquet, atomically. Credentials in their URIs are masked: the source's listing tells them anew."""
-    rows = [{**asdict(item), "uri": mask_credentials(item.uri), "metadata": canonical_json(item.metadata)} for item in items]
+    rows = [
+        {
+            **asdict(item),
+            "uri": mask_credentials(item.uri),
+            "metadata": canonical_json(item.metadata),
+            "figures": canonical_json(item.figures),
+        }
+        for item in items
+    ]
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), buffer, compression="zstd")
     write_bytes(url, buffer.getvalue())

@@ -27,7 +27,7 @@ from storage.receipts import ItemRow, Receipt, block_url, digest_files, drop_rec
 from storage.urls import read_bytes, settle
 from tasks.bands import vertical_degrees
 from tasks.code import code_digest
-from tasks.images import BadImage, decode_panorama
+from tasks.images import BadImage, Panorama, open_panorama
 from tasks.overlap import Background, prefetch
 
 READ_AHEAD = 2  # items between reading and computing
@@ -115,8 +115,8 @@ class Upstream:
         return self._reader.item(slot)
 
 
-def load_panorama(item: Item, config: Config) -> NDArray:
-    """The (H, W, 3) uint8 pixels of an item; BadItem if the file is not the one that ``ingest`` saw."""
+def load_panorama(item: Item, config: Config) -> Panorama:
+    """The decoded panorama of an item; BadItem if the file is not the one that ``ingest`` saw."""
     try:
         data = read_bytes(item.uri)
     except FileNotFoundError as error:
@@ -124,7 +124,7 @@ def load_panorama(item: Item, config: Config) -> NDArray:
     if digest(data) != item.digest:
         raise BadItem(f"{item.uri}: the file changed while the run was going; run again to ingest it anew")
     try:
-        return decode_panorama(data, config.ingest, vertical_degrees(item.metadata))
+        return open_panorama(data, config.ingest, vertical_degrees(item.metadata))
     except BadImage as error:
         raise BadItem(str(error)) from error
 

@@ -29,7 +29,7 @@ Digests = str | dict[str, str]
 
 def identity(config: Config, fuse: str) -> Identity:
     """What the figures depend on; truth files count as immutable, and their digests are recorded item by item."""
-    settings = {**config.evaluate.model_dump(mode="json"), "truth": truth_of(config)}
+    settings = {**config.evaluate.fingerprinted(), "truth": truth_of(config)}
     return Identity("evaluate", VERSION, settings, upstream={"fuse": fuse})
 
 

@@ -38,8 +38,8 @@ PatchLabels = tuple[list[Labelling], NDArray[np.uint8] | None]
 def identity(config: Config, labels: Mapping[str, str]) -> Identity:
     """What the fused labels depend on. ``labels`` maps each label stage to its fingerprint."""
     upstream = {"project": project.identity(config).fingerprint, **labels}
-    unused = None if instances.gives_instances(config) else {"instances"}
-    return Identity("fuse", VERSION, config.fuse.model_dump(mode="json", exclude=unused), upstream=upstream)
+    unused = () if instances.gives_instances(config) else ("instances",)
+    return Identity("fuse", VERSION, config.fuse.fingerprinted(exclude=unused), upstream=upstream)
 
 
 def fuse_block(job: Job) -> Receipt:
@@ -63,7 +63,7 @@ def fuse_block(job: Job) -> Receipt:
         for teacher in teachers:
             fields[rotation_of(teacher.stage)].update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
         labellings = [(own, rotated_views(cameras, job.config.project.layout, turn)) for turn, own in enumerate(fields)]
-        return labellings, load_panorama(item, job.config) if "image_gradient" in settings.auxiliaries else None
+        return labellings, load_panorama(item, job.config).pixels if "image_gradient" in settings.auxiliaries else None
 
     def fuse_item(_item: Item, patch_labels: PatchLabels) -> Output:
         labellings, panorama = patch_labels

@@ -7,6 +7,7 @@ import logging
 import re
 import tempfile
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -46,12 +47,33 @@ BRIGHTEST = 1e12
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".hdr", ".exr")
 
 
+@dataclass(frozen=True)
+class Panorama:
+    """A decoded panorama, always the whole sphere as one upright 2:1 frame.
+
+    ``pixels`` is (H, W, 3) uint8 RGB; ``observed`` (H, W) bool says which directions were photographed at all: nothing else is
+    ever valid in any label. Pixels that were not observed are 0.
+    """
+
+    pixels: NDArray[np.uint8]
+    observed: NDArray[np.bool_]
+
+    @property
+    def share_observed(self) -> float:
+        """Share of the sphere that was photographed (pixels weighted by cos(latitude)); 1.0 only if all of it."""
+        if self.observed.all():
+            return 1.0
+        height = len(self.observed)
+        weights = np.cos((0.5 - (np.arange(height) + 0.5) / height) * np.pi)
+        return float(min(weights @ self.observed.mean(axis=1) / weights.sum(), np.nextafter(1.0, 0.0)))
+
+
 class BadImage(ValueError):
     """The file is not a panorama that can be used; the message is the reason for its quarantine."""
 
 
-def decode_panorama(data: bytes, settings: Ingest, vertical_degrees: float = 180.0) -> NDArray[np.uint8]:
-    """The pixels of a panorama file.
+def open_panorama(data: bytes, settings: Ingest, vertical_degrees: float = 180.0) -> Panorama:
+    """The panorama in a file.
 
     Alpha is dropped, grey and CMYK become RGB, 16 bits become 8, the EXIF orientation is applied, and high-dynamic-range
     images (linear light) are exposed and tone-mapped.
@@ -65,7 +87,8 @@ def decode_panorama(data: bytes, settings: Ingest, vertical_degrees: float = 180
 
     Returns
     -------
-    (H, W, 3) uint8 array, RGB
+    Panorama
+        Pixels, and where the file shows something.
 
     Raises
     ------
@@ -75,7 +98,15 @@ def decode_panorama(data: bytes, settings: Ingest, vertical_degrees: float = 180
     pixels = _decode(data, settings)
     height, width = pixels.shape[:2]
     _check_aspect(width, height, settings, vertical_degrees)
-    return pixels if vertical_degrees == 180 else whole_sphere(pixels)
+    observed = np.ones((height, width), np.bool_)
+    if vertical_degrees == 180:
+        return Panorama(pixels, observed)
+    return Panorama(whole_sphere(pixels), whole_sphere(observed))
+
+
+def decode_panorama(data: bytes, settings: Ingest, vertical_degrees: float = 180.0) -> NDArray[np.uint8]:
+    """The pixels alone of :func:`open_panorama`, (H, W, 3) uint8."""
+    return open_panorama(data, settings, vertical_degrees).pixels
 
 
 def _decode(data: bytes, settings: Ingest) -> NDArray[np.uint8]:

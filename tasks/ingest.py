@@ -13,15 +13,15 @@ from storage.manifest import Item, place, read_manifest, write_manifest
 from storage.urls import filesystem, join, read_bytes
 from tasks.bands import vertical_degrees
 from tasks.datasets.listing import list_entries
-from tasks.images import BadImage, decode_panorama
+from tasks.images import BadImage, open_panorama
 from tasks.sources import Entry
 
-VERSION = "2"
+VERSION = "3"
 
 
 def identity(config: Config) -> Identity:
     """What the manifest's contents depend on, apart from the files themselves."""
-    return Identity("ingest", VERSION, config.ingest.model_dump(mode="json"))
+    return Identity("ingest", VERSION, config.ingest.fingerprinted())
 
 
 def manifest_url(config: Config) -> str:
@@ -83,16 +83,29 @@ def check_entry(entry: Entry, settings: Ingest) -> Item:
     """Read one file and decode it; what is wrong with it becomes the item's ``reason``."""
     height = width = 0
     sha256 = reason = ""
+    figures: dict[str, float] = {}
     try:
         data = read_bytes(entry.uri)
         sha256 = digest(data)
-        height, width = decode_panorama(data, settings, vertical_degrees(entry.metadata)).shape[:2]
+        panorama = open_panorama(data, settings, vertical_degrees(entry.metadata))
+        height, width = panorama.pixels.shape[:2]
+        figures = {"observed": round(panorama.share_observed, 6)} if panorama.share_observed < 1 else {}
     except (BadImage, DamagedParquet) as error:
         reason = str(error)
     except FileNotFoundError:
         reason = "there is no such file"
     return Item(
-        entry.item, entry.uri, sha256, height, width, entry.size, entry.stamp, entry.split, reason=reason, metadata=entry.metadata
+        entry.item,
+        entry.uri,
+        sha256,
+        height,
+        width,
+        entry.size,
+        entry.stamp,
+        entry.split,
+        reason=reason,
+        metadata=entry.metadata,
+        figures=figures,
     )
 
 

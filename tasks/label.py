@@ -29,7 +29,7 @@ EXECUTION_ONLY = ("batch_size",)
 
 def identity(config: Config, teacher: TeacherSettings, rotation: int = 0) -> Identity:
     """What a teacher's labels of one rotation depend on; reads the weights' digest."""
-    settings = teacher.model_dump(mode="json", exclude={"name"})
+    settings = teacher.fingerprinted(exclude=("name",))
     settings["settings"] = {key: value for key, value in settings["settings"].items() if key not in EXECUTION_ONLY}
     return Identity(
         stage_name(teacher.name, rotation),
@@ -57,7 +57,7 @@ def label_block(job: Job) -> Receipt:
         cameras = rotated_views(project.decode_cameras(stored), job.config.project.layout, rotation)
         pixels = stored.get("pixels")
         if pixels is None or rotation:
-            pixels = extract_patches(load_panorama(item, job.config), cameras, antialias=job.config.project.antialias)
+            pixels = extract_patches(load_panorama(item, job.config).pixels, cameras, antialias=job.config.project.antialias)
         return pixels, cameras
 
     def label_item(item: Item, patches: tuple[NDArray[np.uint8], tuple[Camera, ...]]) -> Output:

@@ -53,7 +53,7 @@ def predict_block(job: Job) -> Receipt:
     sky = [name.lower() for name in classes].index("sky") if "sky" in [name.lower() for name in classes] else None
 
     def read(_slot: int, item: Item) -> NDArray[np.uint8]:
-        return resize_image(load_panorama(item, job.config), height)
+        return resize_image(load_panorama(item, job.config).pixels, height)
 
     def predict_item(_item: Item, image: NDArray[np.uint8]) -> Output:
         labels = as_labels(predict(model, image, device), sky)

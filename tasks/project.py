@@ -27,7 +27,7 @@ def identity(config: Config) -> Identity:
     return Identity(
         "project",
         VERSION,
-        config.project.model_dump(mode="json"),
+        config.project.fingerprinted(),
         upstream={"ingest": ingest.identity(config).fingerprint},
     )
 
@@ -55,7 +55,7 @@ def project_block(job: Job) -> Receipt:
     settings = job.config.project
 
     def read(_slot: int, item: Item) -> NDArray | None:
-        return load_panorama(item, job.config) if settings.keep_pixels else None
+        return load_panorama(item, job.config).pixels if settings.keep_pixels else None
 
     def project_item(item: Item, panorama: NDArray | None) -> Output:
         cameras = choose_views(settings, item.digest)

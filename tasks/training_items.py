@@ -91,7 +91,7 @@ def training_item(place: Place, settings: ItemSettings, generator: np.random.Gen
     DamagedBlock, StoreError
         The labels cannot be read.
     """
-    image = resize_image(load_panorama(place.item, place.config), settings.height)
+    image = resize_image(load_panorama(place.item, place.config).pixels, settings.height)
     stored = place.block.reader.item(place.slot, _wanted(place.block.names, settings))
     labels = {name: resize_labels(array, settings.height) for name, array in decode_labels(stored).items()}
     if settings.one_view:

@@ -24,7 +24,7 @@ MODEL = "model"
 
 def identity(config: AdaptConfig, model: str, upstream: dict[str, str]) -> Identity:
     """What the adapted model depends on: the source model's digest, and the fingerprints of predict, omni and pool."""
-    own = config.training.model_dump(mode="json")
+    own = config.training.fingerprinted()
     own = {name: value for name, value in own.items() if value or name not in ("anchor", "classmix")}
     if own["mixing"] == "none":
         own.pop("pasted")

@@ -35,7 +35,7 @@ Said = tuple[np.ndarray, Detections, Detections]
 def identity(config: AdaptConfig, predict: str, adapt: str, panoramas: str) -> Identity:
     """What the figures depend on; ``panoramas`` names the data set's block, where the adapted model lies."""
     truth = config.source.model_dump()["truth"]
-    own = {**config.scoring.model_dump(mode="json"), "truth": truth, "panoramas": panoramas}
+    own = {**config.scoring.fingerprinted(), "truth": truth, "panoramas": panoramas}
     return Identity("compare", VERSION, own, upstream={"predict": predict, "adapt": adapt})
 
 

@@ -67,7 +67,7 @@ def translate_block(job: Job) -> Receipt:
     things, room = model.network.settings.things, model.network.settings.branch.limit
 
     def read(slot: int, item: Item) -> tuple[NDArray[np.uint8], Mapping[str, NDArray]]:
-        return at_height(load_panorama(item, config), config.height), labelled.item(slot)
+        return at_height(load_panorama(item, config).pixels, config.height), labelled.item(slot)
 
     def translate(_item: Item, inputs: tuple[NDArray[np.uint8], Mapping[str, NDArray]]) -> Output:
         pixels, labels = inputs[0], decode_labels(inputs[1])

@@ -37,7 +37,7 @@ INDEX = "pool.json"
 
 def identity(config: AdaptConfig, predict: str, scores: str) -> Identity:
     """What the pool depends on, besides the panoramas that its block stands for."""
-    return Identity("pool", VERSION, config.pool.model_dump(mode="json"), upstream={"predict": predict, "scores": scores})
+    return Identity("pool", VERSION, config.pool.fingerprinted(), upstream={"predict": predict, "scores": scores})
 
 
 def pool_block(job: Job) -> Receipt:

@@ -43,7 +43,7 @@ def predict_block(job: Job) -> Receipt:
     model = loaded_model(config.model, planned["model"], device)
 
     def read(_slot: int, item: Item) -> NDArray[np.uint8]:
-        return at_height(load_panorama(item, config), config.height)
+        return at_height(load_panorama(item, config).pixels, config.height)
 
     def predict_item(_item: Item, pixels: NDArray[np.uint8]) -> Output:
         found = model.network.find(model.normalised(pixels[None]))[0]

@@ -19,7 +19,7 @@ VERSION = "1"
 
 def identity(config: AdaptConfig, scores: str) -> Identity:
     """What the thresholds depend on; ``scores`` is a fingerprint."""
-    return Identity("thresholds", VERSION, config.omni.model_dump(mode="json", exclude={"veto"}), upstream={"scores": scores})
+    return Identity("thresholds", VERSION, config.omni.fingerprinted(exclude=("veto",)), upstream={"scores": scores})
 
 
 def thresholds_block(job: Job) -> Receipt:

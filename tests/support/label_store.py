@@ -87,5 +87,7 @@ def _finish(config: Config, block: Block, bad: Sequence[str], fields: Sequence[s
     def encode(values: Mapping[str, NDArray]) -> dict[str, NDArray]:
         return encode_labels(values, Fuse(height=16, normals_dtype="float16"))
 
-    receipt = run_block(job, compute, {"classes": list(classes)}, read=lambda _, item: load_panorama(item, config), encode=encode)
+    receipt = run_block(
+        job, compute, {"classes": list(classes)}, read=lambda _, item: load_panorama(item, config).pixels, encode=encode
+    )
     return job.url, block, receipt

@@ -5,7 +5,7 @@ import pytest
 
 from configs.schema import Ingest
 from tasks.bands import vertical_degrees, whole_sphere
-from tasks.images import BadImage, decode_panorama
+from tasks.images import BadImage, decode_panorama, open_panorama
 from tests.support.datasets import png
 
 BAND = np.random.default_rng(0).integers(0, 256, (25, 128, 3)).astype(np.uint8)
@@ -49,3 +49,15 @@ def test_a_whole_panorama_stays_as_it_is() -> None:
     whole = np.arange(32 * 64).reshape(32, 64)
     np.testing.assert_array_equal(whole_sphere(whole), whole)
     assert whole_sphere(whole[:, :62]).shape == (32, 62), "within the tolerance of the aspect"
+
+
+def test_the_mask_is_the_band_and_its_share_is_that_of_the_sphere() -> None:
+    whole = open_panorama(png(BAND), SETTINGS, 70.3125)
+    rows = whole.observed.any(axis=1)
+    height = len(rows)
+    assert whole.observed[rows].all()
+    assert (whole.pixels[~whole.observed] == 0).all()
+    # Between the latitudes -a and a lies sin(a) of a sphere.
+    half = rows.sum() / height * np.pi / 2
+    assert abs(whole.share_observed - np.sin(half)) < 1e-3
+    assert open_panorama(png(np.full((64, 128, 3), 9, np.uint8)), SETTINGS).share_observed == 1.0
