@@ -1,52 +1,51 @@
-"""Width and height of an image file from its header, without decoding a pixel: a first look at a source."""
+"""Width and height of the panorama in a file, from its header, without decoding a pixel: a first look at a source."""
 
 from __future__ import annotations
 
-import struct
-
-from PIL import Image, UnidentifiedImageError
+from typing import BinaryIO
 
 from storage.urls import filesystem
-from tasks.images import EXR_SIGNATURE, FORMATS, RADIANCE_SIGNATURES, RADIANCE_SIZE, BadImage
+from tasks import exr, hdr, tiff
+from tasks.image_size import BadImage
+from tasks.ldr import read_header
+from tasks.places import Place
 
 HEAD_BYTES = 1 << 16
-EXR_WINDOW = b"dataWindow\0box2i\0\x10\0\0\0"
 
 
-def read_size(uri: str) -> tuple[int, int]:
-    """Width and height as the header states them, before any EXIF orientation.
+def read_size(uri: str, vertical_degrees: float = 180.0) -> tuple[int, int]:
+    """Width and height of the whole sphere that the file is decoded to, be it 2:1 or not.
+
+    Turned upright, and with a part put in its place, as the file itself or ``vertical_degrees`` of the source's metadata states.
 
     Raises
     ------
     BadImage
-        No size can be read: the file is no image, or damaged.
+        No size can be read: the file is no image, or damaged, or of a kind that is not read.
     OSError
         The file cannot be reached.
     """
     files, path = filesystem(uri)
     with files.open(path, "rb") as file:
-        head = file.read(HEAD_BYTES)
-        if head.startswith(RADIANCE_SIGNATURES):
-            size = RADIANCE_SIZE.search(head)
-            if size is None:
-                raise BadImage("the HDR header gives no size")
-            return int(size[2]), int(size[1])
-        if head.startswith(EXR_SIGNATURE):
-            return _exr_size(head)
+        width, height, place = _look(file)
+    if place is not None:
+        return place.width, place.height
+    return width, round(height * 180 / vertical_degrees)
+
+
+def _look(file: BinaryIO) -> tuple[int, int, Place | None]:
+    head = file.read(HEAD_BYTES)
+    if not head:
+        raise BadImage("the file is empty")
+    if head.startswith(hdr.SIGNATURES):
+        return *hdr.radiance_size(head), None
+    if head.startswith(exr.SIGNATURE):
+        return *exr.exr_size(head), None
+    file.seek(0)
+    if head.startswith(tiff.SIGNATURES):
+        tags = tiff.read_tags(file)
+        tiff.refuse_kind(tags)
+        if tiff.is_light(tags):
+            return tiff.light_size(tags)
         file.seek(0)
-        try:
-            with Image.open(file, formats=FORMATS) as image:
-                return image.size
-        except UnidentifiedImageError as error:
-            raise BadImage("not an image in a known format") from error
-        except Exception as error:  # on damaged files Pillow raises whatever its parsers happen to trip over
-            raise BadImage(f"the header cannot be read: {str(error)[:200] or type(error).__name__}") from error
-
-
-def _exr_size(head: bytes) -> tuple[int, int]:
-    at = head.find(EXR_WINDOW)
-    window = head[at + len(EXR_WINDOW) :][:16]
-    if at < 0 or len(window) < 16:
-        raise BadImage("the EXR header has no data window")
-    left, top, right, bottom = struct.unpack("<4i", window)
-    return right - left + 1, bottom - top + 1
+    return read_header(file)
