@@ -26,10 +26,6 @@ POSES = {
     "pose_pitch_degrees": "PosePitchDegrees",
     "pose_roll_degrees": "PoseRollDegrees",
 }
-    "pose_heading_degrees": "PoseHeadingDegrees",
-    "pose_pitch_degrees": "PosePitchDegrees",
-    "pose_roll_degrees": "PoseRollDegrees",
-}
 RESIZED = 0.01
 """A picture may have been resized since its XMP was written, by factors that differ no more than this between its axes."""
 MOST_PIXELS = 1e9
