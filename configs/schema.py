@@ -11,7 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from configs.execution import Execution
 from configs.layouts import Icosahedron, Layout
-from configs.settings import Identifier, PlainSettings, Settings
+from configs.settings import ADDED, Identifier, PlainSettings, Settings
 from storage.credentials import MaskedUrl
 
 DataSetKind = Literal[
@@ -67,6 +67,14 @@ class Ingest(Settings):
     """Larger images are quarantined: a guard against decompression bombs. A 16k panorama has 134 megapixels."""
     middle_grey: float = Field(0.18, gt=0, lt=1)
     """Linear value that the log-average of a high-dynamic-range image is exposed to before tone mapping."""
+    most_seam: Annotated[float, ADDED] = Field(1.25, ge=0)
+    """Left and right edge may differ so much more than neighbouring columns. What exceeds this and ``most_poles`` is refused."""
+    most_poles: Annotated[float, ADDED] = Field(0.4, ge=0)
+    """The first and last row may vary by so much of what a typical row does; at the poles a panorama hardly does."""
+    most_halves: Annotated[float, ADDED] = Field(0.8, ge=0)
+    """Correlation from which two halves are a stereo pair; 1 refuses none."""
+    least_corners: Annotated[float, ADDED] = Field(0.15, ge=0)
+    """Spread outside of two circles, relative to that in them, below which two lenses were not stitched; 0 refuses none."""
 
 
 class Project(Settings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from configs.schema import Config, Ingest
 from storage.cells import DamagedParquet
@@ -13,7 +14,8 @@ from storage.manifest import Item, place, read_manifest, write_manifest
 from storage.urls import filesystem, join, read_bytes
 from tasks.bands import vertical_degrees
 from tasks.datasets.listing import list_entries
-from tasks.images import BadImage, open_panorama
+from tasks.images import BadImage, Panorama, open_panorama
+from tasks.joins import join_figures, refusal
 from tasks.sources import Entry
 
 VERSION = "3"
@@ -83,13 +85,14 @@ def check_entry(entry: Entry, settings: Ingest) -> Item:
     """Read one file and decode it; what is wrong with it becomes the item's ``reason``."""
     height = width = 0
     sha256 = reason = ""
-    figures: dict[str, float] = {}
+    figures: dict[str, Any] = {}
     try:
         data = read_bytes(entry.uri)
         sha256 = digest(data)
         panorama = open_panorama(data, settings, vertical_degrees(entry.metadata))
         height, width = panorama.pixels.shape[:2]
-        figures = {"observed": round(panorama.share_observed, 6)} if panorama.share_observed < 1 else {}
+        figures = _figures(panorama)
+        reason = refusal(figures, settings)
     except (BadImage, DamagedParquet) as error:
         reason = str(error)
     except FileNotFoundError:
@@ -107,6 +110,14 @@ def check_entry(entry: Entry, settings: Ingest) -> Item:
         metadata=entry.metadata,
         figures=figures,
     )
+
+
+def _figures(panorama: Panorama) -> dict[str, Any]:
+    """What a panorama's pixels and its file say, beyond its size; ``observed`` and ``plain`` only where they are not whole."""
+    seen = panorama.share_observed
+    figures: dict[str, Any] = {"observed": round(seen, 6)} if seen < 1 else {}
+    figures |= {} if panorama.plain else {"plain": False}
+    return {**figures, **panorama.pose, **join_figures(panorama.pixels, panorama.observed)}
 
 
 def save(config: Config, known: Sequence[Item], checked: Sequence[Item]) -> list[Item]:
