@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
+import cv2
+
 from configs.schema import Config
 from configs.settings import ConfigError
 from flows.finished import Finished, NotFinished, finished_labels
@@ -15,7 +17,9 @@ from storage.fingerprint import digest
 from storage.manifest import Item
 from storage.receipts import ItemRow, damage
 from storage.urls import read_bytes
+from tasks.block import BadItem, load_panorama
 
+JPEG = [cv2.IMWRITE_JPEG_QUALITY, 98, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 OVERHEAD = 64 << 10  # bytes a sample, for headers and JSON
 
 
@@ -45,8 +49,8 @@ def export(
     splits = (
         Split(
             name or "train",
-            [item.size + label_bytes + OVERHEAD for item, row in rows if row.state == "done" and item.split == name],
-            _samples(finished, name),
+            [_image_bytes(item) + label_bytes + OVERHEAD for item, row in rows if row.state == "done" and item.split == name],
+            _samples(config, finished, name),
         )
         for name in names
     )
@@ -69,7 +73,7 @@ def _label_bytes(finished: Finished) -> int:
     return 0
 
 
-def _samples(finished: Finished, split: str) -> Iterator[Sample]:
+def _samples(config: Config, finished: Finished, split: str) -> Iterator[Sample]:
     for url, block, receipt in finished.blocks:
         wanted = [
             (slot, item, row)
@@ -79,7 +83,8 @@ def _samples(finished: Finished, split: str) -> Iterator[Sample]:
         reader = BlockReader(url) if wanted else None
         for slot, item, row in wanted:
             assert reader is not None
-            yield Sample(item.item, _image(item), _extension(item), reader.item(slot), _about(finished, item, row))
+            image, extension = _image(item, config)
+            yield Sample(item.item, image, extension, reader.item(slot), _about(finished, item, row))
 
 
 def _about(finished: Finished, item: Item, row: ItemRow) -> dict[str, Any]:
@@ -87,17 +92,40 @@ def _about(finished: Finished, item: Item, row: ItemRow) -> dict[str, Any]:
         "split": item.split,
         "uri": item.uri,
         "digest": item.digest,
+        "image": "file" if _is_plain(item) else "drawn anew",
         "figures": dict(row.figures),
         "fingerprint": finished.fuse.fingerprint,
         "vocabulary": finished.blocks[0][2].about["classes"],
     }
 
 
-def _image(item: Item) -> bytes:
+def _is_plain(item: Item) -> bool:
+    """Whether any decoder makes of the file what was labelled: no turn, no part of the sphere, no light, no colour profile."""
+    return bool(item.figures.get("plain", True))
+
+
+def _image_bytes(item: Item) -> int:
+    """Bytes that the sample's image takes at most; those of one that is drawn anew may be a little more than its pixels."""
+    return item.size if _is_plain(item) else item.height * item.width * 3 * 65 // 64
+
+
+def _image(item: Item, config: Config) -> tuple[bytes, str]:
+    """An image whose pixels lie on the labels, and its extension: the file itself, else what was labelled, drawn anew.
+
+    A JPEG stays one, since readers of a shard expect one key in all of its samples; all else becomes PNG, which loses nothing.
+    """
+    changed = NotFinished(f"{item.uri}: the file changed since it was labelled; run `panolabel run`, then export again")
+    if not _is_plain(item):
+        try:
+            pixels = load_panorama(item, config).pixels
+        except BadItem as error:
+            raise changed from error
+        kind, options = (".jpg", JPEG) if _extension(item) in ("jpg", "jpeg", "jfif", "jpe") else (".png", [])
+        return bytes(cv2.imencode(kind, pixels[..., ::-1], options)[1]), kind[1:]
     data = read_bytes(item.uri)
     if digest(data) != item.digest:
-        raise NotFinished(f"{item.uri}: the file changed since it was labelled; run `panolabel run`, then export again")
-    return data
+        raise changed
+    return data, _extension(item)
 
 
 def _extension(item: Item) -> str:

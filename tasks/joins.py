@@ -14,6 +14,8 @@ from configs.schema import Ingest
 
 WIDTH = 512
 """Pixels across at which joins are measured, if the panorama has as many: finer detail says nothing of them."""
+LEAST_WIDTH = 384
+"""Pixels across below which neighbours may differ as much as edges that do not join: seam and poles cannot be told."""
 COARSE = 128
 """Pixels across at which halves and lenses are compared: two eyes differ by less."""
 SMOOTH = 0.45
@@ -43,7 +45,7 @@ def join_figures(pixels: NDArray[np.uint8], observed: NDArray[np.bool_]) -> dict
     """
     small, seen = _reduced(pixels, observed, min(WIDTH, pixels.shape[1] // 4 * 4))
     figures: dict[str, float] = {}
-    if _texture(small, seen) >= SMOOTH:
+    if small.shape[1] >= LEAST_WIDTH and _texture(small, seen) >= SMOOTH:
         across = np.abs(np.roll(small, -1, axis=1) - small).mean(axis=2)
         usable = seen & np.roll(seen, -1, axis=1)
         figures |= _seam(across, usable) | _poles(across, usable)

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,7 +177,7 @@ def _is_turned_tiff(image: Image.Image) -> bool:
     return isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(tiff.ORIENTATION, 1) != 1
 
 
-def _to_rgb(image: Image.Image, info: Mapping[str, object]) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None, bool]:
+def _to_rgb(image: Image.Image, info: Mapping[Any, Any]) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None, bool]:
     """Pixels in sRGB, where they are seen, and whether they are the file's own numbers."""
     if image.mode.startswith("I;16"):
         return _grey16(image, info)
@@ -190,14 +190,13 @@ def _to_rgb(image: Image.Image, info: Mapping[str, object]) -> tuple[NDArray[np.
         image, same = blended.convert("RGB"), False
     elif image.mode not in ("RGB", "L", "CMYK", "LAB"):
         image = image.convert("RGB")
-    profile = info.get("icc_profile")
-    rgb, moved = to_srgb(image, profile if isinstance(profile, bytes) else None)
+    rgb, moved = to_srgb(image, info.get("icc_profile"))
     return np.asarray(rgb), observed, same and not moved
 
 
-def _grey16(image: Image.Image, info: Mapping[str, object]) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None, bool]:
+def _grey16(image: Image.Image, info: Mapping[Any, Any]) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None, bool]:
     wide = np.asarray(image)
     grey = np.clip(wide.astype(np.float32) / 257.0 + 0.5, 0, 255).astype(np.uint8)
-    rgb, _ = to_srgb(Image.fromarray(grey), info.get("icc_profile"))  # type: ignore[arg-type]
+    rgb, _ = to_srgb(Image.fromarray(grey), info.get("icc_profile"))
     clear = info.get("transparency")  # of the format's one transparent value, Pillow keeps no alpha here
     return np.asarray(rgb), None if clear is None else wide != clear, False
