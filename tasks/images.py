@@ -106,7 +106,8 @@ def open_panorama(data: bytes, settings: Ingest, vertical_degrees: float = 180.0
     if not observed.any():
         raise BadImage("the file shows nothing: every pixel is transparent, or outside of the frame")
     pixels = decoded.pixels if seen.all() else decoded.pixels * seen[..., None]
-    return Panorama(np.ascontiguousarray(place.fill(pixels)), observed, decoded.plain and bool(observed.all()), decoded.pose)
+    plain = decoded.plain and bool(observed.all()) and observed.shape == (height, width)
+    return Panorama(np.ascontiguousarray(place.fill(pixels)), observed, plain, decoded.pose)
 
 
 def decode_panorama(data: bytes, settings: Ingest, vertical_degrees: float = 180.0) -> NDArray[np.uint8]:

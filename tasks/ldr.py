@@ -85,7 +85,7 @@ def decode_ldr(data: bytes, settings: Ingest) -> Decoded:
             about = gpano.properties(gpano.packets(image))
             place = gpano.place(about, *upright.size)
             pixels, observed, same = _to_rgb(upright, image.info)
-            plain = same and orientation == 1 and not _is_turned_tiff(image)
+            plain = same and orientation == 1 and _is_plain(image, data)
             return Decoded(pixels, observed, place, plain, gpano.pose(about))
     except BadImage:
         raise
@@ -133,6 +133,8 @@ def _refuse_damage(image: Image.Image, data: bytes) -> None:
         found = jpeg.damage(data)
     elif image.format == "PNG":
         found = png.damage(io.BytesIO(data))
+    elif image.format == "TIFF":
+        found = tiff.damage(data, tiff.read_tags(io.BytesIO(data)))
     elif image.format == "WEBP" and len(data) < int.from_bytes(data[4:8], "little") + 8:
         found = "the WebP is truncated"
     if found:
@@ -173,8 +175,13 @@ def _orientation(image: Image.Image) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
-def _is_turned_tiff(image: Image.Image) -> bool:
-    return isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(tiff.ORIENTATION, 1) != 1
+def _is_plain(image: Image.Image, data: bytes) -> bool:
+    """Whether a file is of a kind that all decoders agree on: one picture of 8 bits, in no TIFF and none of the newer formats."""
+    if image.format == "PNG":
+        return data[24] <= 8 and not getattr(image, "is_animated", False)
+    if image.format == "WEBP":
+        return not getattr(image, "is_animated", False)
+    return image.format in ("JPEG", "MPO", "BMP")
 
 
 def _to_rgb(image: Image.Image, info: Mapping[Any, Any]) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
@@ -10,7 +11,7 @@ import numpy as np
 from PIL import TiffImagePlugin
 
 from configs.schema import Ingest
-from tasks import gpano
+from tasks import gpano, jpeg
 from tasks.hdr import Light
 from tasks.image_size import BadImage, check_area
 from tasks.places import Place
@@ -19,6 +20,8 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES = 256, 257, 258, 259, 262, 274, 277
 PLANAR, TILE_WIDTH, TILE_HEIGHT, FORMAT, SUBFILE, EXTRA, XMP = 284, 322, 323, 339, 254, 338, 700
 FLOAT, SIGNED = 3, 2
+DEFLATE, JPEG, JPEG_TABLES = (8, 32946), 7, 347
+PIECE = 1 << 20
 ASSOCIATED, UNASSOCIATED = 1, 2
 SEEN = 0.5
 """A pixel of this alpha or more shows something."""
@@ -31,7 +34,7 @@ def read_tags(file: BinaryIO) -> Mapping[int, Any]:
         ifd = TiffImagePlugin.ImageFileDirectory_v2(head if b"+" in head[2:4] else head[:8])
         file.seek(ifd.next)
         ifd.load(file)
-        return {tag: ifd[tag] for tag in (*range(SUBFILE, FORMAT + 1), XMP) if tag in ifd}
+        return {tag: ifd[tag] for tag in (*range(SUBFILE, FORMAT + 1), JPEG_TABLES, XMP) if tag in ifd}
     except Exception:  # on damaged files Pillow's parsers raise whatever they happen to trip over
         return {}
 
@@ -66,6 +69,36 @@ def describe(tags: Mapping[int, Any]) -> str:
     )
 
 
+def damage(data: bytes, tags: Mapping[int, Any]) -> str:
+    """What is wrong with strips or tiles that have means to tell, deflated ones and JPEGs; empty if nothing is.
+
+    libtiff looks at neither checksums nor the warnings of libjpeg. Uncompressed data cannot tell.
+    """
+    offsets, counts = ((tags.get(tag, tags.get(other, ()))) for tag, other in ((273, 324), (279, 325)))
+    compression = _one(tags, COMPRESSION)
+    for offset, count in zip(offsets, counts):
+        part = data[offset : offset + count]
+        if compression in DEFLATE and (found := _inflates(part)):
+            return found
+        if compression == JPEG:
+            tables = tags.get(JPEG_TABLES, b"")
+            if found := jpeg.damage(tables[:-2] + part[2:] if tables else part):
+                return found
+    return ""
+
+
+def _inflates(part: bytes) -> str:
+    """What zlib says of a stream with its checksum, which is read in pieces: it may be a bomb."""
+    stream = zlib.decompressobj()
+    try:
+        stream.decompress(part, PIECE)
+        while not stream.eof and stream.unconsumed_tail:
+            stream.decompress(stream.unconsumed_tail, PIECE)
+    except zlib.error as error:
+        return str(error)
+    return "" if stream.eof else "a deflated part is cut short"
+
+
 def light_size(tags: Mapping[int, Any]) -> tuple[int, int, Place | None]:
     """Width and height of a floating-point TIFF, and the place that its XMP states.
 
@@ -92,6 +125,8 @@ def decode_light(data: bytes, tags: Mapping[int, Any], settings: Ingest) -> Ligh
         raise BadImage(f"cannot be decoded: {error.err}") from error
     if found is None or found.shape[:2] != (height, width):
         raise BadImage("cannot be decoded: the TIFF is truncated or damaged, or compressed in a way that is not read")
+    if wrong := damage(data, tags):
+        raise BadImage(f"cannot be decoded: the picture is damaged ({wrong})")
     pixels = np.atleast_3d(found).astype(np.float32)
     if pixels.shape[2] not in (1, 3, 4):
         raise BadImage(describe(tags))
