@@ -8,20 +8,35 @@ import simplejpeg
 
 UNKNOWN = ("subsampling", "Unsupported", "unsupported", "precision")
 """Words of complaints that say nothing of the data: the library knows fewer kinds of JPEG than Pillow does."""
-PADDED_END = re.compile(rb"\0+\xff\xd9")
+MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
+"""A marker in compressed data, where 0xff is followed by 0 and restart markers do no harm."""
+SCAN, END = 0xDA, b"\xff\xd9"
 
 
 def damage(data: bytes) -> str:
     """What is wrong with the compressed data of a JPEG, in libjpeg's words; empty if nothing is.
 
-    The data are decoded strictly, at an eighth of their size, which costs a tenth of decoding them. Not seen: changed bits that
-    happen to make other valid codes of equal number.
+    The data are decoded strictly, at an eighth of their size, which costs a tenth of decoding them. Not seen: a change after which
+    the data happen to make valid codes of equal number, as some small holes do, and the end of a progressive file that was cut
+    between two scans.
     """
     found = _complaint(data)
-    if "extraneous bytes before marker 0xd9" in found:  # some cameras fill up with zeros before the end marker
-        begins = data.find(b"\xff\xda")
-        found = _complaint(data[:begins] + PADDED_END.sub(b"\xff\xd9", data[begins:], count=1))
+    if "extraneous bytes before marker 0xd9" in found:  # some cameras fill up with zeros there
+        begins, ends = _last_scan(data)
+        found = _complaint(data[:begins] + data[begins:ends].rstrip(b"\0") + END)
     return found
+
+
+def _last_scan(data: bytes) -> tuple[int, int]:
+    """Where the compressed data of the last scan begin and end."""
+    begins, at = 0, 2
+    while found := MARKER.search(data, at):
+        marker = found[1][0]
+        if marker == END[1]:
+            return begins, found.start()
+        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+        begins = at if marker == SCAN else begins
+    return begins, len(data)
 
 
 def _complaint(data: bytes) -> str:

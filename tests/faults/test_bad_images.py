@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from configs.schema import Ingest
-from tasks.images import BadImage, decode_panorama
+from tasks.images import BadImage, decode_panorama, open_panorama
 
 SETTINGS = Ingest(min_width=16)
 HEIGHT, WIDTH = 48, 96
@@ -169,7 +169,7 @@ def turned(kind: str, orientation: int) -> bytes:
     return saved(image if back is None else image.transpose(back), kind, exif=exif)
 
 
-ALPHA = Image.fromarray(np.dstack([PIXELS, np.full((HEIGHT, WIDTH), 9, np.uint8)]))
+ALPHA = Image.fromarray(np.dstack([PIXELS, np.full((HEIGHT, WIDTH), 255, np.uint8)]))
 GREY = Image.fromarray(PIXELS[..., 0])
 EXACT = {
     "alpha": saved(ALPHA, "PNG"),
@@ -198,7 +198,7 @@ CONVERTED = {
     "one bit png": (saved(BILEVEL, "PNG"), BILEVEL.convert("RGB")),
     "one bit tiff": (saved(BILEVEL, "TIFF", compression="group4"), BILEVEL.convert("RGB")),
     "palette": (saved(PALETTE, "PNG"), PALETTE.convert("RGB")),
-    "palette with transparency": (saved(PALETTE, "PNG", transparency=0), PALETTE.convert("RGB")),
+    "palette with transparency that nothing has": (saved(PALETTE, "PNG", transparency=255), PALETTE.convert("RGB")),
     "cmyk tiff": (saved(CMYK, "TIFF"), CMYK.convert("RGB")),
     "lzw tiff": (saved(Image.fromarray(PIXELS), "TIFF", compression="tiff_lzw"), Image.fromarray(PIXELS)),
     "grey tiff of 16 bits": (saved(Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 257), "TIFF"), GREY.convert("RGB")),
@@ -227,13 +227,15 @@ def spoiled(*values: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_infinite_undefined_and_negative_light_is_black_and_spoils_nothing_else(dtype: type) -> None:
+def test_infinite_and_undefined_light_was_not_observed_and_spoils_nothing_else(dtype: type) -> None:
+    """Negative light is black. What is no number takes no part in the exposure: four pixels of 4608 hardly move it anyway."""
     linear = spoiled(np.nan, np.inf, -np.inf, -5.0).astype(dtype)
     with np.errstate(all="raise"):
-        decoded = decode_panorama(exr({"RGB": linear}), SETTINGS)
-        clean = decode_panorama(exr({"RGB": spoiled(0.0, 0.0, 0.0, 0.0).astype(dtype)}), SETTINGS)
-    assert decoded[:4, 0].max() == 0
-    np.testing.assert_array_equal(decoded, clean)
+        decoded = open_panorama(exr({"RGB": linear}), SETTINGS)
+        other = open_panorama(exr({"RGB": spoiled(np.inf, np.nan, np.nan, 0.0).astype(dtype)}), SETTINGS)
+    assert decoded.pixels[:4, 0].max() == 0
+    np.testing.assert_array_equal(np.argwhere(~decoded.observed), [[0, 0], [1, 0], [2, 0]])
+    np.testing.assert_array_equal(decoded.pixels, other.pixels)
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-38, 1e-6, 1e30, 3.4e38])
@@ -293,7 +295,8 @@ REFUSED = {
     "not 2:1": (saved(Image.fromarray(PIXELS[:, :60]), "PNG"), "not 2:1"),
     "not 2:1 once it is upright": (saved(Image.fromarray(PIXELS), "PNG", exif=SIDEWAYS), "48x96 is not 2:1"),
     "tiff not 2:1 once it is upright": (saved(Image.fromarray(PIXELS), "TIFF", exif=SIDEWAYS), "48x96 is not 2:1"),
-    "float tiff": (saved(Image.fromarray(LINEAR[..., 0]), "TIFF"), "floating-point TIFF"),
+    "tiff of 32-bit integers": (saved(Image.fromarray(PIXELS[..., 0].astype(np.int32)), "TIFF"), "signed integers"),
+    "all transparent": (saved(Image.fromarray(np.dstack([PIXELS, PIXELS[..., :1] * 0])), "PNG"), "shows nothing"),
     "no light at all": (exr({"RGB": np.full((HEIGHT, WIDTH, 3), np.nan, np.float32)}), "no pixel is finite"),
     "exr of other channels": (exr({"temperature": LINEAR[..., 0]}), "channels"),
     "exr of a hundred channels": (exr({f"layer{number}": LINEAR[..., 0] for number in range(100)}), "100 channels"),

@@ -35,8 +35,8 @@ def test_jpeg_is_close() -> None:
     assert np.abs(decoded.astype(int) - smooth).mean() < 3
 
 
-def test_alpha_is_dropped_and_grey_becomes_rgb() -> None:
-    alpha = np.dstack([PIXELS, np.full((32, 64), 7, np.uint8)])
+def test_alpha_that_shows_is_dropped_and_grey_becomes_rgb() -> None:
+    alpha = np.dstack([PIXELS, np.full((32, 64), 200, np.uint8)])
     np.testing.assert_array_equal(decode_panorama(saved(Image.fromarray(alpha), "PNG"), SETTINGS), PIXELS)
     grey = decode_panorama(saved(Image.fromarray(PIXELS[..., 0]), "PNG"), SETTINGS)
     np.testing.assert_array_equal(grey, np.repeat(PIXELS[..., :1], 3, axis=2))
