@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from configs.schema import Config
 from geometry.observed import observed_at
 from storage.manifest import Item
-from tasks.block import load_panorama
+from tasks.block import BadItem, load_panorama
 from tasks.images import Panorama
 
 Observed = NDArray[np.bool_] | None
@@ -37,6 +37,14 @@ def read_observed(item: Item, config: Config, height: int) -> Observed:
         The file is gone, changed or damaged.
     """
     return observed_of(load_panorama(item, config), height) if partly_observed(item) else None
+
+
+def require_observed(observed: Observed) -> None:
+    """Raises BadItem if nothing of a panorama is left at the size at which it is looked at."""
+    if observed is not None and not observed.any():
+        raise BadItem(
+            f"no pixel of it was photographed whole, as seen at {len(observed)} rows; there is nothing to label or learn"
+        )
 
 
 def share(mask: NDArray[np.bool_], observed: Observed) -> float:

@@ -23,7 +23,7 @@ from storage.receipts import Receipt
 from tasks.block import BadItem, Job, Output, load_panorama, run_block
 from tasks.devices import device_name, resolve_device
 from tasks.fuse import encode_labels, require_labels
-from tasks.observed import Observed, observed_of, share
+from tasks.observed import Observed, observed_of, require_observed, share
 from tasks.student_folder import student_about, student_folder, without_progress_bars
 from tasks.training_items import resize_image
 
@@ -59,6 +59,7 @@ def predict_block(job: Job) -> Receipt:
 
     def predict_item(_item: Item, inputs: tuple[NDArray[np.uint8], Observed]) -> Output:
         image, observed = inputs
+        require_observed(observed)
         labels = as_labels(predict(model, image, device), sky, observed)
         require_labels(labels, observed)
         shares = {name: share(value, observed) for name, value in labels.items() if value.dtype == bool}

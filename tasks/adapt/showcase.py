@@ -91,7 +91,7 @@ def model_pictures(
     """The five maps of one panorama by model, source and adapted, from the arrays of the stage ``predict``."""
     arms: dict[str, Said] = {SOURCE: said_of(predicted)}
     if model is not None:
-        arms[ADAPTED] = found_by(model, predicted["pixels"])
+        arms[ADAPTED] = found_by(model, predicted)
     things, classes = things_of(about), len(about["classes"])
     return {arm: map_pictures(predicted["pixels"], fused(*said, things, scoring), classes, scoring) for arm, said in arms.items()}
 
