@@ -16,6 +16,7 @@ from models.student import StudentModel
 from tasks.block import BadItem
 from tasks.evaluate import read_truth, read_truth_classes
 from tasks.observed import Observed, read_observed
+from tasks.pictures import panorama_picture
 from tasks.predict import as_labels, predict
 from tasks.student_pictures import comparison_pictures
 from tasks.training_data import TrainingData
@@ -64,7 +65,7 @@ def look_at_held_out(model: StudentModel, data: TrainingData, device: str) -> tu
         for name, row in _compared(seen, place, data.classes, vocabulary).items():
             figures[name].append(row)
         if len(shown) < MOST_SHOWN:
-            pictures = comparison_pictures(seen.image, seen.labels, seen.said, len(data.classes))
+            pictures = comparison_pictures(panorama_picture(seen.image, seen.observed), seen.labels, seen.said, len(data.classes))
             shown.append({"item": seen.item, "pictures": pictures})
     tables = {name: _headline(rows, vocabulary or data.classes) for name, rows in figures.items() if rows}
     return {"panoramas": len(figures[COMPARISONS[0]]), **tables}, shown
