@@ -26,7 +26,7 @@ from tasks.auxiliaries import about_auxiliaries, encode_auxiliaries
 from tasks.block import BadItem, Job, Output, Upstream, load_panorama, run_block
 from tasks.consistency import require_consistency
 from tasks.images import Panorama
-from tasks.observed import Observed, observed_of, partly_observed, share
+from tasks.observed import Observed, observed_of, partly_observed, require_observed, share
 from tasks.rotations import fuse_work, rotated_views, rotation_of
 
 VERSION = "5"
@@ -71,6 +71,7 @@ def fuse_block(job: Job) -> Receipt:
     def fuse_item(_item: Item, patch_labels: PatchLabels) -> Output:
         labellings, panorama = patch_labels
         observed = None if panorama is None else observed_of(panorama, settings.height)
+        require_observed(observed)
         labels = fuse_labellings(labellings, settings.height, fusion, units.get("depth") == "metre", observed)
         if masks:  # of the layout's own views: an object's score is the teacher's, not a vote over labellings
             fields, cameras = labellings[0]
