@@ -50,7 +50,7 @@ def path(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
     folder = tmp_path_factory.mktemp("observed")
     project = {"patch_size": 24, "layout": {"kind": "cubemap", "fov_degrees": 100}, "keep_pixels": True}
     fused = {"height": LABELS, "auxiliaries": list(EVERY), "depth": "align"}
-    path = write_pipeline(folder, 0, block_size=4, project=project, fuse=fused)
+    path = write_pipeline(folder, 0, block_size=4, project=project, fuse=fused, label={"rotations": 1})
     write_parts(folder / "images")
     run_pipeline(load(path))
     return path
@@ -100,7 +100,7 @@ def test_the_border_is_no_edge(path: Path) -> None:
 def test_patches_count_where_they_show_the_photograph(path: Path) -> None:
     up = np.abs(block_arrays(path, "project")[0]["rotation"][0][:, 5]) > 0.9  # y of the axis; 40 degrees around it are black
     assert up.sum() == 2
-    for stage in ("label.geometry", "label.classes"):
+    for stage in ("label.geometry", "label.classes", "label.geometry.rotation1", "label.classes.rotation1"):
         arrays, rows = block_arrays(path, stage)
         band, whole = slot_of(rows, "band"), slot_of(rows, "whole")
         for name in (name for name in arrays if name.endswith("_valid")):

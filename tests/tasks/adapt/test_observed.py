@@ -11,9 +11,10 @@ import torch
 
 from configs.adapt import AdaptConfig, load_adapt_config
 from models.seamless.class_mixing import IGNORED, mix_classes, sure_share, weighted_cross_entropy
-from models.seamless.network import blank_in
+from models.seamless.network import SeamlessNetwork, Target, blank_in
 from models.seamless.proposals import ProposalSettings, level_anchors, proposal_loss
 from models.seamless.saved import model_of_files
+from models.seamless.targets import branch_target
 from storage.arrays import BlockReader
 from tasks.adapt.arrays import unpack_mask, unpack_objects
 from tasks.adapt.compare import found_by
@@ -143,6 +144,18 @@ def test_blank_boxes_are_no_background() -> None:
     assert (logits.grad[0] != 0).tolist() == [False] * 32 + [True] * 32
     nothing, _ = proposal_loss(said, anchors, [torch.zeros(0, 4)], None, settings, torch.Generator(), [blank | True])
     assert float(nothing) == 0
+
+
+def test_a_crop_that_shows_nothing_teaches_nothing() -> None:
+    network = model_of_files(source_files()).network
+    assert isinstance(network, SeamlessNetwork)
+    everywhere, nothing = np.ones((HEIGHT, WIDTH), bool), np.zeros((0, HEIGHT, WIDTH), bool)
+    nobody = branch_target(nothing, np.zeros(0, np.int64), ~everywhere, THINGS.start, wrap=True, blank=everywhere)
+    target = Target(torch.full((HEIGHT, WIDTH), IGNORED), nobody, nobody)
+    terms = network.losses(torch.rand(1, 3, HEIGHT, WIDTH), [target], torch.Generator().manual_seed(0))
+    assert {float(term) for term in terms.values()} == {0.0}
+    torch.stack(list(terms.values())).sum().backward()
+    assert not any(bool(one.grad.any()) for one in network.parameters() if one.grad is not None)
 
 
 def test_classes_are_mixed_and_counted_only_where_something_was_photographed() -> None:
