@@ -24,6 +24,8 @@ VECTORS = ("normals", "points")
 """Names of the arrays (H, W, 3) that hold vectors in the panorama's frame."""
 BLENDED = ("image",)
 """Names of the arrays that may be mixed when resampled; all others are labels or masks."""
+UNMIXED = ("observed",)
+"""Names of masks (H, W) of what those are made of: true where no false pixel is mixed in."""
 
 
 def roll(arrays: Arrays, columns: int) -> dict[str, NDArray[Any]]:
@@ -47,19 +49,22 @@ def rotate(arrays: Arrays, rotation: NDArray[np.floating]) -> dict[str, NDArray[
     Parameters
     ----------
     arrays : mapping
-        Arrays in ``BLENDED`` are sampled bilinearly on the sphere. All others take the pixel that holds the direction: exact for
-        what is constant around it, and off by at most half a pixel's diagonal otherwise.
+        Arrays in ``BLENDED`` are sampled bilinearly on the sphere, and masks in ``UNMIXED`` along with them. All others take
+        the pixel that holds the direction: exact for what is constant around it, and off by at most half a pixel's diagonal
+        otherwise.
     rotation : (3, 3)
         Takes directions of the panorama to those of the result: what was seen along d is then seen along R d.
     """
     height, width = next(iter(arrays.values())).shape[:2]
     column, row = directions_to_erp(_times(_rays(height, width), rotation), height, width)  # R^-1 d, as rows
     index = np.minimum(row.astype(np.int32), height - 1) * width + column.astype(np.int32) % width
-    turned = {
-        name: _blend(array, column, row) if name in BLENDED else array.reshape(-1, *array.shape[2:])[index]
-        for name, array in arrays.items()
-    }
-    return _turn_vectors(turned, rotation)
+
+    def sample(name: str, array: NDArray[Any]) -> NDArray[Any]:
+        if name in UNMIXED:
+            return np.asarray(_blend((~array).astype(np.float32), column, row) == 0)
+        return _blend(array, column, row) if name in BLENDED else array.reshape(-1, *array.shape[2:])[index]
+
+    return _turn_vectors({name: sample(name, array) for name, array in arrays.items()}, rotation)
 
 
 def yaw_of(columns: int, width: int) -> NDArray[np.floating]:

@@ -6,7 +6,8 @@
 | `image_gradient` | (H, W, 2) float32  | change of luma (0 to 1) per radian to the right and down, in the tangent plane     |
 | `edge_distance`  | (H, W) float32     | great-circle angle to the nearest edge of classes, sky or surfaces, radians        |
 
-Points are zero where there is no depth. Edge distances end at :data:`EDGE_LIMIT`.
+Points are zero where there is no depth. Edge distances end at :data:`EDGE_LIMIT`. Where nothing was photographed there is no edge
+and no gradient, and the border to it is none: gradients are zero there and beside it, edge distances at their limit there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from geometry.depth_normals import depth_edges
 from geometry.directions import erp_directions
 from geometry.edge_distance import edge_distance, label_edges
 from geometry.gradients import sphere_gradient
+from geometry.observed import surrounded
 from geometry.padding import pad_sphere
 
 FloatArray = NDArray[np.float32]
@@ -30,7 +32,11 @@ LUMA = (0.2126, 0.7152, 0.0722)  # Rec. 709, of the values as they are stored
 
 
 def derive_auxiliaries(
-    names: Sequence[str], labels: Labels, panorama: NDArray[np.uint8] | None, depth_edge: float
+    names: Sequence[str],
+    labels: Labels,
+    panorama: NDArray[np.uint8] | None,
+    depth_edge: float,
+    observed: NDArray[np.bool_] | None = None,
 ) -> dict[str, FloatArray]:
     """Auxiliary labels of one panorama.
 
@@ -42,6 +48,8 @@ def derive_auxiliaries(
         Needed for ``image_gradient`` only.
     depth_edge : float
         Relative jump of distance that counts as an edge.
+    observed : (H, W) bool, optional
+        Directions that were photographed, outside of which no label is valid; all by default.
 
     Returns
     -------
@@ -53,7 +61,7 @@ def derive_auxiliaries(
     ValueError
         If a name is unknown, or the labels lack what it is derived from.
     """
-    derived = {}
+    derived: dict[str, FloatArray] = {}
     for name in names:
         if name == "points":
             derived[name] = point_map(_needed(labels, "depth", name))
@@ -65,6 +73,10 @@ def derive_auxiliaries(
             derived[name] = edge_distance(edges(labels, depth_edge), EDGE_LIMIT)
         else:
             raise ValueError(f"unknown auxiliary label {name!r}; known: {', '.join(AUXILIARIES)}")
+    if observed is not None and "image_gradient" in derived:
+        derived["image_gradient"][~surrounded(observed)] = 0
+    if observed is not None and "edge_distance" in derived:
+        derived["edge_distance"][~observed] = EDGE_LIMIT
     return derived
 
 

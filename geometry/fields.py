@@ -78,6 +78,31 @@ def canonical(one: Field, cameras: Sequence[Camera]) -> Field:
     return one
 
 
+def where_observed(one: Field, observed: NDArray[np.bool_]) -> Field:
+    """The field where its patches show what was photographed, ``observed`` (N, h, w): elsewhere it is invalid, and zero."""
+
+    def cut(values: NDArray) -> NDArray:
+        kept = observed.reshape(*observed.shape, *(1,) * (values.ndim - 3))
+        return np.where(kept, values, np.zeros((), values.dtype))
+
+    confidence = None if one.confidence is None else cut(one.confidence)
+    return replace(one, values=cut(one.values), valid=one.valid & observed, confidence=confidence)
+
+
+def spread(one: Field, shown: NDArray[np.bool_]) -> Field:
+    """The field over all N views, of one over those that are ``shown`` (N,) alone: the others are invalid, zero, and have -1 in
+    their tables."""
+
+    def among(values: NDArray, blank: int) -> NDArray:
+        whole = np.full((len(shown), *values.shape[1:]), blank, values.dtype)
+        whole[shown] = values
+        return whole
+
+    confidence = None if one.confidence is None else among(one.confidence, 0)
+    tables = {name: among(table, -1) for name, table in one.tables.items()}
+    return replace(one, values=among(one.values, 0), valid=among(one.valid, 0), confidence=confidence, tables=tables)
+
+
 def _radial(depth: Field, cameras: Sequence[Camera]) -> Field:
     values = depth.values.astype(np.float32, copy=True)
     if depth.frame == "axis":

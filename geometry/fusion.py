@@ -23,6 +23,7 @@ from geometry.fusion_gradient import gradient_correction
 from geometry.fusion_normals import normal_correction
 from geometry.fusion_semantics import fuse_semantics
 from geometry.fusion_sums import all_finite, combined_weights, in_threads, pack_all, sum_band
+from geometry.observed import looking_at
 
 FloatArray = NDArray[np.float32]
 SCREEN = 4.0  # per steradian: the gradient's correction reaches half a radian far, the size of a view
@@ -89,7 +90,12 @@ class FusionSettings:
 
 
 def fuse(
-    fields: Mapping[str, Field], cameras: Sequence[Camera], height: int, width: int, settings: FusionSettings
+    fields: Mapping[str, Field],
+    cameras: Sequence[Camera],
+    height: int,
+    width: int,
+    settings: FusionSettings,
+    observed: NDArray[np.bool_] | None = None,
 ) -> dict[str, NDArray]:
     """Fuse the fields of one panorama.
 
@@ -101,6 +107,8 @@ def fuse(
     height, width : int
         Size of the ERP image.
     settings : FusionSettings
+    observed : (height, width) bool, optional
+        Directions that were photographed; no view looks anywhere else. All by default.
 
     Returns
     -------
@@ -121,6 +129,8 @@ def fuse(
     for one in fields.values():
         _check(one, cameras)
     views = [backprojection(camera, height, width) for camera in cameras]
+    if observed is not None:
+        views = [looking_at(view, observed) for view in views]
     geometric = [view_weight(camera, settings.off_axis_power, settings.edge_feather) for camera in cameras]
     out: dict[str, NDArray] = {"views": _count_views(views)}
     if "normals" in fields:

@@ -19,6 +19,7 @@ from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.instance_merge import Segments, merge_segments, pair_areas, segments_of
 from geometry.instance_votes import Votes, cast_votes
+from geometry.observed import looking_at
 from geometry.spherical_masks import SphericalMask, mask_of_pixels, masks_of_ids, pack_masks, pixel_areas
 
 FloatArray = NDArray[np.floating]
@@ -77,6 +78,7 @@ def fuse_instances(
     width: int,
     settings: InstanceSettings,
     things: Collection[int] | None = None,
+    observed: NDArray[np.bool_] | None = None,
 ) -> dict[str, NDArray]:
     """One map of instances from those of all views.
 
@@ -90,6 +92,8 @@ def fuse_instances(
     settings : InstanceSettings
     things : collection of int, optional
         Classes that have instances; segments of others are left out. All classes by default.
+    observed : (height, width) bool, optional
+        Directions that were photographed; no view looks anywhere else. All by default.
 
     Returns
     -------
@@ -111,6 +115,8 @@ def fuse_instances(
         raise ValueError(f"field 'instances' has {len(field.valid)} views, but there are {len(cameras)} cameras")
     segments = segments_of(field, things)
     views = [backprojection(camera, height, width) for camera in cameras]
+    if observed is not None:
+        views = [looking_at(view, observed) for view in views]
     groups = merge_segments(segments, pair_areas(segments, views), settings.overlap, settings.threshold, settings.across_classes)
     weights = [view_weight(camera, settings.off_axis_power, settings.edge_feather) for camera in cameras]
     votes = cast_votes(segments, groups, views, weights)

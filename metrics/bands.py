@@ -67,7 +67,9 @@ def split_bands(classes: Sequence[str]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def splits(reference: Mapping[str, NDArray], classes: Sequence[str], cameras: Sequence[Camera]) -> list[Split]:
+def splits(
+    reference: Mapping[str, NDArray], classes: Sequence[str], cameras: Sequence[Camera], observed: Mask | None = None
+) -> list[Split]:
     """All splits of one panorama, with the bands of :func:`split_bands`.
 
     Parameters
@@ -77,6 +79,7 @@ def splits(reference: Mapping[str, NDArray], classes: Sequence[str], cameras: Se
         ``depth_valid`` (H, W), ``semantics`` and ``semantics_valid`` (H, W).
     classes : the vocabulary of ``semantics``
     cameras : the views; ``off_axis`` is the angle to the axis of the nearest one
+    observed : (H, W) bool, what was photographed, of which alone the reference says anything; all by default
 
     Returns
     -------
@@ -96,7 +99,7 @@ def splits(reference: Mapping[str, NDArray], classes: Sequence[str], cameras: Se
         "class": nothing,
     }
     if "depth" in reference or "semantics" in reference:
-        away = np.degrees(edge_distance(edges(reference), np.radians(EDGE_DISTANCE[-1])))
+        away = np.degrees(edge_distance(edges(reference, observed), np.radians(EDGE_DISTANCE[-1])))
         indices["edge_distance"] = in_ranges(away, EDGE_DISTANCE, end=False)
     if "depth" in reference:
         indices["depth"] = np.where(reference["depth_valid"], in_ranges(reference["depth"], DEPTH, end=False), -1)
@@ -112,11 +115,12 @@ def in_ranges(values: NDArray[np.floating], edges: Sequence[float], end: bool) -
     return np.where(number >= len(edges) - end, -1, number).astype(np.int16)
 
 
-def edges(reference: Mapping[str, NDArray]) -> Mask:
+def edges(reference: Mapping[str, NDArray], observed: Mask | None = None) -> Mask:
     """ERP pixels (H, W) beside a depth or label edge.
 
     An edge lies between neighbours (columns wrap) whose distances differ by a factor of more than exp(:data:`DEPTH_JUMP`), of
-    which just one has a distance (the sky's outline), or whose classes differ. Both pixels are beside it.
+    which just one has a distance (the sky's outline), or whose classes differ. Both pixels are beside it. The border of what was
+    ``observed`` (H, W) is no edge.
     """
     jumps: dict[int, list[Mask]] = {0: [], 1: []}
     for axis in (0, 1):
@@ -129,6 +133,8 @@ def edges(reference: Mapping[str, NDArray]) -> Mask:
             label = np.where(reference["semantics_valid"], reference["semantics"].astype(np.int64), -1)
             jumps[axis].append(np.roll(label, -1, axis) != label)
     down, right = (np.any(jumps[axis], axis=0) for axis in (0, 1))
+    if observed is not None:
+        down, right = (found & observed & np.roll(observed, -1, axis) for axis, found in enumerate((down, right)))
     down[-1] = False  # rows do not wrap
     return np.asarray(down | np.roll(down, 1, axis=0) | right | np.roll(right, 1, axis=1), bool)
 

@@ -29,6 +29,7 @@ def evaluate_item(
     truth_classes: Sequence[str],
     protocol: Protocol,
     truth_things: Sequence[str] = (),
+    observed: Mask | None = None,
 ) -> dict[str, Any]:
     """Figures of one panorama's labels as JSON values.
 
@@ -39,6 +40,8 @@ def evaluate_item(
     label_classes, truth_classes : the two vocabularies
     protocol : Protocol
     truth_things : classes of the truth that have instances; without any, panoptic quality is not measured
+    observed : (H, W) bool of the labels' size, what was photographed; shares are of it, and no truth outside it counts. All by
+        default
 
     Returns
     -------
@@ -47,14 +50,14 @@ def evaluate_item(
         ``normals``, ``semantics`` and ``panoptic`` where both sides have them, each with ``bands`` by latitude (but the last) and
         what pools its pixels over panoramas: ``sums`` or ``confusion``. None stands where no pixel counts.
     """
-    figures: dict[str, Any] = {"coverage": coverage_figures(labels, protocol)}
+    figures: dict[str, Any] = {"coverage": coverage_figures(labels, protocol, observed)}
     if "depth" in labels:
         figures["seams"] = _numbers(seam_figures(labels["depth"], labels["depth_valid"]))
     if not truth:
         return figures
-    counted = _counted(next(iter(truth.values())).shape[:2], protocol)
+    counted = _counted(next(iter(truth.values())).shape[:2], protocol, observed)
     if "depth" in labels and "depth" in truth:
-        figures["truth_seams"] = _numbers(seam_figures(truth["depth"], known_truth(truth, "depth")))
+        figures["truth_seams"] = _numbers(seam_figures(truth["depth"], known_truth(truth, "depth") & counted.observed))
         figures["depth"] = _depth(labels, truth, counted, protocol)
     if "normals" in labels and "normals" in truth:
         figures["normals"] = _normals(labels, truth, counted)
@@ -70,16 +73,18 @@ def evaluate_item(
 
 @dataclass(frozen=True)
 class _Counted:
-    """Which pixels (H, W) of the truth a protocol keeps, their weights, and the rows (H,) of each latitude band."""
+    """Pixels (H, W) of the truth that were photographed and those of them that a protocol keeps, weights, rows (H,) of bands."""
 
+    observed: Mask
     kept: Mask
     weights: NDArray[np.floating]
     bands: Mapping[str, Mask]
 
 
-def _counted(shape: tuple[int, int], protocol: Protocol) -> _Counted:
+def _counted(shape: tuple[int, int], protocol: Protocol, observed: Mask | None) -> _Counted:
+    seen = np.ones(shape, bool) if observed is None else _nearest(observed, shape)
     kept = np.repeat(kept_rows(shape[0], protocol.pole_crop)[:, None], shape[1], axis=1)
-    return _Counted(kept, _pixel_weights(shape, protocol), band_rows(shape[0]))
+    return _Counted(seen, kept & seen, _pixel_weights(shape, protocol), band_rows(shape[0]))
 
 
 def _depth(labels: Labels, truth: Labels, counted: _Counted, protocol: Protocol) -> dict[str, Any]:
@@ -112,8 +117,10 @@ def _semantics(
     return {**figures, "confusion": np.round(count(*pixels), 6).tolist()}
 
 
-def coverage_figures(labels: Labels, protocol: Protocol) -> dict[str, float | None]:
+def coverage_figures(labels: Labels, protocol: Protocol, observed: Mask | None = None) -> dict[str, float | None]:
     """What can be said without truth: share of valid pixels, and the mean of each confidence over them, in [0, 1].
+
+    Shares are of what was photographed, ``observed`` (H, W), and of the whole sphere without it.
 
     Depth consistency is averaged over pixels on which two views or more have a say: elsewhere there is nothing to agree with,
     and it is zero. A mean over no pixel is None.
@@ -122,14 +129,19 @@ def coverage_figures(labels: Labels, protocol: Protocol) -> dict[str, float | No
     for name, confidence in (("depth", "consistency"), ("normals", "agreement"), ("semantics", "confidence")):
         if name in labels:
             valid = labels[f"{name}_valid"]
-            weights = _pixel_weights(valid.shape, protocol)
+            weights = _observed_weights(valid.shape, protocol, observed)
             figures[name] = float((weights * valid).sum() / weights.sum())
             judged = valid & (labels["depth_consistency"] > 0) if name == "depth" else valid
             sure = labels[f"{name}_{confidence}"][judged]
             figures[f"{name}_{confidence}"] = float(np.average(sure, weights=weights[judged]) / 255) if judged.any() else None
     if "sky" in labels:
-        figures["sky"] = float(np.average(labels["sky"], weights=_pixel_weights(labels["sky"].shape, protocol)))
+        figures["sky"] = float(np.average(labels["sky"], weights=_observed_weights(labels["sky"].shape, protocol, observed)))
     return figures
+
+
+def _observed_weights(shape: tuple[int, ...], protocol: Protocol, observed: Mask | None) -> NDArray[np.floating]:
+    weights = _pixel_weights(shape, protocol)
+    return weights if observed is None else weights * observed
 
 
 def _pixel_weights(shape: tuple[int, ...], protocol: Protocol) -> NDArray[np.floating]:

@@ -40,7 +40,7 @@ def panoptic_item(
     Parameters
     ----------
     labels : ``instances``, ``panoptic``, ``panoptic_valid`` (H, W); without ``semantics`` in it, only things are measured
-    truth : ``semantics`` and ``instances`` (H, W)
+    truth : ``semantics`` and ``instances`` (H, W), and ``semantics_valid`` where not all of it is known
     vocabularies : the classes of the labels, those of the truth, and which of the latter are things
     kept : (H, W) pixels that count; the truth is void elsewhere
     weights : (H, W) by the protocol
@@ -49,7 +49,7 @@ def panoptic_item(
     things = [list(truth_classes).index(name) for name in truth_things]
     to_truth = np.append(vocabulary_map(label_classes, truth_classes), -1)
     said = np.where(labels["panoptic_valid"], to_truth[np.minimum(labels["panoptic"], len(to_truth) - 1)], -1)
-    known = kept & (truth["semantics"] < len(truth_classes))
+    known = kept & (truth["semantics"] < len(truth_classes)) & truth.get("semantics_valid", True)
     pair = (
         Panoptic(said, labels["instances"]),
         Panoptic(np.where(known, truth["semantics"].astype(int), -1), truth["instances"]),

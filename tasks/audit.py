@@ -28,14 +28,16 @@ from tasks.block import Job, Output, Upstream, run_block
 from tasks.consistency import task_consistencies
 from tasks.evaluate import Digests, read_truth, read_truth_classes, truth_of
 from tasks.fuse import decode_labels, encode_labels, fusion_settings
+from tasks.observed import Observed, read_observed
 
-VERSION = "1"
+VERSION = "2"
 Labels = dict[str, NDArray]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is read of one item: fused labels, views, patch labels (none without truth), truth, and the figures of ``fuse``."""
+    """What is read of one item: fused labels, views, patch labels (none without truth), truth, the figures of ``fuse``, and what
+    was photographed."""
 
     fused: Labels
     cameras: tuple[Camera, ...]
@@ -43,6 +45,7 @@ class Evidence:
     truth: Labels
     truth_digest: Digests
     figures: Mapping[str, Any]
+    observed: Observed = None
 
 
 def identity(config: Config, fuse: str, labels: Mapping[str, str]) -> Identity:
@@ -62,10 +65,12 @@ def audit_block(job: Job) -> Receipt:
         for teacher in teachers:
             fields.update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
         labels, cameras = decode_labels(fused.item(slot)), project.decode_cameras(views.item(slot))
-        return Evidence(labels, cameras, fields, *read_truth(job.config, item), fused.receipt.items[slot].figures)
+        observed = read_observed(item, job.config, len(labels["views"]))
+        return Evidence(labels, cameras, fields, *read_truth(job.config, item), fused.receipt.items[slot].figures, observed)
 
     def audit_item(_item: Item, evidence: Evidence) -> Output:
-        arrays: Labels = {"agreement": agreement_sums(evidence.fused, splits(evidence.fused, label_classes, evidence.cameras))}
+        parted = splits(evidence.fused, label_classes, evidence.cameras, evidence.observed)
+        arrays: Labels = {"agreement": agreement_sums(evidence.fused, parted)}
         consistency = evidence.figures.get("consistency")
         figures: dict[str, Any] = {"consistency": consistency, "tasks": task_consistencies(evidence.figures)}
         if truth_of(job.config) is not None:
@@ -85,16 +90,16 @@ def attribute(
         return {}
     height, width = evidence.fused["views"].shape
     cameras = evidence.cameras
-    truth = truth_labels(evidence.truth, (height, width), len(truth_classes))
+    truth = truth_labels(evidence.truth, (height, width), len(truth_classes), evidence.observed)
     true = patch_fields(truth, cameras)
     # The floor is stored and read back too: what rounding costs belongs to the round trip.
-    stored = encode_labels(fuse(true, cameras, height, width, fusion_settings(config.fuse, truth_classes)), config.fuse)
-    floor = decode_labels(stored)
+    settings = fusion_settings(config.fuse, truth_classes)
+    floor = decode_labels(encode_labels(fuse(true, cameras, height, width, settings, evidence.observed), config.fuse))
     said, fused = in_words_of(truth_classes, label_classes, evidence)
     if "depth" in said and "depth" in truth:
         said["depth"], fused["depth"] = in_metres(said["depth"], cameras, fused, truth)
     seen = [sightings(camera, height, width) for camera in cameras]
-    by_truth = splits(truth, truth_classes, cameras)
+    by_truth = splits(truth, truth_classes, cameras, evidence.observed)
     return {
         task: measure(make_path(task, said[task], true[task], truth, fused, floor), cameras, seen, by_truth, len(truth_classes))
         for task in FIGURES
@@ -102,22 +107,27 @@ def attribute(
     }
 
 
-def truth_labels(truth: Mapping[str, NDArray], shape: tuple[int, int], classes: int) -> Labels:
-    """Truth arrays at the size of the fused labels (the nearest pixel's), each with where it says something."""
+def truth_labels(truth: Mapping[str, NDArray], shape: tuple[int, int], classes: int, observed: Observed = None) -> Labels:
+    """Truth arrays at the size of the fused labels (the nearest pixel's), each with where it says something that was seen."""
     rows, columns = (((np.arange(size) + 0.5) * have // size).astype(int) for size, have in zip(shape, _size(truth)))
     here = {name: array[rows[:, None], columns[None, :]] for name, array in truth.items() if array.ndim >= 2}
     land = ~here["sky"].astype(bool) if "sky" in here else np.ones(shape, bool)
+    seen = np.ones(shape, bool) if observed is None else observed
+
+    def told(name: str) -> NDArray[np.bool_]:
+        return seen & here.get(f"{name}_valid", True)
+
     labels: Labels = {}
     if "depth" in here:
         distance = here["depth"].astype(np.float32)
-        known = land & np.isfinite(distance) & (distance > 0)
+        known = land & told("depth") & np.isfinite(distance) & (distance > 0)
         labels |= {"depth": np.where(known, distance, 0), "depth_valid": known}
     if "normals" in here:
         length = np.linalg.norm(here["normals"].astype(np.float32), axis=-1)
-        known = land & np.isfinite(length) & (length > 0.5)
+        known = land & told("normals") & np.isfinite(length) & (length > 0.5)
         labels |= {"normals": np.where(known[..., None], here["normals"], 0).astype(np.float32), "normals_valid": known}
     if "semantics" in here and classes:
-        known = here["semantics"] < classes
+        known = told("semantics") & (here["semantics"] < classes)
         labels |= {"semantics": np.where(known, here["semantics"], 0).astype(np.uint16), "semantics_valid": known}
     return labels
 

@@ -22,8 +22,9 @@ from tasks.block import BadItem, Job, Output, Upstream, run_block
 from tasks.datasets import DATA_SETS
 from tasks.datasets.reading import read_data_set_truth
 from tasks.fuse import decode_labels
+from tasks.observed import Observed, read_observed
 
-VERSION = "3"
+VERSION = "4"
 Digests = str | dict[str, str]
 
 
@@ -46,12 +47,13 @@ def evaluate_block(job: Job) -> Receipt:
     label_classes = fused.receipt.about["classes"]
     truth_classes, things = read_truth_classes(job.config), read_truth_things(job.config)
 
-    def read(slot: int, item: Item) -> tuple[dict[str, NDArray], dict[str, NDArray], Digests]:
-        return decode_labels(fused.item(slot)), *read_truth(job.config, item)
+    def read(slot: int, item: Item) -> tuple[dict[str, NDArray], dict[str, NDArray], Digests, Observed]:
+        labels = decode_labels(fused.item(slot))
+        return labels, *read_truth(job.config, item), read_observed(item, job.config, len(labels["views"]))
 
-    def evaluate_one(_item: Item, inputs: tuple[dict[str, NDArray], dict[str, NDArray], Digests]) -> Output:
-        labels, truth, truth_digest = inputs
-        figures = evaluate_item(labels, truth, label_classes, truth_classes, protocol, things)
+    def evaluate_one(_item: Item, inputs: tuple[dict[str, NDArray], dict[str, NDArray], Digests, Observed]) -> Output:
+        labels, truth, truth_digest, observed = inputs
+        figures = evaluate_item(labels, truth, label_classes, truth_classes, protocol, things, observed)
         return Output(figures={**figures, "truth": truth_digest})
 
     about = {"protocol": protocol.name, "classes": label_classes, "truth_classes": truth_classes}

@@ -23,16 +23,18 @@ from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks import instances, label, project
 from tasks.auxiliaries import about_auxiliaries, encode_auxiliaries
-from tasks.block import Job, Output, Upstream, load_panorama, run_block
+from tasks.block import BadItem, Job, Output, Upstream, load_panorama, run_block
 from tasks.consistency import require_consistency
+from tasks.images import Panorama
+from tasks.observed import Observed, observed_of, partly_observed, require_observed, share
 from tasks.rotations import fuse_work, rotated_views, rotation_of
 
-VERSION = "4"
+VERSION = "5"
 
 Labelling = tuple[dict[str, Field], tuple[Camera, ...]]
 """What teachers say of a panorama through one set of views."""
-PatchLabels = tuple[list[Labelling], NDArray[np.uint8] | None]
-"""All labellings of a panorama, and its pixels where they are needed."""
+PatchLabels = tuple[list[Labelling], Panorama | None]
+"""All labellings of a panorama, and itself where its pixels or what was photographed of it are needed."""
 
 
 def identity(config: Config, labels: Mapping[str, str]) -> Identity:
@@ -63,17 +65,22 @@ def fuse_block(job: Job) -> Receipt:
         for teacher in teachers:
             fields[rotation_of(teacher.stage)].update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
         labellings = [(own, rotated_views(cameras, job.config.project.layout, turn)) for turn, own in enumerate(fields)]
-        return labellings, load_panorama(item, job.config).pixels if "image_gradient" in settings.auxiliaries else None
+        needed = "image_gradient" in settings.auxiliaries or partly_observed(item)
+        return labellings, load_panorama(item, job.config) if needed else None
 
     def fuse_item(_item: Item, patch_labels: PatchLabels) -> Output:
         labellings, panorama = patch_labels
-        labels = fuse_labellings(labellings, settings.height, fusion, metric=units.get("depth") == "metre")
+        observed = None if panorama is None else observed_of(panorama, settings.height)
+        require_observed(observed)
+        labels = fuse_labellings(labellings, settings.height, fusion, units.get("depth") == "metre", observed)
         if masks:  # of the layout's own views: an object's score is the teacher's, not a vote over labellings
             fields, cameras = labellings[0]
             field = instances.with_classes(fields["instances"], masks["classes"], classes)
-            labels = instances.add_instances(labels, field, cameras, settings, things, len(classes))
-        labels |= derive_auxiliaries(settings.auxiliaries, labels, panorama, settings.depth_edge)
-        figures = _figures(labels, settings.depth_edge)
+            labels = instances.add_instances(labels, field, cameras, settings, things, len(classes), observed)
+        require_labels(labels, observed)
+        pixels = None if panorama is None else panorama.pixels
+        labels |= derive_auxiliaries(settings.auxiliaries, labels, pixels, settings.depth_edge, observed)
+        figures = _figures(labels, settings.depth_edge, observed)
         require_consistency(figures, settings.min_consistency)
         return Output(labels, figures)
 
@@ -109,25 +116,35 @@ def fusion_settings(settings: Settings, classes: Sequence[str]) -> FusionSetting
     )
 
 
-def fuse_labellings(labellings: Sequence[Labelling], height: int, settings: FusionSettings, metric: bool) -> dict[str, NDArray]:
+def fuse_labellings(
+    labellings: Sequence[Labelling], height: int, settings: FusionSettings, metric: bool, observed: Observed = None
+) -> dict[str, NDArray]:
     """ERP labels from the views of all labellings of a panorama, and, where there are several, how far these agree."""
-    alone = [fuse(*labelling, height, 2 * height, settings) for labelling in labellings]
+    alone = [fuse(*labelling, height, 2 * height, settings, observed) for labelling in labellings]
     if len(alone) == 1:
         return alone[0]
     names = labellings[0][0].keys() - {"instances"}  # which are those of the layout's own views
     fields = {name: label.concatenate([own[name] for own, _ in labellings]) for name in sorted(names)}
     cameras = tuple(camera for _, own in labellings for camera in own)
-    together = fuse(fields, cameras, height, 2 * height, settings)
+    together = fuse(fields, cameras, height, 2 * height, settings, observed)
     return together | rotation_consistency(alone, settings.consistency_scale, metric)
 
 
-def _figures(labels: Mapping[str, NDArray], depth_edge: float) -> dict[str, float]:
+def require_labels(labels: Mapping[str, NDArray], observed: Observed) -> None:
+    """Raises BadItem if a panorama that was photographed in part has no valid label."""
+    masks = [mask for name, mask in labels.items() if name.endswith("_valid")]
+    if observed is not None and masks and not any(mask.any() for mask in masks):
+        raise BadItem(f"no label is valid in the {observed.mean():.2%} of its pixels that were photographed")
+
+
+def _figures(labels: Mapping[str, NDArray], depth_edge: float, observed: Observed) -> dict[str, float]:
+    """Shares and means of what was photographed."""
     dense = {name: value for name, value in labels.items() if value.dtype == bool and value.shape == labels["views"].shape}
-    shares = {name: float(value.mean()) for name, value in dense.items()} | depth_normal_figures(labels, depth_edge)
+    shares = {name: share(value, observed) for name, value in dense.items()} | depth_normal_figures(labels, depth_edge)
     shares |= consistency_figures(labels)
     counts = instances.instance_figures(labels) if "instances" in labels else {}
     rounded = {name: round(value, 4) for name, value in shares.items()}
-    return {**rounded, **counts, "views": round(float(labels["views"].mean()), 2)}
+    return {**rounded, **counts, "views": round(share(labels["views"], observed), 2)}
 
 
 def encode_labels(labels: Mapping[str, NDArray], settings: Settings) -> dict[str, NDArray]:

@@ -15,6 +15,8 @@ from metrics.summary import summarise
 from models.student import StudentModel
 from tasks.block import BadItem
 from tasks.evaluate import read_truth, read_truth_classes
+from tasks.observed import Observed, read_observed
+from tasks.pictures import panorama_picture
 from tasks.predict import as_labels, predict
 from tasks.student_pictures import comparison_pictures
 from tasks.training_data import TrainingData
@@ -30,13 +32,15 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Seen:
-    """One panorama with its labels, what the student says of it, and the truth, which may be empty; all at the training size."""
+    """One panorama with its labels, what the student says of it, the truth, which may be empty, and what was photographed; all
+    at the training size."""
 
     item: str
     image: NDArray[np.uint8]
     labels: Arrays
     said: Arrays
     truth: Arrays
+    observed: Observed
 
 
 def look_at_held_out(model: StudentModel, data: TrainingData, device: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -61,7 +65,7 @@ def look_at_held_out(model: StudentModel, data: TrainingData, device: str) -> tu
         for name, row in _compared(seen, place, data.classes, vocabulary).items():
             figures[name].append(row)
         if len(shown) < MOST_SHOWN:
-            pictures = comparison_pictures(seen.image, seen.labels, seen.said, len(data.classes))
+            pictures = comparison_pictures(panorama_picture(seen.image, seen.observed), seen.labels, seen.said, len(data.classes))
             shown.append({"item": seen.item, "pictures": pictures})
     tables = {name: _headline(rows, vocabulary or data.classes) for name, rows in figures.items() if rows}
     return {"panoramas": len(figures[COMPARISONS[0]]), **tables}, shown
@@ -83,19 +87,23 @@ def _look(model: StudentModel, place: Place, data: TrainingData, device: str, wi
     plain = ItemSettings(settings.height, settings.tasks, confidence=False)
     arrays = training_item(place, plain, np.random.default_rng(0))
     classes = [name.lower() for name in data.classes]
-    said = as_labels(predict(model, arrays["image"], device), classes.index("sky") if "sky" in classes else None)
+    observed = read_observed(place.item, place.config, settings.height)
+    said = as_labels(predict(model, arrays["image"], device), classes.index("sky") if "sky" in classes else None, observed)
     labels = {name: array for name, array in arrays.items() if name != "image"}
-    return Seen(place.item.item, arrays["image"], labels, said, read_truth(place.config, place.item)[0] if with_truth else {})
+    truth = read_truth(place.config, place.item)[0] if with_truth else {}
+    return Seen(place.item.item, arrays["image"], labels, said, truth, observed)
 
 
 def _compared(seen: Seen, place: Place, classes: Sequence[str], true_classes: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Figures of one panorama for each comparison that can be made."""
     protocol = protocol_named(place.config.evaluate.protocol)
-    rows = [evaluate_item(seen.said, seen.labels, classes, classes, protocol)]
+    rows = [evaluate_item(seen.said, seen.labels, classes, classes, protocol, observed=seen.observed)]
     if seen.truth:
         sure = np.full(seen.image.shape[:2], 255, np.uint8)  # training asks for no confidence here
         labels = {**seen.labels, **dict.fromkeys(CONFIDENCES, sure)}
-        rows += [evaluate_item(one, seen.truth, classes, true_classes, protocol) for one in (seen.said, labels)]
+        rows += [
+            evaluate_item(one, seen.truth, classes, true_classes, protocol, observed=seen.observed) for one in (seen.said, labels)
+        ]
     return dict(zip(COMPARISONS, rows))
 
 

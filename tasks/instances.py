@@ -67,6 +67,7 @@ def add_instances(
     settings: Fuse,
     things: Sequence[int] | None,
     classes: int,
+    observed: NDArray[np.bool_] | None = None,
 ) -> dict[str, NDArray]:
     """Fused labels with instances and the panoptic map; see :func:`geometry.fusion_instances.fuse_instances`.
 
@@ -87,7 +88,7 @@ def add_instances(
         off_axis_power=settings.off_axis_power,
         edge_feather=settings.edge_feather,
     )
-    instances = fuse_instances(field, cameras, settings.height, 2 * settings.height, fusion, things)
+    instances = fuse_instances(field, cameras, settings.height, 2 * settings.height, fusion, things, observed)
     _check_room(instances, settings)
     together = {**labels, **instances}
     named = np.unique(field.tables["segment_class"]).tolist() if things is None else things

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from configs.schema import Config, TeacherSettings
 from geometry.cameras import Camera
-from geometry.fields import Field, canonical
+from geometry.fields import Field, canonical, spread, where_observed
+from geometry.observed import observed_in_patches
 from geometry.resample import extract_patches
 from models.teachers import Teacher, load_teacher, weights_digest
 from storage.fingerprint import Identity
@@ -20,11 +22,21 @@ from storage.receipts import Receipt
 from tasks import project
 from tasks.block import BadItem, Job, Output, Upstream, load_panorama, run_block
 from tasks.devices import device_name, resolve_device
+from tasks.observed import Observed, partly_observed, share
 from tasks.rotations import rotated_views, rotation_of, stage_name
 
-VERSION = "1"
+VERSION = "2"
 EXECUTION_ONLY = ("batch_size",)
 """Settings of a teacher that cannot change what it says."""
+
+
+@dataclass(frozen=True)
+class Patches:
+    """What the N views of a panorama show: ``pixels`` (N, h, w, 3) uint8, and which of them were photographed, (N, h, w) bool."""
+
+    pixels: NDArray[np.uint8]
+    cameras: tuple[Camera, ...]
+    observed: Observed = None
 
 
 def identity(config: Config, teacher: TeacherSettings, rotation: int = 0) -> Identity:
@@ -52,21 +64,52 @@ def label_block(job: Job) -> Receipt:
     if (things := getattr(teacher, "thing_classes", None)) is not None:
         about["thing_classes"] = list(things)
 
-    def read(slot: int, item: Item) -> tuple[NDArray[np.uint8], tuple[Camera, ...]]:
+    def read(slot: int, item: Item) -> Patches:
         stored = views.item(slot)
         cameras = rotated_views(project.decode_cameras(stored), job.config.project.layout, rotation)
-        pixels = stored.get("pixels")
-        if pixels is None or rotation:
-            pixels = extract_patches(load_panorama(item, job.config).pixels, cameras, antialias=job.config.project.antialias)
-        return pixels, cameras
+        if "pixels" in stored and not rotation and not partly_observed(item):
+            return Patches(stored["pixels"], cameras)
+        return cut_patches(item, job.config, cameras)
 
-    def label_item(item: Item, patches: tuple[NDArray[np.uint8], tuple[Camera, ...]]) -> Output:
-        fields = look(teacher, *patches, {"item": item.item, **item.metadata}, settings.fields, batch_size)
+    def label_item(item: Item, patches: Patches) -> Output:
+        fields = look_at_observed(teacher, patches, {"item": item.item, **item.metadata}, settings.fields, batch_size)
         about["fields"] = {name: {"unit": field.unit, "frame": field.frame} for name, field in fields.items()}
-        return Output(fields, {f"{name}_valid": round(float(f.valid.mean()), 4) for name, f in fields.items()})
+        return Output(fields, {f"{name}_valid": round(share(f.valid, patches.observed), 4) for name, f in fields.items()})
 
     weights = {settings.name: weights_digest(settings.kind, settings.settings)}
     return run_block(job, label_item, about, weights, read, encode_fields, device_name(device))
+
+
+def cut_patches(item: Item, config: Config, cameras: tuple[Camera, ...]) -> Patches:
+    """The patches of a panorama's views. BadItem if its file is gone, changed or damaged."""
+    panorama, antialias = load_panorama(item, config), config.project.antialias
+    seen = None if panorama.observed.all() else observed_in_patches(panorama.observed, cameras, antialias)
+    return Patches(extract_patches(panorama.pixels, cameras, antialias=antialias), cameras, seen)
+
+
+def look_at_observed(
+    teacher: Teacher, patches: Patches, item: Mapping[str, object], wanted: tuple[str, ...], batch_size: int
+) -> dict[str, Field]:
+    """:func:`look`, valid only where something was photographed; views that show nothing of it are not looked at.
+
+    Raises
+    ------
+    BadItem
+        No view shows anything that was photographed, or a field is valid nowhere there.
+    """
+    observed = patches.observed
+    if observed is None:
+        return look(teacher, patches.pixels, patches.cameras, item, wanted, batch_size)
+    shown: NDArray[np.bool_] = np.any(observed, axis=(1, 2))
+    if not shown.any():
+        raise BadItem("no view shows a pixel that was photographed: too little of the sphere was")
+    cameras = tuple(camera for camera, there in zip(patches.cameras, shown, strict=True) if there)
+    said = look(teacher, patches.pixels[shown], cameras, item, wanted, batch_size)
+    fields = {name: where_observed(spread(field, shown), observed) for name, field in said.items()}
+    for name, field in fields.items():
+        if not field.valid.any():
+            raise BadItem(f"the teacher's {name} has no valid pixel where the panorama was photographed")
+    return fields
 
 
 def look(

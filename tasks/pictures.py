@@ -15,6 +15,11 @@ ROOM = 256
 """Pixels. A narrower picture has no room for a scale."""
 
 
+def panorama_picture(pixels: Picture, observed: NDArray[np.bool_] | None) -> Picture:
+    """The panorama (H, W, 3), in the colour of pixels without a label where it was not photographed."""
+    return pixels if observed is None else _masked(pixels, observed)
+
+
 def depth_picture(depth: NDArray[np.floating], valid: NDArray[np.bool_], span: tuple[float, float] | None = None) -> Picture:
     """Distances (H, W) on a logarithmic scale, near red, far blue, over ``span`` or :func:`depth_range`; a scale tells it."""
     if not valid.any():

@@ -22,14 +22,15 @@ from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.block import BadItem, Job, Output, load_panorama, run_block
 from tasks.devices import device_name, resolve_device
-from tasks.fuse import encode_labels
+from tasks.fuse import encode_labels, require_labels
+from tasks.observed import Observed, observed_of, require_observed, share
 from tasks.student_folder import student_about, student_folder, without_progress_bars
 from tasks.training_items import resize_image
 
 if TYPE_CHECKING:
     from models.student import StudentModel
 
-VERSION = "4"
+VERSION = "5"
 
 
 def identity(config: Config) -> Identity:
@@ -52,12 +53,16 @@ def predict_block(job: Job) -> Receipt:
     classes = list((model.config.id2label or {}).values()) if "semantics" in model.config.main_tasks else []
     sky = [name.lower() for name in classes].index("sky") if "sky" in [name.lower() for name in classes] else None
 
-    def read(_slot: int, item: Item) -> NDArray[np.uint8]:
-        return resize_image(load_panorama(item, job.config).pixels, height)
+    def read(_slot: int, item: Item) -> tuple[NDArray[np.uint8], Observed]:
+        panorama = load_panorama(item, job.config)
+        return resize_image(panorama.pixels, height), observed_of(panorama, height)
 
-    def predict_item(_item: Item, image: NDArray[np.uint8]) -> Output:
-        labels = as_labels(predict(model, image, device), sky)
-        shares = {name: float(value.mean()) for name, value in labels.items() if value.dtype == bool}
+    def predict_item(_item: Item, inputs: tuple[NDArray[np.uint8], Observed]) -> Output:
+        image, observed = inputs
+        require_observed(observed)
+        labels = as_labels(predict(model, image, device), sky, observed)
+        require_labels(labels, observed)
+        shares = {name: share(value, observed) for name, value in labels.items() if value.dtype == bool}
         figures = shares | depth_normal_figures(labels)
         return Output(labels, {name: round(value, 4) for name, value in figures.items()})
 
@@ -103,10 +108,11 @@ def predict(model: StudentModel, image: NDArray[np.uint8], device: str) -> dict[
     return arrays | ({"depth": arrays["depth"][..., 0]} if "depth" in arrays else {})
 
 
-def as_labels(said: Mapping[str, NDArray[np.float32]], sky: int | None) -> dict[str, NDArray[Any]]:
+def as_labels(said: Mapping[str, NDArray[np.float32]], sky: int | None, observed: Observed = None) -> dict[str, NDArray[Any]]:
     """Predictions as ERP labels (H, W[, 3]) of the stage ``fuse``; ``sky`` is the class without distance and normal.
 
     One look makes them: ``views`` is one, and ``depth_consistency`` zero, which means that there is nothing to agree with.
+    Where the panorama was not ``observed`` (H, W), what the student makes of black is no label: all is invalid, and zero.
     """
     size = next(iter(said.values())).shape[:2]
     labels: dict[str, NDArray[Any]] = {"views": np.ones(size, np.uint8)}
@@ -120,6 +126,9 @@ def as_labels(said: Mapping[str, NDArray[np.float32]], sky: int | None) -> dict[
             kept = land if said[task].ndim == 2 else land[..., None]
             labels |= {task: np.where(kept, said[task], 0), f"{task}_valid": land.copy()}
             labels[f"{task}_{trust}"] = np.full(size, value, np.uint8)
+    if observed is not None:
+        for array in labels.values():
+            array[~observed] = 0
     return labels
 
 

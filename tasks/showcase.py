@@ -25,7 +25,8 @@ def item_pictures(config: Config, fuse: Identity, block: Block, slot: int, class
     item = block.items[slot]
     labels = decode_labels(BlockReader(block_url(config.root, fuse.stage, fuse.fingerprint, block.name)).item(slot))
     truth, _ = read_truth(config, item)
-    shown: dict[str, NDArray[np.uint8]] = {"panorama": load_panorama(item, config).pixels}
+    panorama = load_panorama(item, config)
+    shown = {"panorama": pictures.panorama_picture(panorama.pixels, panorama.observed)}
     if "depth" in labels:
         shown["depth"] = pictures.depth_picture(labels["depth"], labels["depth_valid"])
     if "normals" in labels:

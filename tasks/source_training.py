@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from configs.source_training import Network, PinholeData, SourceTraining, load_source_training
 from metrics.seamless.quality import Figures
-from models.seamless.branch import BranchSettings, BranchTarget
+from models.seamless.branch import BranchSettings
 from models.seamless.network import LARGE, SMALL, SeamlessNetwork, SeamlessSettings, Target
 from models.seamless.proposals import ProposalSettings
 from models.seamless.saved import SeamlessModel, model_files
@@ -249,8 +249,7 @@ class _Run:
 
 
 def _moved(target: Target, device: torch.device) -> Target:
-    branches = [BranchTarget(*(part.to(device) for part in vars(one).values())) for one in (target.instances, target.amodals)]
-    return Target(target.semantics.to(device), *branches)
+    return target.to(device)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from storage.arrays import BlockReader
 from storage.manifest import Item
 from tasks.block import load_panorama
 from tasks.fuse import decode_labels
+from tasks.observed import observed_of
 from tasks.training_views import PatchBlock, one_view
 
 CONFIDENCES = {"depth": "depth_consistency", "normals": "normals_agreement", "semantics": "semantics_confidence"}
@@ -24,7 +25,10 @@ CONFIDENCES = {"depth": "depth_consistency", "normals": "normals_agreement", "se
 CHANNELS = {"depth": 1, "normals": 3, "semantics": 1}
 Arrays = Mapping[str, NDArray[Any]]
 Derive = Callable[[Arrays], Arrays]
-"""Arrays of one item, after augmentation -> more of them: ``<task>`` (H, W, C) and ``<task>_valid`` (H, W)."""
+"""Arrays of one item, after augmentation -> more of them: ``<task>`` (H, W, C) and ``<task>_valid`` (H, W).
+
+Among them is ``observed`` (H, W) where something was not photographed.
+"""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,8 @@ class Place:
 def training_item(place: Place, settings: ItemSettings, generator: np.random.Generator) -> dict[str, NDArray[Any]]:
     """``image`` (H, W, 3) uint8 and, for each task, ``<task>``, ``<task>_valid`` and, if wanted, ``<task>_confidence``.
 
-    A task that the store does not have is there too, valid nowhere.
+    A task that the store does not have is there too, valid nowhere. Nothing is valid where the panorama was not photographed,
+    nor where what is black there was mixed into the image.
 
     Raises
     ------
@@ -91,7 +96,8 @@ def training_item(place: Place, settings: ItemSettings, generator: np.random.Gen
     DamagedBlock, StoreError
         The labels cannot be read.
     """
-    image = resize_image(load_panorama(place.item, place.config).pixels, settings.height)
+    panorama = load_panorama(place.item, place.config)
+    image, observed = resize_image(panorama.pixels, settings.height), observed_of(panorama, settings.height)
     stored = place.block.reader.item(place.slot, _wanted(place.block.names, settings))
     labels = {name: resize_labels(array, settings.height) for name, array in decode_labels(stored).items()}
     if settings.one_view:
@@ -99,8 +105,12 @@ def training_item(place: Place, settings: ItemSettings, generator: np.random.Gen
         seen = one_view(block.patches, place.slot, settings.one_view, settings.height, block.classes, generator)
         labels |= _without_sky(seen, labels.get("sky"))
     known = {name: array for task in settings.tasks for name, array in _of_task(task, labels, settings).items()}
-    changed = augment({"image": image, **known}, settings.augmentation, generator)
-    return {**changed, **settings.derive(changed)}
+    mask = {} if observed is None else {"observed": observed}
+    changed = augment({"image": image, **known, **mask}, settings.augmentation, generator)
+    if observed is not None:
+        changed |= {name: valid & changed["observed"] for name, valid in changed.items() if name.endswith("_valid")}
+    made = {**changed, **settings.derive(changed)}
+    return {name: array for name, array in made.items() if name != "observed"}
 
 
 def nothing(settings: ItemSettings) -> dict[str, NDArray[Any]]:

@@ -59,13 +59,24 @@ class BranchSettings:
 class BranchTarget:
     """What a branch learns of one image.
 
-    ``boxes`` (M, 4), ``classes`` (M,) int64 from 0, ``masks`` (M, H, W) bool, ``uncertain`` (H, W) bool.
+    ``boxes`` (M, 4), ``classes`` (M,) int64 from 0, ``masks`` (M, H, W) bool, ``uncertain`` (H, W) bool. ``blank`` (H, W) bool,
+    what shows nothing that was photographed, if there is any: boxes that lie there by half teach nothing, whatever the settings.
     """
 
     boxes: torch.Tensor
     classes: torch.Tensor
     masks: torch.Tensor
     uncertain: torch.Tensor
+    blank: torch.Tensor | None = None
+
+    def to(self, device: torch.device) -> BranchTarget:
+        """The same on a device."""
+        boxes, classes, masks, uncertain = (part.to(device) for part in (self.boxes, self.classes, self.masks, self.uncertain))
+        return BranchTarget(boxes, classes, masks, uncertain, None if self.blank is None else self.blank.to(device))
+
+    def blank_share(self, boxes: torch.Tensor, wrap: bool) -> torch.Tensor:
+        """How much (K,) of each box (K, 4) is blank, from 0 to 1."""
+        return boxes.new_zeros(len(boxes)) if self.blank is None else share_inside(self.blank, boxes, wrap)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +121,9 @@ class InstanceBranch(nn.Module):
         image_size = (targets[0].uncertain.shape[-2], targets[0].uncertain.shape[-1])
         said, anchors = self._proposed(levels)
         truth = [target.boxes for target in targets]
-        settings = self.settings.proposals
-        objectness, proposal = proposal_loss(said, anchors, truth, self._period(image_size), settings, generator)
+        settings, every = self.settings.proposals, torch.cat(anchors)
+        blank = [target.blank_share(every, self.wrap) > 0.5 for target in targets]
+        objectness, proposal = proposal_loss(said, anchors, truth, self._period(image_size), settings, generator, blank)
         proposed = propose(said, anchors, image_size, self.wrap, settings)
         chosen = [self._sampled(boxes, target, generator) for boxes, target in zip(proposed, targets)]
         return {"objectness": objectness, "proposal": proposal, **self._region_losses(levels, targets, chosen, image_size)}
@@ -122,6 +134,7 @@ class InstanceBranch(nn.Module):
         if self.settings.ignore_uncertain and len(boxes):
             doubtful = (kind == 0) & (share_inside(target.uncertain, boxes, self.wrap) > 0.5)
             kind = torch.where(doubtful, torch.full_like(kind, IGNORED), kind)
+        kind = torch.where((kind == 0) & (target.blank_share(boxes, self.wrap) > 0.5), torch.full_like(kind, IGNORED), kind)
         chosen = sample(kind, self.settings.sampled, 0.25, generator)
         return boxes[chosen], match[chosen], kind[chosen] == 1
 
@@ -156,7 +169,8 @@ class InstanceBranch(nn.Module):
             cut = cut_masks(target.masks, match[good], boxes[good], size, self.wrap)
             certain.append((cut >= 0.5).to(cut.dtype))
             only = torch.zeros_like(match[good])
-            uncertain.append(cut_masks(target.uncertain[None], only, boxes[good], size, self.wrap))
+            unsure = target.uncertain if target.blank is None else target.uncertain | target.blank
+            uncertain.append(cut_masks(unsure[None], only, boxes[good], size, self.wrap))
         return torch.cat(certain), torch.cat(uncertain)
 
     @torch.no_grad()

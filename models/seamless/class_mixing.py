@@ -46,9 +46,15 @@ def _half(labels: torch.Tensor, generator: torch.Generator | None) -> torch.Tens
     return there[order[: (len(there) + 1) // 2]]
 
 
-def sure_share(probabilities: torch.Tensor, least: float) -> torch.Tensor:
-    """Share (B,) of pixels whose class has at least that probability; ``probabilities`` (B, C, H, W)."""
-    return (probabilities.amax(dim=1) >= least).to(probabilities.dtype).mean(dim=(1, 2))
+def sure_share(probabilities: torch.Tensor, least: float, blank: torch.Tensor | None = None) -> torch.Tensor:
+    """Share (B,) of pixels whose class has at least that probability; ``probabilities`` (B, C, H, W).
+
+    Pixels that are ``blank`` (B, H, W) are not among them; a crop that is all blank has a share of 0.
+    """
+    sure = (probabilities.amax(dim=1) >= least).to(probabilities.dtype)
+    if blank is None:
+        return sure.mean(dim=(1, 2))
+    return (sure * ~blank).sum(dim=(1, 2)) / (~blank).sum(dim=(1, 2)).clamp(min=1)
 
 
 def weighted_cross_entropy(logits: torch.Tensor, mixed: MixedCrops) -> torch.Tensor:

@@ -62,6 +62,10 @@ class Target:
     instances: BranchTarget
     amodals: BranchTarget
 
+    def to(self, device: torch.device) -> Target:
+        """The same on a device."""
+        return Target(self.semantics.to(device), self.instances.to(device), self.amodals.to(device))
+
 
 @dataclass(frozen=True, eq=False)
 class Finding:
@@ -74,6 +78,14 @@ class Finding:
     confidence: torch.Tensor
     instances: BranchDetections
     amodals: BranchDetections
+
+
+def blank_in(targets: Sequence[Target]) -> torch.Tensor | None:
+    """(B, H, W) bool: what of a batch's images shows nothing that was photographed; None where all of it shows something."""
+    found = [target.instances.blank for target in targets]
+    if all(blank is None for blank in found):
+        return None
+    return torch.stack([torch.zeros_like(one.semantics, dtype=torch.bool) if b is None else b for one, b in zip(targets, found)])
 
 
 class SeamlessNetwork(nn.Module):

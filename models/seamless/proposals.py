@@ -150,10 +150,12 @@ def proposal_loss(
     period: float | None,
     settings: ProposalSettings,
     generator: torch.Generator,
+    blank: Sequence[torch.Tensor] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Loss of being an object and loss of the steps, each a scalar, of a batch; ``truth``: boxes (M, 4) of each image.
 
-    Both are sums over sampled anchors divided by their number over all images.
+    ``blank`` says of each image's anchors (N,) which show nothing that was photographed: these are no negatives. Both losses are
+    sums over sampled anchors divided by their number over all images.
     """
     logits = torch.cat([level[0] for level in said], dim=1)
     steps = torch.cat([level[1] for level in said], dim=1)
@@ -161,6 +163,8 @@ def proposal_loss(
     objectness, regression, count = logits.sum() * 0, steps.sum() * 0, 0
     for index, boxes in enumerate(truth):
         kind, match = assign(every, boxes, settings.positive, settings.negative, period, rescue=True)
+        if blank is not None:
+            kind = torch.where((kind == 0) & blank[index], torch.full_like(kind, IGNORED), kind)
         chosen = sample(kind, settings.sampled, 0.5, generator)
         count += len(chosen)
         goal = (kind[chosen] == 1).to(logits.dtype)

@@ -17,7 +17,7 @@ from tasks.adapt.vocabulary import adapt_config, vocabulary
 from tasks.block import Job, Output
 from tasks.devices import device_name, resolve_device
 
-VERSION = "2"
+VERSION = "3"
 MODEL = "model"
 """Folder of the adapted model below that of its block."""
 

@@ -7,7 +7,7 @@ from copy import deepcopy
 import torch
 
 from configs.adapt import AdaptTraining
-from models.seamless.class_mixing import mix_classes, sure_share, weighted_cross_entropy
+from models.seamless.class_mixing import IGNORED, mix_classes, sure_share, weighted_cross_entropy
 from models.seamless.losses import anchor_distance
 from models.seamless.network import SeamlessNetwork
 from models.seamless.semantic import SemanticNetwork
@@ -27,16 +27,25 @@ class Additions:
         self.teacher = deepcopy(network).eval().requires_grad_(False) if settings.classmix else None
 
     def terms(
-        self, network: SeamlessNetwork | SemanticNetwork, images: torch.Tensor, generator: torch.Generator
+        self,
+        network: SeamlessNetwork | SemanticNetwork,
+        images: torch.Tensor,
+        generator: torch.Generator,
+        blank: torch.Tensor | None = None,
     ) -> dict[str, torch.Tensor]:
-        """Weighted scalars by name, of a batch of normalised images (B, 3, H, W); empty if both are off."""
+        """Weighted scalars by name, of a batch of normalised images (B, 3, H, W); empty if both are off.
+
+        ``blank`` (B, H, W) bool, where an image shows nothing that was photographed: nothing is learned there.
+        """
         found = {}
         if self.source:
             found["anchor"] = self.settings.anchor * anchor_distance(list(network.parameters()), self.source)
         if self.teacher is not None:
             with torch.no_grad():
                 said = self.teacher.class_logits(images).softmax(dim=1)
-                mixed = mix_classes(images, said.argmax(dim=1), sure_share(said, SURE), generator)
+                classes = said.argmax(dim=1)
+                classes = classes if blank is None else classes.masked_fill(blank, IGNORED)
+                mixed = mix_classes(images, classes, sure_share(said, SURE, blank), generator)
             found["classmix"] = self.settings.classmix * weighted_cross_entropy(network.class_logits(mixed.images), mixed)
         return found
 

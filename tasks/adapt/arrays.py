@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.seamless.fusion import Detections
+from models.seamless.pseudo_labels import IGNORED
 
 CONFIDENCE = 65535
 """Of which a stored confidence, uint16, is a share."""
@@ -53,6 +54,28 @@ def unpack_scores(name: str, arrays: Mapping[str, NDArray]) -> tuple[NDArray[np.
     scores = arrays[f"{name}_scores"]
     there = scores != NOBODY
     return arrays[f"{name}_classes"][there].astype(np.int64), scores[there]
+
+
+def objects_within(found: Detections, observed: NDArray[np.bool_]) -> Detections:
+    """What of each object was photographed, ``observed`` (H, W); those of which nothing was are left out."""
+    masks = found.masks & observed
+    there = masks.any(axis=(1, 2))
+    return Detections(masks[there], found.classes[there], found.scores[there])
+
+
+def classes_within(semantics: NDArray[np.uint8], observed: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The class map (H, W), ``IGNORED`` where nothing was photographed."""
+    return np.where(observed, semantics, np.uint8(IGNORED))
+
+
+def pack_observed(observed: NDArray[np.bool_] | None, size: tuple[int, int]) -> dict[str, NDArray[np.uint8]]:
+    """Array ``observed`` (H, ceil(W / 8)), what was photographed of a panorama of that size; all of it for None."""
+    return {"observed": pack_mask(np.ones(size, bool) if observed is None else observed)}
+
+
+def unpack_observed(arrays: Mapping[str, NDArray]) -> NDArray[np.bool_]:
+    """What :func:`pack_observed` packed, beside ``semantics`` (H, W)."""
+    return unpack_mask(arrays["observed"], arrays["semantics"].shape[1])
 
 
 def pack_confidence(confidence: NDArray[np.floating]) -> NDArray[np.uint16]:

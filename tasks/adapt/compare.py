@@ -16,16 +16,17 @@ from storage.fingerprint import Identity
 from storage.receipts import Receipt
 from storage.urls import join, read_bytes, write_bytes
 from tasks.adapt.adapt import MODEL
-from tasks.adapt.arrays import unpack_objects
+from tasks.adapt.arrays import unpack_objects, unpack_observed
 from tasks.adapt.blocks import blocks_behind, make_whole, open_block, read_items
 from tasks.adapt.model import loaded_model
+from tasks.adapt.predict import predicted
 from tasks.adapt.truth import truth_source
 from tasks.adapt.vocabulary import BRANCHES, adapt_config, things_of
 from tasks.block import Job, Output
 from tasks.devices import device_name, resolve_device
 from tasks.seamless_found import found_labels
 
-VERSION = "2"
+VERSION = "3"
 ARMS = ("source", "adapted")
 
 Said = tuple[np.ndarray, Detections, Detections]
@@ -53,10 +54,10 @@ def compare_block(job: Job) -> Receipt:
     def compare() -> Output:
         counts: dict[str, list[SuiteCounts]] = {arm: [] for arm in ARMS}
         for item, arrays in read_items(job, "predict", name):
-            truth = truth_at.read(item, config.height)
+            truth = truth_at.read(item, config.height, unpack_observed(arrays))
             if truth is None:
                 continue
-            pairs: dict[str, Said] = {"source": said_of(arrays), "adapted": found_by(model, arrays["pixels"])}
+            pairs: dict[str, Said] = {"source": said_of(arrays), "adapted": found_by(model, arrays)}
             for arm, said in pairs.items():
                 maps = fused(*said, truth_at.things, config.scoring)
                 counts[arm].append(suite_counts(maps, truth, len(about["classes"])))
@@ -75,14 +76,11 @@ def said_of(predicted: Mapping[str, np.ndarray]) -> Said:
     return semantics, instances, amodals
 
 
-def found_by(model: SeamlessModel, pixels: np.ndarray) -> Said:
-    """What a model says of the (H, W, 3) uint8 pixels of one panorama."""
-    found = model.network.find(model.normalised(pixels[None]))[0]
-    instances, amodals = (
-        Detections(*(getattr(one, part).cpu().numpy() for part in ("masks", "classes", "scores")))
-        for one in (found.instances, found.amodals)
-    )
-    return found.semantics.cpu().numpy().astype(np.uint8), instances, amodals
+def found_by(model: SeamlessModel, shown: Mapping[str, np.ndarray]) -> Said:
+    """What a model says of the pixels of one panorama that were photographed, from the arrays of the stage ``predict``."""
+    found = model.network.find(model.normalised(shown["pixels"][None]))[0]
+    values = predicted(found, unpack_observed(shown))
+    return values["semantics"], *(values[branch] for branch in BRANCHES)
 
 
 def fused(semantics: np.ndarray, instances: Detections, amodals: Detections, things: range, scoring: Scoring) -> SeamlessLabels:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.adapt import AdaptTraining
+from geometry.wrapped_boxes import cut
 from models.seamless.crops import crop, random_window
 from models.seamless.mixing import MIXINGS, choose, mix
 from models.seamless.network import Target
@@ -19,6 +20,7 @@ from models.seamless.object_pool import PoolObject
 from models.seamless.targets import example_target
 from storage.arrays import BlockReader
 from storage.receipts import Receipt
+from tasks.adapt.arrays import unpack_observed
 from tasks.adapt.blocks import blocks_behind, open_block
 from tasks.adapt.omni import unpack_labels
 from tasks.adapt.vocabulary import BRANCHES, things_of
@@ -61,9 +63,9 @@ class Panoramas:
         return BlockReader(url, receipt.files)
 
     def read(self, place: Place) -> tuple[NDArray[np.uint8], dict[str, NDArray]]:
-        """Pixels (H, W, 3), and the arrays of the stage ``omni``."""
-        pixels = self._readers("predict", place.block).item(place.slot, ("pixels",))["pixels"]
-        return pixels, self._readers("omni", place.block).item(place.slot)
+        """Pixels (H, W, 3), and the arrays of the stage ``omni`` with ``observed``, what was photographed."""
+        seen = self._readers("predict", place.block).item(place.slot, ("pixels", "observed"))
+        return seen["pixels"], {**self._readers("omni", place.block).item(place.slot), "observed": seen["observed"]}
 
 
 class Examples:
@@ -92,4 +94,5 @@ class Examples:
         if settings.mixing != "none":
             mixing = MIXINGS[settings.mixing]
             example = mix(example, choose(self.pool, example, generator, mixing, settings.pasted), generator, mixing)
-        return example.image, example_target(example, uncertain, self.panoramas.things.start, wrap=False)
+        blank = ~cut(unpack_observed(arrays), window)
+        return example.image, example_target(example, uncertain, self.panoramas.things.start, wrap=False, blank=blank)

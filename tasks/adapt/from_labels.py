@@ -17,15 +17,16 @@ from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks import ingest
-from tasks.adapt.arrays import pack_confidence, pack_objects
+from tasks.adapt.arrays import classes_within, objects_within, pack_confidence, pack_objects, pack_observed
 from tasks.adapt.model import loaded_model
 from tasks.adapt.truth import class_lookup, resized
 from tasks.adapt.vocabulary import BRANCHES, adapt_config, at_height, vocabulary
 from tasks.block import Job, Output, Upstream, load_panorama, run_block
 from tasks.fuse import decode_labels
 from tasks.instances import whole_masks
+from tasks.observed import Observed, observed_of, require_observed
 
-VERSION = "1"
+VERSION = "2"
 STAGE = "fuse"
 """The stage of the labelling whose blocks are read."""
 
@@ -66,14 +67,17 @@ def translate_block(job: Job) -> Receipt:
     lookup = class_lookup(labelled.receipt.about["classes"], model.classes, config.predictions or "")
     things, room = model.network.settings.things, model.network.settings.branch.limit
 
-    def read(slot: int, item: Item) -> tuple[NDArray[np.uint8], Mapping[str, NDArray]]:
-        return at_height(load_panorama(item, config).pixels, config.height), labelled.item(slot)
+    def read(slot: int, item: Item) -> tuple[NDArray[np.uint8], Observed, Mapping[str, NDArray]]:
+        panorama = load_panorama(item, config)
+        return at_height(panorama.pixels, config.height), observed_of(panorama, config.height), labelled.item(slot)
 
-    def translate(_item: Item, inputs: tuple[NDArray[np.uint8], Mapping[str, NDArray]]) -> Output:
-        pixels, labels = inputs[0], decode_labels(inputs[1])
-        values = {"pixels": pixels, **semantics_of(labels, lookup, (config.height, 2 * config.height))}
+    def translate(_item: Item, inputs: tuple[NDArray[np.uint8], Observed, Mapping[str, NDArray]]) -> Output:
+        (pixels, observed), labels, size = inputs[:2], decode_labels(inputs[2]), (config.height, 2 * config.height)
+        require_observed(observed)
+        values = {"pixels": pixels, **pack_observed(observed, size), **semantics_of(labels, lookup, size, observed)}
         figures = {}
-        for branch, found in zip(BRANCHES, objects_of(labels, lookup, things, room, (config.height, 2 * config.height))):
+        for branch, found in zip(BRANCHES, objects_of(labels, lookup, things, room, size)):
+            found = found if observed is None else objects_within(found, observed)
             values |= pack_objects(branch, found.masks, found.classes, found.scores, room)
             figures[branch] = len(found.scores)
         return Output(values, figures)
@@ -81,8 +85,12 @@ def translate_block(job: Job) -> Receipt:
     return run_block(job, translate, vocabulary(model), planned, read)
 
 
-def semantics_of(labels: Mapping[str, NDArray], lookup: NDArray[np.uint8], size: tuple[int, int]) -> dict[str, NDArray]:
+def semantics_of(
+    labels: Mapping[str, NDArray], lookup: NDArray[np.uint8], size: tuple[int, int], observed: Observed = None
+) -> dict[str, NDArray]:
     """Class map and confidence (H, W) in the source model's terms: ``IGNORED``, and 0, where the labels say nothing of it.
+
+    Nor do they where nothing was photographed, ``observed`` (H, W) of that size.
 
     Raises
     ------
@@ -92,7 +100,7 @@ def semantics_of(labels: Mapping[str, NDArray], lookup: NDArray[np.uint8], size:
     if "semantics" not in labels:
         raise ValueError("the labels have no semantics; adapt with labels of a teacher that gives them")
     semantics = np.where(labels["semantics_valid"], lookup[labels["semantics"]], IGNORED).astype(np.uint8)
-    said = resized(semantics, size)
+    said = resized(semantics, size) if observed is None else classes_within(resized(semantics, size), observed)
     confidence = resized(np.asarray(labels["semantics_confidence"]), size).astype(np.float32) / 255
     return {"semantics": said, "confidence": pack_confidence(np.where(said == IGNORED, 0, confidence))}
 

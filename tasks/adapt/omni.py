@@ -15,12 +15,12 @@ from storage.arrays import BlockReader
 from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
-from tasks.adapt.arrays import pack_mask, pack_objects, unpack_confidence, unpack_mask, unpack_objects
+from tasks.adapt.arrays import pack_mask, pack_objects, unpack_confidence, unpack_mask, unpack_objects, unpack_observed
 from tasks.adapt.blocks import open_block
 from tasks.adapt.vocabulary import BRANCHES, adapt_config, things_of
 from tasks.block import Job, Output, Upstream, run_block
 
-VERSION = "1"
+VERSION = "2"
 
 
 def identity(config: AdaptConfig, predict: str, thresholds: str, panoramas: str) -> Identity:
@@ -45,7 +45,8 @@ def omni_block(job: Job) -> Receipt:
         width, room = arrays["semantics"].shape[1], len(arrays["amodals_scores"])
         classes = semantic_labels(arrays["semantics"], unpack_confidence(arrays["confidence"]), semantic)
         values: dict[str, NDArray] = {"semantics": classes}
-        figures: dict[str, Any] = {"ignored": float((classes == IGNORED).mean())}
+        observed = unpack_observed(arrays)
+        figures: dict[str, Any] = {"ignored": float((classes == IGNORED)[observed].mean())}
         area = thing_area(arrays["semantics"], things)
         for branch, thresholds in zip(BRANCHES, branches):
             found = unpack_objects(branch, arrays, width)
@@ -56,7 +57,7 @@ def omni_block(job: Job) -> Receipt:
             figures[branch] = {
                 "found": len(found.scores),
                 "kept": len(labels.scores),
-                "uncertain": float(labels.uncertain.mean()),
+                "uncertain": float(labels.uncertain[observed].mean()),
             }
         return Output(values, figures)
 

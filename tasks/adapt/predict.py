@@ -9,20 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.adapt import AdaptConfig
-from models.seamless.branch import BranchDetections
+from models.seamless.fusion import Detections
 from models.seamless.network import Finding
 from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks import ingest
 from tasks.adapt import from_labels
-from tasks.adapt.arrays import pack_confidence, pack_objects
+from tasks.adapt.arrays import classes_within, objects_within, pack_confidence, pack_objects, pack_observed
 from tasks.adapt.model import loaded_model
 from tasks.adapt.vocabulary import BRANCHES, adapt_config, at_height, vocabulary
 from tasks.block import Job, Output, load_panorama, run_block
 from tasks.devices import device_name, resolve_device
+from tasks.observed import Observed, observed_of, require_observed
 
-VERSION = "2"
+VERSION = "3"
 
 
 def identity(config: AdaptConfig, model: str) -> Identity:
@@ -34,7 +35,8 @@ def identity(config: AdaptConfig, model: str) -> Identity:
 
 
 def predict_block(job: Job) -> Receipt:
-    """Store the resized pixels, class map with confidence, and both branches' detections of every panorama of a block."""
+    """Store the resized pixels, what of them was photographed, class map with confidence, and both branches' detections of every
+    panorama of a block. What was not photographed has no class, and no object."""
     if from_labels.STAGE in job.identity.upstream:
         return from_labels.translate_block(job)
     config = adapt_config(job)
@@ -42,27 +44,45 @@ def predict_block(job: Job) -> Receipt:
     planned = dict(job.identity.weights)
     model = loaded_model(config.model, planned["model"], device)
 
-    def read(_slot: int, item: Item) -> NDArray[np.uint8]:
-        return at_height(load_panorama(item, config).pixels, config.height)
+    def read(_slot: int, item: Item) -> tuple[NDArray[np.uint8], Observed]:
+        panorama = load_panorama(item, config)
+        return at_height(panorama.pixels, config.height), observed_of(panorama, config.height)
 
-    def predict_item(_item: Item, pixels: NDArray[np.uint8]) -> Output:
-        found = model.network.find(model.normalised(pixels[None]))[0]
-        figures = {name: len(getattr(found, name).scores) for name in BRANCHES}
-        return Output({"pixels": pixels, "found": found}, figures)
+    def predict_item(_item: Item, inputs: tuple[NDArray[np.uint8], Observed]) -> Output:
+        pixels, observed = inputs
+        require_observed(observed)
+        values = predicted(model.network.find(model.normalised(pixels[None]))[0], observed)
+        return Output({"pixels": pixels, **values}, {name: len(values[name].scores) for name in BRANCHES})
 
     encode = partial(_encode, room=model.network.settings.branch.limit)
     return run_block(job, predict_item, vocabulary(model), planned, read, encode, device_name(device))
 
 
-def _encode(values: dict[str, Any], room: int) -> dict[str, NDArray]:
-    found: Finding = values["found"]
-    arrays = {
-        "pixels": values["pixels"],
+def predicted(found: Finding, observed: Observed) -> dict[str, Any]:
+    """``semantics`` (H, W) uint8, ``confidence`` (H, W) float32, ``observed``, and Detections of both branches by name."""
+    values: dict[str, Any] = {
         "semantics": found.semantics.cpu().numpy().astype(np.uint8),
-        "confidence": pack_confidence(found.confidence.float().cpu().numpy()),
+        "confidence": found.confidence.float().cpu().numpy(),
+        "observed": observed,
     }
     for name in BRANCHES:
-        one: BranchDetections = getattr(found, name)
-        masks, classes, scores = (part.cpu().numpy() for part in (one.masks, one.classes, one.scores))
-        arrays |= pack_objects(name, masks, classes, scores, room)
+        values[name] = Detections(*(getattr(getattr(found, name), part).cpu().numpy() for part in ("masks", "classes", "scores")))
+    if observed is not None:
+        values["semantics"] = classes_within(values["semantics"], observed)
+        values["confidence"] = np.where(observed, values["confidence"], np.float32(0))
+        values |= {name: objects_within(values[name], observed) for name in BRANCHES}
+    return values
+
+
+def _encode(values: dict[str, Any], room: int) -> dict[str, NDArray]:
+    semantics = values["semantics"]
+    arrays = {
+        "pixels": values["pixels"],
+        "semantics": semantics,
+        "confidence": pack_confidence(values["confidence"]),
+        **pack_observed(values["observed"], semantics.shape),
+    }
+    for name in BRANCHES:
+        one: Detections = values[name]
+        arrays |= pack_objects(name, one.masks, one.classes, one.scores, room)
     return arrays

@@ -18,12 +18,13 @@ from storage.arrays import BlockReader
 from storage.receipts import Receipt, block_url
 from storage.urls import join
 from tasks.adapt.adapt import MODEL
+from tasks.adapt.arrays import unpack_observed
 from tasks.adapt.compare import Said, found_by, fused, said_of
 from tasks.adapt.model import loaded_model
 from tasks.adapt.omni import unpack_labels
 from tasks.adapt.vocabulary import things_of
 from tasks.devices import resolve_device
-from tasks.pictures import Picture, palette, semantics_picture
+from tasks.pictures import Picture, palette, panorama_picture, semantics_picture
 
 Mask = NDArray[np.bool_]
 Blocks = Sequence[tuple[str, Receipt]]
@@ -43,7 +44,7 @@ def pictured_items(root: str, done: Mapping[str, Blocks], scoring: Scoring, devi
     for url, receipt in done["adapt"]:
         model = loaded_model(join(url, MODEL), receipt.items[0].figures["model"], resolve_device(device))
     for item, about, predicted, labels in _labelled(root, done["omni"]):
-        rows = {INPUT: {"panorama": predicted["pixels"]}}
+        rows = {INPUT: {"panorama": panorama_picture(predicted["pixels"], unpack_observed(predicted))}}
         rows[LEARNED] = label_pictures(predicted["pixels"], labels, len(about["classes"]))
         yield {"item": item, "rows": rows | model_pictures(predicted, model, about, scoring)}
 
@@ -52,7 +53,7 @@ def label_pictures_of(root: str, labelled: Blocks) -> Iterator[tuple[str, dict[s
     """Item and pictures of what is learned of each panorama, from the blocks of the stage ``omni``."""
     for item, about, predicted, labels in _labelled(root, labelled):
         shown = label_pictures(predicted["pixels"], labels, len(about["classes"]))
-        yield item, {"panorama": predicted["pixels"], **shown}
+        yield item, {"panorama": panorama_picture(predicted["pixels"], unpack_observed(predicted)), **shown}
 
 
 def _labelled(root: str, labelled: Blocks) -> Iterator[tuple[str, Mapping[str, Any], dict[str, NDArray], dict[str, NDArray]]]:
@@ -91,7 +92,7 @@ def model_pictures(
     """The five maps of one panorama by model, source and adapted, from the arrays of the stage ``predict``."""
     arms: dict[str, Said] = {SOURCE: said_of(predicted)}
     if model is not None:
-        arms[ADAPTED] = found_by(model, predicted["pixels"])
+        arms[ADAPTED] = found_by(model, predicted)
     things, classes = things_of(about), len(about["classes"])
     return {arm: map_pictures(predicted["pixels"], fused(*said, things, scoring), classes, scoring) for arm, said in arms.items()}
 

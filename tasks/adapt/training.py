@@ -16,8 +16,7 @@ from accelerate.state import AcceleratorState, GradientState
 from torch import nn
 
 from configs.adapt import AdaptTraining
-from models.seamless.branch import BranchTarget
-from models.seamless.network import SeamlessNetwork, Target
+from models.seamless.network import SeamlessNetwork, Target, blank_in
 from models.seamless.saved import SeamlessModel
 from models.seamless.semantic import SemanticNetwork
 from tasks.adapt.additions import Additions
@@ -99,8 +98,9 @@ class _Run:
         self.learner.train()
         with self.accelerator.autocast():
             pixels = self.model.normalised(images).to(self.accelerator.device)
-            terms = self.learner(pixels, [_to(target, self.accelerator.device) for target in targets], generator)
-            terms |= self.additions.terms(self.plain, pixels, generator)
+            goals = [target.to(self.accelerator.device) for target in targets]
+            terms = self.learner(pixels, goals, generator)
+            terms |= self.additions.terms(self.plain, pixels, generator, blank_in(goals))
         total = torch.stack(list(terms.values())).sum()
         self._refuse([name for name, term in terms.items() if not term.isfinite()])
         self.optimizer.zero_grad()
@@ -179,8 +179,3 @@ def rate_groups(network: nn.Module, settings: AdaptTraining) -> list[dict[str, A
         parts = sorted({name.split(".")[0] for name, _ in network.named_parameters()})
         raise ValueError(f"training.rates: the network has no part {unknown[0]!r}; it has {', '.join(parts)}, and parts of these")
     return [{"params": own, "lr": settings.learning_rate * share} for share, own in groups.items()]
-
-
-def _to(target: Target, device: torch.device) -> Target:
-    branches = (BranchTarget(*(part.to(device) for part in vars(one).values())) for one in (target.instances, target.amodals))
-    return Target(target.semantics.to(device), *branches)

@@ -31,8 +31,10 @@ class TruthSource:
     lookup: NDArray[np.uint8]
     things: range
 
-    def read(self, item: str, height: int) -> SeamlessLabels | None:
+    def read(self, item: str, height: int, observed: NDArray[np.bool_] | None = None) -> SeamlessLabels | None:
         """Truth of one panorama at (height, 2 * height), or None if there is none.
+
+        It is void where nothing was photographed, ``observed`` of that size; objects are judged by what was seen of them.
 
         Raises
         ------
@@ -46,18 +48,21 @@ class TruthSource:
             with np.load(io.BytesIO(read_bytes(paths[0])), allow_pickle=False) as arrays:
                 semantics, instances = arrays["semantics"], arrays["instances"]
             objects = json.loads(read_bytes(paths[1]))
-            return self._labels(semantics, instances, objects, (height, 2 * height))
+            seen = np.ones((height, 2 * height), bool) if observed is None else observed
+            return self._labels(semantics, instances, objects, seen)
         except Exception as error:  # zipfile, zlib, json and NumPy's parser of headers have many of their own
             raise ValueError(f"{paths[0]}: the truth cannot be read: {type(error).__name__}: {error}") from error
 
     def _labels(
-        self, semantics: NDArray, instances: NDArray, objects: Sequence[dict[str, Any]], size: tuple[int, int]
+        self, semantics: NDArray, instances: NDArray, objects: Sequence[dict[str, Any]], observed: NDArray[np.bool_]
     ) -> SeamlessLabels:
-        classes = self.lookup[resized(semantics, size)]
+        size = (observed.shape[0], observed.shape[1])
+        classes = np.where(observed, self.lookup[resized(semantics, size)], np.uint8(IGNORED))
         ids = resized(instances, size)
         own = [one for one in objects if int(self.lookup[one["class"]]) in self.things]
-        wholes = [resized(_decoded(one["mask"], semantics.shape).astype(np.uint8), size).astype(bool) for one in own]
-        visible = [ids == one["instance"] for one in own]
+        decoded = (_decoded(one["mask"], semantics.shape).astype(np.uint8) for one in own)
+        wholes = [observed & resized(mask, size).astype(bool) for mask in decoded]
+        visible = [observed & (ids == one["instance"]) for one in own]
         labels = np.array([self.lookup[one["class"]] for one in own], np.int64)
         is_thing = (classes >= self.things.start) & (classes < self.things.stop)
         stuff = np.where(is_thing | (classes == IGNORED), NO_STUFF, classes.astype(np.int16))

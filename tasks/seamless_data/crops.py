@@ -22,21 +22,23 @@ def training_crop(
 
     Notes
     -----
-    A smaller image is continued below and to the right, black and unlabelled. Pixels that nobody labelled, and crowds, are
-    uncertain, except to the amodal branch where a whole mask covers them. Of images without whole masks it is told nothing.
+    A smaller image is continued below and to the right, black and unlabelled, which teaches nothing, not even background. Pixels
+    that nobody labelled, and crowds, are uncertain, except to the amodal branch where a whole mask covers them. Of images without
+    whole masks it is told nothing.
     """
     window = _window(image.shape[:2], size, generator)
     step = -1 if generator.random() < 0.5 else 1
     pixels, semantics = (_cut(given, window, size, step, fill) for given, fill in ((image, 0), (truth.semantics, IGNORED)))
     single = ~truth.crowd
     visible = _cut_masks(truth.visible[single], window, size, step)
+    blank = _cut(np.zeros(image.shape[:2], np.uint8), window, size, step, 1) > 0
     void = semantics == IGNORED
     wholes = visible[:0] if truth.wholes is None else _cut_masks(truth.wholes[single], window, size, step)
     whole_classes = truth.classes[single][: len(wholes)]
     target = Target(
         torch.from_numpy(semantics.astype(np.int64)),
-        branch_target(visible, truth.classes[single], void, THINGS.start, wrap=False),
-        branch_target(wholes, whole_classes, void & ~wholes.any(axis=0), THINGS.start, wrap=False),
+        branch_target(visible, truth.classes[single], void, THINGS.start, wrap=False, blank=blank),
+        branch_target(wholes, whole_classes, void & ~wholes.any(axis=0), THINGS.start, wrap=False, blank=blank),
     )
     return pixels, target
 

@@ -7,8 +7,10 @@ import pytest
 
 from configs.schema import Config
 from geometry.directions import erp_directions
+from geometry.fields import where_observed
 from geometry.fusion import fuse
 from geometry.layouts import icosahedron
+from geometry.observed import observed_in_patches
 from geometry.sightings import patch_fields
 from metrics.attribution import COLUMNS, PARTS, level_errors, missing_iou, parts
 from metrics.evaluate import evaluate_item
@@ -59,6 +61,17 @@ def evidence_of(truth: Labels, unit: str = "metre") -> Evidence:
     return Evidence(decode_labels(stored), cameras, said, truth, "", None)
 
 
+def part_of(evidence: Evidence) -> Evidence:
+    """The same where only the 60 degrees above and below the horizon were photographed."""
+    observed = np.zeros((HEIGHT, 2 * HEIGHT), bool)
+    observed[HEIGHT // 6 : -HEIGHT // 6] = True
+    seen = observed_in_patches(observed, evidence.cameras)
+    fields = {name: where_observed(field, seen) for name, field in evidence.fields.items()}
+    settings = fusion_settings(CONFIG.fuse, CLASSES)
+    stored = encode_labels(fuse(fields, evidence.cameras, HEIGHT, 2 * HEIGHT, settings, observed), CONFIG.fuse)
+    return replace(evidence, fused=decode_labels(stored), fields=fields, observed=observed)
+
+
 def shares(found: dict[str, Measured], task: str) -> dict[str, float]:
     """Parts of a task's first error."""
     return dict(zip(PARTS, parts(level_errors(found[task].sums[FIGURES[task][0], "all"])[0])))
@@ -74,6 +87,27 @@ def test_the_total_is_what_evaluate_says() -> None:
     assert shares(found, "semantics")["total"] == pytest.approx(1 - figures["semantics"]["pixel_accuracy"])
     assert missing_iou(found["semantics"].overlap)[-1] == pytest.approx(1 - figures["semantics"]["miou"])
     assert shares(found, "semantics")["teacher"] == pytest.approx(0.2 * 2 / 3, abs=0.01)
+
+
+def test_of_a_part_only_the_part_is_audited() -> None:
+    whole, evidence = evidence_of(truth_of(HEIGHT)), part_of(evidence_of(truth_of(HEIGHT)))
+    found = attribute(CONFIG, evidence, CLASSES, CLASSES)
+    figures = evaluate_item(evidence.fused, evidence.truth, CLASSES, CLASSES, OURS, observed=evidence.observed)
+    assert shares(found, "depth")["total"] == pytest.approx(figures["depth"]["abs_rel"])
+    assert shares(found, "semantics")["total"] == pytest.approx(1 - figures["semantics"]["pixel_accuracy"])
+    assert [one.judged for one in found.values()] == pytest.approx([1, 1, 1]), "shares of what was photographed"
+    of_all = attribute(CONFIG, replace(evidence, observed=None), CLASSES, CLASSES)["depth"].judged
+    assert of_all == pytest.approx(found["depth"].judged * np.sin(np.radians(60)), rel=1e-3), "of the whole sphere it is less"
+    unseen = {
+        name: np.where(evidence.observed.reshape(HEIGHT, -1, *(1,) * (a.ndim - 2)), a, a[::-1]) for name, a in whole.truth.items()
+    }
+    other = attribute(CONFIG, replace(evidence, truth=unseen), CLASSES, CLASSES)
+    for task in found:
+        for key, sums in found[task].sums.items():
+            np.testing.assert_array_equal(sums, other[task].sums[key])
+    rows = [row for row in rows_of(CLASSES) if row[:3] == ("depth", "abs_rel", "latitude")]
+    polar = found["depth"].sums["abs_rel", "latitude"][[row[3] for row in rows].index("75-90")]
+    assert not polar.any()
 
 
 def test_a_truth_of_another_size_is_read_at_the_nearest_pixel() -> None:
