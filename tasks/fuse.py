@@ -27,7 +27,7 @@ from tasks.block import Job, Output, Upstream, load_panorama, run_block
 from tasks.consistency import require_consistency
 from tasks.rotations import fuse_work, rotated_views, rotation_of
 
-VERSION = "4"
+VERSION = "5"
 
 Labelling = tuple[dict[str, Field], tuple[Camera, ...]]
 """What teachers say of a panorama through one set of views."""
