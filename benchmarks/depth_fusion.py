@@ -196,8 +196,8 @@ def main() -> None:
         "threads, at 2048x1024 from patches of 512 px, without making the layout's geometry, which ours keep between\n"
         "panoramas; least of 3 runs for ours, one for a peer.\n"
         "benchmarks/depth_peers.py says how the peers were written anew and where they differ from the originals.\n\n"
-        f"{len(os.sched_getaffinity(0))} CPU cores ({_processor()}), no GPU, shared with other work; load average of the last 5 minutes "
-        f"{os.getloadavg()[1]:.1f}. {date.today()},\nPython {platform.python_version()}, numpy {np.__version__}, "
+        f"{len(os.sched_getaffinity(0))} CPU cores ({_processor()}), no GPU, shared with other work; load average of the last "
+        f"5 minutes {os.getloadavg()[1]:.1f}. {date.today()},\nPython {platform.python_version()}, numpy {np.__version__}, "
         f"scipy {scipy.__version__}. Command: `{command}`"
     )
 

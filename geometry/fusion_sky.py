@@ -22,6 +22,15 @@ OF_LAND = ("depth", "normals")
 """Fields that mean nothing in the sky."""
 
 
+def sky_class(classes: Sequence[str]) -> int | None:
+    """Index of the class that means sky, or None.
+
+    Vocabularies list synonyms after commas and say more of it after hyphens, as in COCO's ``sky-other-merged``.
+    """
+    named = (name.split(",")[0].split("-")[0].strip().lower() for name in classes)
+    return next((index for index, name in enumerate(named) if name == "sky"), None)
+
+
 def without_sky(fields: Mapping[str, Field], sky_class: int | None) -> dict[str, Field]:
     """The fields of one panorama's views, in which no depth or normal is valid where its own view sees sky.
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from configs.schema import Config
 from configs.settings import ConfigError
+from geometry.fusion_sky import sky_class
 from metrics.depth_normals import depth_normal_figures
 from models.teachers.weights import digest_folder
 from storage.fingerprint import Identity
@@ -22,14 +23,14 @@ from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.block import BadItem, Job, Output, load_panorama, run_block
 from tasks.devices import device_name, resolve_device
-from tasks.fuse import encode_labels
+from tasks.fuse import distances_to_store, encode_labels, fused_unit
 from tasks.student_folder import student_about, student_folder, without_progress_bars
 from tasks.training_items import resize_image
 
 if TYPE_CHECKING:
     from models.student import StudentModel
 
-VERSION = "4"
+VERSION = "5"
 
 
 def identity(config: Config) -> Identity:
@@ -50,18 +51,18 @@ def predict_block(job: Job) -> Receipt:
     folder, weights = student_folder(job.config.student.model), job.identity.weights["student"]
     model, height = load_student(folder, weights, device), int(job.identity.settings["height"])
     classes = list((model.config.id2label or {}).values()) if "semantics" in model.config.main_tasks else []
-    sky = [name.lower() for name in classes].index("sky") if "sky" in [name.lower() for name in classes] else None
+    unit = fused_unit(student_about(folder).get("depth_unit", ""))
 
     def read(_slot: int, item: Item) -> NDArray[np.uint8]:
         return resize_image(load_panorama(item, job.config).pixels, height)
 
     def predict_item(_item: Item, image: NDArray[np.uint8]) -> Output:
-        labels = as_labels(predict(model, image, device), sky)
+        labels = as_labels(predict(model, image, device), sky_class(classes))
+        labels |= distances_to_store(labels, job.config.fuse, metric=unit != "scale")
         shares = {name: float(value.mean()) for name, value in labels.items() if value.dtype == bool}
         figures = shares | depth_normal_figures(labels)
         return Output(labels, {name: round(value, 4) for name, value in figures.items()})
 
-    unit = student_about(folder).get("depth_unit", "")
     about = {"classes": classes, "depth_unit": unit, "normals_frame": "world", "student": weights}
     used = {"student": digest_folder(folder)}
     return run_block(job, predict_item, about, used, read, partial(encode_labels, settings=job.config.fuse), device_name(device))

@@ -58,6 +58,7 @@ class StoredBlock:
     files: Collection[str]
     patches: Mapping[str, PatchBlock] = field(default_factory=dict)
     classes: int = 0
+    depth_unit: str = ""
 
     @cached_property
     def reader(self) -> BlockReader:
