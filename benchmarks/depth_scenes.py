@@ -1,4 +1,6 @@
-"""Views of procedural panoramas with the errors of real teachers: a scale and a slow bias per view, blurred edges, noise."""
+"""Views of procedural panoramas with the errors of real teachers: a scale and a slow bias per view, blurred edges, noise, and a
+distance in the sky, which networks give it like anything else.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from scenes.render import cast
 from scenes.world import Scene, build_scene
 
 Array = NDArray[np.floating]
+SKY_DISTANCE = 80.0  # metres along the optical axis: the farthest that many metric networks say
 
 
 @dataclass(frozen=True)
@@ -60,15 +63,16 @@ def capture(kind: str, seed: int) -> Capture:
 
 
 def wrong_views(place: Capture, cameras: Sequence[Camera], errors: Errors, seed: int) -> dict[str, Field]:
-    """The fields ``depth`` and ``sky`` that a teacher with these errors says of the views."""
+    """The fields ``depth`` and ``sky`` that a teacher with these errors says of the views; the sky's distance is wrong alike."""
     generator = np.random.default_rng(seed)
     true = np.stack([place.distances(camera.directions()) for camera in cameras])
-    sky = true <= 0
-    said = np.stack([_wrong(one, errors, generator) for one in true])
-    valid = ~sky
+    sky: NDArray[np.bool_] = true <= 0
+    dome = np.stack([SKY_DISTANCE / camera.rays()[..., 2] for camera in cameras])
+    said = np.stack([_wrong(one, errors, generator) for one in np.where(sky, dome, true)])
+    everywhere = np.ones_like(sky)
     return {
-        "depth": Field("depth", np.where(valid, said, 0).astype(np.float32), valid, "metre", "ray"),
-        "sky": Field("sky", sky.astype(np.float32), np.ones_like(sky), "probability"),
+        "depth": Field("depth", said.astype(np.float32), everywhere, "metre", "ray"),
+        "sky": Field("sky", sky.astype(np.float32), everywhere, "probability"),
     }
 
 
@@ -90,12 +94,10 @@ def _tilted(true: Array, errors: NormalErrors, generator: np.random.Generator) -
 
 
 def _wrong(true: Array, errors: Errors, generator: np.random.Generator) -> Array:
-    """One view's distances; what is sky has no part in the blur."""
-    known = (true > 0).astype(np.float64)
-    log = np.log(np.where(true > 0, true, 1))
+    """One view's distances."""
+    log = np.log(true)
     if errors.blur > 0:
-        log, share = (cv2.GaussianBlur(one, (0, 0), errors.blur) for one in (log * known, known))
-        log = log / np.maximum(share, 1e-6)
+        log = cv2.GaussianBlur(log, (0, 0), errors.blur)
     bias = _waves(true.shape[0], true.shape[1], generator) * errors.bias
     return np.exp(log + bias + errors.scale * generator.normal())
 

@@ -150,7 +150,7 @@ class Fuse(Settings):
     """A view's weight falls with this power of the cosine of the off-axis angle."""
     edge_feather: float = Field(0.2, ge=0, le=1)
     """Share of a patch's half-width over which its weight rises from its border inwards."""
-    depth: Literal["single", "blend", "align", "gradient"] = "blend"
+    depth: Literal["single", "blend", "align", "gradient"] = "align"
     """``single``: the strongest view. ``blend``: weighted mean within a surface. ``align``: first one scale and one slow bend per
     view, fitted over overlaps. ``gradient``: that from sharpened edges, and the views' own slopes. Views that are not metric
     always get one scale. Costs and figures: docs/quality.md."""

@@ -52,6 +52,7 @@ def print_student(outcome: dict[str, Any]) -> None:
 def _held_out_table(held_out: dict[str, Any]) -> Table:
     """Figures of the student and of the labels it learnt from, with their intervals."""
     title = f"{held_out['panoramas']} panoramas of {held_out['from']}"
+    title += f", protocol {held_out['protocol']}" if "protocol" in held_out else ""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     compared = {name: rows for name, rows in held_out.items() if isinstance(rows, dict)}
     table.add_column("figure", no_wrap=True)

@@ -19,38 +19,37 @@ Pair = tuple[int, int, Array]  # two views and their equations, see _pair_equati
 
 COARSE = (128, 256)  # height and width of the ERP on which overlaps are compared
 MIN_OVERLAP = 16  # fewer shared directions than this say nothing robust about a pair
-FAR = 100.0  # an inverse distance is held at 1 / FAR of the median one, so that an offset cannot push it through infinity
 ROUNDS = 30  # of reweighting; it converges well before
 
 
 def aligned_distance(depth: Field, cameras: Sequence[Camera]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Radial distances (N, h, w) float32 of a canonical depth field, on one scale, and where usable.
 
-    Metres are left as they are; a scale of each view's own means nothing, so the rest is aligned.
+    Metres are left as they are; a scale of each view's own means nothing, so the rest is aligned. Only what is valid has a part
+    in that, but all that is finite comes out on its view's scale: zero where there is no distance.
     """
-    usable = depth.valid & np.isfinite(depth.values)
+    values = np.where(np.isfinite(depth.values), depth.values, 0).astype(np.float32)
     if depth.unit == "inverse":
-        return _distance_from_inverse(depth.values, usable, cameras)
-    usable &= np.where(usable, depth.values, 0) > 0
-    if depth.unit == "metre":
-        return depth.values, usable
-    coarse = [backprojection(camera, *COARSE) for camera in cameras]
-    logs = np.log(np.where(usable, depth.values, 1))
-    return depth.values * view_scales(coarse_samples(logs, usable, coarse)).astype(np.float32)[:, None, None], usable
+        distance = _distance_from_inverse(values, depth.valid & np.isfinite(depth.values), cameras)
+    else:
+        distance = np.maximum(values, 0)
+    usable = depth.valid & (distance > 0)
+    if depth.unit == "scale":
+        coarse = [backprojection(camera, *COARSE) for camera in cameras]
+        logs = np.log(np.where(usable, distance, 1))
+        distance *= view_scales(coarse_samples(logs, usable, coarse)).astype(np.float32)[:, None, None]
+    return distance, usable
 
 
 def _distance_from_inverse(
-    values: NDArray[np.float32], usable: NDArray[np.bool_], cameras: Sequence[Camera]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    inverse = np.where(usable, values, 0).astype(np.float32)
+    inverse: NDArray[np.float32], usable: NDArray[np.bool_], cameras: Sequence[Camera]
+) -> NDArray[np.float32]:
+    """Distances, zero where an offset brings them to infinity or beyond: any that is put there is made up."""
     coarse = [backprojection(camera, *COARSE) for camera in cameras]
     cosine = np.stack([camera.rays()[..., 2] for camera in cameras]).astype(np.float32)
     factor, offset = view_affines(coarse_samples(inverse, usable, coarse), coarse_samples(cosine, usable, coarse))
     inverse = factor.astype(np.float32)[:, None, None] * inverse + offset.astype(np.float32)[:, None, None] * cosine
-    positive = inverse[usable & (inverse > 0)]
-    if positive.size == 0:
-        return np.zeros_like(inverse), np.zeros_like(usable)
-    return np.reciprocal(np.maximum(inverse, np.float32(np.median(positive) / FAR))), usable
+    return np.divide(1, inverse, out=np.zeros_like(inverse), where=inverse > 1 / np.finfo(np.float32).max)
 
 
 def coarse_samples(values: Array, valid: NDArray[np.bool_], views: Sequence[BackProjection]) -> Array:
@@ -94,7 +93,7 @@ def view_scales(log_distance: Array) -> Array:
     Huber reweighting, whose width follows the median residual.
     """
     count = len(log_distance)
-    first, second, delta, size = _pair_differences(log_distance)
+    first, second, delta, size = pair_differences(log_distance)
     if len(first) == 0:
         return np.ones(count)
     design = np.zeros((len(first), count))
@@ -112,7 +111,7 @@ def view_scales(log_distance: Array) -> Array:
     return np.exp(centred(logs, first, second))
 
 
-def _pair_differences(log_distance: Array) -> tuple[NDArray[np.intp], NDArray[np.intp], Array, Array]:
+def pair_differences(log_distance: Array) -> tuple[NDArray[np.intp], NDArray[np.intp], Array, Array]:
     """Views i < j that overlap, the median of log r_i - log r_j, and the number of shared directions."""
     seen = np.isfinite(log_distance)
     rows = []

@@ -27,24 +27,28 @@ BLURRED = {2: 0.93, 1: 0.8}
 is held to blur so widely. Sharp edges have 0.2 to 0.7; a wide window finds more, in narrow ramps too."""
 
 
-def sharpened(distance: FloatArray, usable: BoolArray, depth_edge: float) -> FloatArray:
+def sharpened(distance: FloatArray, usable: BoolArray, depth_edge: float, said: BoolArray | None = None) -> FloatArray:
     """Distances of all views of a panorama without blurred edges; the array that was given where there are none.
 
     Parameters
     ----------
     distance : (N, h, w) float32
-        Positive where ``usable``.
+        Positive where ``usable`` or ``said``.
     usable : (N, h, w) bool
+        What is to be mended.
     depth_edge : float
         Least range of log distance across an edge.
+    said : (N, h, w) bool, optional
+        All that has a distance, the sky too, against which edges of land are blurred as well; ``usable`` if not given.
 
     Returns
     -------
     (N, h, w) float32
     """
+    said = usable if said is None else said
     with ThreadPoolExecutor(WORKERS) as pool:
         for radius, least in BLURRED.items():
-            ramps = list(pool.map(partial(_ramps, depth_edge=depth_edge, radius=radius), distance, usable))
+            ramps = list(pool.map(partial(_ramps, depth_edge=depth_edge, radius=radius), distance, usable, said))
             if sum(half_way for _, _, half_way in ramps) > least * sum(len(pixels) for pixels, _, _ in ramps):
                 distance = distance.copy()
                 for view, (pixels, logs, _) in zip(distance, ramps):
@@ -52,16 +56,18 @@ def sharpened(distance: FloatArray, usable: BoolArray, depth_edge: float) -> Flo
     return distance
 
 
-def _ramps(distance: FloatArray, usable: BoolArray, depth_edge: float, radius: int) -> Ramps:
-    log = np.log(np.where(usable, distance, 1), dtype=np.float32)
-    low, high = _range(log, usable, radius)
-    low_around, high_around = _range(log, usable, 2 * radius)
+def _ramps(distance: FloatArray, usable: BoolArray, said: BoolArray, depth_edge: float, radius: int) -> Ramps:
+    log = np.log(np.where(said, distance, 1), dtype=np.float32)
+    low, high = _range(log, said, radius)
+    low_around, high_around = _range(log, said, 2 * radius)
     size = high - low
     pixels = np.flatnonzero(usable & (size > depth_edge) & (high_around - low_around < FLANK * size))
     value, nearest, farthest = (one.ravel()[pixels] for one in (log, low, high))
     share = (value - nearest) / (farthest - nearest)
     half_way = int(((share > HALF_WAY[0]) & (share < HALF_WAY[1])).sum())
-    return pixels, np.where(share < 0.5, nearest, farthest), half_way
+    # Where the far side is the sky, the pixel, which is land, belongs to the near one.
+    beyond = farthest > _range(log, usable, radius)[1].ravel()[pixels] if (said & ~usable).any() else False
+    return pixels, np.where((share < 0.5) | beyond, nearest, farthest), half_way
 
 
 def _range(log: FloatArray, usable: BoolArray, radius: int) -> tuple[FloatArray, FloatArray]:

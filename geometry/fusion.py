@@ -22,6 +22,7 @@ from geometry.fusion_depth import fuse_depth, strongest_view
 from geometry.fusion_gradient import gradient_correction
 from geometry.fusion_normals import normal_correction
 from geometry.fusion_semantics import fuse_semantics
+from geometry.fusion_sky import OF_LAND, fused_sky, without_sky
 from geometry.fusion_sums import all_finite, combined_weights, in_threads, pack_all, sum_band
 from geometry.observed import looking_at
 
@@ -128,20 +129,21 @@ def fuse(
         raise ValueError("fuse needs at least one camera")
     for one in fields.values():
         _check(one, cameras)
+    land = without_sky(fields, settings.sky_class)
     views = [backprojection(camera, height, width) for camera in cameras]
     if observed is not None:
         views = [looking_at(view, observed) for view in views]
     geometric = [view_weight(camera, settings.off_axis_power, settings.edge_feather) for camera in cameras]
     out: dict[str, NDArray] = {"views": _count_views(views)}
     if "normals" in fields:
-        out |= _normals(fields["normals"], views, geometric, settings)
+        out |= _normals(land["normals"], views, geometric, settings)
     if "semantics" in fields:
         out |= _semantics(fields["semantics"], views, geometric, settings)
-    out |= _sky(fields, out, views, geometric, settings.sky_class)
+    out |= fused_sky(fields, out, views, geometric, settings.sky_class)
     if "depth" in fields:
-        out |= _depth(fields["depth"], cameras, views, geometric, settings, out.get("sky"))
+        out |= _depth(land["depth"], fields["depth"].valid, cameras, views, geometric, settings, out.get("sky"))
     if "sky" in out:
-        for name in (name for name in out if name.startswith(("depth", "normals"))):
+        for name in (name for name in out if name.startswith(OF_LAND)):
             out[name][out["sky"]] = 0
     if settings.enforce_normals and {"depth", "normals"} <= fields.keys():
         out["depth"] = _enforced(out, settings.depth_edge)
@@ -174,18 +176,20 @@ def _count_views(views: Sequence[BackProjection]) -> NDArray[np.uint8]:
 
 def _depth(
     depth: Field,
+    said: NDArray[np.bool_],
     cameras: Sequence[Camera],
     views: Sequence[BackProjection],
     geometric: Sequence[FloatArray],
     settings: FusionSettings,
     sky: NDArray[np.bool_] | None,
 ) -> dict[str, NDArray]:
+    """``said`` (N, h, w): where there is a distance, be it of the sky, against which edges of land are blurred too."""
     distance, usable = aligned_distance(depth, cameras)
     depth_edge = float(np.log1p(settings.depth_edge))
     if settings.depth == "gradient":
-        distance = sharpened(distance, usable, depth_edge)
+        distance = sharpened(distance, usable, depth_edge, said & (distance > 0))
     if settings.depth in ("align", "gradient"):
-        distance = straightened(distance, usable, cameras)
+        distance = straightened(distance, usable, cameras, depth.unit == "metre")
     weight = combined_weights(usable, depth.confidence, geometric)
     fused, valid, consistency = fuse_depth(distance, weight, views, depth_edge, settings.consistency_scale)
     if settings.depth == "single":
@@ -239,35 +243,6 @@ def _semantics(
         "semantics_consistency": consistency,
         "semantics_runner_up": np.where(valid, runner_up, 0).astype(label.dtype),
     }
-
-
-def _sky(
-    fields: Mapping[str, Field],
-    labels: Mapping[str, NDArray],
-    views: Sequence[BackProjection],
-    geometric: Sequence[FloatArray],
-    sky_class: int | None,
-) -> dict[str, NDArray]:
-    """``sky`` from its own field, else from the fused classes; nothing where neither says of it."""
-    if "sky" in fields:
-        return {"sky": _voted_sky(fields["sky"], views, geometric)}
-    if "semantics" in fields and sky_class is not None:
-        return {"sky": labels["semantics_valid"] & (labels["semantics"] == sky_class)}
-    return {}
-
-
-def _voted_sky(sky: Field, views: Sequence[BackProjection], geometric: Sequence[FloatArray]) -> NDArray[np.bool_]:
-    weight = combined_weights(sky.valid & np.isfinite(sky.values), None, geometric)
-    height, width = views[0].height, views[0].width
-    covered = np.empty((height, width), np.bool_)
-
-    def fuse_band(band: Band) -> None:
-        total, _ = sum_band(band, packed, width)
-        covered[band[0]] = (total[..., 1] > 0) & (total[..., 0] >= 0.5 * total[..., 1])
-
-    packed = pack_all(sky.values[..., None], weight)
-    in_threads(fuse_band, by_band(views))
-    return covered
 
 
 def _to_uint8(share: FloatArray) -> NDArray[np.uint8]:

@@ -20,7 +20,7 @@ def pad_sphere(array: NDArray[Any], margin: int) -> NDArray[Any]:
     array : (H, W) or (H, W, C) array of any dtype
         With an odd W no column lies exactly half a turn away, and the rows beyond the poles are half a pixel off.
     margin : int
-        At most min(H, W).
+        Not negative. A margin of more than the image goes round it more than once.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def pad_sphere(array: NDArray[Any], margin: int) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If the margin is negative or larger than the image.
+        If the margin is negative, or the image has no pixels.
     """
     return sphere_rows(array, -margin, array.shape[0] + margin, margin)
 
@@ -42,21 +42,37 @@ def sphere_rows(array: NDArray[Any], start: int, stop: int, margin: int, out: ND
     (stop - start, W + 2 margin[, C]) array: a copy, in ``out`` where given
     """
     height, width = array.shape[:2]
-    beyond = max(-start, stop - height, margin)
-    if margin < 0 or beyond > min(height, width):
-        raise ValueError(f"an ERP array of {height}x{width} cannot be continued by {beyond if margin >= 0 else margin} pixels")
+    if margin < 0 or not (height and width):
+        raise ValueError(f"an ERP array of {height}x{width} cannot be continued by {margin} pixels")
     rows = np.empty((stop - start, width + 2 * margin, *array.shape[2:]), dtype=array.dtype) if out is None else out
     inside = rows[:, margin : margin + width]
-    first, last = max(start, 0), min(stop, height)
-    inside[first - start : last - start] = array[first:last]
-    if start < 0:
-        inside[:-start] = np.roll(array[:-start][::-1], width // 2, axis=1)
-    if stop > height:
-        inside[height - start :] = np.roll(array[2 * height - stop :][::-1], width // 2, axis=1)
-    if margin:
+    if start < -height or stop > 2 * height or start > height or stop < 0:
+        source, beyond = rows_round_the_poles(start, stop, height)
+        inside[:] = array[source]
+        inside[beyond] = np.roll(inside[beyond], width // 2, axis=1)
+    else:
+        first, last = max(start, 0), min(stop, height)
+        inside[first - start : last - start] = array[first:last]
+        if start < 0:
+            inside[:-start] = np.roll(array[:-start][::-1], width // 2, axis=1)
+        if stop > height:
+            inside[height - start :] = np.roll(array[2 * height - stop :][::-1], width // 2, axis=1)
+    if margin > width:
+        rows[:] = inside[:, np.arange(-margin, width + margin) % width]
+    elif margin:
         rows[:, :margin] = rows[:, width : margin + width]
         rows[:, margin + width :] = rows[:, margin : 2 * margin]
     return rows
+
+
+def rows_round_the_poles(start: int, stop: int, height: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Where the rows ``start`` to ``stop`` of a sphere that goes on for ever lie in an image, and whether half a turn away.
+
+    A meridian and the one behind it make a circle of twice as many rows as the image has.
+    """
+    round_the_circle = np.arange(start, stop) % (2 * height)
+    beyond = round_the_circle >= height
+    return np.where(beyond, 2 * height - 1 - round_the_circle, round_the_circle), beyond
 
 
 def binomial_sphere(array: NDArray[Any], taps: int, margin: int) -> NDArray[Any]:
@@ -78,9 +94,13 @@ def binomial_sphere(array: NDArray[Any], taps: int, margin: int) -> NDArray[Any]
     if taps == 1:
         return sphere_rows(array, -margin, height + margin, margin, smooth)
     reach = taps // 2
+    near = reach + margin
+    if near + reach > min(height, width):  # of an image that its own borders go round
+        whole = sphere_rows(array, -near, height + near, near)
+        smooth[:] = _binomial(whole, taps, np.empty_like(whole))[reach:-reach, reach:-reach]
+        return smooth
     _binomial(array, taps, smooth[margin : margin + height, margin : margin + width])  # right but for its borders
     # The seam: the last and the first columns side by side.
-    near = reach + margin
     seam = np.concatenate([array[:, -near - reach :], array[:, : near + reach]], axis=1)
     across = _binomial(seam, taps, np.empty_like(seam))[:, reach:-reach]
     smooth[margin : margin + height, : margin + near] = across[:, near - margin :]

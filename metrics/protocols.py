@@ -68,3 +68,14 @@ def protocol_named(name: str) -> Protocol:
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(PROTOCOLS)}"
         raise ValueError(f"evaluate.protocol: {name!r} is not known; {hint}")
     return PROTOCOLS[name]
+
+
+def for_unit(protocol: Protocol, unit: str) -> Protocol:
+    """The protocol as distances of a unit allow it: those that are no metres are never judged as if they were.
+
+    A metric protocol then compares depth after one scale per image, and its name says so wherever it is printed.
+    """
+    if protocol.alignment != "metric" or unit in ("metre", ""):
+        return protocol
+    told = f"{protocol.name}, but depth after one scale per image: the labels have none"
+    return replace(protocol, name=told, alignment="scale")

@@ -14,6 +14,7 @@ from geometry.alignment import aligned_distance
 from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.fusion import fuse
+from geometry.fusion_sky import sky_class, without_sky
 from geometry.sightings import patch_fields, sightings
 from metrics.agreement import agreement_sums
 from metrics.attribution import LEVELS, PARTS, level_errors, parts
@@ -95,7 +96,8 @@ def attribute(
     # The floor is stored and read back too: what rounding costs belongs to the round trip.
     settings = fusion_settings(config.fuse, truth_classes)
     floor = decode_labels(encode_labels(fuse(true, cameras, height, width, settings, evidence.observed), config.fuse))
-    said, fused = in_words_of(truth_classes, label_classes, evidence)
+    land = replace(evidence, fields=without_sky(evidence.fields, sky_class(label_classes)))  # as fuse takes them
+    said, fused = in_words_of(truth_classes, label_classes, land)
     if "depth" in said and "depth" in truth:
         said["depth"], fused["depth"] = in_metres(said["depth"], cameras, fused, truth)
     seen = [sightings(camera, height, width) for camera in cameras]

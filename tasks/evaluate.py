@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from configs.schema import Config
 from metrics.evaluate import evaluate_item
-from metrics.protocols import protocol_named
+from metrics.protocols import for_unit, protocol_named
 from metrics.summary import summarise
 from storage.fingerprint import Identity, digest
 from storage.manifest import Item
@@ -43,7 +43,7 @@ def truth_of(config: Config) -> str | None:
 def evaluate_block(job: Job) -> Receipt:
     """Figures for every fused panorama of a block, by the configured protocol."""
     fused = Upstream(job, "fuse")
-    protocol = protocol_named(job.config.evaluate.protocol)
+    protocol = for_unit(protocol_named(job.config.evaluate.protocol), fused.receipt.about.get("depth_unit", ""))
     label_classes = fused.receipt.about["classes"]
     truth_classes, things = read_truth_classes(job.config), read_truth_things(job.config)
 

@@ -15,6 +15,7 @@ from geometry.auxiliaries import derive_auxiliaries
 from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.fusion import FusionSettings, fuse
+from geometry.fusion_sky import OF_LAND, sky_class
 from geometry.rotations import rotation_consistency
 from metrics.consistency import consistency_figures
 from metrics.depth_normals import depth_normal_figures
@@ -27,6 +28,7 @@ from tasks.block import BadItem, Job, Output, Upstream, load_panorama, run_block
 from tasks.consistency import require_consistency
 from tasks.images import Panorama
 from tasks.observed import Observed, observed_of, partly_observed, require_observed, share
+from tasks.ranges import stored_distances
 from tasks.rotations import fuse_work, rotated_views, rotation_of
 
 VERSION = "5"
@@ -57,6 +59,7 @@ def fuse_block(job: Job) -> Receipt:
     fusion = fusion_settings(settings, classes)
 
     units = {name: tags["unit"] for t in teachers for name, tags in t.receipt.about["fields"].items()}
+    metric = units.get("depth") == "metre"
     rotations = max(rotation_of(teacher.stage) for teacher in teachers)
 
     def read(slot: int, item: Item) -> PatchLabels:
@@ -72,7 +75,8 @@ def fuse_block(job: Job) -> Receipt:
         labellings, panorama = patch_labels
         observed = None if panorama is None else observed_of(panorama, settings.height)
         require_observed(observed)
-        labels = fuse_labellings(labellings, settings.height, fusion, units.get("depth") == "metre", observed)
+        labels = fuse_labellings(labellings, settings.height, fusion, metric, observed)
+        labels |= distances_to_store(labels, settings, metric)
         if masks:  # of the layout's own views: an object's score is the teacher's, not a vote over labellings
             fields, cameras = labellings[0]
             field = instances.with_classes(fields["instances"], masks["classes"], classes)
@@ -84,7 +88,7 @@ def fuse_block(job: Job) -> Receipt:
         require_consistency(figures, settings.min_consistency)
         return Output(labels, figures)
 
-    about = _about(settings, classes, things, units.get("depth", ""), rotations)
+    about = _about(settings, classes, things, fused_unit(units.get("depth", "")), rotations)
     return run_block(job, fuse_item, about, read=read, encode=partial(encode_labels, settings=settings))
 
 
@@ -101,9 +105,13 @@ def _about(
     return about
 
 
+def fused_unit(unit: str) -> str:
+    """The unit of fused distances, from the teacher's: they are distances even if the teacher says their inverses."""
+    return "scale" if unit == "inverse" else unit
+
+
 def fusion_settings(settings: Settings, classes: Sequence[str]) -> FusionSettings:
     """The config's settings for labels of a vocabulary."""
-    sky = [index for index, name in enumerate(classes) if name.lower() == "sky"]
     return FusionSettings(
         off_axis_power=settings.off_axis_power,
         edge_feather=settings.edge_feather,
@@ -112,7 +120,7 @@ def fusion_settings(settings: Settings, classes: Sequence[str]) -> FusionSetting
         enforce_normals=settings.depth_normal == "enforce",
         consistency_scale=settings.consistency_scale,
         classes=len(classes) or 256,
-        sky_class=sky[0] if sky else None,
+        sky_class=sky_class(classes),
     )
 
 
@@ -127,7 +135,27 @@ def fuse_labellings(
     fields = {name: label.concatenate([own[name] for own, _ in labellings]) for name in sorted(names)}
     cameras = tuple(camera for _, own in labellings for camera in own)
     together = fuse(fields, cameras, height, 2 * height, settings, observed)
-    return together | rotation_consistency(alone, settings.consistency_scale, metric)
+    agreed = rotation_consistency(alone, settings.consistency_scale, metric)
+    for name in OF_LAND:
+        if "sky" in together and name in together:
+            agreed[f"{name}_rotation_consistency"][together["sky"]] = 0
+    return together | agreed
+
+
+def distances_to_store(labels: Mapping[str, NDArray], settings: Settings, metric: bool) -> dict[str, NDArray]:
+    """The depth of ERP labels as it is told and kept, if there is any: valid only where its type in the store can hold it.
+
+    Without a scale its median is made 1: what the views' alignment settled on means nothing, and may be any number.
+    """
+    if "depth" not in labels:
+        return {}
+    depth, valid = labels["depth"], labels["depth_valid"]
+    if not metric and valid.any():
+        depth = depth / np.median(depth[valid])
+    _, valid = stored_distances(depth, valid, settings.depth_dtype)
+    kept = {"depth": np.where(valid, depth, 0).astype(np.float32), "depth_valid": valid}
+    names = [name for name in labels if name.startswith("depth_") and name.endswith("consistency")]
+    return kept | {name: np.where(valid, labels[name], 0).astype(np.uint8) for name in names}
 
 
 def require_labels(labels: Mapping[str, NDArray], observed: Observed) -> None:
@@ -151,10 +179,7 @@ def encode_labels(labels: Mapping[str, NDArray], settings: Settings) -> dict[str
     """ERP labels in the dtypes of the store. Depths beyond float16's range become invalid."""
     arrays = encode_auxiliaries(labels)
     if "depth" in arrays:
-        with np.errstate(over="ignore"):
-            depth = arrays["depth"].astype(settings.depth_dtype)
-        arrays["depth_valid"] = arrays["depth_valid"] & np.isfinite(depth)
-        arrays["depth"] = np.where(arrays["depth_valid"], depth, 0).astype(settings.depth_dtype)
+        arrays["depth"], arrays["depth_valid"] = stored_distances(arrays["depth"], arrays["depth_valid"], settings.depth_dtype)
     if "normals" in arrays:
         scaled = arrays["normals"] * 127 if settings.normals_dtype == "int8" else arrays["normals"]
         arrays["normals"] = (np.round(scaled) if settings.normals_dtype == "int8" else scaled).astype(settings.normals_dtype)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geometry.fusion_sky import sky_class
 from metrics.evaluate import evaluate_item
-from metrics.protocols import protocol_named
+from metrics.protocols import Protocol, for_unit, protocol_named
 from metrics.summary import summarise
 from models.student import StudentModel
 from tasks.block import BadItem
@@ -49,8 +50,8 @@ def look_at_held_out(model: StudentModel, data: TrainingData, device: str) -> tu
     Returns
     -------
     figures : dict
-        ``panoramas`` that were compared, and for each of :data:`COMPARISONS` that there is a mapping of the report's headline
-        figures to ``value`` and its 95 % bootstrap interval over panoramas, ``low`` and ``high``.
+        ``panoramas`` that were compared, the ``protocol``, and for each of :data:`COMPARISONS` that there is a mapping of the
+        report's headline figures to ``value`` and its 95 % bootstrap interval over panoramas, ``low`` and ``high``.
     shown : list of dict
         ``item`` and ``pictures`` (name -> RGB) of a few of them.
     """
@@ -68,7 +69,8 @@ def look_at_held_out(model: StudentModel, data: TrainingData, device: str) -> tu
             pictures = comparison_pictures(panorama_picture(seen.image, seen.observed), seen.labels, seen.said, len(data.classes))
             shown.append({"item": seen.item, "pictures": pictures})
     tables = {name: _headline(rows, vocabulary or data.classes) for name, rows in figures.items() if rows}
-    return {"panoramas": len(figures[COMPARISONS[0]]), **tables}, shown
+    told = "; ".join(sorted({_protocol(place).name for place in data.places}))
+    return {"panoramas": len(figures[COMPARISONS[0]]), "protocol": told, **tables}, shown
 
 
 def _truth_classes(places: Sequence[Place]) -> list[str]:
@@ -86,17 +88,20 @@ def _look(model: StudentModel, place: Place, data: TrainingData, device: str, wi
     settings = data.settings.item
     plain = ItemSettings(settings.height, settings.tasks, confidence=False)
     arrays = training_item(place, plain, np.random.default_rng(0))
-    classes = [name.lower() for name in data.classes]
     observed = read_observed(place.item, place.config, settings.height)
-    said = as_labels(predict(model, arrays["image"], device), classes.index("sky") if "sky" in classes else None, observed)
+    said = as_labels(predict(model, arrays["image"], device), sky_class(data.classes), observed)
     labels = {name: array for name, array in arrays.items() if name != "image"}
     truth = read_truth(place.config, place.item)[0] if with_truth else {}
     return Seen(place.item.item, arrays["image"], labels, said, truth, observed)
 
 
+def _protocol(place: Place) -> Protocol:
+    return for_unit(protocol_named(place.config.evaluate.protocol), place.block.depth_unit)
+
+
 def _compared(seen: Seen, place: Place, classes: Sequence[str], true_classes: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Figures of one panorama for each comparison that can be made."""
-    protocol = protocol_named(place.config.evaluate.protocol)
+    protocol = _protocol(place)
     rows = [evaluate_item(seen.said, seen.labels, classes, classes, protocol, observed=seen.observed)]
     if seen.truth:
         sure = np.full(seen.image.shape[:2], 255, np.uint8)  # training asks for no confidence here

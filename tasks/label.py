@@ -23,6 +23,7 @@ from tasks import project
 from tasks.block import BadItem, Job, Output, Upstream, load_panorama, run_block
 from tasks.devices import device_name, resolve_device
 from tasks.observed import Observed, partly_observed, share
+from tasks.ranges import stored_confidence, stored_distances, view_factors
 from tasks.rotations import rotated_views, rotation_of, stage_name
 
 VERSION = "2"
@@ -204,7 +205,6 @@ def concatenate(parts: list[Field]) -> Field:
 
 
 STORED = {
-    "depth": np.float16,
     "normals": np.float16,
     "semantics": np.uint16,
     "sky": np.float16,
@@ -213,17 +213,24 @@ STORED = {
 
 
 def encode_fields(fields: Mapping[str, Field]) -> dict[str, NDArray]:
-    """Fields as arrays for the store: float16 values (inverse distances keep float32), confidence in 255 steps."""
+    """Fields as arrays for the store: float16 values, confidence in 255 steps.
+
+    Distances are stored as shares of ``depth_factor`` (N,) float32, a power of two for each view: a scale of its own may be any
+    number. Inverse distances keep float32, for they pass through zero.
+    """
     arrays: dict[str, NDArray] = {}
     for name, field in fields.items():
-        dtype = np.float32 if field.unit == "inverse" else STORED[name]
-        with np.errstate(over="ignore"):
-            values = field.values.astype(dtype)
-        finite = np.isfinite(values) if values.ndim == 3 else np.isfinite(values).all(axis=-1)
-        arrays[name] = np.where(finite if values.ndim == 3 else finite[..., None], values, 0).astype(dtype)
-        arrays[f"{name}_valid"] = field.valid & finite
+        if name == "depth" and field.unit != "inverse":
+            factor = view_factors(field.values, field.valid)
+            shares, valid = stored_distances(field.values / factor[:, None, None], field.valid, np.float16)
+            arrays |= {name: shares, f"{name}_valid": valid, f"{name}_factor": factor}
+        else:
+            values = field.values.astype(np.float32 if field.unit == "inverse" else STORED[name])
+            finite = np.isfinite(values) if values.ndim == 3 else np.isfinite(values).all(axis=-1)
+            arrays[name] = np.where(finite if values.ndim == 3 else finite[..., None], values, 0).astype(values.dtype)
+            arrays[f"{name}_valid"] = field.valid & finite
         if field.confidence is not None:
-            arrays[f"{name}_confidence"] = np.round(np.clip(field.confidence, 0, 1) * 255).astype(np.uint8)
+            arrays[f"{name}_confidence"] = stored_confidence(field.confidence)
         arrays.update({f"{name}_{table}": values for table, values in field.tables.items()})
     return arrays
 
@@ -233,9 +240,12 @@ def decode_fields(arrays: Mapping[str, NDArray], about: Mapping[str, Any]) -> di
     fields = {}
     for name, tags in about["fields"].items():
         confidence = arrays.get(f"{name}_confidence")
+        values = arrays[name] if name in ("semantics", "instances") else arrays[name].astype(np.float32)
+        if (factor := arrays.get(f"{name}_factor")) is not None:
+            values = values * factor[:, None, None]
         fields[name] = Field(
             name,
-            arrays[name] if name in ("semantics", "instances") else arrays[name].astype(np.float32),
+            values,
             arrays[f"{name}_valid"],
             tags["unit"],
             tags["frame"],

@@ -25,7 +25,8 @@ def model_card(about: dict[str, Any], config: TrainingConfig) -> str:
     about : what ``panolabel.json`` beside it says
     config : TrainingConfig
     """
-    unit = {"metre": "metres", "": "the labels' own unit"}.get(about["depth_unit"], about["depth_unit"])
+    units = {"metre": "metres", "scale": "no unit: their median over a panorama is about 1", "": "the labels' own unit"}
+    unit = units.get(about["depth_unit"], about["depth_unit"])
     parts = [
         FRONT,
         f"# {about['name']}",
@@ -73,7 +74,8 @@ def _accuracy(held_out: dict[str, Any]) -> str:
     figures = dict.fromkeys(figure for rows in compared.values() for figure in rows)
     values = [[rows.get(figure, {}).get("value") for rows in compared.values()] for figure in figures]
     shown = [[figure, *("–" if value is None else f"{value:.3f}" for value in row)] for figure, row in zip(figures, values)]
-    return _table(("figure", *compared), shown)
+    told = f"Protocol: {held_out['protocol']}.\n\n" if "protocol" in held_out else ""
+    return told + _table(("figure", *compared), shown)
 
 
 def _backbone(config: TrainingConfig) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from configs.schema import Config
 from configs.settings import ConfigError
+from geometry.fusion_sky import sky_class
 from metrics.depth_normals import depth_normal_figures
 from models.teachers.weights import digest_folder
 from storage.fingerprint import Identity
@@ -22,7 +23,7 @@ from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.block import BadItem, Job, Output, load_panorama, run_block
 from tasks.devices import device_name, resolve_device
-from tasks.fuse import encode_labels, require_labels
+from tasks.fuse import distances_to_store, encode_labels, fused_unit, require_labels
 from tasks.observed import Observed, observed_of, require_observed, share
 from tasks.student_folder import student_about, student_folder, without_progress_bars
 from tasks.training_items import resize_image
@@ -51,7 +52,7 @@ def predict_block(job: Job) -> Receipt:
     folder, weights = student_folder(job.config.student.model), job.identity.weights["student"]
     model, height = load_student(folder, weights, device), int(job.identity.settings["height"])
     classes = list((model.config.id2label or {}).values()) if "semantics" in model.config.main_tasks else []
-    sky = [name.lower() for name in classes].index("sky") if "sky" in [name.lower() for name in classes] else None
+    unit = fused_unit(student_about(folder).get("depth_unit", ""))
 
     def read(_slot: int, item: Item) -> tuple[NDArray[np.uint8], Observed]:
         panorama = load_panorama(item, job.config)
@@ -60,13 +61,13 @@ def predict_block(job: Job) -> Receipt:
     def predict_item(_item: Item, inputs: tuple[NDArray[np.uint8], Observed]) -> Output:
         image, observed = inputs
         require_observed(observed)
-        labels = as_labels(predict(model, image, device), sky, observed)
+        labels = as_labels(predict(model, image, device), sky_class(classes), observed)
+        labels |= distances_to_store(labels, job.config.fuse, metric=unit != "scale")
         require_labels(labels, observed)
         shares = {name: share(value, observed) for name, value in labels.items() if value.dtype == bool}
         figures = shares | depth_normal_figures(labels)
         return Output(labels, {name: round(value, 4) for name, value in figures.items()})
 
-    unit = student_about(folder).get("depth_unit", "")
     about = {"classes": classes, "depth_unit": unit, "normals_frame": "world", "student": weights}
     used = {"student": digest_folder(folder)}
     return run_block(job, predict_item, about, used, read, partial(encode_labels, settings=job.config.fuse), device_name(device))

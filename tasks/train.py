@@ -32,6 +32,7 @@ from tasks.task import told_full
 from tasks.tracking import check_trackers, tracking
 from tasks.training_confidence import check_confidences
 from tasks.training_config import TrainingConfig
+from tasks.training_cut import check_depth_max
 from tasks.training_data import Batch, DataSettings, LabelStore, TrainingData
 from tasks.training_loop import Log, Progress, train
 from tasks.training_sources import about_labels, depth_unit
@@ -200,6 +201,8 @@ def read_data(training: Training) -> tuple[_Noted, TrainingData | None]:
     data.skipped = {}
     if config.supervision == "confidence":
         check_confidences(data.places, config.tasks)
+    if "depth" in config.tasks:
+        check_depth_max(data.places, config.training.losses.depth_max)
     if config.held_out is None:
         return data, None
     settings = config.data_settings(held_out=True)

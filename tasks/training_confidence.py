@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tasks.training_items import CONFIDENCES, Place
+from tasks.training_items import CONFIDENCES, UNJUDGED, Place
 
 LOOKED_AT = 4
 """Panoramas of every store that are looked at."""
@@ -15,7 +15,7 @@ LOOKED_AT = 4
 def check_confidences(places: Sequence[Place], tasks: Sequence[str]) -> None:
     """Refuse labels whose confidence is zero in all valid pixels of the panoramas that are looked at.
 
-    Depth that no two views saw is so: a cubemap without overlap, or what a student predicted. Its consistency was not judged.
+    Not depth: its consistency is zero where no two views judge each other, which is held against no pixel.
 
     Parameters
     ----------
@@ -30,12 +30,12 @@ def check_confidences(places: Sequence[Place], tasks: Sequence[str]) -> None:
     for config in {id(place.config): place.config for place in places}.values():
         own = [place for place in places if place.config is config]
         chosen = [own[index] for index in np.unique(np.linspace(0, len(own) - 1, LOOKED_AT).astype(int))]
-        for task in tasks:
+        for task in (one for one in tasks if one not in UNJUDGED):
             if all(_silent(place, task) for place in chosen):
                 raise ValueError(
                     f"labels {config.name}: {CONFIDENCES[task]} is 0 in every valid pixel of the {len(chosen)} panoramas looked "
-                    "at: no two views judge each other there, as in predictions of a student. With supervision: confidence the "
-                    f"{task} of this store would teach nothing; write supervision: merged, or leave {task} out of tasks"
+                    f"at. With supervision: confidence the {task} of this store would teach nothing; write supervision: merged, "
+                    f"or leave {task} out of tasks"
                 )
 
 

@@ -128,7 +128,7 @@ class TrainingData:
         if not slots:
             return
         patches = patch_blocks(store.config.root, receipt) if self.settings.item.one_view else {}
-        stored = StoredBlock(url, receipt.files, patches, len(self.classes))
+        stored = StoredBlock(url, receipt.files, patches, len(self.classes), receipt.about.get("depth_unit", ""))
         first = len(self._places)
         self._places += [Place(block.items[slot], store.config, stored, slot) for slot in slots]
         shard_of = np.array(slots) // SHARD_ITEMS

@@ -22,6 +22,8 @@ from tasks.training_views import PatchBlock, one_view
 
 CONFIDENCES = {"depth": "depth_consistency", "normals": "normals_agreement", "semantics": "semantics_confidence"}
 """Stored as 255 times what training multiplies a pixel's loss by."""
+UNJUDGED = ("depth",)
+"""Tasks whose confidence is 0 where no two views judge each other: that says nothing against a pixel, which counts fully."""
 CHANNELS = {"depth": 1, "normals": 3, "semantics": 1}
 Arrays = Mapping[str, NDArray[Any]]
 Derive = Callable[[Arrays], Arrays]
@@ -62,6 +64,7 @@ class StoredBlock:
     files: Collection[str]
     patches: Mapping[str, PatchBlock] = field(default_factory=dict)
     classes: int = 0
+    depth_unit: str = ""
 
     @cached_property
     def reader(self) -> BlockReader:
@@ -162,6 +165,7 @@ def _of_task(task: str, labels: Arrays, settings: ItemSettings) -> dict[str, NDA
     else:
         arrays = {task: labels[task], f"{task}_valid": labels[f"{task}_valid"]}
     if settings.confidence:
-        trust = labels.get(CONFIDENCES[task])
-        arrays[f"{task}_confidence"] = np.ones(size, np.float32) if trust is None else trust.astype(np.float32) / 255
+        trust = labels.get(CONFIDENCES[task], np.full(size, 255, np.uint8))
+        steps = np.where(trust == 0, 255, trust) if task in UNJUDGED else trust
+        arrays[f"{task}_confidence"] = steps.astype(np.float32) / 255
     return arrays

@@ -7,6 +7,7 @@ from typing import Any
 
 from storage.credentials import mask_credentials
 from storage.receipts import block_url, read_dropped, read_receipt
+from tasks.fuse import fused_unit
 from tasks.licences import UNKNOWN, stated_licence
 from tasks.training_config import LabelSource
 from tasks.training_data import LabelStore
@@ -60,7 +61,7 @@ def depth_unit(stores: Sequence[LabelStore]) -> str:
     ValueError
         Stores disagree: their distances cannot be learnt together.
     """
-    units = [store.blocks[0][2].about.get("depth_unit", "") for store in stores]
+    units = [fused_unit(store.blocks[0][2].about.get("depth_unit", "")) for store in stores]
     if len(set(units)) > 1:
         told = ", ".join(f"{store.config.name}: {unit or 'none'}" for store, unit in zip(stores, units))
         raise ValueError(f"the stores' distances have different units ({told}); train depth from stores of one unit")

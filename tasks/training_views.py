@@ -81,7 +81,8 @@ def one_view(
 
 def _of_view(teacher: PatchBlock, slot: int, task: str, view: int) -> Field:
     about = {"fields": {task: teacher.receipt.about["fields"][task]}}
-    names = tuple(name for name in teacher.reader.names if name in (task, f"{task}_valid", f"{task}_confidence"))
+    wanted = (task, f"{task}_valid", f"{task}_confidence", f"{task}_factor")
+    names = tuple(name for name in teacher.reader.names if name in wanted)
     whole = label.decode_fields(teacher.reader.item(slot, names), about)[task]
     chosen = slice(view, view + 1)
     confidence = None if whole.confidence is None else whole.confidence[chosen]

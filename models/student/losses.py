@@ -29,11 +29,12 @@ PHASE_FLOOR = 1e-2
 
 @dataclass(frozen=True)
 class LossSettings:
-    """Weights and units; the defaults are those of the description, but for ``area_weighted`` and ``normals_distance``.
+    """Weights and units; the defaults are those of the description, but for those that are told here.
 
     ``area_weighted`` counts each pixel by its solid angle; the description counts pixels. ``depth_unit`` in the labels' unit;
     the chord of 60 degrees is one. ``edge_threshold`` is of an unnormalised Sobel filter of the labels in these units.
-    ``frequency_radius`` is a share of the image's height: 64 of 512.
+    ``frequency_radius`` is a share of the image's height: 64 of 512. ``depth_max``, in the labels' unit, cuts distances and
+    points; the description cuts metres at 10, which streets and labels without a scale do not bear.
 
     ``normals_distance`` ``l1`` is the description's mean absolute difference of components. It depends on how a room is turned,
     and the opposite of a normal along an axis is a local minimum of it, where a student stays; the length of the ``chord`` has
@@ -53,7 +54,7 @@ class LossSettings:
     depth_unit: float = 1.0
     normals_distance: Literal["chord", "l1"] = "chord"
     normals_unit_degrees: float = 60.0
-    depth_max: float | None = 10.0
+    depth_max: float | None = None
     edge_threshold: float = 0.55
     edge_width: int = 7
     frequency_radius: float = 1 / 8

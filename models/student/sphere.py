@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from geometry.directions import erp_directions
+from geometry.padding import rows_round_the_poles
 
 SHORTEST = 0.1
 """Length below which a vector's direction is taken to be open."""
@@ -34,15 +35,22 @@ def pad_sphere(maps: Tensor, rows: int, columns: int) -> Tensor:
     height, width = maps.shape[-2:]
     if rows and width % 2:
         raise ValueError(f"maps of {height}x{width} cannot be continued over the poles: the width must be even")
-    if rows > height or columns > width:  # of a small map: once round, and the rest from there
-        inner = min(rows, height), min(columns, width)
-        return pad_sphere(pad_sphere(maps, *inner), rows - inner[0], columns - inner[1])
+    if rows > height or columns > width:  # of a small map: more than once round
+        return _round(maps, rows, columns)
     if rows:
         above, below = maps[..., :rows, :].flip(-2), maps[..., height - rows :, :].flip(-2)
         maps = torch.cat([above.roll(width // 2, -1), maps, below.roll(width // 2, -1)], dim=-2)
     if columns:
         maps = torch.cat([maps[..., width - columns :], maps, maps[..., :columns]], dim=-1)
     return maps
+
+
+def _round(maps: Tensor, rows: int, columns: int) -> Tensor:
+    """As :func:`pad_sphere`, however often that goes round."""
+    height, width = maps.shape[-2:]
+    row, beyond = (torch.from_numpy(one).to(maps.device) for one in rows_round_the_poles(-rows, height + rows, height))
+    column = torch.arange(-columns, width + columns, device=maps.device)
+    return maps[..., row[:, None], (column + beyond[:, None] * (width // 2)) % width]
 
 
 class SphereConv2d(nn.Conv2d):

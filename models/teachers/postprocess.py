@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import interpolate, normalize
 
 from geometry.fields import Field
+from geometry.fusion_sky import sky_class
 
 RUNNERS_UP = 3
 """Classes kept per pixel: later stages vote over these instead of carrying all scores through warps."""
@@ -46,16 +47,24 @@ def depth_field(
     """
     values = values.float().reshape(len(values), 1, *values.shape[-2:])
     usable = torch.isfinite(values) & ((values > 0) | (unit == "inverse"))
+    # What is near depends on the scale, which is any: the views' own medians stand for a metre.
+    scale = _medians(values, usable) if unit == "scale" else values.new_ones(1, 1, 1, 1)
     # The inverse distance of a plane is linear in the image, so interpolating that keeps planes flat.
-    linear = values if unit == "inverse" else 1 / values.clamp(min=NEAREST)
+    linear = values if unit == "inverse" else 1 / (values / scale).clamp(min=NEAREST)
     linear = _resize_and_crop(torch.where(usable, linear, 0), size, border)
-    depth = linear if unit == "inverse" else 1 / linear.clamp(min=1e-9)
+    depth = linear if unit == "inverse" else scale[:, 0] / linear.clamp(min=1e-9)
     # A pixel is as good as all that flowed into it.
     valid = _resize_and_crop(usable.float(), size, border) > 0.999
     if depth_max is not None:
         valid = valid & (depth < depth_max)
     depth = torch.where(valid, depth, 0)
     return Field("depth", depth.cpu().numpy(), valid.cpu().numpy(), unit, frame)
+
+
+def _medians(values: torch.Tensor, usable: torch.Tensor) -> torch.Tensor:
+    """(N, 1, 1, 1), of the usable values of each view; 1 where there is none."""
+    of_views = [one[here].median() if bool(here.any()) else one.new_tensor(1.0) for one, here in zip(values, usable)]
+    return torch.stack(of_views).reshape(-1, 1, 1, 1)
 
 
 def _resize_and_crop(values: torch.Tensor, size: tuple[int, int], border: tuple[int, int]) -> torch.Tensor:
@@ -83,11 +92,6 @@ def normals_field(values: torch.Tensor, size: tuple[int, int], axes: str) -> Fie
 def semantic_names(classes: Sequence[str]) -> tuple[str, ...]:
     """Names of the fields that class scores give: semantics, and sky where the vocabulary has it."""
     return ("semantics", "sky") if sky_class(classes) is not None else ("semantics",)
-
-
-def sky_class(classes: Sequence[str]) -> int | None:
-    """Index of the class ``sky``; vocabularies list synonyms after commas."""
-    return next((index for index, name in enumerate(classes) if name.split(",")[0].strip().lower() == "sky"), None)
 
 
 def semantic_fields(

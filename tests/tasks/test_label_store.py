@@ -9,7 +9,7 @@ from configs.schema import Fuse, Project
 from geometry.cameras import Camera
 from geometry.fields import Field
 from tasks import label, project
-from tasks.fuse import decode_labels, encode_labels
+from tasks.fuse import decode_labels, distances_to_store, encode_labels
 from tasks.project import choose_views, decode_cameras, encode_cameras
 
 GENERATOR = np.random.default_rng(0)
@@ -75,12 +75,72 @@ def test_patch_fields_survive_the_store() -> None:
     about = {"fields": {name: {"unit": field.unit, "frame": field.frame} for name, field in fields.items()}}
     back = label.decode_fields(label.encode_fields(fields), about)
     assert back.keys() == fields.keys()
-    np.testing.assert_allclose(back["depth"].values, fields["depth"].values, rtol=5e-4)
+    np.testing.assert_allclose(back["depth"].values, np.where(everywhere, fields["depth"].values, 0), rtol=5e-4)
     np.testing.assert_array_equal(back["semantics"].values, fields["semantics"].values)
     np.testing.assert_allclose(back["semantics"].confidence, fields["semantics"].confidence, atol=0.51 / 255)
     np.testing.assert_array_equal(back["instances"].tables["segment_class"], np.ones((2, 3)))
     for name, field in back.items():
         np.testing.assert_array_equal(field.valid, fields[name].valid)
+
+
+@pytest.mark.parametrize("unit", ["metre", "scale"])
+@pytest.mark.parametrize("level", [1e-6, 1e-5, 1e-3, 1.0, 655.0, 3e4, 1e6])
+def test_patch_distances_of_any_scale_survive_the_store(unit: str, level: float) -> None:
+    """Every view has a scale of its own, and within a view distances span four orders of magnitude."""
+    depth = np.exp(GENERATOR.uniform(np.log(0.01), np.log(100), (3, 16, 16))) * level * np.float32([1, 1e-3, 1e3])[:, None, None]
+    valid = GENERATOR.random(depth.shape) > 0.2
+    field = Field("depth", depth.astype(np.float32), valid, unit, "ray")
+    stored = label.encode_fields({"depth": field})
+    assert stored["depth"].dtype == np.float16
+    back = label.decode_fields(stored, {"fields": {"depth": {"unit": unit, "frame": "ray"}}})["depth"]
+    np.testing.assert_array_equal(back.valid, valid)
+    assert np.abs(back.values / field.values - 1)[valid].max() <= 5e-4
+    assert not back.values[~valid].any()
+
+
+def test_views_without_a_distance_and_distances_beyond_any_type_are_stored_as_nothing() -> None:
+    depth = np.ones((4, 2, 2), np.float32)
+    valid = np.ones(depth.shape, bool)
+    valid[1], depth[1], depth[2, 0, 0], depth[3, 0, 0] = False, np.nan, 1e6, 1e-6
+    stored = label.encode_fields({"depth": Field("depth", depth, valid, "metre", "ray")})
+    expected = valid.copy()
+    expected[2, 0, 0] = expected[3, 0, 0] = False
+    np.testing.assert_array_equal(stored["depth_valid"], expected)
+    np.testing.assert_array_equal(stored["depth"], expected.astype(np.float16))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("level", [1e-6, 1e-3, 1.0, 3e4, 1e6])
+def test_fused_distances_without_a_scale_are_stored_about_one(dtype: str, level: float) -> None:
+    depth = (np.exp(GENERATOR.uniform(np.log(0.01), np.log(100), (32, 64))) * level).astype(np.float32)
+    labels = {"depth": depth, "depth_valid": depth > 0.02 * level, "depth_consistency": np.full(depth.shape, 200, np.uint8)}
+    kept = distances_to_store(labels, Fuse(depth_dtype=dtype), metric=False)
+    back = decode_labels(encode_labels(kept, Fuse(depth_dtype=dtype)))
+    valid = labels["depth_valid"]
+    np.testing.assert_array_equal(back["depth_valid"], valid)
+    np.testing.assert_array_equal(back["depth_consistency"], 200 * valid)
+    assert np.median(back["depth"][valid]) == pytest.approx(1, rel=1e-3)
+    ratio = back["depth"][valid] / depth[valid]
+    np.testing.assert_allclose(ratio, np.median(ratio), rtol=1e-3)
+
+
+def test_fused_metres_are_told_as_what_their_type_holds() -> None:
+    depth = np.array([[1e-6, 1e-4, 1.0, 6e4, 1e6]], np.float32)
+    labels = {"depth": depth, "depth_valid": np.ones(depth.shape, bool), "depth_consistency": np.full(depth.shape, 9, np.uint8)}
+    for dtype, held in (("float16", [[False, True, True, True, False]]), ("float32", [[True] * 5])):
+        kept = distances_to_store(labels, Fuse(depth_dtype=dtype), metric=True)
+        np.testing.assert_array_equal(kept["depth_valid"], held)
+        np.testing.assert_array_equal(kept["depth_consistency"], np.where(held, 9, 0))
+        back = decode_labels(encode_labels(labels, Fuse(depth_dtype=dtype)))
+        np.testing.assert_array_equal(back["depth_valid"], held)
+        np.testing.assert_allclose(back["depth"], np.where(held, depth, 0), rtol=5e-4)
+
+
+def test_a_small_confidence_is_not_rounded_to_no_say() -> None:
+    confidence = np.float32([[[0, 1e-6, 0.001, 0.5, 1.0, 7.0, np.nan]]])
+    field = Field("depth", np.ones((1, 1, 7), np.float32), np.ones((1, 1, 7), bool), "metre", "ray", confidence)
+    stored = label.encode_fields({"depth": field})["depth_confidence"]
+    np.testing.assert_array_equal(stored[0, 0], [0, 1, 1, 128, 255, 255, 0])
 
 
 def test_inverse_distances_keep_their_small_values() -> None:

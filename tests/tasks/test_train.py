@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,17 +154,51 @@ def test_confidences_of_zero_are_told_before_training_with_the_fix(tmp_path, sto
 
     real = support.labels_of
     monkeypatch.setattr(
-        support, "labels_of", lambda image: {**real(image), "depth_consistency": np.zeros(image.shape[:2], np.uint8)}
+        support, "labels_of", lambda image: {**real(image), "semantics_confidence": np.zeros(image.shape[:2], np.uint8)}
     )
     unjudged = write_label_store(tmp_path / "predicted", count=4)
-    told = r"labels predicted: depth_consistency is 0 in every valid pixel of the 4 panoramas .* write supervision: merged, or"
+    told = r"labels predicted: semantics_confidence is 0 in every valid pixel of the 4 panoramas .* write supervision: merged, or"
     for stores in ([unjudged], [store, unjudged]):
         one = replace(training(tmp_path, store, held_out=None), stores=stores)
         for begin in (check_training, lambda one: train_student(one, "run")):
             with pytest.raises(ValueError, match=told):
                 begin(one)
-    for change in ({"supervision": "merged"}, {"tasks": ("normals", "semantics")}):
+    for change in ({"supervision": "merged"}, {"tasks": ("depth", "normals")}):
         assert check_training(training(tmp_path, unjudged, held_out=None, **change)) == 4
+
+
+def test_depth_that_one_view_saw_teaches_as_merged_depth_does(tmp_path, monkeypatch):
+    import tests.support.label_store as support
+
+    real = support.labels_of
+    monkeypatch.setattr(
+        support, "labels_of", lambda image: {**real(image), "depth_consistency": np.zeros(image.shape[:2], np.uint8)}
+    )
+    unjudged = write_label_store(tmp_path / "labels", count=4)
+    batches = {
+        how: next(read_data(training(tmp_path, unjudged, held_out=None, supervision=how))[0].batches(0))
+        for how in ("confidence", "merged")
+    }
+    weights = [batch.labels["depth"].weight() for batch in batches.values()]
+    assert weights[0].sum() > 0
+    np.testing.assert_array_equal(weights[0], weights[1])
+
+
+def test_a_depth_max_that_cuts_more_than_the_far_end_is_refused(tmp_path, store):
+    # Distances are uniform between 1 and 5: beyond 4.9 lie 2.5 % of them, beyond 4 a quarter.
+    def limited(limit: float | None) -> Training:
+        return training(tmp_path, store, training={"steps": 2, "losses": {"depth_max": limit}})
+
+    assert training(tmp_path, store).config.training.losses.depth_max is None
+    for limit in (None, 4.9, 10):
+        assert check_training(limited(limit)) == 6
+    told = r"labels labels: 2\d\.\d % of the distances of the 6 panoramas .*losses.depth_max, which is 4, .* or write (4\.\d+) or more"
+    for begin in (check_training, lambda one: train_student(one, "run")):
+        with pytest.raises(ValueError, match=told) as caught:
+            begin(limited(4))
+    assert check_training(limited(float(re.search(told, str(caught.value)).group(1)))) == 6
+    depthless = training(tmp_path, store, tasks=("normals",), training={"steps": 2, "losses": {"depth_max": 1}})
+    assert check_training(depthless) == 6
 
 
 def test_distances_of_two_units_are_not_learnt_together(tmp_path, store):

@@ -85,17 +85,18 @@ def oracle_frequency(said, true, valid):
     ("task", "distance", "edge", "frequency"),
     [("depth", "chord", 0.5, 5e-3), ("normals", "chord", 0.1, 1e-4), ("normals", "l1", 0.1, 1e-4)],
 )
-def test_depth_and_normals_are_the_closed_forms(task, distance, edge, frequency):
+@pytest.mark.parametrize("cut", [None, 5.0])
+def test_depth_and_normals_are_the_closed_forms(task, distance, edge, frequency, cut):
     output, labels = batch()
     label = labels[task]
     valid, weight = np64(label.valid).astype(bool), weights(label)
-    said, true = np64(output[task]), np.minimum(np64(label.value), 10)
+    said, true = np64(output[task]), np.minimum(np64(label.value), cut or np.inf)
     error = np.abs(said - true).mean(1, keepdims=True)
     if (task, distance) == ("normals", "chord"):
         error = 2 * np.sin(np.arccos(np.clip((said * true).sum(1, keepdims=True), -1, 1)) / 2)
     band = oracle_band(np.where(valid, true, 0), valid)
     assert 0.1 < band.mean() < 0.95
-    terms = student_losses(output, {task: label}, LossSettings(normals_distance=distance))
+    terms = student_losses(output, {task: label}, LossSettings(normals_distance=distance, depth_max=cut))
     expected = {
         task: mean(error, weight),
         f"{task}.edge": edge * (0.95 * mean(error, weight * band) + 0.05 * mean(error, weight * ~band)),
@@ -122,15 +123,16 @@ def test_semantics_are_the_closed_forms():
 @pytest.mark.parametrize(
     ("task", "share"), [("depth", 0.3), ("image_gradient", 0.003), ("edge_distance", 0.003), ("points", 0.003)]
 )
-def test_preliminary_answers_are_compared_at_the_size_of_the_labels(task, share):
+@pytest.mark.parametrize("cut", [None, 1.5])
+def test_preliminary_answers_are_compared_at_the_size_of_the_labels(task, share, cut):
     output, labels = batch()
     coarse = np.stack([_enlarged(one) for one in np64(output.preliminary[task])])
     true = np64(labels[task].value)
-    if task in ("depth", "points"):
-        true = true * np.minimum(1, 10 / np.linalg.norm(true, axis=1, keepdims=True))
+    if task in ("depth", "points") and cut is not None:
+        true = true * np.minimum(1, cut / np.linalg.norm(true, axis=1, keepdims=True))
     true = {"image_gradient": true * np.pi / 180, "edge_distance": np.log1p(np.degrees(np.abs(true)))}.get(task, true)
     expected = share * mean(np.abs(coarse - true).mean(1, keepdims=True), weights(labels[task]))
-    terms = student_losses(output, {task: labels[task]})
+    terms = student_losses(output, {task: labels[task]}, LossSettings(depth_max=cut))
     assert float(terms[f"preliminary.{task}"]) == pytest.approx(expected, rel=1e-5)
 
 
@@ -144,7 +146,7 @@ def _enlarged(maps):
 def test_units_drop_out():
     """Millimetres instead of metres change nothing; another unit of angle only scales what is said of vectors."""
     output, labels = batch()
-    here = student_losses(output, labels)
+    here = student_losses(output, labels, LossSettings(depth_max=10))
     scaled = StudentOutput(
         depth=output.depth * 1000, normals=output.normals, semantics=output.semantics,
         preliminary={n: p * (1000 if n in ("depth", "points") else 1) for n, p in output.preliminary.items()},

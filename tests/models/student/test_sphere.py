@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from geometry.directions import angles_to_directions, erp_angles, erp_directions
+from geometry.directions import angles_to_directions, directions_to_erp, erp_angles, erp_directions
 from geometry.padding import pad_sphere as numpy_pad
 from models.student.sphere import (
     SphereConv2d,
@@ -32,14 +32,23 @@ def test_padding_is_that_of_geometry(margin):
     np.testing.assert_array_equal(as_numpy(pad_sphere(x, margin, margin)), numpy_pad(as_numpy(x), margin))
 
 
-def test_padding_goes_round_more_than_once():
-    x = maps(2, 4)
-    padded = pad_sphere(x, 5, 11)
-    for row in range(-5, 7):
-        turns, inside = divmod(row, 2)
-        source, shift = (1 - inside, 2) if turns % 2 else (inside, 0)
-        for column in range(-11, 15):
-            assert torch.equal(padded[..., row + 5, column + 11], x[..., source, (column + shift) % 4])
+@pytest.mark.parametrize("size", [(1, 2), (2, 4), (3, 6), (4, 2), (5, 10)])
+@pytest.mark.parametrize(("rows", "columns"), [(0, 0), (1, 3), (4, 4), (5, 11), (13, 0), (0, 29), (16, 40)])
+def test_every_padded_pixel_is_the_one_at_its_direction(size, rows, columns):
+    height, width = size
+    x = maps(*size)
+    latitude = (0.5 - (np.arange(-rows, height + rows) + 0.5) / height) * np.pi  # goes on beyond 90 degrees, and round again
+    longitude = ((np.arange(-columns, width + columns) + 0.5) / width - 0.5) * 2 * np.pi
+    column, row = directions_to_erp(angles_to_directions(longitude[None, :], latitude[:, None]), height, width)
+    expected = x[..., np.floor(row).astype(int), np.floor(column).astype(int) % width]
+    assert torch.equal(pad_sphere(x, rows, columns), expected)
+
+
+def test_gradients_add_up_however_often_padding_goes_round():
+    x = maps(2, 4).requires_grad_()
+    pad_sphere(x, 5, 11).sum().backward()
+    assert x.grad is not None
+    assert x.grad.sum() == x.grad.numel() // 8 * (2 + 10) * (4 + 22)
 
 
 def test_an_odd_width_is_refused():

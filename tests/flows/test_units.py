@@ -1,0 +1,99 @@
+"""Distances without a scale, from a teacher to the figures: stored whole, told as what they are, never judged as metres."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs.schema import Config
+from flows.plan import make_plan
+from metrics.protocols import PROTOCOLS, for_unit
+from scenes.dataset import write_dataset
+from storage.arrays import BlockReader
+from storage.receipts import Receipt, block_url, read_receipt
+from tasks.evaluate import summarise_rows
+from tasks.fuse import decode_labels
+from tasks.report import render_report
+from tests.flows.test_rotations import run
+
+TOLD = "panolabel, but depth after one scale per image: the labels have none"
+
+
+@pytest.fixture(scope="module")
+def streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("streets")
+    write_dataset(root, "street", 2, 70, 64, 128, supersample=1, amodal=False, processes=1)
+    return root
+
+
+def made(folder: Path, streets: Path, unit: str, level: float) -> tuple[Receipt, Receipt, list[dict]]:
+    """The receipts of fuse and evaluate, and the fused labels."""
+    teacher = {
+        "name": "one",
+        "kind": "tests.support.scaleless_teacher:load",
+        "fields": ["depth", "sky"],
+        "settings": {"unit": unit, "level": level},
+    }
+    config = Config.model_validate(
+        {
+            "name": "scaleless",
+            "root": str(folder / "store"),
+            "source": {"url": str(streets / "images"), "truth": str(streets)},
+            "project": {"patch_size": 48},
+            "teachers": [teacher],
+            "fuse": {"height": 64, "auxiliaries": ["points"]},
+        }
+    )
+    run(config)
+    plan = make_plan(config)
+    (block,) = plan.blocks
+    urls = {
+        stage.name: block_url(config.root, stage.identity.stage, stage.identity.fingerprint, block.name)
+        for stage in plan.definitions
+    }
+    receipts = {name: read_receipt(urls[name]) for name in ("fuse", "evaluate")}
+    reader = BlockReader(urls["fuse"], receipts["fuse"].files)
+    return receipts["fuse"], receipts["evaluate"], [decode_labels(reader.item(slot)) for slot in range(2)]
+
+
+@pytest.mark.parametrize(("unit", "level", "most"), [("scale", 3e4, 0.06), ("scale", 1e-5, 0.06), ("inverse", 200.0, 0.12)])
+def test_distances_without_a_scale(tmp_path: Path, streets: Path, unit: str, level: float, most: float) -> None:
+    fused, evaluated, labels = made(tmp_path, streets, unit, level)
+    assert fused.about["depth_unit"] == "scale", "they are distances, whatever the teacher says"
+    assert fused.about["auxiliaries"]["points"]["unit"] == "scale"
+    assert evaluated.about["protocol"] == TOLD
+    for slot, one in enumerate(labels):
+        truth = np.load(streets / "truth" / f"{fused.items[slot].item}.npz")
+        land = ~truth["sky"].astype(bool)
+        valid = one["depth_valid"]
+        assert valid[land].mean() > 0.97
+        assert not valid[one["sky"]].any()
+        assert np.median(one["depth"][valid]) == pytest.approx(1, rel=1e-3)
+        both = valid & land
+        said, true = np.log(one["depth"][both]), np.log(truth["depth"][both])
+        assert np.corrcoef(said, true)[0, 1] > 0.97
+        points = np.linalg.norm(one["points"].astype(np.float32), axis=-1)
+        np.testing.assert_allclose(points[valid], one["depth"][valid], rtol=2e-3)
+        assert evaluated.items[slot].figures["depth"]["abs_rel"] < most
+
+
+def test_reports_and_summaries_say_that_depth_was_given_a_scale(tmp_path: Path, streets: Path) -> None:
+    _, evaluated, _ = made(tmp_path, streets, "scale", 1.0)
+    summary = summarise_rows(evaluated.items, evaluated.about)
+    assert summary["protocol"] == TOLD
+    about = {"run": "r", "config": "c", "started": "s", "user": "u"}
+    page = render_report(title="t", run=about, plan_rows=[], summary=summary, items=[], quarantined=[])
+    assert TOLD in page
+
+
+def test_only_metric_protocols_of_what_is_not_metric_change() -> None:
+    for protocol in PROTOCOLS.values():
+        assert for_unit(protocol, "metre") is protocol
+        found = for_unit(protocol, "scale")
+        if protocol.alignment == "metric":
+            assert (found.alignment, found.clip, found.by_area) == ("scale", protocol.clip, protocol.by_area)
+            assert found.name.startswith(protocol.name)
+            assert "one scale per image" in found.name
+        else:
+            assert found is protocol
+        assert for_unit(protocol, "inverse") == for_unit(protocol, "scale")
