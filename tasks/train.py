@@ -36,7 +36,7 @@ from tasks.training_data import Batch, DataSettings, LabelStore, TrainingData
 from tasks.training_loop import Log, Progress, train
 from tasks.training_sources import about_labels, depth_unit
 
-VERSION = "4"
+VERSION = "5"
 STAGE = "train"
 PAGE = "predictions.html"
 """Shows predictions beside labels."""
