@@ -74,7 +74,8 @@ def summarise(items: Sequence[Mapping[str, Any]], truth_classes: Sequence[str]) 
         ``over_pixels`` (of all their pixels pooled; None where there is no such thing), ``value`` (the one of the two that
         ``over`` names: ``pixels`` for mIoU, else ``images``) and the 95 % interval of ``value`` over panoramas (``low``,
         ``high``; None for fewer than two), as :func:`metrics.intervals.jackknife_intervals` has it, cut at what a figure can be;
-        ``headline``: those rows that come first in a report; ``bands``: figure -> band -> mean; ``per_class``: rows of class and IoU.
+        ``headline``: those rows that come first in a report; ``bands``: figure -> band -> mean; ``per_class``: rows of class
+        and IoU.
     """
     if not items:
         return {"items": 0, "figures": [], "headline": [], "bands": {}, "per_class": []}
