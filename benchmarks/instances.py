@@ -194,8 +194,9 @@ def cost(seed: int, repeats: int = 3) -> None:
 ABOUT = f"""Panoptic quality in % by solid angle, with 95 % intervals over panoramas (t, jackknife). *Objects*: all classes of
 things taken for one; *over the seam*, *at a pole*: those that cross the +-180 degree seam, or touch a pole. In each view an
 object is missed with probability {Errors.missed}, split {Errors.split}, joined with a neighbour of its class
-{Errors.joined}, given another class {Errors.confused}, and a false one is seen {Errors.false}; outlines move by {Errors.margin:.0%} of the object's size, and in
-waves of {Errors.ragged:.0%}. Objects below {SPECK} sr are left open. Our settings were chosen on other scenes.
+{Errors.joined}, given another class {Errors.confused}, and a false one is seen {Errors.false};
+outlines move by {Errors.margin:.0%} of the object's size, and in waves of {Errors.ragged:.0%}. Objects below {SPECK} sr are
+left open. Our settings were chosen on other scenes.
 """
 
 

@@ -28,7 +28,8 @@ INTRO = f"""\
 
 Margin, stated before any run: labels count as good as the truth for a task if the student of these labels is worse by less
 than {MARGIN:.0%} of what the student of the truth reaches, told apart from that margin at {LEVEL:.0%} after
-Holm's correction. The truth of the test scenes is exact, whatever the labels of training were. Noise: one factor a view, of standard deviation {VIEW_SCALE} in the logarithm.
+Holm's correction. The truth of the test scenes is exact, whatever the labels of training were. Noise: one factor a view, of
+standard deviation {VIEW_SCALE} in the logarithm.
 The pseudo-labels are those of the demo teacher, which saw none of these scenes; merged is `fuse.depth: blend`. One view per
 step: depth from one random view, normals and classes merged, as MTPano's description has it.
 """
