@@ -31,8 +31,8 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """For a folder: runs of different recipes never share one."""
-        return f"{self.steps}x{self.batch}-{self.average:g}"
+        """For a folder: runs of different recipes never share one, nor those with first weights that were drawn otherwise."""
+        return f"{self.steps}x{self.batch}-{self.average:g}-by-name"
 
     @property
     def warmup(self) -> int:
