@@ -55,8 +55,8 @@ faults: $(READY)
 
 benchmarks: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt ".[benchmarks]"
-	$(BIN)/python -m benchmarks.projection
-	$(BIN)/python -m benchmarks.fusion
+	$(BIN)/python -m benchmarks.projection > benchmarks/results/projection.md
+	$(BIN)/python -m benchmarks.fusion > benchmarks/results/fusion.md
 
 experiments-adapt: $(READY)
 	$(BIN)/python -m benchmarks.seamless_metrics

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import scipy
 from numpy.typing import NDArray
+from scipy.stats import pearsonr, rankdata
 
-from metrics.bootstrap import bootstrap_intervals, column_means
-from metrics.risk_coverage import spearman
+from metrics.intervals import column_means, jackknife_intervals
 
 Array = NDArray[np.floating]
 ERRORS = {"depth": "relative error", "normals": "angle, degrees", "semantics": "share wrong"}
@@ -73,8 +73,9 @@ def report(found: Sequence[Found], biased: Sequence[Found], places: str, command
     print(
         "Spearman: rank correlation of the doubt (the confidence, negated) with the true error; 0 says nothing, 1 orders as the\n"
         "truth would. Gain: share of what the oracle's order would take off the area under the risk-coverage curve (AURC); 0 is\n"
-        "a random order, 1 the oracle's. Brackets: bootstrap 95 % interval over panoramas. Depth errors are relative, after one\n"
-        "factor per panorama. Only pixels that the confidence can judge count, by their solid angle.\n"
+        "a random order, 1 the oracle's. Brackets: 95 % interval over panoramas (t; of correlations over panoramas, Fisher's).\n"
+        "Depth errors are relative, after one factor per panorama. Only pixels that the confidence can judge count, by their\n"
+        "solid angle.\n"
     )
     print("## Per pixel\n")
     print("| teacher | task | confidence | mean error | Spearman | gain |\n|---|---|---|---|---|---|")
@@ -109,19 +110,19 @@ def report(found: Sequence[Found], biased: Sequence[Found], places: str, command
 def interval(values: Sequence[float]) -> str:
     """Mean over panoramas and its interval; panoramas in which it is not defined (no error at all) are left out."""
     table = np.array(values)[:, None]
-    low, high = bootstrap_intervals(*column_means(table))
+    low, high = jackknife_intervals(*column_means(table))
     return f"{np.nanmean(table):.2f} [{low[0]:.2f}, {high[0]:.2f}]"
 
 
 def item_correlation(one: Found, task: str, figure: str) -> str:
-    """Correlation over panoramas; the bootstrap draws panoramas, so a figure of one resample has their counts as weights."""
+    """Rank correlation over panoramas, with Fisher's interval."""
     known = [row.get(figure, np.nan) for row in one.figures]
     doubt, error = -np.array(known), np.array([row[task] for row in one.errors])
     if not np.isfinite(doubt).all():
         return "–"
-    resample: Callable[[Array], Array] = lambda counts: np.array([spearman(doubt, error, counts)])  # noqa: E731
-    low, high = bootstrap_intervals(np.eye(len(doubt)), resample)
-    return f"{spearman(doubt, error):.2f} [{low[0]:.2f}, {high[0]:.2f}]"
+    found = pearsonr(rankdata(doubt), rankdata(error))
+    low, high = found.confidence_interval()
+    return f"{found.statistic:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def draw(found: Sequence[Found], grid: Array, path: Path) -> None:

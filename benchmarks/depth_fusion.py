@@ -29,7 +29,7 @@ from geometry.directions import erp_area_weights, erp_directions
 from geometry.fields import Field
 from geometry.fusion import FusionSettings, fuse
 from geometry.fusion_sky import without_sky
-from metrics.bootstrap import bootstrap_intervals, column_means
+from metrics.intervals import column_means, jackknife_intervals
 
 Array = NDArray[np.floating]
 Fields = dict[str, Field]
@@ -132,8 +132,8 @@ def _timed(method: Method, fields: Fields, cameras: Sequence[Camera], height: in
 
 
 def with_interval(values: Array) -> str:
-    """Mean of figures (N,) and its bootstrap 95 % interval over panoramas."""
-    low, high = bootstrap_intervals(*column_means(values[:, None]))
+    """Mean of figures (N,) and its 95 % interval over panoramas."""
+    low, high = jackknife_intervals(*column_means(values[:, None]))
     return f"{values.mean():.2f} [{low[0]:.2f}, {high[0]:.2f}]"
 
 
@@ -142,7 +142,7 @@ def report(found: dict[str, Array], took: dict[str, float], given: argparse.Name
     every, count = found["all"], given.count
     print(f"# Depth fusion: 12 views, {count} rooms and {count} streets\n")
     print(
-        "AbsRel in %, mean and bootstrap 95 % interval over panoramas. Each view is wrong by a scale of 10 %, slow waves of\n"
+        "AbsRel in %, mean and 95 % interval (t) over panoramas. Each view is wrong by a scale of 10 %, slow waves of\n"
         f"3 %, and a blur of 1 pixel, and has the sky {SKY_DISTANCE:g} m along its axis, into which the streets' edges are\n"
         "blurred too; what is sky it knows. *Fitted*: after one factor, the median ratio to the truth; *metric*: as it is.\n"
         "Differences are paired, fitted.\n"

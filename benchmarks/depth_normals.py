@@ -62,7 +62,7 @@ def main() -> None:
     places = [capture(kind, 70_000 + seed) for kind in ("room", "street") for seed in range(given.count)]
     print(f"# Depth made to agree with normals: 12 views, {given.count} rooms and {given.count} streets\n")
     print(
-        "Mean, and for differences their bootstrap 95 % interval over panoramas. *Normals wrong by*: mean angle of the fused\n"
+        "Mean, and for differences their 95 % interval (t) over panoramas. *Normals wrong by*: mean angle of the fused\n"
         "normals to the true ones, degrees. AbsRel in %, after one factor. *Angle*: of the depth's surfaces to the fused\n"
         "normals, degrees; *true angle*: to the true ones. Each as fused -> with `fuse.depth_normal: enforce`; *less* is\n"
         "what that takes off.\n"

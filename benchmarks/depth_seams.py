@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from benchmarks.depth_scenes import Errors, capture, wrong_views
 from geometry import layouts
 from geometry.directions import erp_directions
-from metrics.bootstrap import bootstrap_intervals, column_means
 from metrics.depth_normals import depth_normal_figures
+from metrics.intervals import column_means, jackknife_intervals
 from metrics.seams import seam_figures
 
 Array = NDArray[np.floating]
@@ -65,6 +65,6 @@ def print_seams(found: Mapping[str, Array], height: int) -> None:
 
 
 def with_interval(values: Array) -> str:
-    """Mean of figures (N,) and its bootstrap 95 % interval over panoramas, to three digits."""
-    low, high = bootstrap_intervals(*column_means(values[:, None]))
+    """Mean of figures (N,) and its 95 % interval over panoramas, to three digits."""
+    low, high = jackknife_intervals(*column_means(values[:, None]))
     return f"{values.mean():.3f} [{low[0]:.3f}, {high[0]:.3f}]"

@@ -1,7 +1,9 @@
 """Fusion of 20 patches into a 2048x1024 ERP: ours against warping every patch over the full ERP.
 
-``python -m benchmarks.fusion > benchmarks/results/fusion.md``. Each method runs in a process of its own on the same inputs, so
-that its peak memory is its own. The scene is an analytic room, so errors are against the exact truth at ERP pixel centres.
+    python -m benchmarks.fusion [--runs 3] > benchmarks/results/fusion.md
+
+Each method runs in a process of its own on the same inputs, so that its peak memory is its own. The scene is an analytic room, so
+errors are against the exact truth at ERP pixel centres.
 """
 
 import argparse
@@ -12,12 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import machine, span
 from geometry import backproject, layouts
 from geometry.cameras import Camera
 from geometry.directions import erp_area_weights, erp_directions
@@ -187,18 +190,20 @@ def measure(method: str, folder: Path, repeats: int) -> dict[str, float]:
     }
 
 
-def table(rows: dict[str, dict[str, float]]) -> str:
-    """The Markdown table of all methods, with ratios to ours."""
+def table(runs: Sequence[dict[str, dict[str, float]]]) -> str:
+    """The Markdown table of all methods: the least and the largest of the runs, with ratios to ours of the same run."""
     lines = [
         "| method | ms, geometry cached | x ours | CPU ms | x ours | ms, cold | x ours | peak extra MiB | AbsRel % | normals deg "
         "| labels wrong % |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, row in rows.items():
-        cells = [METHODS[name]]
+    for name, title in METHODS.items():
+        cells = [title]
         for key in ("cached", "cpu", "cold"):
-            cells += [f"{row[key]:.0f}", f"{row[key] / rows['ours'][key]:.1f}"]
-        cells += [f"{row['peak']:.0f}", f"{row['absrel']:.3f}", f"{row['angle']:.2f}", f"{row['mismatch']:.2f}"]
+            cells.append(span([run[name][key] for run in runs], ".0f"))
+            cells.append(span([run[name][key] / run["ours"][key] for run in runs]))
+        for key, form in {"peak": ".0f", "absrel": ".3f", "angle": ".2f", "mismatch": ".2f"}.items():
+            cells.append(span([run[name][key] for run in runs], form))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -221,6 +226,7 @@ def main() -> None:
     parser.add_argument("--method", choices=METHODS, help="measure one method on prepared inputs and print JSON")
     parser.add_argument("--inputs", type=Path, help="folder of prepared inputs")
     parser.add_argument("--repeats", type=int, default=4)
+    parser.add_argument("--runs", type=int, default=3, help="of which the least and the largest figure are shown")
     given = parser.parse_args()
     if given.method:
         print(json.dumps(measure(given.method, given.inputs, given.repeats)))
@@ -228,19 +234,20 @@ def main() -> None:
     import cv2
     import torch
 
-    rows = compare(given.repeats)
+    runs = [compare(given.repeats) for _ in range(given.runs)]
     print(f"# Fusion: 20 patches of {SIZE} px (90 degrees) into {WIDTH}x{HEIGHT}: depth, normals, {CLASSES} classes\n")
-    print(table(rows))
+    print(table(runs))
     print(
         "\nBoth warps carry depth, three normal channels and the scores of all classes, weighted like ours; they place a class\n"
-        "edge between samples by interpolating scores, which only a method that warps every class can do. Least of "
-        f"2 x {given.repeats} runs;\ncold adds building the geometry. Peak extra memory is beyond the inputs and includes the "
+        "edge between samples by interpolating scores, which only a method that warps every class can do.\n"
+        f"Least to largest of {given.runs} runs, each the least of 2 x {given.repeats} calls; ratios are taken within a run.\n"
+        "Cold adds building the geometry. Peak extra memory is beyond the inputs and includes the "
         "geometry.\nErrors against the analytic room are area-weighted.\n"
     )
     print(
-        f"2 CPU cores, no GPU; load average of the last 5 minutes {os.getloadavg()[1]:.1f}. {date.today()}, "
+        f"{machine()}; load average of the last 5 minutes {os.getloadavg()[1]:.1f}. {date.today()}, "
         f"Python {platform.python_version()}, numpy {np.__version__},\nopencv {cv2.__version__}, torch {torch.__version__}. "
-        "Command: `python -m benchmarks.fusion > benchmarks/results/fusion.md`"
+        f"Command: `{' '.join(['python -m benchmarks.fusion', *sys.argv[1:]])} > benchmarks/results/fusion.md`"
     )
 
 

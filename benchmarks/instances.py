@@ -28,7 +28,7 @@ from geometry.fusion import FusionSettings, fuse
 from geometry.fusion_instances import InstanceSettings
 from geometry.panoptic import panoptic_map
 from geometry.spherical_masks import masks_of_ids
-from metrics.bootstrap import bootstrap_intervals
+from metrics.intervals import jackknife_intervals
 from metrics.panoptic import GROUPS, Panoptic, add_sums, class_quality, panoptic_figures, panoptic_sums
 from scenes.vocabulary import CLASSES, THINGS
 
@@ -106,8 +106,8 @@ def figures(total: Array) -> Array:
 
 
 def interval(items: Array) -> list[str]:
-    """Every figure with its bootstrap interval over panoramas."""
-    return _shown(figures(items.sum(axis=0)), *bootstrap_intervals(items, figures))
+    """Every figure with its interval over panoramas."""
+    return _shown(figures(items.sum(axis=0)), *jackknife_intervals(items, figures))
 
 
 def _shown(values: Array, low: Array, high: Array) -> list[str]:
@@ -123,7 +123,7 @@ def less(ours_items: Array, items: Array) -> list[str]:
         one, other = np.split(total, 2)
         return (figures(one) - figures(other))[2:4]
 
-    return _shown(difference(both.sum(axis=0)), *bootstrap_intervals(both, difference))
+    return _shown(difference(both.sum(axis=0)), *jackknife_intervals(both, difference))
 
 
 def methods() -> dict[str, Method | None]:
@@ -191,11 +191,12 @@ def cost(seed: int, repeats: int = 3) -> None:
         print(f"- a {kind}: {masks} masks to {len(classes)} instances in {took}")
 
 
-ABOUT = f"""Panoptic quality in % by solid angle, with bootstrap 95 % intervals over panoramas. *Objects*: all classes of things
-taken for one; *over the seam*, *at a pole*: those that cross the +-180 degree seam, or touch a pole. In each view an object is
-missed with probability {Errors.missed}, split {Errors.split}, joined with a neighbour of its class {Errors.joined}, given another
-class {Errors.confused}, and a false one is seen {Errors.false}; outlines move by {Errors.margin:.0%} of the object's size, and in
-waves of {Errors.ragged:.0%}. Objects below {SPECK} sr are left open. Our settings were chosen on other scenes.
+ABOUT = f"""Panoptic quality in % by solid angle, with 95 % intervals over panoramas (t, jackknife). *Objects*: all classes of
+things taken for one; *over the seam*, *at a pole*: those that cross the +-180 degree seam, or touch a pole. In each view an
+object is missed with probability {Errors.missed}, split {Errors.split}, joined with a neighbour of its class
+{Errors.joined}, given another class {Errors.confused}, and a false one is seen {Errors.false};
+outlines move by {Errors.margin:.0%} of the object's size, and in waves of {Errors.ragged:.0%}. Objects below {SPECK} sr are
+left open. Our settings were chosen on other scenes.
 """
 
 

@@ -16,7 +16,7 @@ from datetime import date
 import numpy as np
 
 from geometry.directions import erp_directions
-from metrics.bootstrap import bootstrap_intervals
+from metrics.intervals import jackknife_intervals
 from metrics.seamless.matching import ious, one_to_one
 from metrics.seamless.objects import Objects, areas, intersections, same_class
 from models.seamless.fusion import Detections
@@ -211,7 +211,7 @@ def tuned(panoramas: list[Panorama], branch: str, rule: Rule) -> np.ndarray:
 
 
 def cells(items: np.ndarray, figures: Callable[[np.ndarray], np.ndarray]) -> list[str]:
-    low, high = bootstrap_intervals(items, figures)
+    low, high = jackknife_intervals(items, figures)
     return [f"{100 * a:.1f} ({100 * b:.1f} to {100 * c:.1f})" for a, b, c in zip(figures(items.sum(axis=0)), low, high)]
 
 
@@ -221,7 +221,7 @@ def main() -> None:
     given = parser.parse_args()
     panoramas = [panorama(seed) for seed in range(given.scenes)]
     print(f"# What pseudo-labels teach: {given.scenes} procedural panoramas of {WIDTH}x{HEIGHT}, half rooms, half streets\n")
-    print("Per cent, with 95 % intervals of a bootstrap over panoramas. Nothing is trained.\n")
+    print("Per cent, with 95 % intervals over panoramas (t, jackknife). Nothing is trained.\n")
     for branch, truth, rule in (("instances", "visible", INSTANCE), ("amodals", "whole", AMODAL)):
         thresholds = tuned(panoramas, branch, rule)
         print(f"## {branch.capitalize()}\n")

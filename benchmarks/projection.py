@@ -2,12 +2,13 @@
 
 4096x2048 uint8 -> 20 patches (icosahedron) of 504 pixels with 90 degrees. Run from the project's root::
 
-    python -m benchmarks.projection [--rounds 9] [--slow-rounds 2] > benchmarks/results/projection.md
+    python -m benchmarks.projection [--runs 3] [--rounds 9] [--slow-rounds 2] > benchmarks/results/projection.md
 """
 
 import argparse
 import itertools
 import os
+import platform
 import statistics
 import sys
 import time
@@ -22,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
+from benchmarks.machine import machine, span
 from geometry import resample
 from geometry.cameras import Camera
 from geometry.directions import directions_to_angles, directions_to_erp
@@ -39,7 +41,8 @@ Method = Callable[[], NDArray]
 def main() -> None:
     """Measure and print."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--rounds", type=int, default=9, help="timed rounds, of which the median is shown")
+    arguments.add_argument("--runs", type=int, default=3, help="of which the least and the largest figure are shown")
+    arguments.add_argument("--rounds", type=int, default=9, help="timed rounds of a run, of which it takes the median")
     arguments.add_argument("--slow-rounds", type=int, default=2, help="timed rounds of methods that take over half a second")
     options = arguments.parse_args()
     cv2.setNumThreads(len(os.sched_getaffinity(0)))
@@ -47,26 +50,29 @@ def main() -> None:
     panorama, source = load_panorama()
     methods = all_methods(panorama)
     load = os.getloadavg()
-    times = measure(methods, options.rounds, options.slow_rounds)
+    runs = [medians(measure(methods, options.rounds, options.slow_rounds)) for _ in range(options.runs)]
     # The exact sampler and the truth are slow: four views, from each of the icosahedron's rings, stand for all.
     some = slice(0, None, 5)
     exact = np.stack([sample_exactly(panorama, camera) for camera in CAMERAS[some]])
     truth = np.stack([supersample(panorama, camera) for camera in CAMERAS[some]])
     print(f"# Projection: {WIDTH}x{HEIGHT} uint8 -> {len(CAMERAS)} patches of {SIZE} px, 90 degrees\n")
     command = " ".join(["python -m benchmarks.projection", *sys.argv[1:]])
-    print(f"{source}; {machine()}; {date.today().isoformat()}; `{command}`.\n")
-    print("Median of interleaved rounds, maps and samplers kept except where said. *Exact*: float64 bilinear sampling without a")
-    print("prefilter. *Supersampled*: each patch pixel is the mean of 8x8 such samples. pyequilib's grid lies half a patch pixel")
-    print("and one ERP pixel away from half-pixel centres, which costs it agreement; py360convert's was matched by its field")
-    print(f"of view. Other processes share the machine: load average {load[0]:.1f} before, {os.getloadavg()[0]:.1f} after.\n")
-    print("| method | ms | x bare remap | mean difference to exact, grey levels | PSNR to supersampled, dB |")
-    print("|---|---|---|---|---|")
-    bare = statistics.median(times[BARE])
+    print(f"{source}; {machine()}; {versions()}; {date.today().isoformat()}; `{command}`.\n")
+    print(f"Least to largest of {options.runs} runs, each the median of interleaved rounds; ratios are taken within a run. Maps")
+    print("and samplers are kept except where said. *Exact*: float64 bilinear sampling without a prefilter. *Supersampled*:")
+    print(
+        "each patch pixel is the mean of 8x8 such samples. pyequilib's grid lies half a patch pixel and one ERP pixel away from"
+    )
+    print("half-pixel centres, which costs it agreement; py360convert's was matched by its field of view. Load average")
+    print(f"{load[0]:.1f} before, {os.getloadavg()[0]:.1f} after.\n")
+    print("| method | ms | x ours | x bare remap | mean difference to exact, grey levels | PSNR to supersampled, dB |")
+    print("|---|---|---|---|---|---|")
     for name, method in methods.items():
         patches = np.asarray(method())[some].astype(np.float64)
-        milliseconds = statistics.median(times[name])
+        times = [span([run[name] for run in runs])]
+        times += [span([run[name] / run[other] for run in runs], ".2f") for other in (OURS, BARE)]
         print(
-            f"| {name} | {milliseconds:.1f} | {milliseconds / bare:.2f} | {np.abs(patches - exact).mean():.2f} "
+            f"| {name} | {' | '.join(times)} | {np.abs(patches - exact).mean():.2f} "
             f"| {10 * np.log10(255**2 / np.mean((patches - truth) ** 2)):.1f} |"
         )
 
@@ -82,12 +88,12 @@ def load_panorama() -> tuple[Image, str]:
     return np.clip(127 + 90 * binomial_sphere(noise, 5, 0), 0, 255).astype(np.uint8), "Procedural noise, smoothed by 1 4 6 4 1"
 
 
-def machine() -> str:
-    """Cores, accelerator and versions; nothing that names the host."""
-    gpu = "a GPU that is not used" if torch.cuda.is_available() else "no GPU"
-    return f"{len(os.sched_getaffinity(0))} CPU cores, {gpu}; " + ", ".join(f"{name} {version(name)}" for name in PEERS)
+def versions() -> str:
+    """Of Python, and of the peers and what all rest on."""
+    return f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in PEERS)
 
 
+OURS = "**ours, antialias on**"
 BARE = "cv2.remap, bare: fixed-point maps, one stacked call, no sphere pad"
 
 
@@ -100,7 +106,7 @@ def all_methods(panorama: Image) -> dict[str, Method]:
     shape = (len(CAMERAS), SIZE, SIZE, 3)
     stacked = np.empty((len(CAMERAS) * SIZE, SIZE, 3), dtype=np.uint8)
     return {
-        "**ours, antialias on**": lambda: resample.extract_patches(panorama, CAMERAS),
+        OURS: lambda: resample.extract_patches(panorama, CAMERAS),
         "**ours, antialias off**": lambda: resample.extract_patches(panorama, CAMERAS, antialias=False),
         "**ours, antialias on, layout never seen before**": lambda: extract_cold(panorama),
         BARE: lambda: cv2.remap(padded, *maps, cv2.INTER_LINEAR, dst=stacked).reshape(shape),
@@ -170,6 +176,11 @@ def measure(methods: dict[str, Method], rounds: int, slow_rounds: int) -> dict[s
             if warm_up[name] < 500 or number < slow_rounds:
                 times[name].append(_milliseconds(method))
     return times
+
+
+def medians(times: dict[str, list[float]]) -> dict[str, float]:
+    """One run's milliseconds of every method."""
+    return {name: statistics.median(own) for name, own in times.items()}
 
 
 def _milliseconds(method: Method) -> float:

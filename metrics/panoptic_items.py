@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.bootstrap import bootstrap_intervals
+from metrics.intervals import jackknife_intervals
 from metrics.panoptic import GROUPS, Panoptic, add_sums, class_quality, panoptic_figures, panoptic_sums
 from metrics.semantics import vocabulary_map
 
@@ -62,16 +62,14 @@ def panoptic_item(
     return {**{_name(key): _number(value) for key, value in zip(PANOPTIC_FIGURES.values(), values, strict=True)}, **item}
 
 
-def panoptic_summary(items: Sequence[Mapping[str, Any]], classes: int, seed: int, resamples: int) -> dict[str, dict[str, Any]]:
+def panoptic_summary(items: Sequence[Mapping[str, Any]], classes: int) -> dict[str, dict[str, Any]]:
     """For each key of :data:`PANOPTIC_FIGURES` the value over all segments of all panoramas, and its interval over panoramas."""
     found = [item["panoptic"] for item in items if "panoptic" in item]
     if not found:
         return {}
     sums, things = _flat(found, classes), found[0]["things"]
     values = _figures(sums.sum(axis=0), things, classes)
-    low, high = np.full(len(values), np.nan), np.full(len(values), np.nan)
-    if len(found) > 1:
-        low, high = bootstrap_intervals(sums, lambda total: _figures(total, things, classes), seed, resamples)
+    low, high = jackknife_intervals(sums, lambda total: _figures(total, things, classes))
     return {
         key: {"over": "pixels", "value": value, "over_pixels": value, "low": _number(low[index]), "high": _number(high[index])}
         for index, (key, value) in enumerate(zip(PANOPTIC_FIGURES.values(), map(_number, values), strict=True))

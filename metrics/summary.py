@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.bootstrap import bootstrap_intervals, column_means
 from metrics.depth import depth_from_sums
+from metrics.intervals import column_means, jackknife_intervals
 from metrics.normals import normals_from_sums
 from metrics.panoptic_items import PANOPTIC_FIGURES, panoptic_summary
 from metrics.semantics import class_ious, semantic_figures
@@ -60,10 +60,11 @@ HEADLINES = frozenset(
 )
 """Those at the top of a report."""
 
+SHARES = ("depth.delta", "normals.within_", "semantics.", "panoptic.", "coverage.")
+"""How keys of figures that lie between 0 and 1 begin; all others are errors of 0 or more. Intervals end there too."""
 
-def summarise(
-    items: Sequence[Mapping[str, Any]], truth_classes: Sequence[str], seed: int = 0, resamples: int = 1000
-) -> dict[str, Any]:
+
+def summarise(items: Sequence[Mapping[str, Any]], truth_classes: Sequence[str]) -> dict[str, Any]:
     """Figures of many panoramas together, as JSON values.
 
     Returns
@@ -71,30 +72,31 @@ def summarise(
     dict
         ``items``; ``figures``: rows of ``figure``, ``key``, ``over_images`` (mean over the panoramas that have it),
         ``over_pixels`` (of all their pixels pooled; None where there is no such thing), ``value`` (the one of the two that
-        ``over`` names: ``pixels`` for mIoU, else ``images``) and the 95 % percentile bootstrap interval of ``value`` over
-        panoramas (``low``, ``high``; None for fewer than two); ``headline``: those rows that come first in a report;
-        ``bands``: figure -> band -> mean; ``per_class``: rows of class and IoU.
+        ``over`` names: ``pixels`` for mIoU, else ``images``) and the 95 % interval of ``value`` over panoramas (``low``,
+        ``high``; None for fewer than two), as :func:`metrics.intervals.jackknife_intervals` has it, cut at what a figure can be;
+        ``headline``: those rows that come first in a report; ``bands``: figure -> band -> mean; ``per_class``: rows of class
+        and IoU.
     """
     if not items:
         return {"items": 0, "figures": [], "headline": [], "bands": {}, "per_class": []}
     table = np.array([[_look_up(item, key) for key in FIGURES.values()] for item in items], np.float64)
     sums, means = column_means(table)
-    over_images, known = means(sums.sum(axis=0)), np.isfinite(table).sum(axis=0)
-    low, high = bootstrap_intervals(sums, means, seed, resamples)
+    over_images = means(sums.sum(axis=0))
+    low, high = jackknife_intervals(sums, means)
     pooled = pooled_figures(items)
     rows = [
-        _row(figure, key, over_images[i], _look_up(pooled, key), (low[i], high[i]) if known[i] > 1 else (np.nan, np.nan))
+        _row(figure, key, over_images[i], _look_up(pooled, key), (low[i], high[i]))
         for i, (figure, key) in enumerate(FIGURES.items())
     ]
     per_class = []
     if matrices := _matrices(items):
         row = next(row for row in rows if row["key"] == "semantics.miou")
-        row.update(over="pixels", value=row["over_pixels"], **_miou_interval(matrices, seed, resamples))
+        row.update(over="pixels", value=row["over_pixels"], **_miou_interval(matrices))
         ious = class_ious(np.sum(matrices, axis=0))
         per_class = [{"class": name, "iou": iou} for name, iou in zip(truth_classes, ious, strict=True) if iou is not None]
-    for key, changes in panoptic_summary(items, len(truth_classes), seed, resamples).items():
+    for key, changes in panoptic_summary(items, len(truth_classes)).items():
         next(row for row in rows if row["key"] == key).update(changes)
-    rows = [row for row in rows if row["value"] is not None]
+    rows = [_cut(row) for row in rows if row["value"] is not None]
     headline = [row for row in rows if row["key"] in HEADLINES]
     return {"items": len(items), "figures": rows, "headline": headline, "bands": _mean_bands(items), "per_class": per_class}
 
@@ -115,14 +117,11 @@ def _matrices(items: Sequence[Mapping[str, Any]]) -> list[NDArray]:
     return [np.array(item["semantics"]["confusion"], np.float64) for item in items if "semantics" in item]
 
 
-def _miou_interval(matrices: Sequence[NDArray], seed: int, resamples: int) -> dict[str, float | None]:
-    if len(matrices) < 2:
-        return {"low": None, "high": None}
-
+def _miou_interval(matrices: Sequence[NDArray]) -> dict[str, float | None]:
     def miou(total: NDArray) -> NDArray:
         return np.array([semantic_figures(total.reshape(matrices[0].shape))["miou"]], np.float64)
 
-    low, high = bootstrap_intervals(np.stack([matrix.ravel() for matrix in matrices]), miou, seed, resamples)
+    low, high = jackknife_intervals(np.stack([matrix.ravel() for matrix in matrices]), miou)
     return {"low": _number(low[0]), "high": _number(high[0])}
 
 
@@ -130,6 +129,14 @@ def _row(figure: str, key: str, over_images: float, over_pixels: float, ends: tu
     images = _number(over_images)
     row = {"figure": figure, "key": key, "over": "images", "value": images, "over_images": images}
     return {**row, "over_pixels": _number(over_pixels), "low": _number(ends[0]), "high": _number(ends[1])}
+
+
+def _cut(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose interval ends where its figure does."""
+    if row["low"] is None:
+        return row
+    most = 1.0 if row["key"].startswith(SHARES) else np.inf
+    return {**row, "low": max(row["low"], 0.0), "high": min(row["high"], most)}
 
 
 def _number(value: float) -> float | None:

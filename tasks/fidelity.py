@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from metrics.agreement import MEASURES, agreement_rows
 from metrics.attribution import LEVELS, PARTS, level_errors, missing_iou, parts
-from metrics.bootstrap import bootstrap_intervals
 from metrics.fidelity import FIGURES, rows_of
+from metrics.intervals import jackknife_intervals
 from storage.receipts import ItemRow
 
 Array = NDArray[np.floating]
@@ -25,7 +25,6 @@ NAMES = {
     "wrong": "semantics, wrong pixels",
     "missing_iou": "semantics, 1 - mIoU",
 }
-RESAMPLES = 500
 NOTABLE = 1.25
 """An error or disagreement this many times the median is a reason to look at a panorama."""
 
@@ -78,8 +77,8 @@ def summarise(audited: Audited, worst: int) -> dict[str, Any]:
         ``agreement``: task -> split -> rows of ``band``, ``share``, ``value``, ``low``, ``high``; ``consistency``: that of every
         panorama that has one; ``worst``: panoramas with ``reasons``.
 
-        All figures pool the pixels of all panoramas; intervals are 95 % percentile bootstrap over panoramas, None for fewer
-        than two.
+        All figures pool the pixels of all panoramas; intervals are 95 % over panoramas
+        (:func:`metrics.intervals.jackknife_intervals`), None for fewer than two.
     """
     found: dict[str, Any] = {
         "items": len(audited.rows),
@@ -135,10 +134,7 @@ def _pooled(sums: Array, errors: Callable[[Array], Array]) -> dict[str, Array]:
     def figures(one: Array) -> Array:
         return parts(errors(one.reshape(total.shape))).ravel()
 
-    low, high = np.full((2, *levels.shape), np.nan)
-    if len(sums) > 1:
-        ends = bootstrap_intervals(flat, figures, resamples=RESAMPLES)
-        low, high = (end.reshape(levels.shape) for end in ends)
+    low, high = (end.reshape(levels.shape) for end in jackknife_intervals(flat, figures))
     return {"sums": total, "levels": levels, "parts": parts(levels), "low": low, "high": high}
 
 
@@ -172,9 +168,7 @@ def _agreement(audited: Audited) -> dict[str, Any]:
         return np.divide(pairs[:, 1], pairs[:, 0], out=np.full(len(pairs), np.nan), where=pairs[:, 0] > 0)
 
     total, value = sums.sum(axis=0), means(sums.sum(axis=0))
-    low, high = np.full((2, len(value)), np.nan)
-    if len(sums) > 1:
-        low, high = bootstrap_intervals(sums.reshape(len(sums), -1), means, resamples=RESAMPLES)
+    low, high = jackknife_intervals(sums.reshape(len(sums), -1), means)
     found: dict[str, Any] = {}
     for number, (task, split, band) in enumerate(agreement_rows(audited.classes)):
         if total[number, 0] > 0:

@@ -51,7 +51,7 @@ def look_at_held_out(model: StudentModel, data: TrainingData, device: str) -> tu
     -------
     figures : dict
         ``panoramas`` that were compared, the ``protocol``, and for each of :data:`COMPARISONS` that there is a mapping of the
-        report's headline figures to ``value`` and its 95 % bootstrap interval over panoramas, ``low`` and ``high``.
+        report's headline figures to ``value`` and its 95 % interval over panoramas, ``low`` and ``high``.
     shown : list of dict
         ``item`` and ``pictures`` (name -> RGB) of a few of them.
     """

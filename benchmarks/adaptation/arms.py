@@ -7,8 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from benchmarks.adaptation.labels import OMNI, Labelling
+from benchmarks.comparisons import NUDGE
 from models.seamless.thresholds import POOL, Rule
 
+NUDGED = "OPLL, first weights nudged"
+"""The same training but for rounding: what lies between this and OPLL is no effect of an idea."""
 MAIN = "OPLL + ADCL"
 """The whole method, around which the sweep turns."""
 
@@ -19,6 +22,7 @@ class Arm:
 
     ``renewed``: start from the source model with renewed statistics, whose predictions then are what is learned from.
     ``training``: what differs from the settings that all arms share, see ``configs/adapt.py``. ``pool``: what may be pasted.
+    ``factor``: the source model's weights are multiplied with it before training.
     """
 
     how: Literal["nothing", "statistics", "training", "prototypes"] = "training"
@@ -26,6 +30,7 @@ class Arm:
     training: Mapping[str, Any] = field(default_factory=dict)
     pool: Rule = POOL
     renewed: bool = False
+    factor: float = 1.0
 
 
 PLAIN = Labelling(tuned=False, veto=None, uncertain=False)
@@ -42,6 +47,7 @@ ARMS: dict[str, Arm] = {
     "statistics": Arm("statistics"),
     "pseudo-labels": Arm(labels=PLAIN),
     "OPLL": Arm(),
+    NUDGED: Arm(factor=NUDGE),
     MAIN: Arm(training={"mixing": "zero"}),
     "statistics, pseudo-labels": Arm(labels=PLAIN, renewed=True),
     "statistics, OPLL": Arm(renewed=True),
@@ -59,7 +65,7 @@ ARMS: dict[str, Arm] = {
     "statistics, OPLL, doubt ignored": Arm(renewed=True, training=DOUBT_IGNORED),
 }
 """With an encoder of batch normalisation, whose statistics alone do much. In the order in which they are run for each seed."""
-FIRST = ("source", "pseudo-labels", "OPLL", MAIN)
+FIRST = ("source", "pseudo-labels", "OPLL", NUDGED, MAIN)
 STEADY_ARMS: dict[str, Arm] = {
     **{name: ARMS[name] for name in FIRST},
     "pseudo-labels, high thresholds": Arm(labels=SURE),

@@ -43,6 +43,9 @@ def adapted(start: Start, arm: Arm) -> SeamlessModel:
     """A model of its own that an arm makes of what it starts from."""
     start = start.renewed if arm.renewed or arm.how == "statistics" else start
     model = copy.deepcopy(start.model)
+    with torch.no_grad():
+        for weight in model.network.parameters():
+            weight.mul_(arm.factor)
     settings = start.settings.model_copy(update=dict(arm.training))
     if arm.how == "prototypes":
         return prototype_adaptation(model, start.given, arm.labels.semantic, settings)

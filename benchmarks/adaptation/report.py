@@ -21,12 +21,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.adaptation.arms import FIXED, MAIN, Arm, sweep
+from benchmarks.adaptation.arms import FIXED, MAIN, NUDGED, Arm, sweep
 from benchmarks.adaptation.experiments import EXPERIMENTS, Experiment
-from benchmarks.adaptation.intervals import FIGURES, difference, figures_of
+from benchmarks.adaptation.intervals import FIGURES, differences, figures_of
 from benchmarks.adaptation.records import Record, read_records
 from benchmarks.adaptation.run import FOLDER
 from benchmarks.adaptation.world import COUNTS, HEIGHT, WIDTH
+from benchmarks.comparisons import HOW, LEVEL, Compared, holm, stars, two_seeds
 from configs.adapt import AdaptTraining
 
 Records = Mapping[str, Mapping[int, Record]]
@@ -69,20 +70,20 @@ OTHERS = (
 )
 
 
-def arms_page(asked: str, records: Records, resamples: int, trials: Sequence[Mapping[str, Any]] = ()) -> str:
+def arms_page(asked: str, records: Records, trials: Sequence[Mapping[str, Any]] = ()) -> str:
     """The page on the arms; ``trials`` are the lines that ``benchmarks.adaptation.tune`` wrote."""
     experiment = EXPERIMENTS[asked]
     arms = experiment.arms
-    tables = {name: figures_of(own, resamples) for name, own in records.items() if own}
+    tables = {name: figures_of(own) for name, own in records.items() if own}
     lines = [f"# Source-free adaptation: what each part of the method does ({experiment.title})", ""]
     lines += [_setting(experiment, records, WANTED * len(arms)), "", "## Figures", ""]
     lines += ["Per cent on the test panoramas: mean over seeds, and its standard deviation where there are two or more.", ""]
     lines += [f"| arm | seeds | {' | '.join(FIGURES)} |", "|---|---|" + "---|" * len(FIGURES)]
     lines += [f"| {name} | {len(own)} | {' | '.join(_spread(own))} |" for name, own in tables.items()]
     lines += ["", "## What was required", "", *_requirements(tables), "", "## Differences", ""]
-    lines += ["Points, with 95 % intervals of a bootstrap that draws seeds and panoramas again, the same ones for both arms.", ""]
+    lines += ["Points.", "", HOW]
     lines += [f"| difference | seeds | {' | '.join(FIGURES)} |", "|---|---|" + "---|" * len(FIGURES)]
-    lines += [_row(tables, one, other) for one, other in (*REQUIRED, *OTHERS) if one in tables and other in tables]
+    lines += _differences(tables)
     missing = [name for name in arms if len(tables.get(name, {})) < WANTED]
     if missing:
         lines += ["", f"Not shown yet, with fewer than {WANTED} seeds: {'; '.join(missing)}."]
@@ -93,8 +94,8 @@ def arms_page(asked: str, records: Records, resamples: int, trials: Sequence[Map
 
 def thresholds_page(records: Records, main: Mapping[int, Record]) -> str:
     """The page on the threshold sweep: mAPQ of each setting against that of the paper's, and against the spread of seeds."""
-    tables = {name: figures_of(own, 0) for name, own in records.items() if own}
-    base = figures_of(main, 0)
+    tables = {name: figures_of(own) for name, own in records.items() if own}
+    base = figures_of(main)
     setting = _setting(EXPERIMENTS["resnet"], records, SWEEP_SEEDS * len(sweep()))
     lines = [f"# Thresholds of {MAIN}, one changed at a time", "", setting, ""]
     if tables:
@@ -103,11 +104,12 @@ def thresholds_page(records: Records, main: Mapping[int, Record]) -> str:
     place = FIGURES.index("mAPQ")
     changes = []
     for name, own in tables.items():
-        change = difference(own, base)[0, place]
+        change = differences(own, base)[place].mean
         changes.append(change)
-        lines.append(f"| {name} | {len(own)} | {_number(difference(own)[0, place])} | {_number(change)} |")
+        mean = np.mean([table[place] for table in own.values()])
+        lines.append(f"| {name} | {len(own)} | {_number(mean)} | {_number(change)} |")
     known = np.array(changes)[np.isfinite(changes)]
-    spread = np.array([table[0, place] for table in base.values()])
+    spread = np.array([table[place] for table in base.values()])
     if len(known):
         lines += [
             "",
@@ -147,32 +149,42 @@ def _trials(arms: Mapping[str, Arm], trials: Sequence[Mapping[str, Any]]) -> lis
 
 
 def _requirements(tables: Tables) -> list[str]:
-    lines, place = [], FIGURES.index("mAPQ")
-    for one, other in REQUIRED:
+    """What was to be better than what, the chances corrected over these lines."""
+    place = FIGURES.index("mAPQ")
+    found = [differences(tables.get(one, {}), tables.get(other, {}))[place] for one, other in REQUIRED]
+    lines = []
+    for (one, other), own, chance in zip(REQUIRED, found, holm([own.chance for own in found])):
         seeds = len(tables.get(one, {}).keys() & tables.get(other, {}).keys())
-        if not seeds:
-            lines.append(f"- {one} above {other} in mAPQ: not run yet.")
-            continue
-        low = difference(tables[one], tables[other])[1, place]
-        verdict = "shown" if low > 0 and seeds >= WANTED else "not shown"
-        lines.append(
-            f"- {one} above {other} in mAPQ: {verdict}, {_interval(tables, one, other)[place]} points from {seeds} seeds."
-        )
+        shown = own.mean > 0 and chance < 1 - LEVEL and seeds >= WANTED
+        told = f"{'shown' if shown else 'not shown'}, {_cell(own)} points from {seeds} seeds" if seeds else "not run yet"
+        lines.append(f"- {one} above {other} in mAPQ: {told}.")
     return lines
 
 
-def _row(tables: Tables, one: str, other: str) -> str:
-    seeds = len(tables[one].keys() & tables[other].keys())
-    return f"| {one} minus {other} | {seeds} | {' | '.join(_interval(tables, one, other))} |"
+def _differences(tables: Tables) -> list[str]:
+    """Rows of the table of differences, and its null rows."""
+    pairs = [(one, other) for one, other in (*REQUIRED, *OTHERS) if one in tables and other in tables]
+    found = [own for one, other in pairs for own in differences(tables[one], tables[other])]
+    cells = [_cell(own) + star for own, star in zip(found, stars(found))]
+    rows = []
+    for number, (one, other) in enumerate(pairs):
+        own = cells[len(FIGURES) * number :][: len(FIGURES)]
+        rows.append(f"| {one} minus {other} | {len(tables[one].keys() & tables[other].keys())} | {' | '.join(own)} |")
+    if base := tables.get("OPLL"):
+        apart = [two_seeds(column) for column in np.stack(list(base.values())).T]
+        rows.append(f"| *OPLL, another seed* | {len(base)} | {' | '.join(f'±{_number(one)}' for one in apart)} |")
+        if nudged := tables.get(NUDGED):
+            own = [_cell(one) for one in differences(nudged, base)]
+            rows.append(f"| *{NUDGED} minus OPLL* | {len(nudged.keys() & base.keys())} | {' | '.join(own)} |")
+    return rows
 
 
-def _interval(tables: Tables, one: str, other: str) -> list[str]:
-    cells = zip(*difference(tables[one], tables[other]))
-    return [f"{_number(mid)} ({_number(low)} to {_number(high)})" if np.isfinite(mid) else "-" for mid, low, high in cells]
+def _cell(found: Compared) -> str:
+    return f"{_number(found.mean)} ({_number(found.low)} to {_number(found.high)})" if np.isfinite(found.mean) else "-"
 
 
 def _spread(own: Mapping[int, NDArray[np.floating]]) -> list[str]:
-    values = np.stack([table[0] for table in own.values()])
+    values = np.stack(list(own.values()))
     means = [_number(value) for value in values.mean(axis=0)]
     return means if len(own) < 2 else [f"{mean} ± {_number(sd)}" for mean, sd in zip(means, values.std(axis=0, ddof=1))]
 
@@ -195,7 +207,6 @@ def main() -> None:
     parser.add_argument("page", choices=["arms", "thresholds"])
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--experiment", choices=list(EXPERIMENTS), default="resnet")
-    parser.add_argument("--resamples", type=int, default=300)
     asked = parser.parse_args()
     experiment = EXPERIMENTS[asked.experiment]
     folder = asked.folder / experiment.folder
@@ -203,7 +214,7 @@ def main() -> None:
         file = folder / "tuning.jsonl"
         trials = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
         records = {name: read_records(folder, name) for name in experiment.arms}
-        print(arms_page(asked.experiment, records, asked.resamples, trials))
+        print(arms_page(asked.experiment, records, trials))
     else:
         print(thresholds_page({name: read_records(asked.folder, name) for name in sweep()}, read_records(asked.folder, MAIN)))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from benchmarks.comparisons import NUDGE
 from models.student.tasks import MAIN_TASKS
 
 MARGIN = 0.10
@@ -24,7 +25,8 @@ class Labels:
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to train. ``one_view`` are the tasks that one random patch a step teaches; ``settings`` are the student's."""
+    """One way to train. ``one_view`` are the tasks that one random patch a step teaches; ``settings`` are the student's;
+    ``factor``: all first weights are multiplied with it."""
 
     name: str
     labels: tuple[Labels, ...] = (Labels("truth"),)
@@ -33,6 +35,7 @@ class Arm:
     network: Literal["student", "dpt", "cross-task"] = "student"
     tasks: tuple[str, ...] = MAIN_TASKS
     settings: Mapping[str, Any] = field(default_factory=dict)
+    factor: float = 1.0
 
     @property
     def key(self) -> str:
@@ -41,6 +44,8 @@ class Arm:
 
 
 TRUTH = Arm("ground truth")
+NUDGED = Arm("ground truth, first weights nudged", factor=NUDGE)
+"""The same training but for rounding: what lies between this and the truth's student is no effect of an idea."""
 PSEUDO = (Labels("pseudo"),)
 FEW = Labels("truth", "few", 5.0)
 """The truth of few panoramas, each as often as five others: about a fifth of what a student of both sees."""
@@ -49,6 +54,7 @@ NOISY = Arm("truth, noisy view scales, merged", (Labels("noise"),))
 MERGED = Arm("pseudo, merged", PSEUDO)
 DECISIVE = (
     TRUTH,
+    NUDGED,
     Arm("truth, round trip", (Labels("round_trip"),)),
     NOISY,
     MERGED,
@@ -62,7 +68,7 @@ DECISIVE = (
 NOISY_VIEW = Arm("truth, noisy view scales, one view per step", (Labels("noise"),), one_view=("depth",))
 NOISY_ALIGNED = Arm("truth, noisy view scales, aligned", (Labels("noise_aligned"),))
 VIEW = Arm("pseudo, one view per step, all tasks", PSEUDO, one_view=MAIN_TASKS)
-VIEWS = (TRUTH, NOISY, NOISY_VIEW, NOISY_ALIGNED, MERGED, VIEW)
+VIEWS = (TRUTH, NUDGED, NOISY, NOISY_VIEW, NOISY_ALIGNED, MERGED, VIEW)
 """Views that contradict each other in scale: MTPano's reason to learn from one of them a step."""
 
 OFF = {
@@ -89,8 +95,13 @@ def _nested() -> tuple[Arm, ...]:
 
 
 SINGLE = tuple(Arm(f"single-task: {task}", tasks=(task,), settings=OFF) for task in MAIN_TASKS)
-ABLATION = (*SINGLE, *_nested(), TRUTH)
-PEERS = (TRUTH, Arm("plain DPT multi-task", network="dpt"), Arm("cross-task attention (InvPT-like)", network="cross-task"))
+ABLATION = (*SINGLE, *_nested(), TRUTH, NUDGED)
+PEERS = (
+    TRUTH,
+    NUDGED,
+    Arm("plain DPT multi-task", network="dpt"),
+    Arm("cross-task attention (InvPT-like)", network="cross-task"),
+)
 
 
 TESTS = {"decisive": DECISIVE, "ablation": ABLATION, "peers": PEERS, "views": VIEWS}

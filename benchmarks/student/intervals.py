@@ -1,20 +1,21 @@
-"""Bootstrap over seeds and scenes at once, the same draw for all arms, so that differences are paired."""
+"""Figures of an arm seed by seed, by how much one arm is worse than another, and their intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.comparisons import Compared, over_seeds
+from metrics.intervals import column_means, jackknife_intervals
+from metrics.semantics import semantic_figures
 from scenes.vocabulary import CLASSES
 
 Array = NDArray[np.floating]
 FIGURES = ("AbsRel", "normals, degrees", "mIoU")
-RESAMPLES = 2000
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -36,33 +37,31 @@ class Table:
         return cls(errors, matrices)
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Seeds and scenes."""
-        found = next(iter(self.errors.values())) if self.errors else self.confusions
-        assert found is not None
-        return found.shape[0], found.shape[1]
-
-    @property
     def names(self) -> tuple[str, ...]:
         """The figures that the arm has."""
         return (*self.errors, *(("mIoU",) if self.confusions is not None else ()))
 
-    def figure(self, name: str, seeds: Array, scenes: Array) -> Array:
-        """One figure (R,) of R draws; ``seeds`` (R, S) and ``scenes`` (R, N) say how often each counts.
-
-        Errors are means over scenes and seeds; mIoU pools the pixels of all scenes, over the classes that occur, seed by seed.
-        """
-        shares = seeds / seeds.sum(axis=1, keepdims=True)
+    def figure(self, name: str) -> Array:
+        """One figure (S,) of each seed: errors are means over scenes, mIoU pools all pixels over the classes that occur."""
         if name in self.errors:
-            return np.einsum("rs,sn,rn->r", shares, self.errors[name], scenes / scenes.sum(axis=1, keepdims=True), optimize=True)
+            return self.errors[name].mean(axis=1)
         assert self.confusions is not None
-        ious = [_miou(np.tensordot(scenes, matrices, 1)) for matrices in self.confusions]
-        return np.sum(shares * np.stack(ious, axis=1), axis=1)
+        return np.array([_miou(matrices.sum(axis=0)) for matrices in self.confusions])
 
     def means(self) -> dict[str, float]:
-        """All figures, with every seed and scene once."""
-        once = [np.ones((1, size)) for size in self.shape]
-        return {name: float(self.figure(name, *once)[0]) for name in self.names}
+        """All figures, on average over seeds."""
+        return {name: float(self.figure(name).mean()) for name in self.names}
+
+    def over_scenes(self, name: str) -> tuple[float, float, float]:
+        """A figure of the first seed, or of what has none, and the ends of its interval over scenes."""
+        if name in self.errors:
+            low, high = jackknife_intervals(*column_means(self.errors[name][0][:, None]))
+        else:
+            assert self.confusions is not None
+            shape = self.confusions.shape[2:]
+            matrices = self.confusions[0].reshape(len(self.confusions[0]), -1)
+            low, high = jackknife_intervals(matrices, lambda total: np.array([_miou(total.reshape(shape))]))
+        return float(self.figure(name)[0]), float(low[0]), float(high[0])
 
 
 def _matrix(entries: Sequence[tuple[int, int, float]]) -> Array:
@@ -72,36 +71,20 @@ def _matrix(entries: Sequence[tuple[int, int, float]]) -> Array:
     return matrix
 
 
-def _miou(matrices: Array) -> Array:
-    """(R,) of confusions (R, C, C + 1): as :func:`metrics.semantics.semantic_figures`, for many draws at once."""
-    hit, true = np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(axis=2)
-    union = true + matrices[:, :, :-1].sum(axis=1) - hit
-    return np.nanmean(np.where(true > 0, hit / np.maximum(union, 1e-12), np.nan), axis=1)
+def _miou(matrix: Array) -> float:
+    """Of a confusion (C, C + 1): that of :func:`metrics.semantics.semantic_figures`; NaN without any class."""
+    miou = semantic_figures(matrix)["miou"]
+    return np.nan if miou is None else miou
 
 
-Measure = Callable[[Array, Array], Array]
-"""Counts of seeds (R, S) and of scenes (R, N) -> a figure (R,) of each draw."""
+def worse_by(ours: Table, reference: Table, name: str, against: float = 0) -> Compared:
+    """By what share of the reference's figure ours is worse, seeds paired.
 
-
-def interval(measure: Measure, shape: tuple[int, int], resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float, float]:
-    """The figure, and the ends of its 95 % percentile interval when seeds and scenes are drawn anew, both with replacement."""
-    generator = np.random.default_rng(seed)
-    counts = [generator.multinomial(size, np.full(size, 1 / size), resamples).astype(np.float64) for size in shape]
-    tails = 100 * (1 - LEVEL) / 2
-    low, high = np.percentile(measure(*counts), [tails, 100 - tails])
-    return float(measure(*(np.ones((1, size)) for size in shape))[0]), float(low), float(high)
-
-
-def worse_by(ours: Table, reference: Table, name: str) -> Measure:
-    """By what share of the reference's figure ours is worse: the same seeds and scenes of both."""
+    The t is of the logarithms of the seeds' ratios, and its mean and ends are told as shares: a share of the reference's mean
+    would take that mean for known. ``chance`` is that of a share as far from ``against``.
+    """
     sign = -1 if name == "mIoU" else 1
-
-    def measure(seeds: Array, scenes: Array) -> Array:
-        return sign * (ours.figure(name, seeds, scenes) / reference.figure(name, seeds, scenes) - 1)
-
-    return measure
-
-
-def value_of(table: Table, name: str) -> Measure:
-    """A figure itself."""
-    return lambda seeds, scenes: table.figure(name, seeds, scenes)
+    ratios = np.log(ours.figure(name) / reference.figure(name))
+    found = over_seeds(ratios, np.log1p(sign * against))
+    ends = sorted(sign * np.expm1(one) for one in (found.low, found.high))
+    return Compared(float(sign * np.expm1(found.mean)), float(ends[0]), float(ends[1]), found.chance)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.student.arms import ABLATION, SINGLE, Arm
+from benchmarks.student.arms import ABLATION, NUDGED, SINGLE, Arm
 from benchmarks.student.tables import Runs, comparisons, figures_of, markdown_table
 
-NESTED = ABLATION[len(SINGLE) :]
+NESTED = tuple(arm for arm in ABLATION if arm not in (*SINGLE, NUDGED))
 COSINES = (
     "backbone/depth~normals",
     "backbone/depth~semantics",
@@ -22,7 +22,7 @@ INTRO = """\
 # Ablation: from single tasks to the whole student
 
 All arms learn from ground truth. Ideas that are off are replaced by their twin with the same weights where there is one
-(streams, mixer, modulation, truncation); bridges and auxiliaries add weights. The last row, named ground truth as in the
+(streams, mixer, modulation, truncation); bridges and auxiliaries add weights. The row named ground truth, as in the
 decisive test, is the whole student: + auxiliaries.
 """
 CHANGE = """\

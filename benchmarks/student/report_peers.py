@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from benchmarks.student.arms import PEERS, TRUTH
+from benchmarks.comparisons import stars
+from benchmarks.student.arms import NUDGED, PEERS, TRUTH
 from benchmarks.student.intervals import FIGURES, Table
 from benchmarks.student.rates import SEED, rates_folder, score
-from benchmarks.student.tables import Runs, figures_of, markdown_table, paired, worse_cell
+from benchmarks.student.tables import Runs, figures_of, markdown_table, null_rows, paired, worse_cell
 
 INTRO = """\
 # Peers on the same data and budget
@@ -40,11 +42,18 @@ def page(runs: Runs, folder: Path) -> Iterator[str]:
 
 
 def _against_student(runs: Runs) -> Iterator[list[str]]:
-    for arm in PEERS:
-        if own := runs.get(arm.name):
-            seconds = sorted(run["seconds"] for run in own.values())[len(own) // 2]
-            cells = [worse_cell(paired(runs, arm.name, TRUTH.name, name)) if arm != TRUTH else "0" for name in FIGURES]
-            yield [arm.name, *cells, f"{seconds:.0f}"]
+    arms = [arm.name for arm in PEERS if arm not in (TRUTH, NUDGED) and arm.name in runs]
+    found = [paired(runs, arm, TRUTH.name, name) for arm in arms for name in FIGURES]
+    cells = [worse_cell(*one) for one in zip(found, stars(found))]
+    if TRUTH.name in runs:
+        yield [TRUTH.name, *("0" for _ in FIGURES), _seconds(runs[TRUTH.name])]
+    for number, arm in enumerate(arms):
+        yield [arm, *cells[len(FIGURES) * number :][: len(FIGURES)], _seconds(runs[arm])]
+    yield from ([arm, *apart, ""] for arm, _, *apart in null_rows(runs))
+
+
+def _seconds(own: Mapping[int, Mapping[str, Any]]) -> str:
+    return f"{sorted(run['seconds'] for run in own.values())[len(own) // 2]:.0f}"
 
 
 def _rates(folder: Path) -> Iterator[list[str]]:

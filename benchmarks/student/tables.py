@@ -7,36 +7,35 @@ import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
 
-from benchmarks.student.arms import Arm
+from benchmarks.comparisons import HOW, Compared, over_seeds, stars, two_seeds
+from benchmarks.student.arms import NUDGED, TRUTH, Arm
 from benchmarks.student.data import FIRST_SEED
-from benchmarks.student.intervals import FIGURES, RESAMPLES, Table, interval, value_of, worse_by
+from benchmarks.student.intervals import FIGURES, Table, worse_by
 from benchmarks.student.recipe import Recipe
 from benchmarks.student.scale import CPU, Scale
 
 Runs = dict[str, dict[int, dict[str, Any]]]
 """Arm's name -> seed -> the JSON of a run."""
-Interval = tuple[float, float, float]
-"""A figure and the ends of its interval."""
 DIGITS = {"AbsRel": 3, "normals, degrees": 2, "mIoU": 3}
 COMMON = """\
 Procedural rooms, {count} scenes of seeds from {first} on (80 % training, 10 % held out, 10 % test), panoramas of
 {width}x{height} pixels. All arms: {steps} steps of {batch} panoramas with rolls and mirrors, AdamW, learning rates {rates},
 the average of weights at the end; backbone {backbone} of {size} k weights, {start}; the tables count the weights
-behind it; `vector_frame: local`. A seed sets the first weights, the order of panoramas and the augmentations, alike in all
-arms.
+behind it; `vector_frame: local`. A seed sets the order of panoramas, the augmentations and the first weights: tensors of one
+name and shape are alike in all arms; what an idea adds or reshapes is drawn by its own name.
 
-Intervals: 95 %, percentile bootstrap, {resamples} draws of seeds and of test scenes, the same for both sides of a difference.
+{how}
 {there} of {wanted} runs.
 
 {machine}. {dates}, Python {python}, torch {torch}, transformers
 {transformers}. Command: `make experiments-student`.
 """
 UNFINISHED = """\
-**Not finished: {there} of {wanted} runs.** An interval over fewer seeds than planned is too narrow, and over one seed it is
-that of scenes alone: it tells nothing of what another seed would give.
+**Not finished: {there} of {wanted} runs.** Over one seed there is no interval.
 """
 
 
@@ -49,15 +48,21 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iter
 
 
 def value_cell(runs: Mapping[int, Mapping[str, Any]], name: str) -> str:
-    """A figure with its interval; a dash where the arm does not have it."""
+    """A figure with its interval over seeds; a dash where the arm does not have it."""
     table = Table.of(list(runs.values()))
     if name not in table.names:
         return "-"
-    found = interval(value_of(table, name), table.shape)
+    found = over_seeds(table.figure(name))
+    return "{:.{d}f} [{:.{d}f}, {:.{d}f}]".format(found.mean, found.low, found.high, d=DIGITS[name])
+
+
+def scenes_cell(scenes: Mapping[str, Any], name: str) -> str:
+    """A figure of what no seed is drawn for, with its interval over scenes."""
+    found = Table.of([{"scenes": scenes}]).over_scenes(name)
     return "{:.{d}f} [{:.{d}f}, {:.{d}f}]".format(*found, d=DIGITS[name])
 
 
-def paired(runs: Runs, ours: str, reference: str, name: str) -> Interval | None:
+def paired(runs: Runs, ours: str, reference: str, name: str, against: float = 0) -> Compared | None:
     """By what share ours is worse than the reference, over the seeds that both have; None if there is nothing to compare."""
     seeds = sorted(runs.get(ours, {}).keys() & runs.get(reference, {}).keys())
     if not seeds:
@@ -65,12 +70,14 @@ def paired(runs: Runs, ours: str, reference: str, name: str) -> Interval | None:
     one, other = (Table.of([runs[arm][seed] for seed in seeds]) for arm in (ours, reference))
     if name not in one.names or name not in other.names:
         return None
-    return interval(worse_by(one, other, name), one.shape)
+    return worse_by(one, other, name, against)
 
 
-def worse_cell(found: Interval | None) -> str:
+def worse_cell(found: Compared | None, star: str = "") -> str:
     """Per cent, with sign; a dash where nothing is to be compared."""
-    return "-" if found is None else "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * value for value in found))
+    if found is None:
+        return "-"
+    return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*(100 * one for one in (found.mean, found.low, found.high))) + star
 
 
 def figures_of(runs: Runs, arms: Sequence[Arm]) -> Iterator[str]:
@@ -84,12 +91,23 @@ def figures_of(runs: Runs, arms: Sequence[Arm]) -> Iterator[str]:
 
 
 def comparisons(runs: Runs, pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """A table of by how much one arm of a pair is worse than the other, those without runs left out."""
-    rows = []
-    for ours, reference in pairs:
-        if ours in runs and reference in runs:
-            rows.append([ours, reference, *(worse_cell(paired(runs, ours, reference, name)) for name in FIGURES)])
-    return markdown_table(["", "worse than", *FIGURES], rows)
+    """A table of by how much one arm of a pair is worse than the other, those without runs left out, and its null rows."""
+    there = [pair for pair in pairs if pair[0] in runs and pair[1] in runs]
+    found = [paired(runs, *pair, name) for pair in there for name in FIGURES]
+    cells = [worse_cell(*one) for one in zip(found, stars(found))]
+    rows = [[*pair, *cells[len(FIGURES) * k :][: len(FIGURES)]] for k, pair in enumerate(there)]
+    return markdown_table(["", "worse than", *FIGURES], [*rows, *null_rows(runs)])
+
+
+def null_rows(runs: Runs) -> Iterator[list[str]]:
+    """How far an arm lies from itself: the student of the truth with another seed, and with first weights that were nudged."""
+    if own := runs.get(TRUTH.name):
+        table = Table.of([own[seed] for seed in sorted(own)])
+        apart = [100 * two_seeds(np.log(table.figure(name))) for name in FIGURES]
+        yield [f"*{TRUTH.name}, another seed*", TRUTH.name, *("-" if np.isnan(one) else f"±{one:.1f}" for one in apart)]
+    if NUDGED.name in runs and own:
+        cells = [worse_cell(paired(runs, NUDGED.name, TRUTH.name, name)) for name in FIGURES]
+        yield [f"*{NUDGED.name}*", TRUTH.name, *cells]
 
 
 def footer(runs: Runs, wanted: int, recipe: Recipe, scale: Scale = CPU) -> str:
@@ -102,7 +120,7 @@ def footer(runs: Runs, wanted: int, recipe: Recipe, scale: Scale = CPU) -> str:
         count=scale.scenes, first=FIRST_SEED, width=2 * scale.height, height=scale.height, steps=recipe.steps, batch=recipe.batch,
         rates=", ".join(f"{name} {rate:g}" for name, rate in scale.rates.items()),
         backbone=scale.backbone or "DINOv2 ViT-L", start=f"from {scale.pretrained}" if scale.pretrained else "untrained at first",
-        size=f"{all_runs[0]['backbone'] / 1000:.0f}" if all_runs else "?", resamples=RESAMPLES,
+        size=f"{all_runs[0]['backbone'] / 1000:.0f}" if all_runs else "?", how=HOW.rstrip(),
         wanted=wanted, there=there, machine=_machine(scale), dates=" to ".join({*dates[:1], *dates[-1:]}),
         python=platform.python_version(), torch=torch.__version__, transformers=transformers.__version__,
     )  # fmt: skip

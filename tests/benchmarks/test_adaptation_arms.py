@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.adaptation.arms import ARMS, EVERYTHING, FULL_ARMS, MAIN, PLAIN, STEADY_ARMS, sweep
+from benchmarks.adaptation.arms import ARMS, EVERYTHING, FULL_ARMS, MAIN, NUDGED, PLAIN, STEADY_ARMS, Arm, sweep
 from benchmarks.adaptation.experiments import EXPERIMENTS
 from benchmarks.adaptation.labels import OMNI, Labelling, Predicted, labelled, object_pool
 from benchmarks.adaptation.methods import Start, adapted
 from benchmarks.adaptation.prototypes import class_means
+from benchmarks.comparisons import NUDGE
 from configs.adapt import AdaptTraining
 from models.seamless.fusion import Detections
 from models.seamless.network import SeamlessNetwork
@@ -118,6 +119,14 @@ def test_every_trained_arm_ends_elsewhere_and_leaves_the_source_model_alone(mode
     ends = [torch.cat([value.flatten().float() for value in own.values()]) for own in weights.values()]
     assert not [pair for pair in combinations(ends, 2) if pair[0].equal(pair[1])]
     assert all(value.equal(before[name]) for name, value in model.network.state_dict().items())
+
+
+def test_nudged_weights_are_those_of_the_source_but_for_a_factor(model: SeamlessModel, given: list[Predicted]) -> None:
+    before = copy.deepcopy(model.network)
+    after = adapted(_start(model, given), Arm("nothing", factor=NUDGE)).network
+    assert all(torch.equal(one * NUDGE, other) for one, other in zip(before.parameters(), after.parameters(), strict=True))
+    ends = [adapted(_start(model, given), ARMS[name]).network.state_dict() for name in ("OPLL", NUDGED)]
+    assert any(not value.equal(ends[1][name]) for name, value in ends[0].items())
 
 
 def test_class_means_by_hand() -> None:

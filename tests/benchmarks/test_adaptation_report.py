@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_rel
 
-from benchmarks.adaptation.arms import ARMS, MAIN
+from benchmarks.adaptation.arms import ARMS, MAIN, NUDGED
 from benchmarks.adaptation.experiments import EXPERIMENTS
-from benchmarks.adaptation.intervals import FIGURES, difference, draws, figures_of, weighted_figures
+from benchmarks.adaptation.intervals import FIGURES, differences, figures_of
 from benchmarks.adaptation.records import Record, read_records, write_record
 from benchmarks.adaptation.report import arms_page, thresholds_page
 from benchmarks.adaptation.run import recorded
@@ -61,67 +62,55 @@ def test_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
             assert one.arrays()[name].dtype == value.dtype
 
 
-def test_panorama_drawn_twice_counts_like_two() -> None:
-    counts = [_counts(np.random.default_rng(seed)) for seed in range(3)]
-    found = weighted_figures(counts, np.array([[1, 1, 1], [2, 0, 1]]))
-    for row, drawn in zip(found, ([0, 1, 2], [0, 0, 2])):
-        oracle = merged([counts[index] for index in drawn]).figures(THINGS)
-        np.testing.assert_allclose(row, [oracle[name] for name in FIGURES])
+def test_differences_are_paired_over_seeds() -> None:
+    one = {seed: np.random.default_rng(seed).random(len(FIGURES)) for seed in range(5)}
+    other = {seed: own - np.random.default_rng([seed, 1]).normal(0.2, 0.05, len(FIGURES)) for seed, own in one.items()}
+    for number, found in enumerate(differences(one, {**other, 9: other[0]})):
+        oracle = ttest_rel(*([own[number] for own in table.values()] for table in (one, other)))
+        ends = oracle.confidence_interval(0.95)
+        assert (found.low, found.high, found.chance) == pytest.approx((ends.low, ends.high, oracle.pvalue))
 
 
-def test_many_draws_of_one_panorama_do_not_overflow() -> None:
-    counts = [_counts(np.random.default_rng(2))]
-    np.testing.assert_allclose(*weighted_figures(counts, np.array([[1], [300]])))
+def test_a_figure_that_a_seed_lacks_is_unknown() -> None:
+    one = {seed: np.arange(len(FIGURES)) + 0.1 * seed for seed in range(3)}
+    one[1][2] = np.nan
+    found = differences(one, {seed: np.zeros(len(FIGURES)) for seed in range(3)})
+    assert [np.isnan(each.mean) for each in found] == [False, False, True, False, False, False]
 
 
-def test_draws_start_with_everything_once() -> None:
-    weights = draws(4, 50, np.random.default_rng(0))
-    assert (weights[0] == 1).all()
-    assert (weights.sum(axis=1) == 4).all()
-    assert len(np.unique(weights, axis=0)) > 10
-
-
-def test_shift_of_every_draw_has_an_interval_without_width() -> None:
-    one = {seed: np.random.default_rng(seed).random((21, len(FIGURES))) for seed in range(4)}
-    other = {seed: table - 0.25 for seed, table in one.items()}
-    np.testing.assert_allclose(difference(one, {**other, 9: other[0]}), 0.25)
-
-
-def test_interval_of_seeds_matches_drawing_them_by_hand() -> None:
-    # Without panoramas that differ, the interval is that of the mean of seeds drawn with replacement.
-    tables = {seed: np.full((2001, len(FIGURES)), float(seed)) for seed in range(5)}
-    generator = np.random.default_rng(5)
-    by_hand = np.percentile(generator.integers(0, 5, (2000, 5)).mean(axis=1), [2.5, 97.5])
-    mid, low, high = difference(tables)[:, 0]
-    assert mid == 2
-    np.testing.assert_allclose([low, high], by_hand, atol=0.21)
+def test_figures_are_those_of_all_panoramas_together() -> None:
+    record = _record("OPLL", 3)
+    oracle = merged(record.counts).figures(THINGS)
+    np.testing.assert_array_equal(figures_of({3: record})[3], [oracle[name] for name in FIGURES])
 
 
 def test_nothing_is_said_of_arms_without_a_common_seed() -> None:
-    tables = figures_of({0: _record("OPLL", 0)}, 2)
-    assert np.isnan(difference(tables, {1: tables[0]})).all()
+    tables = figures_of({0: _record("OPLL", 0)})
+    assert np.isnan([found.mean for found in differences(tables, {1: tables[0]})]).all()
 
 
 @pytest.mark.parametrize(("seeds", "said"), [(5, "shown"), (4, "not shown")])
 def test_page_says_what_was_shown_and_from_how_many_seeds(seeds: int, said: str) -> None:
     records = {name: {seed: _record(name, seed) for seed in range(seeds)} for name in ("source", "pseudo-labels")}
     records["OPLL"] = {seed: _record("OPLL", seed, better=0.2) for seed in range(seeds)}
-    page = arms_page("resnet", records, 20)
+    page = arms_page("resnet", records)
     assert f"{3 * seeds} of {5 * len(ARMS)} runs" in page
     assert f"OPLL above pseudo-labels in mAPQ: {said}, " in page
     assert f"pseudo-labels above source in mAPQ: not shown, 0.0 (0.0 to 0.0) points from {seeds} seeds" in page
     assert MAIN in page.split("Not shown yet")[1]
+    assert "| *OPLL, another seed* |" in page
+    assert f"*{NUDGED} minus OPLL*" not in page  # no record of it
 
 
 def test_page_tells_what_was_tuned() -> None:
     trial = {"arm": "OPLL", "rate": 3e-4, "steps": 80, "seed": 0, "mIoU": 0.25, "mPQ": 0.186, "mAPQ": 0.183}
-    page = arms_page("resnet", {}, 2, [trial, {**trial, "arm": "statistics"}])
+    page = arms_page("resnet", {}, [trial, {**trial, "arm": "statistics"}])
     assert "| OPLL | 0.0003 | 80 | 0 | 25.0 | 18.6 | 18.3 |" in page
     assert "| statistics | - | 80 | 0 | 25.0 | 18.6 | 18.3 |" in page
 
 
 def test_pages_of_no_records_claim_nothing() -> None:
-    assert "not run yet" in arms_page("resnet", {}, 2)
+    assert "not run yet" in arms_page("resnet", {})
     assert "16 of 16 settings are not run yet" in thresholds_page({}, {})
 
 

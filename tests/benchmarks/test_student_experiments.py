@@ -7,12 +7,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from scipy.stats import ttest_1samp
 
-from benchmarks.student.arms import ABLATION, DECISIVE, MARGIN, OFF, PEERS, SINGLE, TESTS, TRUTH, VIEWS, all_arms
+from benchmarks.comparisons import NUDGE, Compared
+from benchmarks.student.arms import ABLATION, DECISIVE, MARGIN, NUDGED, OFF, PEERS, SINGLE, TESTS, TRUTH, VIEWS, all_arms
 from benchmarks.student.data import choose, config_of, make_rooms, open_store, read_truth, split_items
 from benchmarks.student.figures import scene_figures
 from benchmarks.student.floor import blind_answer, floor_figures
-from benchmarks.student.intervals import FIGURES, Table, interval, value_of, worse_by
+from benchmarks.student.intervals import FIGURES, Table, worse_by
 from benchmarks.student.one_run import run_arm, train_settings
 from benchmarks.student.recipe import Recipe, make_network, recipe_of
 from benchmarks.student.report import REMARKS, page_of, read_runs, write_page
@@ -40,12 +42,12 @@ def test_arms_build_the_networks_that_they_name():
         for name, value in arm.settings.items():
             assert getattr(model.config, name) == value
     assert (
-        len({arm.key for arm in all_arms()}) == len(all_arms()) == len([*DECISIVE, *ABLATION, *PEERS, *VIEWS]) - 5
-    )  # the truth, in all four, and two of the decisive test
+        len({arm.key for arm in all_arms()}) == len(all_arms()) == len([*DECISIVE, *ABLATION, *PEERS, *VIEWS]) - 8
+    )  # the truth and its nudged twin, in all four, and two of the decisive test
 
 
 def test_the_nested_arms_differ_by_one_switch_and_twins_have_the_same_weights():
-    nested = ABLATION[len(SINGLE) :]
+    nested = ABLATION[len(SINGLE) : -1]
     whole = make_network(TRUTH, CLASSES, 0).config
     settings = [{**{name: getattr(whole, name) for name in OFF}, **arm.settings} for arm in nested]
     for before, after in pairwise(settings):
@@ -56,15 +58,34 @@ def test_the_nested_arms_differ_by_one_switch_and_twins_have_the_same_weights():
     assert all(abs(size(arm) / size(TRUTH) - 1) < 0.15 for arm in PEERS)
 
 
-def test_the_same_seed_gives_arms_of_other_labels_the_same_first_weights():
-    one, other = (make_network(arm, CLASSES, 3).state_dict() for arm in DECISIVE[:2])
-    assert all(torch.equal(value, other[name]) for name, value in one.items())
-    assert not torch.equal(
-        one["heads.depth.answer.weight"], make_network(TRUTH, CLASSES, 4).state_dict()["heads.depth.answer.weight"]
-    )
+def test_tensors_of_one_name_and_shape_begin_alike_in_all_arms_of_a_seed():
+    weights = [make_network(arm, CLASSES, 3).state_dict() for arm in all_arms() if arm is not NUDGED]
+    seen = {}
+    for name, value in (entry for own in weights for entry in own.items()):
+        assert torch.equal(value, seen.setdefault((name, value.shape), value)), name
+    plain, whole = (make_network(arm, CLASSES, 3).state_dict() for arm in (ABLATION[len(SINGLE)], TRUTH))
+    assert sum(name in whole and value.shape == whole[name].shape for name, value in plain.items()) > 0.9 * len(plain)
+    name = "heads.depth.answer.weight"
+    assert not torch.equal(weights[0][name], make_network(TRUTH, CLASSES, 4).state_dict()[name])
 
 
-@pytest.mark.parametrize("arm", PEERS[1:], ids=lambda arm: arm.network)
+def test_weights_drawn_by_name_spread_as_those_of_the_model_itself():
+    named = make_network(TRUTH, CLASSES, 3)
+    torch.manual_seed(3)
+    plain = type(named)(named.config).state_dict()
+    for name, value in named.state_dict().items():
+        if value.numel() > 500:
+            assert float(value.std()) == pytest.approx(float(plain[name].std()), rel=0.15, abs=1e-12), name
+
+
+def test_the_nudged_arm_is_the_truths_but_for_a_factor_of_its_first_weights():
+    truth, nudged = (make_network(arm, CLASSES, 3) for arm in (TRUTH, NUDGED))
+    for one, other in zip(truth.parameters(), nudged.parameters(), strict=True):
+        assert torch.equal(one * NUDGE, other)
+    assert not torch.equal(truth.heads["depth"].answer.weight, nudged.heads["depth"].answer.weight)
+
+
+@pytest.mark.parametrize("arm", PEERS[2:], ids=lambda arm: arm.network)
 def test_peers_see_the_seam_as_any_other_place(arm):
     model, pixels = make_network(arm, CLASSES, 0).eval().double(), images(dtype=torch.float64)
     with torch.no_grad():
@@ -76,7 +97,7 @@ def test_peers_see_the_seam_as_any_other_place(arm):
 
 def test_only_in_the_cross_task_network_does_a_task_reach_the_layers_of_another():
     reached = {}
-    for arm in PEERS[1:]:
+    for arm in PEERS[2:]:
         model = make_network(arm, CLASSES, 0)
         for last in (module for module in model.modules() if isinstance(module, ZeroConv2d)):
             torch.nn.init.normal_(last.weight)
@@ -90,20 +111,25 @@ def table(errors):
     return Table({"AbsRel": errors}, None)
 
 
-def test_intervals_are_those_of_the_closed_form():
-    """The bootstrap's variance of a mean of a_s + b_n is var(a) / S + var(b) / N, with the variances of the draws themselves."""
-    generator = np.random.default_rng(1)
-    seeds, scenes = generator.normal(0, 1, 40), generator.normal(5, 2, 60)
-    found, low, high = interval(value_of(table(seeds[:, None] + scenes), "AbsRel"), (40, 60))
-    spread = 1.96 * np.sqrt(seeds.var() / 40 + scenes.var() / 60)
-    assert found == pytest.approx(seeds.mean() + scenes.mean())
-    assert (found - low, high - found) == (pytest.approx(spread, rel=0.1), pytest.approx(spread, rel=0.1))
+def test_a_share_is_told_by_paired_logarithms():
+    errors, factors = np.random.default_rng(1).uniform(0.1, 0.9, (5, 12)), np.array([1.1, 1.3, 1.2, 1.0, 1.25])
+    found = worse_by(table(factors[:, None] * errors), table(errors), "AbsRel")
+    ends = np.exp(ttest_1samp(np.log(factors), 0).confidence_interval(0.95)) - 1
+    assert (found.mean, found.low, found.high) == pytest.approx((np.exp(np.log(factors).mean()) - 1, *ends))
+    margin = worse_by(table(factors[:, None] * errors), table(errors), "AbsRel", against=0.1)
+    assert margin.chance == pytest.approx(ttest_1samp(np.log(factors), np.log(1.1)).pvalue)
 
 
 def test_differences_are_paired():
     errors = np.random.default_rng(2).uniform(0.1, 0.9, (5, 12))
-    ends = interval(worse_by(table(1.1 * errors), table(errors), "AbsRel"), (5, 12), 50)
-    assert ends == pytest.approx((0.1, 0.1, 0.1))  # the spread of seeds and scenes is common to both
+    found = worse_by(table(1.1 * errors), table(errors), "AbsRel")
+    assert (found.mean, found.low, found.high) == pytest.approx((0.1, 0.1, 0.1))  # the spread of seeds is common to both
+
+
+def test_what_has_no_seed_has_an_interval_over_scenes():
+    errors = np.random.default_rng(3).uniform(0.1, 0.9, (1, 12))
+    oracle = ttest_1samp(errors[0], 0).confidence_interval(0.95)
+    assert table(errors).over_scenes("AbsRel") == pytest.approx((errors.mean(), oracle.low, oracle.high))
 
 
 def entries(matrix):
@@ -122,15 +148,17 @@ def test_miou_is_that_of_the_metrics_and_less_of_it_is_worse():
         tables[share] = Table.of(runs)
         pooled[share] = np.mean([semantic_figures(np.sum(row, axis=0))["miou"] for row in matrices])
         assert tables[share].means() == {"mIoU": pytest.approx(pooled[share])}
-    worse, low, _ = interval(worse_by(tables[0.4], tables[0.1], "mIoU"), (2, 4), 100)
-    assert worse == pytest.approx(1 - pooled[0.4] / pooled[0.1])
-    assert low > 0
+    each = tables[0.4].figure("mIoU") / tables[0.1].figure("mIoU")
+    found = worse_by(tables[0.4], tables[0.1], "mIoU")
+    assert found.mean == pytest.approx(1 - np.sqrt(each.prod()))
+    assert 0 < found.low < found.mean < found.high
 
 
 def test_verdicts_follow_the_margin():
-    ends = [(0, -0.05, MARGIN - 0.01), (0.1, 0.0, MARGIN + 0.01), (0.5, MARGIN + 0.01, 0.9), None]
-    assert [verdict(one, SEEDS) for one in ends] == ["as good", "open", "worse", "-"]
-    assert verdict(ends[0], SEEDS - 1) == "-"
+    below, above = Compared(MARGIN - 0.05, 0, 0, 0), Compared(MARGIN + 0.05, 0, 0, 0)
+    assert [verdict(one, 0.01, SEEDS) for one in (below, above, None)] == ["as good", "worse", "-"]
+    assert [verdict(one, chance, SEEDS) for one in (below, above) for chance in (0.06, np.nan)] == ["open"] * 4
+    assert verdict(below, 0.01, SEEDS - 1) == "-"
 
 
 def test_the_few_and_the_rest_are_all_and_other_splits_stay(tmp_path):
@@ -222,6 +250,9 @@ def test_pages_tell_the_runs_that_are_there_and_keep_what_was_written_by_hand(tm
     assert row[1] == "2"
     assert row[3].startswith(f"{expected['AbsRel']:.3f} [")
     assert "+ bridges | + modulation" not in ablation
+    for text in (decisive, ablation):
+        assert text.count("| *ground truth, another seed* |") == text.count("| *ground truth, first weights nudged* |")
+        assert "| ±" in text
     assert "+0.25 (+0.25 to +0.25)" in ablation
 
 

@@ -153,14 +153,15 @@ def headline(summary):
 
 def test_summary_means_and_interval():
     items = [evaluate(labels_of(truth, factor), truth) for factor in (1.1, 1.2, 1.3, 1.4) for truth in [truth_of()]]
-    summary = summarise(items, CLASSES, seed=3)
+    summary = summarise(items, CLASSES)
     row = headline(summary)["depth.abs_rel"]
     assert summary["items"] == 4
     assert row["value"] == pytest.approx(0.25, rel=1e-4)
-    assert 0.1 <= row["low"] < 0.25 < row["high"] <= 0.4
+    reach = 3.182446 * np.sqrt(0.05 / 12)  # t(3), standard error of 0.1, 0.2, 0.3, 0.4
+    assert (row["low"], row["high"]) == pytest.approx((0.25 - reach, 0.25 + reach), rel=1e-3)
     assert summary["bands"]["depth AbsRel"]["0-30"] == pytest.approx(0.25, rel=1e-4)
     assert {one["class"]: one["iou"] for one in summary["per_class"]} == pytest.approx(dict.fromkeys(CLASSES, 1.0))
-    assert summary == summarise(items, CLASSES, seed=3)
+    assert summary == summarise(items, CLASSES)
     json.dumps(summary, allow_nan=False)
 
 
@@ -177,11 +178,19 @@ def test_miou_pools_the_confusion():
     assert row["low"] <= row["value"] <= row["high"]
 
 
-def test_bootstrap_interval_matches_the_normal_approximation():
-    values = np.random.default_rng(0).normal(1, 0.2, 200)
+def test_interval_of_many_matches_the_normal_approximation():
+    values = np.random.default_rng(0).normal(0.6, 0.2, 200)
     row = headline(summarise([{"coverage": {"depth": value}} for value in values], []))["coverage.depth"]
     spread = 1.96 * values.std() / np.sqrt(len(values))
-    assert [row["low"], row["high"]] == pytest.approx([values.mean() - spread, values.mean() + spread], abs=0.2 * spread)
+    assert [row["low"], row["high"]] == pytest.approx([values.mean() - spread, values.mean() + spread], abs=0.05 * spread)
+
+
+def test_intervals_end_where_their_figure_does():
+    items = [{"coverage": {"depth": value}, "depth": {"abs_rel": 1 - value, "bands": {}}} for value in (1.0, 1.0, 0.7)]
+    rows = {row["key"]: row for row in summarise(items, [])["figures"]}
+    assert rows["coverage.depth"]["low"] == pytest.approx(0.9 - 0.1 * 4.302653)  # t(2)
+    assert rows["coverage.depth"]["high"] == 1
+    assert rows["depth.abs_rel"]["low"] == 0
 
 
 def test_items_without_a_figure_are_left_out_of_its_mean():
