@@ -42,6 +42,11 @@ class PanopticTeacher:
     def _say(self, patches: NDArray[np.uint8], cameras: Sequence[Camera]) -> dict[str, Field]:
         tokens = {} if self.task_tokens is None else {"task_inputs": self.task_tokens.expand(len(patches), -1)}
         said, size = self.network(patches, **tokens), patches.shape[1:3]
+        scored = said.class_queries_logits.shape[-1] - 1
+        if scored != len(self.classes):
+            raise ValueError(
+                f"classes: {len(self.classes)} are named, but the network scores {scored}; name each of them, in order"
+            )
         queries = list(zip(said.class_queries_logits.float().softmax(dim=-1), said.masks_queries_logits.float()))
         fields: dict[str, Field] = {}
         if "semantics" in self.fields:
