@@ -24,10 +24,11 @@ from storage.receipts import Receipt
 from tasks import instances, label, project
 from tasks.auxiliaries import about_auxiliaries, encode_auxiliaries
 from tasks.block import Job, Output, Upstream, load_panorama, run_block
+from tasks.classes import FIGURE, class_shares
 from tasks.consistency import require_consistency
 from tasks.rotations import fuse_work, rotated_views, rotation_of
 
-VERSION = "4"
+VERSION = "5"
 
 Labelling = tuple[dict[str, Field], tuple[Camera, ...]]
 """What teachers say of a panorama through one set of views."""
@@ -73,7 +74,7 @@ def fuse_block(job: Job) -> Receipt:
             field = instances.with_classes(fields["instances"], masks["classes"], classes)
             labels = instances.add_instances(labels, field, cameras, settings, things, len(classes))
         labels |= derive_auxiliaries(settings.auxiliaries, labels, panorama, settings.depth_edge)
-        figures = _figures(labels, settings.depth_edge)
+        figures = _figures(labels, settings.depth_edge) | {FIGURE: class_shares(labels, classes)}
         require_consistency(figures, settings.min_consistency)
         return Output(labels, figures)
 
@@ -121,7 +122,7 @@ def fuse_labellings(labellings: Sequence[Labelling], height: int, settings: Fusi
     return together | rotation_consistency(alone, settings.consistency_scale, metric)
 
 
-def _figures(labels: Mapping[str, NDArray], depth_edge: float) -> dict[str, float]:
+def _figures(labels: Mapping[str, NDArray], depth_edge: float) -> dict[str, Any]:
     dense = {name: value for name, value in labels.items() if value.dtype == bool and value.shape == labels["views"].shape}
     shares = {name: float(value.mean()) for name, value in dense.items()} | depth_normal_figures(labels, depth_edge)
     shares |= consistency_figures(labels)

@@ -15,6 +15,7 @@ from models.teachers.base import Teacher
 from models.teachers.postprocess import resize, semantic_fields, semantic_names, share
 from models.teachers.settings import TransformersSettings
 from models.teachers.transformers_network import Network, in_batches
+from models.teachers.vocabularies import stuff_of
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,7 @@ def build_panoptic(network: Network) -> Teacher:
 
 def _stuff(settings: TransformersSettings, classes: tuple[str, ...]) -> frozenset[int]:
     if settings.stuff_classes is None:
-        if len(classes) == 133:  # COCO panoptic lists 80 things, then stuff.
-            return frozenset(range(80, 133))
-        return frozenset(range(11)) if len(classes) == 19 and classes[0] == "road" else frozenset()
+        return stuff_of(classes) or frozenset()
     unknown = sorted(set(settings.stuff_classes) - set(classes))
     if unknown:
         raise ValueError(f"stuff_classes: {unknown} are not among the model's classes: {', '.join(classes)}")
