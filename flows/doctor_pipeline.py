@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from configs.adapt import AdaptConfig
 from configs.schema import Config
 from flows.doctor import Check, guarded
-from models.teachers.named_files import URL, local_path, missing_files, settings_strings
 from storage.urls import exists, join
 from tasks import label
 from tasks.datasets.inspection import inspect
 from tasks.datasets.listing import list_entries
 from tasks.devices import resolve_device
+from tasks.teacher_trial import missing_files, unread_urls
 
 
 def check_device(config: Config) -> Iterator[Check]:
@@ -55,10 +55,9 @@ def _check_named_files(name: str, settings: dict) -> Iterator[Check]:
     """A teacher of one's own is digested with the files that it names; one that is not there is left out in silence."""
     for key, text in missing_files(settings):
         yield Check(name, "failure", f"{key}: there is no {text}", f"put the file there, or correct settings.{key}")
-    for key, text in settings_strings(settings):
-        if URL.match(text) and local_path(text) is None:
-            advice = "name what lies there by its version, or keep a copy on this machine"
-            yield Check(name, "warning", f"{key}: {text} is not read here, so a change of what lies there is not seen", advice)
+    for key, text in unread_urls(settings):
+        advice = "name what lies there by its version, or keep a copy on this machine"
+        yield Check(name, "warning", f"{key}: {text} is not read here, so a change of what lies there is not seen", advice)
 
 
 def check_source(config: Config) -> Iterator[Check]:

@@ -19,7 +19,7 @@ from tasks.stages import Stage
 
 
 def write_run_report(config: Config, record: RunRecord) -> dict[str, Any]:
-    """Write ``<root>/reports/<run>.html``; return its path as ``report``, the ``summary``, ``quarantined`` and ``classes_never_seen``."""
+    """Write ``<root>/reports/<run>.html``; return its ``report``, ``summary``, ``quarantined`` and ``classes_never_seen``."""
     assert record.plan is not None, "a report follows a plan"
     receipts = stage_receipts(config, record.plan)
     shown = _items_to_show(config, record, receipts["evaluate"])

@@ -136,8 +136,8 @@ def check_said(field: Field, cameras: Sequence[Camera], classes: Sequence[str]) 
     expected = (len(cameras), cameras[0].height, cameras[0].width)
     if field.values.shape[:3] != expected:
         raise ValueError(
-            f"the teacher's {field.name} has the shape {field.values.shape}, but its patches are {expected}; give an answer of the "
-            "patches' own size"
+            f"the teacher's {field.name} has the shape {field.values.shape}, but its patches are {expected}; give an answer "
+            "of the patches' own size"
         )
     if field.name == "semantics":
         numbers = field.values[field.valid]

@@ -1,4 +1,4 @@
-"""Which input sizes a network takes whole, and whether its answer covers them: elsewhere it drops rows and the rest is stretched."""
+"""Which input sizes a network takes whole, and whether its answer covers them; elsewhere rows are dropped, the rest stretched."""
 
 from __future__ import annotations
 
@@ -97,9 +97,9 @@ def check_answer(answer: tuple[int, ...], given: tuple[int, ...]) -> None:
     halving = ratio.numerator & (ratio.numerator - 1) == 0 and ratio.denominator <= COARSEST
     if ratios or not (ratio.denominator == 1 or halving):
         raise ValueError(
-            f"the network answers {answer[0]} x {answer[1]} to an input of {given[0]} x {given[1]}, which is no fixed multiple or "
-            "fraction of it: rows were dropped or added, so its answer would be stretched over the whole view; use an input size "
-            "that the network divides"
+            f"the network answers {answer[0]} x {answer[1]} to an input of {given[0]} x {given[1]}, which is no fixed multiple "
+            "or fraction of it: rows were dropped or added, so its answer would be stretched over the whole view; use an input "
+            "size that the network divides"
         )
 
 
@@ -132,8 +132,8 @@ def check_whole(answer: Callable[[NDArray[np.uint8]], NDArray], size: tuple[int,
                 fits.append(wider[axis])
                 break
         raise ValueError(
-            f"{key}: the network drops the last {dropped} of {side} {('rows', 'columns')[axis]}, so its answer would be stretched "
-            f"over the whole view; use {' or '.join(map(str, fits))}"
+            f"{key}: the network drops the last {dropped} of {side} {('rows', 'columns')[axis]}, so its answer would be "
+            f"stretched over the whole view; use {' or '.join(map(str, fits))}"
         )
 
 

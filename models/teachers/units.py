@@ -13,8 +13,8 @@ def told_by(config: Any) -> DepthUnit | None:
     """The unit that the config of a network of `transformers` tells; None where it tells none.
 
     Read off the heads' own formulas in `transformers` 5.23: ``depth_anything`` gives ``sigmoid * max_depth`` if
-    ``depth_estimation_type`` is metric, else ``relu``, an inverse distance; ``glpn`` gives ``sigmoid * max_depth``; ``tipsv2_dpt``
-    and ``zoedepth`` weigh bins between ``min_depth`` and ``max_depth``; ``depth_pro`` says inverse distances of a known camera,
+    ``depth_estimation_type`` is metric, else ``relu``, an inverse distance; ``glpn`` ``sigmoid * max_depth``; ``tipsv2_dpt`` and
+    ``zoedepth`` weigh bins between ``min_depth`` and ``max_depth``; ``depth_pro`` says inverse distances of a known camera,
     which are turned into metres here. ``dpt`` ends in ``relu`` whatever it learned: MiDaS's weights give inverse distances,
     DINOv2's for NYU and KITTI give metres, and their configs do not differ in that.
 

@@ -8,8 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-ADE20K = frozenset(name.strip() for name in ["\n    wall", " building", " sky", " floor", " tree", " ceiling", " road", " grass", " sidewalk", " earth", " mountain", " plant", " water", " house", " sea", " rug", " field", " rock", "\n    base", " sand", " skyscraper", " grandstand", " path", " runway", " stairway", " river", " bridge", " blind", " hill", " bar", " hovel", " tower", " dirt track", " land", "\n    escalator", " buffet", " poster", " stage", " conveyer belt", " canopy", " pool", " falls", " tent", " cradle", " tank", " blanket", " lake", " pier", " crt screen", "\n    shower"])  # fmt: skip
-COCO = frozenset(["banner", "blanket", "bridge", "cardboard", "counter", "curtain", "door-stuff", "floor-wood", "flower", "fruit", "gravel", "house", "light", "mirror-stuff", "net", "pillow", "platform", "playingfield", "railroad", "river", "road", "roof", "sand", "sea", "shelf", "snow", "stairs", "tent", "towel", "wall-brick", "wall-stone", "wall-tile", "wall-wood", "water-other", "window-blind", "window-other", "tree-merged", "fence-merged", "ceiling-merged", "sky-other-merged", "cabinet-merged", "table-merged", "floor-other-merged", "pavement-merged", "mountain-merged", "grass-merged", "dirt-merged", "paper-merged", "food-other-merged", "building-other-merged", "rock-merged", "wall-other-merged", "rug-merged"])  # fmt: skip
+ADE20K = frozenset((
+    "wall", "building", "sky", "floor", "tree", "ceiling", "road", "grass", "sidewalk", "earth", "mountain", "plant",
+    "water", "house", "sea", "rug", "field", "rock", "base", "sand", "skyscraper", "grandstand", "path", "runway",
+    "stairway", "river", "bridge", "blind", "hill", "bar", "hovel", "tower", "dirt track", "land", "escalator", "buffet",
+    "poster", "stage", "conveyer belt", "canopy", "pool", "falls", "tent", "cradle", "tank", "blanket", "lake", "pier",
+    "crt screen", "shower",
+))  # fmt: skip
+COCO = frozenset((
+    "banner", "blanket", "bridge", "cardboard", "counter", "curtain", "door-stuff", "floor-wood", "flower", "fruit",
+    "gravel", "house", "light", "mirror-stuff", "net", "pillow", "platform", "playingfield", "railroad", "river", "road",
+    "roof", "sand", "sea", "shelf", "snow", "stairs", "tent", "towel", "wall-brick", "wall-stone", "wall-tile",
+    "wall-wood", "water-other", "window-blind", "window-other", "tree-merged", "fence-merged", "ceiling-merged",
+    "sky-other-merged", "cabinet-merged", "table-merged", "floor-other-merged", "pavement-merged", "mountain-merged",
+    "grass-merged", "dirt-merged", "paper-merged", "food-other-merged", "building-other-merged", "rock-merged",
+    "wall-other-merged", "rug-merged",
+))  # fmt: skip
 CITYSCAPES = frozenset(
     ("road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain", "sky")
 )
