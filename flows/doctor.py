@@ -30,13 +30,15 @@ class Check:
 Probe = Callable[[], Iterable[Check]]
 
 
-def diagnose(load: Callable[[], Config] | None = None) -> list[Check]:
+def diagnose(load: Callable[[], Config] | None = None, with_teachers: bool = False) -> list[Check]:
     """All checks of this machine, and of a config where one can be loaded.
 
     Parameters
     ----------
     load : callable, optional
         Gives the config; what it raises becomes a row.
+    with_teachers : bool
+        Load its teachers too, and let each look at one patch.
     """
     # Imported here, since a broken package must become a row, not the end of the command.
     checks = [
@@ -56,6 +58,8 @@ def diagnose(load: Callable[[], Config] | None = None) -> list[Check]:
         checks += guarded("config", read)
         for config in loaded:
             checks += _of_config(config)
+            if with_teachers:
+                checks += guarded("load", lambda config=config: _teachers(config))  # type: ignore[misc]
     return checks
 
 
@@ -79,6 +83,12 @@ def _machine(probe: str) -> Iterable[Check]:
     from flows import doctor_machine
 
     return getattr(doctor_machine, probe)()
+
+
+def _teachers(config: Config) -> Iterable[Check]:
+    from flows import doctor_teachers
+
+    return doctor_teachers.check_teachers(config)
 
 
 def _of_config(config: Config) -> Iterator[Check]:

@@ -12,6 +12,7 @@ from tasks import label
 from tasks.datasets.inspection import inspect
 from tasks.datasets.listing import list_entries
 from tasks.devices import resolve_device
+from tasks.teacher_trial import missing_files, unread_urls
 
 
 def check_device(config: Config) -> Iterator[Check]:
@@ -33,7 +34,8 @@ def check_weights(config: Config) -> Iterator[Check]:
         def probe(teacher=teacher, name=name) -> Iterator[Check]:  # type: ignore[no-untyped-def]
             identity = label.identity(config, teacher)
             yield Check(name, "ok", f"{teacher.kind}, sha256 {identity.weights[teacher.name]}")
-            yield from _check_named_files(name, teacher.settings)
+            if ":" in teacher.kind:
+                yield from _check_named_files(name, teacher.settings)
 
         yield from guarded(name, probe, f"correct the settings of teacher {teacher.name!r}, or fetch its weights")
 
@@ -51,9 +53,11 @@ def _check_model(config: AdaptConfig) -> Iterator[Check]:
 
 def _check_named_files(name: str, settings: dict) -> Iterator[Check]:
     """A teacher of one's own is digested with the files that it names; one that is not there is left out in silence."""
-    path = settings.get("weights")
-    if isinstance(path, str) and "://" not in path and not exists(path):
-        yield Check(name, "failure", f"there is no {path}", "put the file there, or correct `weights` in the teacher's settings")
+    for key, text in missing_files(settings):
+        yield Check(name, "failure", f"{key}: there is no {text}", f"put the file there, or correct settings.{key}")
+    for key, text in unread_urls(settings):
+        advice = "name what lies there by its version, or keep a copy on this machine"
+        yield Check(name, "warning", f"{key}: {text} is not read here, so a change of what lies there is not seen", advice)
 
 
 def check_source(config: Config) -> Iterator[Check]:

@@ -11,6 +11,7 @@ from flows.store import quarantined_items
 from storage.manifest import Item
 from storage.receipts import Receipt
 from storage.urls import filesystem, join, write_bytes
+from tasks.classes import never_seen
 from tasks.evaluate import summarise_rows
 from tasks.report import render_report
 from tasks.showcase import item_pictures
@@ -18,7 +19,7 @@ from tasks.stages import Stage
 
 
 def write_run_report(config: Config, record: RunRecord) -> dict[str, Any]:
-    """Write ``<root>/reports/<run>.html``; return its path as ``report``, the ``summary`` and the ``quarantined`` items."""
+    """Write ``<root>/reports/<run>.html``; return its ``report``, ``summary``, ``quarantined`` and ``classes_never_seen``."""
     assert record.plan is not None, "a report follows a plan"
     receipts = stage_receipts(config, record.plan)
     shown = _items_to_show(config, record, receipts["evaluate"])
@@ -26,6 +27,7 @@ def write_run_report(config: Config, record: RunRecord) -> dict[str, Any]:
         publish_preview(shown[0]["item"], shown[0]["pictures"])
     figures = summary(receipts["evaluate"])
     quarantined = quarantined_items(config, record.plan)
+    unseen = never_seen(receipts["fuse"])
     html = render_report(
         title=f"{config.name}: {len(record.plan.scan.known)} panoramas",
         run={**record.as_json(), "config": config.name},
@@ -34,10 +36,11 @@ def write_run_report(config: Config, record: RunRecord) -> dict[str, Any]:
         items=shown,
         quarantined=quarantined,
         classes=receipts["evaluate"][0].about["classes"] if receipts["evaluate"] else (),
+        never_seen=unseen,
     )
     url = join(config.root, "reports", f"{record.run}.html")
     write_bytes(url, html.encode())
-    return {"report": filesystem(url)[1], "summary": figures, "quarantined": quarantined}
+    return {"report": filesystem(url)[1], "summary": figures, "quarantined": quarantined, "classes_never_seen": unseen}
 
 
 def summary(evaluated: list[Receipt]) -> dict[str, Any]:

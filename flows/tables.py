@@ -21,6 +21,8 @@ from storage.runs import latest_run
 from storage.urls import join
 
 console = Console()
+SHOWN_CLASSES = 12
+"""Names of classes that a terminal is shown; a report has them all."""
 if not console.is_terminal and "COLUMNS" not in os.environ:
     console.width = 120  # logs have no edge to fold at
 
@@ -96,6 +98,9 @@ def print_outcome(path: Path, config: Config, record: dict[str, Any]) -> None:
         console.print(models_table(compared))
     for row in record.get("quarantined", [])[:10]:
         console.print(f"[yellow]quarantined[/] {escape(row['item'])} at {row['stage']}: {escape(row['reason'])}", soft_wrap=True)
+    if unseen := record.get("classes_never_seen"):
+        more = f" and {len(unseen) - SHOWN_CLASSES} more (see the report)" if len(unseen) > SHOWN_CLASSES else ""
+        console.print(f"classes never seen: {escape('; '.join(unseen[:SHOWN_CLASSES]))}{more}", soft_wrap=True)
     console.print(f"\nReport:  {record['report']}", soft_wrap=True)
     console.print(f"Lineage: panolabel trace {path}{' ITEM' * config.labels}", soft_wrap=True)
     if config.labels:

@@ -6,7 +6,7 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-ROOMS = ("configs", "geometry", "metrics", "models", "storage", "tasks")
+ROOMS = ("configs", "geometry", "metrics", "models", "scenes", "storage", "tasks")
 
 
 @lru_cache(maxsize=1)

@@ -25,6 +25,7 @@ from storage.receipts import Receipt
 from tasks import instances, label, project
 from tasks.auxiliaries import about_auxiliaries, encode_auxiliaries
 from tasks.block import BadItem, Job, Output, Upstream, load_panorama, run_block
+from tasks.classes import FIGURE, class_shares
 from tasks.consistency import require_consistency
 from tasks.images import Panorama
 from tasks.observed import Observed, observed_of, partly_observed, require_observed, share
@@ -84,7 +85,7 @@ def fuse_block(job: Job) -> Receipt:
         require_labels(labels, observed)
         pixels = None if panorama is None else panorama.pixels
         labels |= derive_auxiliaries(settings.auxiliaries, labels, pixels, settings.depth_edge, observed)
-        figures = _figures(labels, settings.depth_edge, observed)
+        figures = _figures(labels, settings.depth_edge, observed) | {FIGURE: class_shares(labels, classes)}
         require_consistency(figures, settings.min_consistency)
         return Output(labels, figures)
 
@@ -165,7 +166,7 @@ def require_labels(labels: Mapping[str, NDArray], observed: Observed) -> None:
         raise BadItem(f"no label is valid in the {observed.mean():.2%} of its pixels that were photographed")
 
 
-def _figures(labels: Mapping[str, NDArray], depth_edge: float, observed: Observed) -> dict[str, float]:
+def _figures(labels: Mapping[str, NDArray], depth_edge: float, observed: Observed) -> dict[str, Any]:
     """Shares and means of what was photographed."""
     dense = {name: value for name, value in labels.items() if value.dtype == bool and value.shape == labels["views"].shape}
     shares = {name: share(value, observed) for name, value in dense.items()} | depth_normal_figures(labels, depth_edge)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from geometry.fields import Field, canonical, spread, where_observed
 from geometry.observed import observed_in_patches
 from geometry.resample import extract_patches
 from models.teachers import Teacher, load_teacher, weights_digest
+from models.teachers.vocabularies import things_of
 from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
@@ -62,7 +63,10 @@ def label_block(job: Job) -> Receipt:
     teacher = load_teacher(settings.kind, settings.settings, device)
     views = Upstream(job, "project")
     about: dict[str, Any] = {"classes": list(teacher.classes), "fields": {}}
-    if (things := getattr(teacher, "thing_classes", None)) is not None:
+    things = getattr(teacher, "thing_classes", None)
+    if things is None:
+        things = things_of(teacher.classes)
+    if things is not None:
         about["thing_classes"] = list(things)
 
     def read(slot: int, item: Item) -> Patches:
@@ -159,8 +163,37 @@ def _look_in_batches(
         missing = set(wanted) - set(said)
         if missing:
             raise ValueError(f"the teacher does not give {sorted(missing)}, only {sorted(said)}; change its `fields`")
+        for name in wanted:
+            check_said(said[name], some, teacher.classes)
         batches.append({name: canonical(said[name], some) for name in wanted})
     return batches
+
+
+def check_said(field: Field, cameras: Sequence[Camera], classes: Sequence[str]) -> None:
+    """That a teacher's field lies over its patches, and names no class that is not in its vocabulary.
+
+    Raises
+    ------
+    ValueError
+        It does not; what it says elsewhere would be taken for another place, or another class.
+    """
+    expected = (len(cameras), cameras[0].height, cameras[0].width)
+    if field.values.shape[:3] != expected:
+        raise ValueError(
+            f"the teacher's {field.name} has the shape {field.values.shape}, but its patches are {expected}; give an answer "
+            "of the patches' own size"
+        )
+    if field.name == "semantics":
+        numbers = field.values[field.valid]
+    elif field.name == "instances":
+        numbers = field.tables.get("segment_class", np.empty(0, np.int32))
+    else:
+        return
+    if numbers.size and int(numbers.max()) >= len(classes):
+        raise ValueError(
+            f"the teacher's {field.name} says class {int(numbers.max())}, but its vocabulary names {len(classes)} (0 to "
+            f"{len(classes) - 1}); name every class, in the order of their numbers"
+        )
 
 
 def _halving_once(look: Callable[[int], list[dict[str, Field]]], batch_size: int) -> list[dict[str, Field]]:

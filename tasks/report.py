@@ -30,6 +30,7 @@ def render_report(
     items: Sequence[Mapping[str, Any]],
     quarantined: Sequence[Mapping[str, str]],
     classes: Sequence[str] = (),
+    never_seen: Sequence[str] = (),
 ) -> str:
     """The HTML of a report.
 
@@ -42,6 +43,7 @@ def render_report(
     items : per panorama ``item``, ``metrics`` and ``pictures`` (name -> (H, W, 3) uint8)
     quarantined : per item ``item``, ``stage``, ``reason``
     classes : names for the legend of the semantics pictures
+    never_seen : classes of the vocabulary that no panorama shows
     """
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"figure": format_figure, "uri": picture_uri, "figures": item_figures}
@@ -58,6 +60,7 @@ def render_report(
         items=items,
         quarantined=quarantined,
         legend=legend,
+        never_seen=never_seen,
     )
 
 

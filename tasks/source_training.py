@@ -172,7 +172,8 @@ class _Run:
         self.model.train()
         images, targets = self.plain.normalised(batch[0].numpy()), [_moved(target, device) for target in batch[1]]
         with self.accelerator.autocast():
-            terms = self.model(images, targets, torch.Generator(device).manual_seed(seed))
+            # On the CPU, so that the same boxes are drawn whatever the device.
+            terms = self.model(images, targets, torch.Generator().manual_seed(seed))
         self._refuse([name for name, term in terms.items() if not term.isfinite()])
         self.accelerator.backward(torch.stack(list(terms.values())).sum())
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)

@@ -26,13 +26,17 @@ def doctor(
     source: SourceOption = None,
     root: RootOption = None,
     settings: SetOption = None,
+    load_teachers: Annotated[bool, typer.Option("--load", help="Load each teacher and show what it says of one patch.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check this machine, and what a config needs: packages, devices, weights, source, store, disk, clock, Prefect."""
+    if load_teachers and config is None:
+        raise typer.BadParameter("needs a config, whose teachers are loaded: panolabel doctor CONFIG --load", param_hint="--load")
     from flows.doctor import diagnose, has_failed
     from flows.setup_tables import print_checks
 
-    checks = diagnose(None if config is None else partial(load_any, config, source, root, settings))
+    reading = None if config is None else partial(load_any, config, source, root, settings)
+    checks = diagnose(reading, load_teachers)
     failed = has_failed(checks)
     if as_json:
         print_json({"ok": not failed, "checks": [check.as_json() for check in checks]})

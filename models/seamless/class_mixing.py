@@ -28,7 +28,7 @@ def mix_classes(
     ----------
     images, labels : (B, 3, H, W) float, (B, H, W) int64; ``IGNORED`` is no class and is never pasted
     weights : (B,) float of each crop; its pixels take it along
-    generator : on the CPU
+    generator : on any device; by default the CPU's own
     """
     pasted = torch.stack([torch.isin(own, _half(own, generator)) for own in labels])
     each = weights[:, None, None].expand(labels.shape)
@@ -42,7 +42,8 @@ def mix_classes(
 def _half(labels: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
     there = labels.unique()
     there = there[there != IGNORED]
-    order = torch.randperm(len(there), generator=generator).to(there.device)
+    device = "cpu" if generator is None else generator.device  # a generator draws on its own device alone
+    order = torch.randperm(len(there), generator=generator, device=device).to(there.device)
     return there[order[: (len(there) + 1) // 2]]
 
 

@@ -140,7 +140,8 @@ def sample(kind: torch.Tensor, count: int, share: float, generator: torch.Genera
 
 
 def _shuffled(count: int, generator: torch.Generator) -> torch.Tensor:
-    return torch.randperm(count, generator=generator)
+    # A generator draws on its own device alone.
+    return torch.randperm(count, generator=generator, device=generator.device)
 
 
 def proposal_loss(

@@ -17,6 +17,7 @@ from models.teachers.from_depth import with_derived_normals
 from models.teachers.postprocess import depth_field, join, normals_field, semantic_fields, semantic_names, share
 from models.teachers.preprocess import ImageSpec, prepare
 from models.teachers.settings import FileSettings
+from models.teachers.sizes import check_answer, check_whole
 from models.teachers.weights import model_file
 
 
@@ -50,6 +51,7 @@ class FileTeacher:
         return self.settings.output.unit if self.settings.output.field == "depth" else None
 
     def __call__(self, patches: NDArray[np.uint8], cameras: Sequence[Camera], item: Mapping[str, object]) -> dict[str, Field]:
+        size = input_size(self.settings, self.input.shape)
         step = self.input.shape[0] or self.settings.batch_size or len(patches)
         parts = []
         with torch.inference_mode():
@@ -57,12 +59,12 @@ class FileTeacher:
                 some = patches[start : start + step]
                 # A file with a fixed batch gets its last one filled up.
                 filled = np.concatenate([some, np.repeat(some[-1:], step - len(some), axis=0)]) if self.input.shape[0] else some
-                parts.append(self._decode(self.run(self._encode(filled))[: len(some)], some.shape[1:3]))
+                parts.append(self._decode(self.run(self._encode(filled, size))[: len(some)], some.shape[1:3]))
         return join(parts)
 
-    def _encode(self, patches: NDArray[np.uint8]) -> NDArray:
-        """The input array in the file's layout and dtype."""
-        height, width = input_size(self.settings, self.input.shape)
+    def _encode(self, patches: NDArray[np.uint8], size: tuple[int, int]) -> NDArray:
+        """The input array of a size (h, w) in the file's layout and dtype."""
+        height, width = size
         as_pixels = self.input.dtype == np.uint8
         mean, std = ((0.0,) * 3, (1.0,) * 3) if as_pixels else (self.settings.mean, self.settings.std)
         spec = ImageSpec(mean, std, 1.0 if as_pixels else 1 / 255, size={"height": height, "width": width})
@@ -77,15 +79,53 @@ class FileTeacher:
 
     def _decode(self, values: NDArray, size: tuple[int, int]) -> dict[str, Field]:
         output = self.settings.output
+        self._check_size(values)
         if output.field == "semantics" and np.issubdtype(values.dtype, np.integer):
             return semantic_fields(self._votes(values), self.classes, size, probability=share)
         channels = {"depth": 1, "normals": 3, "semantics": len(self.classes)}[output.field]
         tensor = torch.from_numpy(np.ascontiguousarray(self._channels_first(values, channels), dtype=np.float32))
         if output.field == "depth":
+            assert output.unit is not None, "checked with the settings"
             return {"depth": depth_field(tensor * output.scale, size, output.unit, output.frame, self.settings.depth_max)}
         if output.field == "normals":
             return {"normals": normals_field(tensor, size, self.settings.normals_axes)}
         return semantic_fields(tensor, self.classes, size, probability=torch.softmax if output.scores == "logits" else share)
+
+    def check(self) -> None:
+        """Let it speak of one patch of noise: that it fits the settings, and looks at the whole of its input.
+
+        Raises
+        ------
+        ValueError
+            It does not; the message names the setting.
+        """
+        size = input_size(self.settings, self.input.shape)
+        count = self.input.shape[0] or 1
+
+        def answer(patch: NDArray[np.uint8]) -> NDArray:
+            return self.run(self._encode(np.repeat(patch[None], count, axis=0), (patch.shape[0], patch.shape[1])))
+
+        try:
+            values = answer(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8))
+        except Exception as error:  # what a runtime raises is its own affair
+            raise ValueError(
+                f"file: {self.settings.file} cannot take an input of {size[0]} x {size[1]} ({str(error).strip()[:300]}); check "
+                "`layout`, and `size`, which many networks want as a multiple of 14, 16 or 32"
+            ) from error
+        self._decode(values[:1], size)
+        axes = self.input.shape[2:4] if self.settings.layout == "nchw" else self.input.shape[1:3]
+        # Class numbers may stay the same whatever is changed a little.
+        if None in axes and not np.issubdtype(values.dtype, np.integer):
+            check_whole(answer, size, "size")
+
+    def _check_size(self, values: NDArray) -> None:
+        nhwc = (self.settings.output.layout or self.settings.layout) == "nhwc"
+        sides = values.shape[1:3] if values.ndim == 3 or (values.ndim == 4 and nhwc) else values.shape[-2:]
+        # An output of the wrong layout is found out by its channels, which tells more.
+        expected = {"depth": 1, "normals": 3, "semantics": len(self.classes)}[self.settings.output.field]
+        channels = 1 if values.ndim == 3 else values.shape[3 if nhwc else 1] if values.ndim == 4 else expected
+        if values.ndim in (3, 4) and channels in (1, expected):
+            check_answer(tuple(sides), input_size(self.settings, self.input.shape))
 
     def _channels_first(self, values: NDArray, channels: int) -> NDArray:
         if values.ndim == 3:
@@ -130,6 +170,7 @@ def build(settings: FileSettings, run: Callable[[NDArray], NDArray], taken: Tens
     """The teacher of a file whose chosen output ``run`` computes from an input as ``taken`` describes it."""
     input_size(settings, taken.shape)
     teacher = FileTeacher(run, taken, settings, _classes(settings))
+    teacher.check()
     return with_derived_normals(teacher) if settings.derive_normals else teacher
 
 
@@ -139,7 +180,7 @@ def _classes(settings: FileSettings) -> tuple[str, ...]:
     if isinstance(settings.classes, tuple):
         return settings.classes
     # Label files often end in a note after an empty line.
-    names = model_file(settings.classes, "classes").read_text(encoding="utf-8").strip().split("\n\n")[0]
+    names = model_file(settings.classes, "classes").read_text(encoding="utf-8-sig").strip().split("\n\n")[0]
     return tuple(name.strip() for name in names.splitlines())
 
 

@@ -17,10 +17,15 @@ NEAREST = 1e-3
 """Metres: distances below are taken for this much where they are inverted."""
 
 
-def resize(values: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """(N, C, H, W) to (N, C, h, w), bilinear; smaller sizes are averaged into, not skipped through."""
+def resize(values: torch.Tensor, size: tuple[int, int], corners: bool = False) -> torch.Tensor:
+    """(N, C, H, W) to (N, C, h, w), bilinear; smaller sizes are averaged into, not skipped through.
+
+    With ``corners`` the centres of the outermost pixels stay where they are, as in an input that was made so.
+    """
     if tuple(values.shape[-2:]) == size:
         return values
+    if corners:
+        return interpolate(values, size, mode="bilinear", align_corners=True)
     # Enlarging, the antialiasing filter is the same as none, at five times the price.
     shrinks = values.shape[-2] > size[0] or values.shape[-1] > size[1]
     return interpolate(values, size, mode="bilinear", align_corners=False, antialias=shrinks)
@@ -33,6 +38,7 @@ def depth_field(
     frame: str = "axis",
     depth_max: float | None = None,
     border: tuple[int, int] = (0, 0),
+    corners: bool = False,
 ) -> Field:
     """A depth field of (h, w) from a network's depths.
 
@@ -44,6 +50,8 @@ def depth_field(
         Depths from here on are invalid.
     border : (rows, columns)
         Of the patch's pixels that were added on each side of the input, and are cut off again.
+    corners : bool
+        See :func:`resize`.
     """
     values = values.float().reshape(len(values), 1, *values.shape[-2:])
     usable = torch.isfinite(values) & ((values > 0) | (unit == "inverse"))
@@ -51,10 +59,10 @@ def depth_field(
     scale = _medians(values, usable) if unit == "scale" else values.new_ones(1, 1, 1, 1)
     # The inverse distance of a plane is linear in the image, so interpolating that keeps planes flat.
     linear = values if unit == "inverse" else 1 / (values / scale).clamp(min=NEAREST)
-    linear = _resize_and_crop(torch.where(usable, linear, 0), size, border)
+    linear = _resize_and_crop(torch.where(usable, linear, 0), size, border, corners)
     depth = linear if unit == "inverse" else scale[:, 0] / linear.clamp(min=1e-9)
     # A pixel is as good as all that flowed into it.
-    valid = _resize_and_crop(usable.float(), size, border) > 0.999
+    valid = _resize_and_crop(usable.float(), size, border, corners) > 0.999
     if depth_max is not None:
         valid = valid & (depth < depth_max)
     depth = torch.where(valid, depth, 0)
@@ -67,9 +75,9 @@ def _medians(values: torch.Tensor, usable: torch.Tensor) -> torch.Tensor:
     return torch.stack(of_views).reshape(-1, 1, 1, 1)
 
 
-def _resize_and_crop(values: torch.Tensor, size: tuple[int, int], border: tuple[int, int]) -> torch.Tensor:
+def _resize_and_crop(values: torch.Tensor, size: tuple[int, int], border: tuple[int, int], corners: bool) -> torch.Tensor:
     (height, width), (rows, columns) = size, border
-    whole = resize(values, (height + 2 * rows, width + 2 * columns))
+    whole = resize(values, (height + 2 * rows, width + 2 * columns), corners)
     return whole[:, 0, rows : rows + height, columns : columns + width]
 
 
@@ -105,10 +113,17 @@ def semantic_fields(
         Taken one by one, as all classes of all patches at full size would not fit.
     probability : function of (scores, dim)
         From scores to probabilities.
+
+    Raises
+    ------
+    ValueError
+        There are more or fewer scores than classes.
     """
     best, confidence, sky, valid = [], [], [], []
     index = sky_class(classes)
     for one in scores:
+        if len(one) != len(classes):
+            raise ValueError(f"classes: {len(classes)} are named, but the network scores {len(one)}; name each of them, in order")
         shares = probability(resize(one[None].float(), size), dim=1)[0]
         top = shares.topk(min(RUNNERS_UP, len(shares)), dim=0)
         best.append(top.indices.permute(1, 2, 0).cpu().numpy().astype(np.uint16))

@@ -19,6 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import interpolate, pad
 
+from models.teachers.sizes import SizeRule, size_rule
+
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = {"image_mean": (0.5, 0.5, 0.5), "image_std": (0.5, 0.5, 0.5)}
 PIL_MODES = {0: "nearest-exact", 1: "bicubic", 2: "bilinear", 3: "bicubic"}
@@ -68,7 +70,7 @@ class ImageSpec:
             if self.keep_aspect:
                 scale_y = scale_x = scale_x if abs(1 - scale_x) < abs(1 - scale_y) else scale_y
             step = self.multiple
-            return round(scale_y * height / step) * step, round(scale_x * width / step) * step
+            return max(round(scale_y * height / step), 1) * step, max(round(scale_x * width / step), 1) * step
         if "shortest_edge" in self.size:
             scale = self.size["shortest_edge"] / min(height, width)
             longest = self.size.get("longest_edge") or math.inf
@@ -85,10 +87,18 @@ class ImageSpec:
 def read_spec(folder: Path, config: Any, input_size: tuple[int, int] | int | None) -> ImageSpec:
     """The input that the model in ``folder`` wants; ``input_size`` overrides its size.
 
+    A size in the folder that the network does not divide is rounded to one that it does.
+
     Parameters
     ----------
     config : the model's `transformers` config
+
+    Raises
+    ------
+    ValueError
+        The network does not divide ``input_size``; names the nearest that it does.
     """
+    rule = size_rule(config)
     said = {**DEFAULTS.get(config.model_type, {}), **_read_processor(folder)}
     normalise = said.get("do_normalize", True)
     zoe = config.model_type == "zoedepth"
@@ -97,16 +107,17 @@ def read_spec(folder: Path, config: Any, input_size: tuple[int, int] | int | Non
         std=tuple(said.get("image_std", IMAGENET_STD)) if normalise else (1.0, 1.0, 1.0),
         rescale=said.get("rescale_factor", 1 / 255) if said.get("do_rescale", True) else 1.0,
         mode=PIL_MODES.get(said.get("resample", 2), "bilinear"),
-        size=_size(said.get("size"), config) if said.get("do_resize", True) else {},
+        size=_size((said.get("size") or None) if said.get("do_resize", True) else {}, config, rule),
         keep_aspect=bool(said.get("keep_aspect_ratio", False)),
-        multiple=int(said.get("ensure_multiple_of") or 1),
-        divisor=int(said.get("size_divisor") or 1),
+        multiple=math.lcm(int(said.get("ensure_multiple_of") or 1), rule.multiple),
+        divisor=math.lcm(int(said.get("size_divisor") or 1), rule.multiple),
         reverse_channels=bool(said.get("do_flip_channel_order", False)),
         reflect_border=zoe and bool(said.get("do_pad", True)),
     )
     if input_size is None:
         return spec
     height, width = (input_size, input_size) if isinstance(input_size, int) else input_size
+    rule.check((height, width), "input_size")
     return replace(spec, size={"height": height, "width": width}, keep_aspect=False, multiple=1)
 
 
@@ -118,11 +129,11 @@ def _read_processor(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def _size(size: Any, config: Any) -> dict[str, int]:
-    image_size = getattr(config, "image_size", None) or getattr(getattr(config, "backbone_config", None), "image_size", None)
-    # EoMT's mask grid and BEiT's relative positions are built for one input size only.
-    if image_size and (config.model_type in ("eomt", "eomt_dinov3", "beit", "data2vec-vision") or not size):
-        size = image_size
+def _size(size: Any, config: Any, rule: SizeRule) -> dict[str, int]:
+    if rule.only:
+        return dict(zip(("height", "width"), rule.only))
+    if size is None:
+        size = getattr(config, "image_size", None) or getattr(getattr(config, "backbone_config", None), "image_size", None)
     if isinstance(size, int):
         return {"height": size, "width": size}
     if isinstance(size, (list, tuple)):

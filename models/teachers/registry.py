@@ -11,12 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from models.teachers.base import Loader, Teacher
+from models.teachers.named_files import named_files
+from models.teachers.plugin_code import code_of
 from models.teachers.settings import FileSettings, LitertSettings, OnnxSettings, TransformersSettings, parse
 from models.teachers.weights import (
+    DIGESTED,
+    LOCAL,
     canonical_json,
     digest_files,
     digest_folder,
     digest_settings,
+    is_local,
     model_file,
     model_folder,
     onnx_files,
@@ -71,15 +76,16 @@ def load_teacher(kind: str, settings: Mapping[str, Any], device: str) -> Teacher
 def weights_digest(kind: str, settings: Mapping[str, Any]) -> str:
     """sha256 of what a teacher knows: its weights, or its settings where these are all there is.
 
-    A teacher of one's own is digested by its module's ``weights_digest(settings)`` if it has one, else by the module's
-    source, the settings without ``batch_size``, and the file or folder that ``file``, ``model`` or ``weights`` names.
+    A teacher of one's own is digested by its module's ``weights_digest(settings)`` if it has one, else by its code (see
+    :mod:`models.teachers.plugin_code`), the settings without ``batch_size``, and every file and folder that these name.
     """
     if kind == "transformers":
-        return digest_folder(model_folder(parse(TransformersSettings, settings, kind)))
+        parsed = parse(TransformersSettings, settings, kind)
+        return digest_folder(model_folder(parsed), LOCAL if is_local(parsed) else DIGESTED)
     if kind in FILE_KINDS:
         return digest_files((path.name, path) for path in _model_files(kind, parse(FILE_KINDS[kind], settings, kind)))
-    if kind in KINDS:
-        return digest_settings(settings)
+    if kind in KINDS:  # what scenes say is made by code alone
+        return digest_settings({"settings": settings, "code": code_of(KINDS[kind].partition(":")[0])["modules"]})
     return _own_digest(kind, settings)
 
 
@@ -117,12 +123,5 @@ def _own_digest(kind: str, settings: Mapping[str, Any]) -> str:
     module = importlib.import_module(kind.partition(":")[0])
     if hasattr(module, "weights_digest"):
         return str(module.weights_digest(settings))
-    files = [("module", Path(module.__file__))] if module.__file__ else []
-    for key in sorted({"file", "model", "weights"} & set(settings)):
-        path = Path(str(settings[key])).expanduser()
-        if path.is_file():
-            files.append((key, path))
-        elif path.is_dir():
-            files += [(f"{key}/{inner.relative_to(path).as_posix()}", inner) for inner in path.rglob("*") if inner.is_file()]
     knowing = {key: value for key, value in settings.items() if key != "batch_size"}
-    return digest_settings({"settings": knowing, "files": digest_files(files)})
+    return digest_settings({"settings": knowing, "files": digest_files(named_files(settings)), "code": code_of(module.__name__)})

@@ -45,15 +45,16 @@ class TransformersSettings(TeacherModel):
     task: Literal["depth", "normals", "semantics", "panoptic", "instances", "dense"] | None = None
     """What to take from the model; by default all that its architecture gives."""
     depth_unit: DepthUnit | None = None
-    """By default what the model's class is known to give."""
+    """What the numbers of a depth are; needed where the model's config does not tell, and refused where it tells otherwise."""
     input_size: tuple[int, int] | int | None = None
-    """Height and width that patches are resized to, instead of the size in ``preprocessor_config.json``."""
+    """Height and width that patches are resized to, instead of the size in ``preprocessor_config.json``; the network must divide
+    them."""
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     """Precision of the forward pass; the halves run under autocast."""
     classes: tuple[str, ...] | None = None
     """Names of the classes, instead of ``id2label`` in ``config.json``."""
     stuff_classes: tuple[str, ...] | None = None
-    """Classes without instances. By default those of COCO panoptic and Cityscapes where the vocabulary is theirs."""
+    """Classes without instances. By default those of ADE20K, COCO and Cityscapes where the vocabulary is theirs."""
     score_threshold: float | None = Field(None, ge=0, le=1)
     """Least class probability of a segment; by default 0.5, and 0.8 for EoMT."""
     mask_threshold: float = Field(0.5, ge=0, le=1)
@@ -70,8 +71,8 @@ class Output(BaseModel):
     field: Literal["depth", "normals", "semantics"]
     index: int = Field(0, ge=0)
     """Position among the model's outputs."""
-    unit: DepthUnit = "metre"
-    """Of a depth."""
+    unit: DepthUnit | None = None
+    """Of a depth, where it is required: a file does not say what its numbers are."""
     frame: Literal["axis", "ray"] = "axis"
     """Of a depth: along the optical axis, or radial."""
     layout: Literal["nchw", "nhwc"] | None = None
@@ -80,6 +81,15 @@ class Output(BaseModel):
     """Of semantics with one number per class; an output of whole class numbers needs no choice."""
     scale: float = Field(1.0, gt=0)
     """Of a depth: factor from the output's numbers to the unit, after any dequantisation."""
+
+    @model_validator(mode="after")
+    def _needs_a_unit(self) -> Output:
+        if self.field == "depth" and self.unit is None:
+            raise ValueError(
+                "output.unit: a model file does not say what its depths are; set it to metre, scale (a distance up to one factor "
+                "a view) or inverse (disparity-like)"
+            )
+        return self
 
 
 class FileSettings(TeacherModel):

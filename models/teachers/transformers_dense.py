@@ -13,8 +13,8 @@ from geometry.fields import Field
 from models.teachers.base import Teacher
 from models.teachers.postprocess import depth_field, normals_field, semantic_fields, semantic_names
 from models.teachers.settings import DepthUnit
-from models.teachers.transformers_depth import depth_unit
 from models.teachers.transformers_network import Network, in_batches
+from models.teachers.units import depth_unit
 
 
 @dataclass(frozen=True)
@@ -47,4 +47,5 @@ def build_dense(network: Network) -> Teacher:
     classes = network.classes if task in ("dense", "semantics") else ()
     names = {"dense": ("depth", "normals", "semantics")}.get(str(task), (str(task),))
     fields = tuple(field for name in names for field in (semantic_names(classes) if name == "semantics" else (name,)))
-    return DenseTeacher(network, classes, fields, depth_unit(network) if "depth" in fields else None)
+    unit = depth_unit(network.config, network.settings.depth_unit) if "depth" in fields else None
+    return DenseTeacher(network, classes, fields, unit)

@@ -16,33 +16,7 @@ from models.teachers.base import Teacher
 from models.teachers.postprocess import depth_field
 from models.teachers.settings import DepthUnit
 from models.teachers.transformers_network import Network, in_batches
-
-UNITS: dict[str, DepthUnit] = {
-    "depth_pro": "metre",
-    "dpt": "inverse",
-    "glpn": "metre",
-    "tipsv2_dpt": "metre",
-    "zoedepth": "metre",
-}
-"""By model type, what its published weights give. All of them are along the optical axis."""
-
-
-def depth_unit(network: Network) -> DepthUnit:
-    """Unit of a network's depth, from the settings or its class.
-
-    Raises
-    ------
-    ValueError
-        Neither says it.
-    """
-    kind = network.config.model_type
-    if network.settings.depth_unit:
-        return network.settings.depth_unit
-    if kind == "depth_anything":
-        return "metre" if network.config.depth_estimation_type == "metric" else "inverse"
-    if kind not in UNITS:
-        raise ValueError(f"depth_unit: not known for models of type {kind!r}; set it to metre, scale or inverse")
-    return UNITS[kind]
+from models.teachers.units import depth_unit
 
 
 @dataclass(frozen=True)
@@ -55,15 +29,17 @@ class DepthTeacher:
     fields: tuple[str, ...] = ("depth",)
 
     def __call__(self, patches: NDArray[np.uint8], cameras: Sequence[Camera], item: Mapping[str, object]) -> dict[str, Field]:
-        return in_batches(self._say, patches, cameras, self.network.settings.batch_size)
+        # Of several heads, ZoeDepth takes the one that a batch as a whole votes for, so its batches are of one.
+        heads = len(getattr(self.network.config, "bin_configurations", None) or ())
+        return in_batches(self._say, patches, cameras, 1 if heads > 1 else self.network.settings.batch_size)
 
     def _say(self, patches: NDArray[np.uint8], cameras: Sequence[Camera]) -> dict[str, Field]:
         values = self.network(patches).predicted_depth.float()
         if self.network.config.model_type == "depth_pro":
             values = self._from_canonical(values, cameras)
         size = patches.shape[1:3]
-        border = self.network.spec.border(*size)
-        return {"depth": depth_field(values, size, self.unit, "axis", self.network.settings.depth_max, border)}
+        spec, most = self.network.spec, self.network.settings.depth_max
+        return {"depth": depth_field(values, size, self.unit, "axis", most, spec.border(*size), corners=spec.reflect_border)}
 
     def _from_canonical(self, canonical_inverse: torch.Tensor, cameras: Sequence[Camera]) -> torch.Tensor:
         """DepthPro says the inverse depth that a camera as wide as its focal length would see; undo that with the true one."""
@@ -74,4 +50,4 @@ class DepthTeacher:
 
 def build_depth(network: Network) -> Teacher:
     """The teacher of a network of class ``*ForDepthEstimation``."""
-    return DepthTeacher(network, depth_unit(network))
+    return DepthTeacher(network, depth_unit(network.config, network.settings.depth_unit))

@@ -19,6 +19,10 @@ from geometry.fields import Field
 from models.teachers.postprocess import join
 from models.teachers.preprocess import ImageSpec, prepare, read_spec
 from models.teachers.settings import TransformersSettings
+from models.teachers.sizes import check_answer
+
+MAPS = ("predicted_depth", "normals", "logits", "segmentation_logits", "masks_queries_logits")
+"""Outputs that lie over the picture."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,15 @@ class Network:
         Raises
         ------
         ValueError
-            The settings name more or fewer classes than the model has.
+            The settings name more or fewer classes than the model has, or its config does not number them from 0.
         """
-        named = self.settings.classes or tuple(str(self.config.id2label[index]) for index in range(self.config.num_labels))
+        told = self.config.id2label
+        if not self.settings.classes and set(told) != set(range(len(told))):
+            raise ValueError(
+                f"classes: id2label in {self.folder / 'config.json'} does not number its {len(told)} classes from 0 to "
+                f"{len(told) - 1}; name them all in the teacher's settings, in the order of the model's outputs"
+            )
+        named = self.settings.classes or tuple(str(told[index]) for index in range(self.config.num_labels))
         if len(named) != self.config.num_labels:
             raise ValueError(f"classes: names {len(named)} classes, but the model has {self.config.num_labels}; name them all")
         return named
@@ -54,7 +64,11 @@ class Network:
         pixels = prepare(patches, self.spec, self.device)
         half = self.settings.dtype != "float32"
         with torch.autocast(torch.device(self.device).type, dtype=getattr(torch, self.settings.dtype), enabled=half):
-            return self.model(pixel_values=pixels, **inputs)
+            said = self.model(pixel_values=pixels, **inputs)
+        for name in MAPS:
+            if (values := getattr(said, name, None)) is not None:
+                check_answer(tuple(values.shape[-2:]), tuple(pixels.shape[-2:]))
+        return said
 
 
 def load_network(folder: Path, architecture: str, settings: TransformersSettings, device: str) -> Network:

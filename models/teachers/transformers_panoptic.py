@@ -15,6 +15,7 @@ from models.teachers.base import Teacher
 from models.teachers.postprocess import resize, semantic_fields, semantic_names, share
 from models.teachers.settings import TransformersSettings
 from models.teachers.transformers_network import Network, in_batches
+from models.teachers.vocabularies import stuff_of
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class PanopticTeacher:
     def _say(self, patches: NDArray[np.uint8], cameras: Sequence[Camera]) -> dict[str, Field]:
         tokens = {} if self.task_tokens is None else {"task_inputs": self.task_tokens.expand(len(patches), -1)}
         said, size = self.network(patches, **tokens), patches.shape[1:3]
+        scored = said.class_queries_logits.shape[-1] - 1
+        if scored != len(self.classes):
+            raise ValueError(
+                f"classes: {len(self.classes)} are named, but the network scores {scored}; name each of them, in order"
+            )
         queries = list(zip(said.class_queries_logits.float().softmax(dim=-1), said.masks_queries_logits.float()))
         fields: dict[str, Field] = {}
         if "semantics" in self.fields:
@@ -121,9 +127,7 @@ def build_panoptic(network: Network) -> Teacher:
 
 def _stuff(settings: TransformersSettings, classes: tuple[str, ...]) -> frozenset[int]:
     if settings.stuff_classes is None:
-        if len(classes) == 133:  # COCO panoptic lists 80 things, then stuff.
-            return frozenset(range(80, 133))
-        return frozenset(range(11)) if len(classes) == 19 and classes[0] == "road" else frozenset()
+        return stuff_of(classes) or frozenset()
     unknown = sorted(set(settings.stuff_classes) - set(classes))
     if unknown:
         raise ValueError(f"stuff_classes: {unknown} are not among the model's classes: {', '.join(classes)}")

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,12 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 TENSORS = ("*.safetensors", "*.bin")
 DIGESTED = (*TENSORS, "config.json", "preprocessor_config.json")
+LOCAL = (
+    *DIGESTED,
+    *("processor_config.json", "*.safetensors.index.json", "adapter_config.json"),
+    *("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.model"),
+)
+"""What `transformers` reads of a folder besides; in a hub repository the commit fixes it, and the commit is in the settings."""
 DOWNLOADED = ("*.json", "*.txt", "README.md")
 """The model card too: it states the licence."""
 PICKLE_NAMES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -145,14 +151,21 @@ def onnx_files(path: Path) -> list[Path]:
     return [path, *(file for file in beside if file.relative_to(path.parent).as_posix().encode() in content)]
 
 
-def digest_folder(folder: Path) -> str:
-    """sha256 over the sorted (name, sha256) of a folder's weights and the two JSON files that say how to use them."""
-    return digest_files((path.relative_to(folder).as_posix(), path) for pattern in DIGESTED for path in folder.glob(pattern))
+def is_local(settings: TransformersSettings) -> bool:
+    """Whether ``model`` names a folder, not a hub repository."""
+    place, _ = _asked_for(settings.model)
+    return place == "demo" or Path(place).expanduser().is_dir()
+
+
+def digest_folder(folder: Path, patterns: Sequence[str] = DIGESTED) -> str:
+    """sha256 over the sorted (name, sha256) of a folder's weights and the files that say how to use them."""
+    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    return digest_files((path.relative_to(folder).as_posix(), path) for path in found)
 
 
 def digest_files(files: Iterable[tuple[str, Path]]) -> str:
     """sha256 over the sorted (name, sha256) of files."""
-    lines = sorted((name, _digest_file(path)) for name, path in files)
+    lines = sorted((name, digest_file(path)) for name, path in files)
     return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
 
 
@@ -166,7 +179,8 @@ def canonical_json(settings: Mapping[str, Any]) -> str:
     return json.dumps(settings, sort_keys=True, separators=(",", ":"), default=str)
 
 
-def _digest_file(path: Path) -> str:
+def digest_file(path: Path) -> str:
+    """sha256 of a file; one whose size and time are unchanged is not read again."""
     state = path.stat()
     return _digest_contents(str(path.resolve()), state.st_size, state.st_mtime_ns)
 

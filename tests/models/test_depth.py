@@ -11,6 +11,12 @@ from tests.models.oracles import resized
 from tests.models.tiny import SIZE, cameras, inputs, patches, save
 
 
+def interpolated(values, places):
+    """(n, n) values at rows and columns in between, linearly."""
+    rows = np.stack([np.interp(places, np.arange(len(values)), column) for column in values.T], axis=1)
+    return np.stack([np.interp(places, np.arange(len(values)), row) for row in rows])
+
+
 def load(folder, **settings):
     return load_teacher("transformers", {"model": str(folder), **settings}, "cpu")
 
@@ -31,7 +37,7 @@ def test_depth_is_the_networks_at_the_patches_size(name, unit, tmp_path):
         raw = network(inputs(rgb, side)).predicted_depth.numpy()
     expected = np.stack([resized(one, side, side) if unit == "inverse" else 1 / resized(1 / one, side, side) for one in raw])
 
-    teacher = load(tmp_path)
+    teacher = load(tmp_path, **({"depth_unit": unit} if name == "dpt_depth" else {}))
     depth = teacher(rgb, cameras(2, side, side), {})["depth"]
 
     assert (teacher.fields, teacher.classes) == (("depth",), ())
@@ -75,7 +81,9 @@ def test_zoedepth_cuts_its_border_off(tmp_path):
     with torch.inference_mode():
         raw = network(processor(images=list(rgb), return_tensors="pt")["pixel_values"].float()).predicted_depth[0].numpy()
     border = int(np.sqrt(50 / 2) * 3)
-    expected = 1 / resized(1 / raw, 50 + 2 * border, 50 + 2 * border)[border:-border, border:-border]
+    # Its input is made with the corners' centres held, so its answer goes back so.
+    places = np.linspace(0, 63, 50 + 2 * border)[border:-border]
+    expected = 1 / interpolated(1 / raw, places)
 
     depth = load(tmp_path)(rgb, cameras(1, 50, 50), {})["depth"]
 

@@ -38,7 +38,7 @@ def run_by_hand(path, rgb):
 
 def test_depth_of_a_quantised_network():
     path, rgb = shared("fast_depth_224.tflite"), patches(2, 224, 224)
-    teacher = load_teacher("litert", {"file": str(path), "output": {"field": "depth"}}, "cpu")
+    teacher = load_teacher("litert", {"file": str(path), "output": {"field": "depth", "unit": "metre"}}, "cpu")
     depth = teacher(rgb, cameras(2, 224, 224), {})["depth"]
     assert (teacher.fields, depth.unit, depth.frame, depth.values.dtype) == (("depth",), "metre", "axis", np.float32)
     for said, one in zip(depth.values, rgb):
@@ -80,7 +80,7 @@ def test_quantised_numbers_become_real_and_back():
     assert _dequantise(np.array([10, 12], np.int8), 0.5, 10).tolist() == [0, 1]
     assert _dequantise(np.array([10, 12], np.int64), 0.0, 0).dtype == np.int64
     given = []
-    settings = LitertSettings(file="-", output={"field": "depth"}, mean=(0.5,) * 3, std=(0.5,) * 3)
+    settings = LitertSettings(file="-", output={"field": "depth", "unit": "metre"}, mean=(0.5,) * 3, std=(0.5,) * 3)
     # int8 with real = (q + 1) / 127: a black pixel is -1, a white one 1.
     taken = Tensor((1, 2, 2, 3), np.dtype(np.int8), 1 / 127, -1)
     teacher = FileTeacher(lambda values: given.append(values) or np.ones((1, 2, 2)), taken, settings, ())

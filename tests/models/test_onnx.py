@@ -42,7 +42,7 @@ def normalised(rgb):
     return (rgb / 255 - np.array(MEAN)) / np.array(STD)
 
 
-DEPTH = {"output": {"field": "depth"}, "mean": MEAN, "std": STD, "size": 32}
+DEPTH = {"output": {"field": "depth", "unit": "metre"}, "mean": MEAN, "std": STD, "size": 32}
 ROW = np.array([[0.3, 0.2, 0.1]])
 
 
@@ -124,9 +124,9 @@ def test_derived_normals(tmp_path):
     ("change", "message"),
     [
         ({"size": None}, "size: .* leaves its input size open"),
-        ({"output": {"field": "depth", "index": 2}}, "output.index: .* has 2 outputs, so the last index is 1"),
+        ({"output": {"field": "depth", "unit": "metre", "index": 2}}, "output.index: .* has 2 outputs, so the last index is 1"),
         ({"output": {"field": "semantics"}}, "classes: is required for semantics"),
-        ({"output": {"field": "depth", "units": "metre"}}, "output.units: unknown key; did you mean 'unit'"),
+        ({"output": {"field": "depth", "unit": "metre", "units": "metre"}}, "output.units: unknown key; did you mean 'unit'"),
         ({"output": {"field": "normals"}}, "output: normals needs 3 channels, but output 0 has"),
     ],
 )

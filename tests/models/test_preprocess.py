@@ -28,7 +28,7 @@ from tests.models.tiny import patches
 
 CASES = {
     "dpt": (DPTConfig, DPTImageProcessorPil, {"size": {"height": 96, "width": 96}}, (80, 80)),
-    "dpt_shrink": (DPTConfig, DPTImageProcessorPil, {"size": {"height": 48, "width": 48}}, (80, 80)),
+    "dpt_shrink": (DPTConfig, DPTImageProcessorPil, {"size": {"height": 64, "width": 64}}, (80, 80)),
     "depth_anything": (
         DepthAnythingConfig,
         DPTImageProcessorPil,
@@ -100,13 +100,13 @@ def test_a_silent_folder_gets_the_defaults_of_its_model_type(tmp_path):
 
 
 def test_what_the_file_says_goes_before_defaults_and_input_size_before_both(tmp_path):
-    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"size": {"height": 70, "width": 84}, "do_normalize": False}))
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"size": {"height": 64, "width": 96}, "do_normalize": False}))
     said = read_spec(tmp_path, DPTConfig(), None)
-    assert (said.target(100, 100), said.mean, said.std) == ((70, 84), (0, 0, 0), (1, 1, 1))
-    assert read_spec(tmp_path, DPTConfig(), 56).target(100, 100) == (56, 56)
-    assert read_spec(tmp_path, DPTConfig(), (42, 28)).target(100, 100) == (42, 28)
+    assert (said.target(100, 100), said.mean, said.std) == ((64, 96), (0, 0, 0), (1, 1, 1))
+    assert read_spec(tmp_path, DPTConfig(), 96).target(100, 100) == (96, 96)
+    assert read_spec(tmp_path, DPTConfig(), (64, 32)).target(100, 100) == (64, 32)
 
 
 def test_a_processor_inside_a_processor_config_is_found(tmp_path):
-    (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": {"size": {"height": 33, "width": 33}}}))
-    assert read_spec(tmp_path, SegformerConfig(), None).target(100, 100) == (33, 33)
+    (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": {"size": {"height": 96, "width": 96}}}))
+    assert read_spec(tmp_path, SegformerConfig(), None).target(100, 100) == (96, 96)

@@ -9,7 +9,9 @@ import types
 
 import pytest
 
-from models.teachers import load_teacher, weights, weights_digest
+from models.teachers import load_teacher, registry, weights, weights_digest
+from models.teachers.named_files import missing_files
+from models.teachers.plugin_code import code_of
 from models.teachers.registry import KEPT, KINDS, _loaded, resolve
 from tests.models.tiny import save
 
@@ -55,7 +57,9 @@ def test_a_teacher_of_ones_own(monkeypatch, tmp_path):
     assert weights_digest("my_teacher:load", {**settings, "size": 4}) != digest
     (tmp_path / "weights.pt").write_bytes(b"22")
     changed = weights_digest("my_teacher:load", settings)
-    source.write_text(source.read_text() + "# another version\n")
+    source.write_text(source.read_text() + "# a comment\n")
+    assert weights_digest("my_teacher:load", settings) == changed
+    source.write_text(source.read_text() + "VERSION = 2\n")
     assert len({digest, changed, weights_digest("my_teacher:load", settings)}) == 3
 
 
@@ -136,11 +140,95 @@ def test_an_unchanged_file_is_read_once(segformer, monkeypatch):
     assert weights_digest(*transformers(segformer)) == before
 
 
-def test_the_digest_of_scenes_is_that_of_their_settings():
+def test_the_digest_of_scenes_is_that_of_their_settings_and_code(monkeypatch):
     one = weights_digest("scenes", {"noise": 0.1, "seed": 3})
     assert one == weights_digest("scenes", {"seed": 3, "noise": 0.1})
-    assert one == hashlib.sha256(b'{"noise":0.1,"seed":3}').hexdigest()
     assert one != weights_digest("scenes", {"seed": 4, "noise": 0.1})
+    code = code_of("scenes.teacher")["modules"]
+    assert {"scenes.teacher", "scenes.render", "scenes.world", "scenes.rooms", "scenes.streets"} <= set(code)
+    monkeypatch.setattr(registry, "code_of", lambda _: {"modules": {**code, "scenes.render": "another"}})
+    assert one != weights_digest("scenes", {"noise": 0.1, "seed": 3})
+
+
+READ_TOO = ["processor_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+            "vocab.json", "vocab.txt", "merges.txt", "spiece.model", "model.safetensors.index.json"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READ_TOO)
+def test_what_transformers_reads_of_a_local_folder_counts(name, segformer):
+    before = weights_digest(*transformers(segformer))
+    (segformer / name).write_text("{}")
+    with_it = weights_digest(*transformers(segformer))
+    (segformer / name).write_text('{ "weight_map": {}}')
+    assert len({before, with_it, weights_digest(*transformers(segformer))}) == 3
+
+
+def test_a_hub_model_keeps_its_digest_since_its_commit_says_the_rest(segformer, monkeypatch):
+    before = weights_digest(*transformers(segformer))
+    monkeypatch.setattr(registry, "model_folder", lambda _: segformer)
+    hub = ("transformers", {"model": "org/some-model", "revision": COMMIT})
+    assert weights_digest(*hub) == before
+    (segformer / "tokenizer.json").write_text("{}")
+    (segformer / "processor_config.json").write_text("{}")
+    assert weights_digest(*hub) == before
+    assert weights_digest(*transformers(segformer)) != before
+
+
+def test_the_digest_of_the_shipped_network_stays():
+    assert weights_digest("transformers", {"model": "demo"}).startswith("2b3ca8d0535c1dde59cf59f94f83148061e1f207")
+
+
+@pytest.fixture
+def plugin(monkeypatch, tmp_path):
+    (tmp_path / "naming_teacher.py").write_text("def load(settings, device):\n    return 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return lambda settings: weights_digest("naming_teacher:load", settings)
+
+
+def named(where, path):
+    return {
+        "any key": {"anything": path},
+        "weights": {"weights": path},
+        "a list": {"heads": [1, path]},
+        "deep": {"parts": {"head": [{"file": path}]}},
+        "a url": {"checkpoint": f"file://{path}"},
+    }[where]
+
+
+@pytest.mark.parametrize("where", ["any key", "weights", "a list", "deep", "a url"])
+def test_a_file_under_any_key_of_settings_counts(where, plugin, tmp_path):
+    file = tmp_path / "net.bin"
+    file.write_bytes(b"1")
+    before = plugin(named(where, str(file)))
+    file.write_bytes(b"22")
+    assert plugin(named(where, str(file))) != before
+
+
+def test_folders_homes_and_bare_names_count_and_other_texts_do_not(plugin, tmp_path, monkeypatch):
+    (tmp_path / "parts" / "deep").mkdir(parents=True)
+    inner = tmp_path / "parts" / "deep" / "net.bin"
+    inner.write_bytes(b"1")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for settings in ({"dir": str(tmp_path / "parts")}, {"dir": "~/parts"}, {"dir": "parts"}, {"net": "parts/deep/net.bin"}):
+        inner.write_bytes(b"1")
+        before = plugin(settings)
+        inner.write_bytes(b"22")
+        assert plugin(settings) != before, settings
+    for text in (".", "/", "~", "", "a\nb", "x" * 5000, "s3://bucket/net.bin", "org/name", "cpu"):
+        assert plugin({"key": text}) == plugin({"key": text})
+
+
+def test_files_that_are_missing_are_told():
+    settings = {
+        "weights": "gone",
+        "lists": ["/gone/a.bin", {"x": "~/b"}],
+        "model": "org/name",
+        "url": "s3://b/x.pt",
+        "n": "1.5",
+        "mode": "fast",
+    }
+    assert dict(missing_files(settings)) == {"weights": "gone", "lists.0": "/gone/a.bin", "lists.1.x": "~/b"}
 
 
 @pytest.mark.parametrize("revision", [None, "main", "0123abc"])
