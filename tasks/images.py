@@ -8,6 +8,7 @@ import re
 import tempfile
 import warnings
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import cv2
@@ -25,7 +26,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
-FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "BMP")
 """Pillow's names. It knows forty more, some of which run other programs; a panorama needs none of them."""
 RADIANCE_SIGNATURES = (b"#?RADIANCE", b"#?RGBE")
 EXR_SIGNATURE = b"\x76\x2f\x31\x01"
@@ -44,7 +45,28 @@ MOST_CHANNELS = 64
 """Those of an EXR file are unpacked together, wanted or not, and renderers may write hundreds."""
 BRIGHTEST = 1e12
 """Linear light is cut here: the squares that tone mapping takes stay finite in float32."""
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".hdr", ".exr")
+HEIF = (".heic", ".heif", ".hif")
+HAS_HEIF = find_spec("pillow_heif") is not None
+READ = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".tif", ".tiff", ".webp", ".avif", ".bmp", ".hdr", ".exr")
+SUFFIXES = (*READ, *HEIF) if HAS_HEIF else READ
+"""Ends of the names of files that are read."""
+_OTHER_KINDS = {
+    "raw data of a sensor; develop it, and save a TIFF": (
+        (".dng", ".gpr", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef")
+    ),
+    "what each lens saw, not yet stitched; export equirectangular files with the camera's own program": (
+        (".insp", ".insv", ".360", ".lrv")
+    ),
+    "a video; take pictures from it first, as with ffmpeg -i VIDEO -vf fps=1 %05d.png": (
+        (".mp4", ".mov", ".mkv", ".webm", ".avi")
+    ),
+    "of a format that is not read; save it as PNG or TIFF": (
+        (".gif", ".jxl", ".jp2", ".j2k", ".jpx", ".psd", ".psb", ".tga", ".dds", ".ktx", ".ktx2", ".pfm", ".ppm")
+    ),
+    "read once its library is there: pip install 'panolabel[heif]'": () if HAS_HEIF else HEIF,
+}
+NOT_READ: dict[str, str] = {suffix: why for why, suffixes in _OTHER_KINDS.items() for suffix in suffixes}
+"""Ends of the names of files that may well hold panoramas and are not read -> what they are, and what to do."""
 
 
 @dataclass(frozen=True)
