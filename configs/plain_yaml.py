@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 SURPRISING = re.compile(r"[-+]?(0[0-7_]*[1-7][0-7_]*|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
 """Numbers that YAML 1.1 reads in eights (``012`` is 10) or in sixties (``12:30`` is 750)."""
 MOST_BYTES = 256_000
@@ -63,13 +64,12 @@ def _refuse_traps(node: yaml.Node, seen: set[int]) -> None:
     if isinstance(node, yaml.CollectionNode):
         for part in _parts(node):
             _refuse_traps(part, seen)
-    elif node.tag == "tag:yaml.org,2002:int" or node.tag == "tag:yaml.org,2002:float":
-        if SURPRISING.fullmatch(node.value):
-            value = yaml.SafeLoader("").construct_object(node)
-            raise Trap(
-                f"line {_line(node)}: {node.value} means {value} in YAML (leading zeros count in eights, colons in sixties); "
-                f"write {value}, or '{node.value}' in quotes for the text"
-            )
+    elif node.tag in NUMBERS and SURPRISING.fullmatch(node.value):
+        value = yaml.SafeLoader("").construct_object(node)
+        raise Trap(
+            f"line {_line(node)}: {node.value} means {value} in YAML (leading zeros count in eights, colons in sixties); "
+            f"write {value}, or '{node.value}' in quotes for the text"
+        )
 
 
 def _refuse_double_keys(node: yaml.MappingNode) -> None:

@@ -70,5 +70,5 @@ def test_the_command_line_is_read_as_a_config_is() -> None:
         "source.allow": ["/data", "/more"],
         "fuse.height": 512,
     }
-    with pytest.raises(ConfigError, match="--set fuse=.*stands twice"):
+    with pytest.raises(ConfigError, match=r"--set fuse=.*stands twice"):
         overrides(["fuse={height: 8, height: 16}"])
