@@ -46,6 +46,12 @@ def plan_table(plan: Plan) -> Table:
     return table
 
 
+def print_notes(notes: Sequence[str]) -> None:
+    """What else there is to know of a source."""
+    for note in notes:
+        console.print(f"[yellow]source:[/] {escape(note)}", soft_wrap=True)
+
+
 def duration(seconds: float | None) -> str:
     """Seconds for people; a dash where there is nothing to estimate from."""
     if seconds is None:
@@ -130,8 +136,15 @@ def print_status(state: dict[str, Any]) -> None:
     """The state of a store."""
     console.print(f"[bold]{state['root']}[/] from {state['source']}", soft_wrap=True)
     console.print(
-        f"{state['items']} items, {state['not_ingested']} not ingested, {state['gone_from_source']} gone from the source"
+        f"{state['items']} items, "
+        + (
+            f"source not looked at: {escape(state['source_not_looked_at'])}"
+            if state["source_not_looked_at"]
+            else f"{state['not_ingested']} not ingested, {state['gone_from_source']} gone from the source"
+        ),
+        soft_wrap=True,
     )
+    print_notes(state["notes"])
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("stage")
     table.add_column("fingerprint")

@@ -229,7 +229,7 @@ def _asked(images: Files, name_of: Callable[[str], str]) -> Files:
 def _sidecar(
     url: str, base: str, name: str, kept: Files, name_of: Callable[[str], str], allow: Sequence[str], passed: _Passed
 ) -> tuple[dict[str, Any], str]:
-    """Metadata of the sidecar of that name and what is wrong with them; none where there is no such file, or another program's."""
+    """Metadata of the sidecar of that name, and what is wrong with them; none where there is none, or another program's."""
     if name not in kept:
         return {}, ""
     about = kept[name]

@@ -200,7 +200,7 @@ def _walked(root: str, path: str, base: str) -> Iterator[str]:
 
 def _look_at(root: str, path: str, about: Mapping[str, Any], allow: Sequence[str]) -> tuple[str, int, str]:
     """URL, size and stamp of a file below a root. A link must not lead out of it, as in any other source."""
-    files, base = filesystem(root)
+    base = filesystem(root)[1]
     full = f"{base.rstrip('/')}/{path}"
     about = about or info(full) or {"size": 0, "type": "file"}  # gone: ingest will say so
     if is_local(root) and (about["type"] != "file" or about.get("islink")):
