@@ -72,7 +72,7 @@ def look_at(source: str) -> Survey:
     """
     url = _absolute(source)
     kind = guess_kind(url)
-    found = look_at_source(Source(kind=kind, url=url))
+    found = look_at_source(Source(kind=kind, url=url), strict=False)
     entries = found.entries
     step = -(-len(entries) // MOST_HEADERS)
     looked_at = entries[::step]

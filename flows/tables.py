@@ -225,6 +225,8 @@ def print_trace(lineage: dict[str, Any]) -> None:
     pixels = tree.add(f"source {escape(source['uri'])}")
     pixels.add(f"sha256 {source['sha256']}")
     pixels.add(f"{source['width']}x{source['height']} pixels")
+    for name, value in {**source["metadata"], **source["figures"]}.items():
+        pixels.add(escape(f"{name}: {json_text(value)}"))
     for step in lineage["steps"]:
         branch = tree.add(f"[bold]{step['stage']}[/] {step['state']} {escape(step.get('reason', ''))}".rstrip())
         branch.add(f"fingerprint {step['fingerprint']}, code version {step['version']}")

@@ -68,6 +68,20 @@ def in_order(url: str, entries: Iterable[Entry]) -> list[Entry]:
     return [seen[item] for item in sorted(seen)]
 
 
+def without_clashes(url: str, entries: Iterable[Entry]) -> Found:
+    """The entries sorted by item; of those that :func:`in_order` would refuse, the first of each name, and a note."""
+    seen: dict[str, Entry] = {}
+    refused: dict[str, str] = {}
+    for entry in entries:
+        try:
+            in_order(url, [*filter(None, [seen.get(entry.item)]), entry])
+            seen[entry.item] = entry
+        except SourceError as error:
+            refused[entry.uri] = str(error)
+    told = [f"{len(refused)} files would stop a run; the first: {next(iter(refused.values()))}"] * bool(refused)
+    return Found([seen[item] for item in sorted(seen)], tuple(told))
+
+
 def refuse_outside(where: str, path: str, folder: str, allow: Sequence[str] = ()) -> None:
     """Raise SourceError if a local path leads out of a folder, through ``..`` or links, or to what is no regular file.
 

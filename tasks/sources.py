@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tasks.entries import Entry, Found, SourceError, in_order, refuse_outside
+from tasks.entries import Entry, Found, SourceError, in_order, refuse_outside, without_clashes
 from tasks.folders import is_pattern, look_at_folder
 from tasks.lists import is_list, look_at_list
 from tasks.stamps import stamp_of
@@ -28,8 +28,8 @@ def list_source(url: str, allow: Sequence[str] = ()) -> list[Entry]:
     return look_at_source(url, allow).entries
 
 
-def look_at_source(url: str, allow: Sequence[str] = ()) -> Found:
-    """All panoramas of a source, sorted by item, and what was passed over.
+def look_at_source(url: str, allow: Sequence[str] = (), strict: bool = True) -> Found:
+    """All panoramas of a source, sorted by item, and what was passed over; without ``strict`` also what would stop a run.
 
     An item is named by its path below the source's folder, without the suffix. A list (.csv, .tsv, .parquet, .jsonl) has a column
     ``uri`` (relative to the list, or absolute), and may have ``item`` and ``split``; its other columns become capture metadata.
@@ -42,4 +42,7 @@ def look_at_source(url: str, allow: Sequence[str] = ()) -> Found:
         Nothing is there, a list is malformed, or two files would get the same item name.
     """
     found = look_at_list(url, allow) if is_list(url) else look_at_folder(url, allow)
-    return Found(in_order(url, found.entries), found.notes)
+    if strict:
+        return Found(in_order(url, found.entries), found.notes)
+    rest = without_clashes(url, found.entries)
+    return Found(rest.entries, (*rest.notes, *found.notes))

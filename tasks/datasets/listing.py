@@ -33,11 +33,14 @@ def list_entries(source: Source) -> list[Entry]:
     return look_at(source).entries
 
 
-def look_at(source: Source) -> Found:
-    """All panoramas of a source, or those of its split, and what was passed over; see :func:`list_entries`."""
+def look_at(source: Source, strict: bool = True) -> Found:
+    """All panoramas of a source, or those of its split, and what was passed over; see :func:`list_entries`.
+
+    Without ``strict``, files of one name do not stop it: the first is taken, and the others are told.
+    """
     if source.kind != "files":
         return Found(list_data_set(source).entries)
-    found = look_at_source(source.url, source.allow)
+    found = look_at_source(source.url, source.allow, strict)
     return replace(found, entries=_of_split(source, found.entries))
 
 
