@@ -61,17 +61,17 @@ def text_of(name: str, value: Any) -> str:
 
 
 def _number(key: str, value: Any) -> float:
-    most = NUMBERS[key]
+    most, seen = NUMBERS[key], _shown(value)
     if isinstance(value, str):
         text = value.strip()
         if not _NUMBER.fullmatch(text):
             hint = "write a decimal point" if re.fullmatch(r"\d+,\d+", text) else "write a number alone, without a unit"
-            raise BadMetadata(f"{key} {_shown(value)} is not a number; {hint}, or leave it empty")
+            raise BadMetadata(f"{key} {seen} is not a number; {hint}, or leave it empty")
         value = float(text)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise BadMetadata(f"{key} {_shown(value)} is not a number; write a number, or leave it out")
+        raise BadMetadata(f"{key} {seen} is not a number; write a number, or leave it out")
     if not 0 < value <= most:
-        raise BadMetadata(f"{key} {_shown(value)} must lie above 0 and be at most {most:g}; correct it, or leave it out")
+        raise BadMetadata(f"{key} {seen} must lie above 0 and be at most {most:g}; correct it, or leave it out")
     return float(value)
 
 
