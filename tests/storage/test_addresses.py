@@ -53,7 +53,9 @@ def test_a_list_may_name_them_too(tmp_path: Path) -> None:
 def test_an_absolute_path_is_itself(name: str) -> None:
     path = f"/data/{name}/x"
     files, found = filesystem(path)
-    assert found == path and is_local(path) and filesystem(url_at(path)(found)) == (files, found)
+    assert found == path
+    assert is_local(path)
+    assert filesystem(url_at(path)(found)) == (files, found)
 
 
 def test_keys_of_a_bucket_of_any_characters_are_read() -> None:

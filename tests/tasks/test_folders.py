@@ -64,7 +64,9 @@ def test_unfinished_and_other_kinds_are_counted(tmp_path: Path) -> None:
     names = ("a.jpg", "b.jpg.part", "c.jpg.tmp", "d.jpg.dvc", "e.insp", "f.insp", "g.dng", "notes.txt", "h.JXL")
     notes = " | ".join(look_at_source(filled(tmp_path, *names)).notes)
     assert "4 files of other kinds are not read: 2 .insp (" in notes
-    assert "1 .dng (" in notes and "1 .jxl (" in notes and "notes.txt" not in notes
+    assert "1 .dng (" in notes
+    assert "1 .jxl (" in notes
+    assert "notes.txt" not in notes
     assert "3 files are not there yet" in notes
 
 
@@ -110,7 +112,8 @@ def test_what_is_kept_elsewhere_costs_its_item_only(tmp_path: Path) -> None:
     (tmp_path / "b.jpg").symlink_to("gone.jpg")
     (tmp_path / "c.jpg").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     items = {entry.item: check_entry(entry, Ingest()).reason for entry in list_source(str(tmp_path))}
-    assert "which is not there" in items["b"] and "git annex get" in items["b"]
+    assert "which is not there" in items["b"]
+    assert "git annex get" in items["b"]
     assert "git lfs pull" in items["c"]
 
 
@@ -183,7 +186,7 @@ def test_buckets_tell_what_is_wrong_with_them() -> None:
     with s3_bucket("there") as bucket:
         with pytest.raises(SourceError, match="the bucket or folder is empty, or the URL is wrong"):
             list_source(f"{bucket}/nothing")
-        with pytest.raises((SourceError, StoreError), match="no such bucket|the bucket or folder is empty"):
+        with pytest.raises((SourceError, StoreError), match=r"no such bucket|the bucket or folder is empty"):
             list_source("s3://not-there-at-all/x")
 
 
@@ -208,11 +211,13 @@ def test_a_folder_of_a_web_server_is_a_source_and_its_changes_are_seen(tmp_path:
     filled(tmp_path / "set", "a.jpg", "deep/b.jpg")
     with served(tmp_path) as url:
         before = {entry.item: entry.stamp for entry in list_source(f"{url}/set/")}
-        assert list(before) == ["a", "deep/b"] and all(before.values())
+        assert list(before) == ["a", "deep/b"]
+        assert all(before.values())
         (tmp_path / "set/a.jpg").write_bytes(b"y")
         os.utime(tmp_path / "set/a.jpg", (2_000_000_000, 2_000_000_000))
         after = {entry.item: entry.stamp for entry in list_source(f"{url}/set/")}
-        assert before["a"] != after["a"] and before["deep/b"] == after["deep/b"]
+        assert before["a"] != after["a"]
+        assert before["deep/b"] == after["deep/b"]
         with pytest.raises(SourceError, match="the server gives no listing"):
             list_source(f"{url}/nothing/")
 
