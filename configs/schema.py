@@ -11,7 +11,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from configs.execution import Execution
 from configs.layouts import Icosahedron, Layout
-from configs.settings import ADDED, Identifier, PlainSettings, Settings
+from configs.settings import APART, Identifier, PlainSettings, Settings
 from storage.credentials import MaskedUrl
 
 DataSetKind = Literal[
@@ -37,11 +37,13 @@ class Source(Settings):
     kind: Literal["files", DataSetKind] = "files"
     """``files``, or a public data set, whose layout and truth are known: docs/datasets.md."""
     url: MaskedUrl
-    """Folder, glob, bucket URL, or a .csv / .parquet list with a column ``uri``; anything that fsspec opens."""
+    """Folder, glob, bucket URL, or a list with a column ``uri`` (.csv, .tsv, .parquet, .jsonl); anything that fsspec opens."""
     truth: MaskedUrl | None = None
     """Data set folder with ``dataset.json`` and ``truth/<item>.npz``, in the layout that ``panolabel scenes`` writes."""
     split: str | None = None
     """Only the panoramas of this split, such as ``test``."""
+    allow: Annotated[tuple[str, ...], APART] = ()
+    """Folders outside the source to which its links, and the rows of its list, may lead too, such as ``[/data]``."""
 
     @model_validator(mode="before")
     @classmethod
@@ -67,14 +69,16 @@ class Ingest(Settings):
     """Larger images are quarantined: a guard against decompression bombs. A 16k panorama has 134 megapixels."""
     middle_grey: float = Field(0.18, gt=0, lt=1)
     """Linear value that the log-average of a high-dynamic-range image is exposed to before tone mapping."""
-    most_seam: Annotated[float, ADDED] = Field(1.25, ge=0)
+    most_seam: float = Field(1.25, ge=0)
     """Left and right edge may differ so much more than neighbouring columns. What exceeds this and ``most_poles`` is refused."""
-    most_poles: Annotated[float, ADDED] = Field(0.4, ge=0)
+    most_poles: float = Field(0.4, ge=0)
     """The first and last row may vary by so much of what a typical row does; at the poles a panorama hardly does."""
-    most_halves: Annotated[float, ADDED] = Field(0.8, ge=0)
+    most_halves: float = Field(0.8, ge=0)
     """Correlation from which two halves are a stereo pair; 1 refuses none."""
-    least_corners: Annotated[float, ADDED] = Field(0.15, ge=0)
+    least_corners: float = Field(0.15, ge=0)
     """Spread outside of two circles, relative to that in them, below which two lenses were not stitched; 0 refuses none."""
+    rehash: Annotated[bool, APART] = False
+    """Read every file anew and compare digests, where a store does not tell when its files change."""
 
 
 class Project(Settings):

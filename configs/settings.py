@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
 from pydantic_core import to_jsonable_python
 
 from storage.credentials import mask_settings
@@ -36,12 +36,23 @@ ADDED = "added after the stage's version was set: left out of its fingerprint wh
 APART = "says only where, how or when something is done: never in a fingerprint"
 """Marks a field (``Annotated[type, APART]``) that cannot change what a stage makes."""
 
+_NUMBERS = (int, float, int | None, float | None)
+
 
 class Settings(BaseModel):
     """Base of all config models: frozen, and closed to unknown keys."""
 
     # The texts under the fields become the descriptions of the JSON schema, which editors show.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_is_not_zero(cls, values: Any) -> Any:
+        """YAML reads ``no`` and ``off`` as false, which pydantic would take for the number 0."""
+        for name, field in cls.model_fields.items() if isinstance(values, dict) else ():
+            if isinstance(value := values.get(name), bool) and field.annotation in _NUMBERS:
+                raise ValueError(f"{name}: is {str(value).lower()}, where a number is needed (YAML reads no, off, yes, on so)")
+        return values
 
     def fingerprinted(self, exclude: Collection[str] = ()) -> dict[str, Any]:
         """JSON values of all that can change what a stage makes: defaults filled in, but for fields marked ADDED or APART."""

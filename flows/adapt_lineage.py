@@ -8,7 +8,7 @@ from typing import Any
 from configs.adapt import AdaptConfig
 from configs.schema import Config
 from configs.settings import ConfigError
-from flows.plan import Plan, make_plan
+from flows.plan import Plan, stored_plan
 from storage.credentials import mask_credentials
 from storage.receipts import Receipt, block_url, read_dropped, read_receipt
 from storage.urls import join
@@ -26,7 +26,7 @@ def trace_model(config: Config) -> dict[str, Any]:
     """
     if not isinstance(config, AdaptConfig):
         raise ConfigError("trace: give the name of a panorama; without one, the lineage of an adapted model is told")
-    plan = make_plan(config)
+    plan = stored_plan(config)
     steps = [_step_as_json(config, plan, step) for step in plan.steps]
     adapted = next(step for step in steps if step["stage"] == "adapt")
     source = next(step for step in steps if step["stage"] == "predict")["weights"]["model"]

@@ -19,7 +19,7 @@ from storage.runs import read_run, run_names, run_url
 from storage.tables import current_stamp, write_tables
 from storage.urls import children, filesystem, join
 
-LAYOUT = "1"
+LAYOUT = "2"
 """Raised when tables or columns change, so that older editions are made anew."""
 
 Row = tuple[str, Mapping[str, Any]]
@@ -30,7 +30,7 @@ _COLUMNS = {
     "stages": "run stage fingerprint cached:int64 ran:int64 items:int64 quarantined:int64 seconds:float64 bytes:int64",
     "blocks": f"{_MADE_FROM} state run started:float64 seconds:float64 items:int64 quarantined:int64 bytes:int64 device version "
     "package code weights",
-    "items": f"{_MADE_FROM} item run started:float64 state reason digest figures",
+    "items": f"{_MADE_FROM} item run started:float64 state reason digest figures uri split metadata",
     "weights": "stage fingerprint name digest",
     "upstream": "stage fingerprint from_stage from_fingerprint",
     "labels": "item fingerprint block run digest files",
@@ -145,7 +145,11 @@ def _manifest_rows(url: str) -> Iterator[Row]:
         return
     for item in items:
         state = "quarantined" if item.reason and item.block < 0 else "done"
-        yield "items", {**place, "item": item.item, "state": state, "reason": item.reason, "digest": item.digest}
+        said = {"figures": canonical_json(item.figures), "metadata": canonical_json(item.metadata), "split": item.split}
+        yield (
+            "items",
+            {**place, **said, **{key: getattr(item, key) for key in ("item", "uri", "reason", "digest")}, "state": state},
+        )
 
 
 def _identity_rows(stage: str, fingerprint: str, identity: Mapping[str, Any]) -> Iterator[Row]:

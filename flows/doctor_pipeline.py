@@ -10,7 +10,7 @@ from flows.doctor import Check, guarded
 from storage.urls import exists, join
 from tasks import label
 from tasks.datasets.inspection import inspect
-from tasks.datasets.listing import list_entries
+from tasks.datasets.listing import look_at
 from tasks.devices import resolve_device
 from tasks.teacher_trial import missing_files, unread_urls
 
@@ -62,9 +62,15 @@ def _check_named_files(name: str, settings: dict) -> Iterator[Check]:
 
 def check_source(config: Config) -> Iterator[Check]:
     """The source can be listed; its truth is there."""
-    entries = list_entries(config.source)
-    size = sum(entry.size for entry in entries)
-    yield Check("source", "ok", f"{len(entries)} panoramas, {size / 1e9:.3g} GB, at {config.source.url}")
+    found = look_at(config.source)
+    size = sum(entry.size for entry in found.entries)
+    yield Check("source", "ok", f"{len(found.entries)} panoramas, {size / 1e9:.3g} GB, at {config.source.url}")
+    for note in found.notes:
+        yield Check("source", "warning", note, "see docs/operations.md, Sources, for what is read")
+    if wrong := [f"{entry.item}: {entry.problem}" for entry in found.entries if entry.problem]:
+        yield Check(
+            "source", "warning", f"{len(wrong)} panoramas would be quarantined; the first: {wrong[0]}", "correct the source"
+        )
     if config.source.kind != "files":
         yield from guarded("source.truth", lambda: _check_data_set(config), "see docs/datasets.md for what is expected")
     if config.source.truth is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from numpy.typing import NDArray
 
 from configs.schema import Config
-from flows.plan import Plan, make_plan
+from flows.plan import Plan, make_plan, plan_if_listed
 from storage.arrays import BlockReader
 from storage.fingerprint import Identity
 from storage.manifest import Block, Item
@@ -49,15 +49,15 @@ class Finished:
                 yield reader.item(slot) if reader and row.state == "done" else None
 
 
-def finished_labels(config: Config, allow_incomplete: bool = False) -> Finished:
-    """The fused blocks of a config that exist.
+def finished_labels(config: Config, allow_incomplete: bool = False, need_source: bool = True) -> Finished:
+    """The fused blocks of a config that exist. Without ``need_source`` the manifest is enough where the source cannot be listed.
 
     Raises
     ------
     NotFinished
         A stage owes blocks and ``allow_incomplete`` is false, or there are no labels at all.
     """
-    plan = make_plan(config)
+    plan = make_plan(config) if need_source else plan_if_listed(config)
     owed = {stage.stage: stage.to_run for stage in plan.stages if stage.to_run}
     if owed and not allow_incomplete:
         told = ", ".join(f"{stage} {count}" for stage, count in owed.items())

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from configs.schema import Config
-from flows.plan import Plan, make_plan, read_by_all
+from flows.plan import Plan, read_by_all, stored_plan
 from storage import attempts
 from storage.receipts import DROPPED, FILE, block_url, blocks_with_receipts, drop_data, read_receipt
 from storage.runs import read_run, run_names
@@ -44,7 +44,7 @@ def find_garbage(config: Config, keep_runs: int = 1, older_than_hours: float = 1
     older_than_hours : float
         Data without a receipt goes only if nothing in it was touched for so long.
     """
-    plan = make_plan(config)
+    plan = stored_plan(config)
     wanted = {(stage.name, stage.identity.fingerprint) for stage in plan.definitions}
     needed = wanted | _used_by_runs(config.root, keep_runs)
     found: list[Garbage] = []

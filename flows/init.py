@@ -17,10 +17,11 @@ from configs.schema import Config, Ingest, Source
 from configs.settings import ConfigError
 from storage.urls import exists, filesystem, is_local, join, write_bytes
 from tasks.bands import vertical_degrees
-from tasks.datasets.listing import guess_kind, list_entries
+from tasks.datasets.listing import guess_kind
+from tasks.datasets.listing import look_at as look_at_source
+from tasks.entries import Entry
 from tasks.headers import read_size
 from tasks.images import BadImage
-from tasks.sources import Entry
 
 MOST_HEADERS = 32
 SCHEMA_FILE = "panolabel.schema.json"
@@ -46,6 +47,7 @@ class Survey:
     unreadable: tuple[str, ...] = ()
     kind: str = "files"
     splits: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def usable(self) -> list[tuple[int, int]]:
@@ -70,7 +72,8 @@ def look_at(source: str) -> Survey:
     """
     url = _absolute(source)
     kind = guess_kind(url)
-    entries = list_entries(Source(kind=kind, url=url))
+    found = look_at_source(Source(kind=kind, url=url), strict=False)
+    entries = found.entries
     step = -(-len(entries) // MOST_HEADERS)
     looked_at = entries[::step]
     sizes, odd, unreadable = _sizes(looked_at)
@@ -87,6 +90,7 @@ def look_at(source: str) -> Survey:
         tuple(unreadable),
         kind,
         tuple(sorted({entry.split for entry in entries} - {""})),
+        found.notes,
     )
     if not survey.usable:
         example = next(iter([*odd, *unreadable]))
@@ -102,6 +106,9 @@ def _sizes(entries: Sequence[Entry]) -> tuple[dict[str, int], list[str], list[st
     sizes: Counter[str] = Counter()
     odd, unreadable = [], []
     for entry in entries:
+        if entry.problem:
+            unreadable.append(f"{entry.item}: {entry.problem}")
+            continue
         try:
             width, height = read_size(entry.uri)
         except (BadImage, OSError) as error:

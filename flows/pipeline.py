@@ -8,25 +8,26 @@ Every stage is a subflow, every block a task run. What already has its receipt d
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from prefect import Flow, flow, tags, task
+from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from configs.schema import Config
 from flows.artifacts import publish_audit, publish_outcome, publish_plan
 from flows.blocks import in_a_window, make_blocks
-from flows.drain import Interrupted, draining_in_flow
+from flows.drain import Interrupted, asked_to_stop, draining_in_flow
 from flows.events import report_quarantined
 from flows.fidelity import write_audit
 from flows.labels import STORAGE, config_tag, stage_tags, tag_this_run, untagged
 from flows.openlineage import RunEvents
 from flows.parameters import ConfigParameter
-from flows.plan import FILES_PER_CHECK, Plan, make_plan
+from flows.plan import Plan, file_groups, make_plan
 from flows.progress import observer
 from flows.record import RunRecord, new_run_name
 from flows.report import write_run_report
@@ -34,7 +35,7 @@ from flows.workers import Workers, start_workers
 from storage.manifest import Block, Item
 from tasks import ingest
 from tasks.block import Job
-from tasks.sources import Entry
+from tasks.entries import Entry
 from tasks.stages import Stage, Step
 from tasks.task import passing_fault
 
@@ -99,7 +100,7 @@ def carry_out(
             if only is None:
                 with events.stage(ingest.identity(config)):
                     ingest_source(config, retry, workers)
-            plan = make_plan(config, retry)
+            plan = make_plan(_just_read(config), retry)
             kind.check(config, plan)
             record.planned(plan)
             publish_plan(plan)
@@ -142,34 +143,60 @@ def _page_in_prefect() -> str:
     return (flow_run.ui_url or "") if "PREFECT_API_URL" in os.environ else ""
 
 
+def _just_read(config: Config) -> Config:
+    """The config once its files are read, which need not be read anew a second time."""
+    return config.model_copy(update={"ingest": config.ingest.model_copy(update={"rehash": False})})
+
+
 def ingest_source(config: Config, retry: bool | list[str], workers: Workers) -> list[Item]:
-    """Check new and changed files of the source, and write the manifest; a subflow if there are any."""
+    """Check new and changed files of the source, and write the manifest; a subflow if there are any.
+
+    What is read is kept group by group, so that a run that is killed or stopped need not read it again; places are given once
+    all of it is there.
+
+    Raises
+    ------
+    Interrupted
+        The process was asked to stop; files in work are finished, and what is read stays read.
+    """
     scan = ingest.scan(config, retry)
-    if not scan.to_read:
+    if not scan.to_read and not scan.checked:
         return scan.known
-    groups = [scan.to_read[start : start + FILES_PER_CHECK] for start in range(0, len(scan.to_read), FILES_PER_CHECK)]
-    checked: list[Item] = []
+    checked = list(scan.checked)
+    before = {item.item: item for item in scan.known}
 
     @flow(name="ingest", flow_run_name="ingest", task_runner=workers.task_runner())
     def check_new_files(files: int) -> None:
         observer().stage_started("ingest", files)
         check = check_files.with_options(tags=workers.limits & {STORAGE})
-        with draining_in_flow(), untagged():
-            submissions = ((group, check.submit(config, group)) for group in groups)
-            for _, future in in_a_window(submissions, workers.window):
+
+        def submissions() -> Iterator[tuple[list[Entry], PrefectFuture[Any]]]:
+            for group in file_groups(scan.to_read, workers.window):
+                if asked_to_stop():
+                    return
+                with untagged():
+                    future = check.submit(config, group, [before.get(entry.item) for entry in group])
+                yield group, future
+
+        with draining_in_flow():
+            for _, future in in_a_window(submissions(), workers.window):
                 items = future.result()
+                ingest.keep(config, items)
                 checked.extend(items)
                 observer().items_done("ingest", len(items), sum(bool(item.reason) for item in items))
 
-    with no_heartbeat(), tags(*stage_tags("ingest")):
-        check_new_files(len(scan.to_read))
+    if scan.to_read:
+        with no_heartbeat(), tags(*stage_tags("ingest")):
+            check_new_files(len(scan.to_read))
+    if len(checked) < len(scan.to_read) + len(scan.checked):
+        raise Interrupted("stopped at stage ingest; files that were read need not be read again")
     return ingest.save(config, scan.known, checked)
 
 
 @task(task_run_name="check files", retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=passing_fault)
-def check_files(config: Config, entries: list[Entry]) -> list[Item]:
-    """Read and decode some files of the source."""
-    return [ingest.check_entry(entry, config.ingest) for entry in entries]
+def check_files(config: Config, entries: list[Entry], before: list[Item | None]) -> list[Item]:
+    """Read and decode some files of the source, of which something may be known from before."""
+    return [ingest.check(entry, config.ingest, known) for entry, known in zip(entries, before, strict=True)]
 
 
 def no_heartbeat() -> AbstractContextManager[Any]:

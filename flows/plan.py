@@ -8,18 +8,23 @@ from statistics import median
 from typing import Any
 
 from configs.schema import Config
+from configs.settings import ConfigError
 from storage.fingerprint import differences
-from storage.manifest import Block, Item, blocks_of
+from storage.manifest import Block, Item, ManifestError, blocks_of
 from storage.receipts import Receipt, block_url, blocks_with_receipts, dropped_blocks, read_receipt
 from storage.runs import latest_run
-from storage.urls import children, join
+from storage.urls import children, exists, join
 from tasks import ingest
 from tasks.adapt.blocks import stands_for
+from tasks.entries import Entry
 from tasks.ingest import Retry, Scan, wants_retry
 from tasks.stages import Stage, Step, steps
 
-FILES_PER_CHECK = 16
-"""Files that one task run of ingest reads."""
+FILES_PER_CHECK = 256
+BYTES_PER_CHECK = 1 << 29
+"""Most files, and most bytes, that one task run of ingest reads: what a kill in the middle of it loses."""
+LEAST_PER_CHECK = 16
+"""Files that a task run reads at least, where that leaves every worker something to do."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +74,43 @@ class Plan:
             "identities": {stage.name: stage.identity.as_json() for stage in self.definitions},
             "owed": {stage: list(blocks) for stage, blocks in self.owed.items()},
             "files": sorted(entry.item for entry in self.scan.to_read),
+            "notes": list(self.scan.notes),
         }
 
 
-def make_plan(config: Config, retry: Retry = False) -> Plan:
+def stored_plan(config: Config) -> Plan:
+    """The plan by what the store alone knows: its source is not looked at, and need not be there.
+
+    Raises
+    ------
+    ConfigError
+        There is no store.
+    """
+    require_store(config.root)
+    return make_plan(config, scan=ingest.recorded(config))
+
+
+def plan_if_listed(config: Config) -> Plan:
+    """:func:`make_plan`; where the source cannot be listed, the :func:`stored_plan`, whose scan says why."""
+    require_store(config.root)
+    try:
+        scan = ingest.scan(config)
+    except ManifestError:
+        raise
+    except (ValueError, OSError) as error:
+        scan = ingest.recorded(config, str(error))
+    return make_plan(config, scan=scan)
+
+
+def require_store(root: str) -> None:
+    """Raise ConfigError if a root is not there at all."""
+    if not exists(root):
+        raise ConfigError(
+            f"root {root}: there is no store; correct root, mount the disk that holds it, or make it with `panolabel run`"
+        )
+
+
+def make_plan(config: Config, retry: Retry = False, scan: Scan | None = None) -> Plan:
     """Compare a config with its store.
 
     Parameters
@@ -80,8 +118,10 @@ def make_plan(config: Config, retry: Retry = False) -> Plan:
     config : Config
     retry : bool or names of items
         Count blocks with these quarantined items as owed, and read these quarantined files again.
+    scan : Scan, optional
+        What is known of the source; it is listed if this is not given.
     """
-    scan = ingest.scan(config, retry)
+    scan = scan or ingest.scan(config, retry)
     blocks, pending = tuple(blocks_of(scan.known)), _pending_blocks(config, scan)
     now = steps(config, blocks)
     ahead = steps(config, [*blocks, *pending]) if pending else now
@@ -153,12 +193,14 @@ def _plan_ingest(config: Config, scan: Scan) -> StagePlan:
     new = [entry.item for entry in scan.to_read if entry.item not in known]
     changed = [entry.item for entry in scan.to_read if entry.item in known]
     reasons = [f"new files: {len(new)}"] * bool(new)
-    reasons += [f"changed files: {', '.join(changed[:3])}{' ...' * (len(changed) > 3)}"] * bool(changed)
+    word = "files to read again (ingest.rehash)" if config.ingest.rehash else "changed files"
+    reasons += [f"{word}: {', '.join(changed[:3])}{f' ... {len(changed)} in all' * (len(changed) > 3)}"] * bool(changed)
+    reasons += [f"files that a stopped run has read, to be placed: {len(scan.checked)}"] * bool(scan.checked)
     return StagePlan(
         "ingest",
         ingest.identity(config).fingerprint,
-        cached=len(scan.present) - len(scan.to_read),
-        to_run=len(scan.to_read),
+        cached=len(scan.present) - len(scan.to_read) - len(scan.checked),
+        to_run=len(scan.to_read) + len(scan.checked),
         items=len(scan.to_read),
         reasons=tuple(reasons),
     )
@@ -170,11 +212,27 @@ def _pending_blocks(config: Config, scan: Scan) -> list[Block]:
     Their names are not those that they will have, which follow from the files' bytes.
     """
     placed = {item.item: item.block for item in scan.known if item.block >= 0}
-    new = [entry for entry in scan.to_read if entry.item not in placed]
+    known = {item.item for item in scan.known} if config.ingest.rehash else set()
+    read = [Entry(item.item, item.uri, item.size, item.stamp) for item in scan.checked if not item.reason]
+    new = [entry for entry in [*scan.to_read, *read] if entry.item not in placed and entry.item not in known]
     first = max(placed.values(), default=-1) + 1
     items = [Item(entry.item, entry.uri, "", 0, 0, entry.size, entry.stamp) for entry in new]
     groups = [tuple(items[start : start + config.block_size]) for start in range(0, len(items), config.block_size)]
     return [Block(first + number, group) for number, group in enumerate(groups)]
+
+
+def file_groups(entries: Sequence[Entry], window: int) -> list[list[Entry]]:
+    """Files for the task runs of ingest: many for each, but few enough that ``window`` workers have something to do."""
+    most = min(FILES_PER_CHECK, max(LEAST_PER_CHECK, -(-len(entries) // (2 * window))))
+    groups: list[list[Entry]] = []
+    room = 0
+    for entry in entries:
+        if not groups or len(groups[-1]) == most or entry.size > room:
+            groups.append([])
+            room = BYTES_PER_CHECK
+        groups[-1].append(entry)
+        room -= entry.size
+    return groups
 
 
 def _receipt(config: Config, stage: Stage, block: str) -> Receipt | None:

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from configs.schema import Config
 from configs.settings import ConfigError
 from flows.finished import finished_labels
 from flows.store import nearest_item
+from storage.addresses import AddressError
 from storage.arrays import BlockReader
+from storage.manifest import Item
+from storage.retries import StoreError
 from storage.urls import filesystem, join, write_bytes
 from tasks.block import BadItem, load_panorama
 from tasks.fuse import decode_labels
 from tasks.point_clouds import FORMATS, encode, point_cloud
 from tasks.training_items import resize_image
 
+GREY = 128
 NEEDED = ("depth", "depth_valid", "normals", "normals_valid")
 
 
@@ -43,7 +50,7 @@ def write_points(
         Labels are owed, and ``allow_incomplete`` is false.
     """
     check_format(to)
-    finished = finished_labels(config, allow_incomplete)
+    finished = finished_labels(config, allow_incomplete, need_source=False)
     known = [item.item for item, _ in finished.rows()]
     for name in names:
         if name not in known:
@@ -59,12 +66,20 @@ def write_points(
                     raise BadItem(row.reason)
                 reader = BlockReader(url, receipt.files)
                 labels = decode_labels(reader.item(slot, tuple(name for name in NEEDED if name in reader.names) or None))
-                image = load_panorama(item, config).pixels
+                image, coloured = _picture(item, config)
                 cloud = point_cloud(labels, resize_image(image, len(labels.get("depth", image))))
             except ValueError as error:
                 skipped[item.item] = str(error)
                 continue
             file = join(folder, f"{item.item}.{to}")
             write_bytes(file, encode(cloud, to))
-            files.append({"item": item.item, "file": filesystem(file)[1], "points": len(cloud.points)})
+            files.append({"item": item.item, "file": filesystem(file)[1], "points": len(cloud.points), "coloured": coloured})
     return {"files": files, "skipped": skipped}
+
+
+def _picture(item: Item, config: Config) -> tuple[NDArray[np.uint8], bool]:
+    """The panorama, and True; all grey, and False, where its file is not there any more."""
+    try:
+        return load_panorama(item, config).pixels, True
+    except (BadItem, StoreError, AddressError):
+        return np.full((item.height, item.width, 3), GREY, np.uint8), False

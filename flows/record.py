@@ -46,7 +46,7 @@ class RunRecord:
     def planned(self, plan: Plan) -> None:
         """Note the plan that this run carries out."""
         self.plan = plan
-        self._data["plan"] = {key: plan.as_json()[key] for key in ("anything_to_run", "stages")}
+        self._data["plan"] = {key: plan.as_json()[key] for key in ("anything_to_run", "stages", "notes")}
         self._data["identities"] = {stage.name: stage.identity.as_json() for stage in plan.definitions}
         self._data["blocks"] = [block.name for block in plan.blocks]
         write_run(self.config.root, self._data)

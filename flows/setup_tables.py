@@ -54,6 +54,8 @@ def print_survey(survey: Survey, path: Path) -> None:
     console.print(f"looked at {survey.looked_at}: {sizes}", soft_wrap=True)
     for problem in [*survey.not_two_to_one, *survey.unreadable][:10]:
         console.print(f"[yellow]would be quarantined[/] {escape(problem)}", soft_wrap=True)
+    for note in survey.notes:
+        console.print(f"[yellow]source:[/] {escape(note)}", soft_wrap=True)
     if survey.truth:
         console.print(f"ground truth: {escape(survey.truth)}", soft_wrap=True)
     console.print(f"\nwritten: {escape(str(path))}", soft_wrap=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from configs.schema import Config
 from flows.failures import causes, read_waivers
-from flows.plan import Plan, make_plan
+from flows.plan import Plan, plan_if_listed
 from flows.record import stage_receipts
 from flows.store import quarantined_items
 from storage.credentials import mask_credentials
@@ -20,8 +20,12 @@ RUN_FIELDS = ("run", "state", "reason", "started", "seconds", "user", "prefect")
 
 
 def store_status(config: Config) -> dict[str, Any]:
-    """The state of the store under this config, as JSON values: items, blocks a stage, quarantine, the last run."""
-    plan = make_plan(config)
+    """The state of the store under this config, as JSON values: items, blocks a stage, quarantine, the last run.
+
+    Where the source cannot be listed, the manifest speaks alone, and ``source_not_looked_at`` says why.
+    """
+    plan = plan_if_listed(config)
+    looked = not plan.scan.unlisted
     receipts = stage_receipts(config, plan)
     rows = quarantined_items(config, plan)
     waived = read_waivers(config.root)
@@ -29,8 +33,10 @@ def store_status(config: Config) -> dict[str, Any]:
         "root": config.root,
         "source": mask_credentials(config.source.url),
         "items": len(plan.scan.known),
-        "not_ingested": len(plan.scan.to_read),
-        "gone_from_source": len(plan.scan.absent),
+        "not_ingested": len(plan.scan.to_read) if looked else None,
+        "gone_from_source": len(plan.scan.absent) if looked else None,
+        "source_not_looked_at": plan.scan.unlisted,
+        "notes": list(plan.scan.notes),
         "stages": [
             {
                 "stage": step.name,

@@ -9,7 +9,7 @@ from typing import Any
 
 from configs.schema import Config
 from configs.settings import ConfigError
-from flows.plan import Plan, make_plan
+from flows.plan import Plan, stored_plan
 from flows.record import stage_receipts
 from storage.fingerprint import Identity
 from storage.lineage import trace, trace_as_json
@@ -46,7 +46,7 @@ def trace_item(config: Config, name: str, stage: str | None = None) -> dict[str,
     ConfigError
         There is no such item or stage.
     """
-    plan = make_plan(config)
+    plan = stored_plan(config)
     item, block = find_item(config, plan, name)
     identities = {one.name: one.identity for one in plan.definitions}
     if stage is not None and stage not in identities:
@@ -95,7 +95,7 @@ def verify_store(config: Config) -> Iterator[tuple[int, Broken | None]]:
     (int, Broken or None)
         Bytes checked, and the damage if there is any; one pair a block.
     """
-    for stage in make_plan(config).definitions:
+    for stage in stored_plan(config).definitions:
         for name in blocks_with_receipts(config.root, stage.name, stage.identity.fingerprint):
             url = block_url(config.root, stage.name, stage.identity.fingerprint, name)
             receipt = read_receipt(url)

@@ -48,6 +48,12 @@ def plan_table(plan: Plan) -> Table:
     return table
 
 
+def print_notes(notes: Sequence[str]) -> None:
+    """What else there is to know of a source."""
+    for note in notes:
+        console.print(f"[yellow]source:[/] {escape(note)}", soft_wrap=True)
+
+
 def duration(seconds: float | None) -> str:
     """Seconds for people; a dash where there is nothing to estimate from."""
     if seconds is None:
@@ -135,8 +141,15 @@ def print_status(state: dict[str, Any]) -> None:
     """The state of a store."""
     console.print(f"[bold]{state['root']}[/] from {state['source']}", soft_wrap=True)
     console.print(
-        f"{state['items']} items, {state['not_ingested']} not ingested, {state['gone_from_source']} gone from the source"
+        f"{state['items']} items, "
+        + (
+            f"source not looked at: {escape(state['source_not_looked_at'])}"
+            if state["source_not_looked_at"]
+            else f"{state['not_ingested']} not ingested, {state['gone_from_source']} gone from the source"
+        ),
+        soft_wrap=True,
     )
+    print_notes(state["notes"])
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("stage")
     table.add_column("fingerprint")
@@ -217,6 +230,8 @@ def print_trace(lineage: dict[str, Any]) -> None:
     pixels = tree.add(f"source {escape(source['uri'])}")
     pixels.add(f"sha256 {source['sha256']}")
     pixels.add(f"{source['width']}x{source['height']} pixels")
+    for name, value in {**source["metadata"], **source["figures"]}.items():
+        pixels.add(escape(f"{name}: {json_text(value)}"))
     for step in lineage["steps"]:
         branch = tree.add(f"[bold]{step['stage']}[/] {step['state']} {escape(step.get('reason', ''))}".rstrip())
         branch.add(f"fingerprint {step['fingerprint']}, code version {step['version']}")

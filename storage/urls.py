@@ -9,25 +9,17 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore
 
+from storage.addresses import filesystem
 from storage.retries import persist, teach_s3
 
 teach_s3()
-fsspec.register_implementation("cell", "storage.cells.ParquetCells")
-
-
-@lru_cache(maxsize=64)
-def filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """The file system of a URL and the path on it. Instances are shared, as fsspec means them to be."""
-    return fsspec.url_to_fs(url)
 
 
 def is_local(url: str) -> bool:

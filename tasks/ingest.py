@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from configs.schema import Config, Ingest
 from storage.cells import DamagedParquet
 from storage.credentials import mask_credentials
 from storage.fingerprint import Identity, canonical_json, digest
-from storage.manifest import Item, place, read_manifest, write_manifest
-from storage.urls import filesystem, join, read_bytes
+from storage.manifest import Item, ManifestError, place, read_manifest, write_manifest
+from storage.urls import children, filesystem, join, read_bytes, remove
 from tasks.bands import vertical_degrees
-from tasks.datasets.listing import list_entries
+from tasks.datasets.listing import look_at
+from tasks.entries import Entry
 from tasks.images import BadImage, Panorama, open_panorama
 from tasks.joins import join_figures, refusal
-from tasks.sources import Entry
 
 VERSION = "3"
 
@@ -46,11 +47,18 @@ def wants_retry(retry: Retry, item: str) -> bool:
 
 @dataclass(frozen=True)
 class Scan:
-    """A source compared with its manifest: what is known, and what must be read."""
+    """A source compared with its manifest: what is known, and what must be read.
+
+    ``checked`` are items that a run read which was then stopped; they have no place yet. ``notes`` say, in sentences, what else a
+    user should know of the source, and ``unlisted`` why it was not looked at; empty if it was.
+    """
 
     known: list[Item]
     to_read: list[Entry]
     present: frozenset[str]
+    checked: tuple[Item, ...] = ()
+    notes: tuple[str, ...] = ()
+    unlisted: str = ""
 
     @property
     def absent(self) -> list[str]:
@@ -60,11 +68,36 @@ class Scan:
 
 def scan(config: Config, retry: Retry = False) -> Scan:
     """Compare the source's listing with the manifest; reads no panorama. ``retry`` names given-up items to read again."""
-    entries = list_entries(config.source)  # first, since listing takes more memory than what it leaves
-    known = _with_credentials(read_manifest(manifest_url(config)), entries)
-    unchanged = {_state(item) for item in known if not (item.reason and wants_retry(retry, item.item))}
-    to_read = [entry for entry in entries if _state(entry) not in unchanged]
-    return Scan(known, to_read, frozenset(entry.item for entry in entries))
+    found = look_at(config.source)  # first, since listing takes more memory than what it leaves
+    known = _with_credentials(read_manifest(manifest_url(config)), found.entries)
+    again = partial(_again, retry)
+    unchanged = set() if config.ingest.rehash else {_state(item) for item in known if not again(item)}
+    owed = {_state(entry): entry for entry in found.entries if _state(entry) not in unchanged}
+    kept = () if config.ingest.rehash else _with_credentials(_read_parts(config), found.entries)
+    checked = {_state(item): item for item in kept if _state(item) in owed and not again(item)}
+    to_read = [entry for state, entry in owed.items() if state not in checked]
+    present = frozenset(entry.item for entry in found.entries)
+    return Scan(known, to_read, present, tuple(checked.values()), (*found.notes, *_blind_spots(config, found.entries)))
+
+
+def recorded(config: Config, unlisted: str = "not needed") -> Scan:
+    """What the manifest alone knows, for whoever asks about a store whose source need not be there."""
+    known = read_manifest(manifest_url(config))
+    return Scan(known, [], frozenset(item.item for item in known), unlisted=unlisted)
+
+
+def _again(retry: Retry, item: Item) -> bool:
+    return bool(item.reason) and wants_retry(retry, item.item)
+
+
+def _blind_spots(config: Config, entries: Sequence[Entry]) -> list[str]:
+    blind = sum(not entry.stamp for entry in entries if not entry.problem)
+    if not blind or config.ingest.rehash:
+        return []
+    return [
+        f"changes of {blind} files cannot be seen, unless their size changes: the store tells neither time nor entity tag; "
+        "--set ingest.rehash=true reads every file anew and compares"
+    ]
 
 
 def _with_credentials(known: Sequence[Item], entries: Sequence[Entry]) -> list[Item]:
@@ -83,12 +116,15 @@ def _state(one: Entry | Item) -> tuple[str, str, int, str, str, str]:
 
 def check_entry(entry: Entry, settings: Ingest) -> Item:
     """Read one file and decode it; what is wrong with it becomes the item's ``reason``."""
+    if entry.problem:
+        return _given_up(entry)
     height = width = 0
     sha256 = reason = ""
     figures: dict[str, Any] = {}
     try:
         data = read_bytes(entry.uri)
         sha256 = digest(data)
+        _refuse_pointer(data)
         panorama = open_panorama(data, settings, vertical_degrees(entry.metadata))
         height, width = panorama.pixels.shape[:2]
         figures = _figures(panorama)
@@ -97,6 +133,8 @@ def check_entry(entry: Entry, settings: Ingest) -> Item:
         reason = str(error)
     except FileNotFoundError:
         reason = "there is no such file"
+    except PermissionError as error:
+        reason = f"may not be read by the user who runs this ({error.strerror}); give the right to read it"
     return Item(
         entry.item,
         entry.uri,
@@ -112,6 +150,54 @@ def check_entry(entry: Entry, settings: Ingest) -> Item:
     )
 
 
+def check(entry: Entry, settings: Ingest, before: Item | None = None) -> Item:
+    """:func:`check_entry`, but what is known of an item whose bytes are as they were ``before`` is not found out again."""
+    if before is not None and not before.reason and not entry.problem and entry.metadata == before.metadata:
+        try:
+            same = digest(read_bytes(entry.uri)) == before.digest
+        except (FileNotFoundError, PermissionError):
+            same = False
+        if same:
+            return replace(before, uri=entry.uri, size=entry.size, stamp=entry.stamp, split=entry.split, block=-1, slot=-1)
+    return check_entry(entry, settings)
+
+
+def _given_up(entry: Entry) -> Item:
+    return Item(
+        entry.item, entry.uri, "", 0, 0, entry.size, entry.stamp, entry.split, reason=entry.problem, metadata=entry.metadata
+    )
+
+
+POINTERS = {b"version https://git-lfs": "Git LFS; run git lfs pull", b"/annex/objects/": "git-annex; run git annex get"}
+
+
+def _refuse_pointer(data: bytes) -> None:
+    for start, whose in POINTERS.items():
+        if data.startswith(start):
+            raise BadImage(f"the file only stands for one that is kept elsewhere, by {whose}")
+
+
+def keep(config: Config, checked: Sequence[Item]) -> None:
+    """Write checked items beside the manifest, where they have no place yet: a run that is stopped has not read them in vain."""
+    name = digest(canonical_json([_state(item) for item in checked]))[:16]
+    write_manifest(join(_parts_url(config), f"{name}.parquet"), checked)
+
+
+def _parts_url(config: Config) -> str:
+    return manifest_url(config).removesuffix(".parquet") + ".parts"
+
+
+def _read_parts(config: Config) -> list[Item]:
+    """Items that stopped runs have read. A part that is damaged counts as none: its files are read again."""
+    items: list[Item] = []
+    for name in children(_parts_url(config)):
+        try:
+            items += read_manifest(join(_parts_url(config), name))
+        except ManifestError:
+            continue
+    return items
+
+
 def _figures(panorama: Panorama) -> dict[str, Any]:
     """What a panorama's pixels and its file say, beyond its size; ``observed`` and ``plain`` only where they are not whole."""
     seen = panorama.share_observed
@@ -121,8 +207,10 @@ def _figures(panorama: Panorama) -> dict[str, Any]:
 
 
 def save(config: Config, known: Sequence[Item], checked: Sequence[Item]) -> list[Item]:
-    """Place the checked items and write the manifest."""
+    """Place the checked items, all in one go, and write the manifest: places do not depend on who read what, and when."""
     items = place(known, checked, config.block_size)
     if checked:
         write_manifest(manifest_url(config), items)
+    for name in children(_parts_url(config)):
+        remove(join(_parts_url(config), name))
     return items

@@ -39,8 +39,7 @@ def load_any(path: Path, source: str | None, root: str | None, settings: list[st
 
 def overrides(settings: list[str] | None, source: str | None = None, root: str | None = None) -> dict[str, Any]:
     """The command line's replacements as dotted keys to values."""
-    import yaml
-
+    from configs.plain_yaml import parse_yaml
     from configs.settings import ConfigError
 
     found: dict[str, Any] = {}
@@ -53,7 +52,10 @@ def overrides(settings: list[str] | None, source: str | None = None, root: str |
         key, separator, value = setting.partition("=")
         if not separator:
             raise ConfigError(f"--set {setting}: must have the form key=value")
-        found[key] = yaml.safe_load(value)
+        try:
+            found[key] = parse_yaml(value.encode())
+        except ValueError as error:
+            raise ConfigError(f"--set {setting}: {error}") from error
     return found
 
 

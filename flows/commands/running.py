@@ -30,13 +30,14 @@ def plan(
 ) -> None:
     """Say per stage what is cached, what would run, and why. The JSON can be kept and run: ``run --from-plan``."""
     from flows.plan import make_plan
-    from flows.tables import console, plan_table
+    from flows.tables import console, plan_table, print_notes
 
     made = make_plan(load_any(config, source, root, settings), retry_quarantined)
     if as_json:
         print_json(made.as_json())
     else:
         console.print(plan_table(made))
+        print_notes(made.scan.notes)
     raise typer.Exit(int(check and made.anything_to_run))
 
 
@@ -59,13 +60,14 @@ def finish(
     """Show the plan and carry it out; nothing more happens if all is there."""
     from flows.drift import refuse_drift
     from flows.plan import make_plan
-    from flows.tables import console, plan_table, print_nothing_to_do
+    from flows.tables import console, plan_table, print_notes, print_nothing_to_do
 
     made = make_plan(wanted, retry_quarantined)
     if from_plan is not None:
         refuse_drift(from_plan, made)
     if not as_json:
         console.print(plan_table(made))
+        print_notes(made.scan.notes)
     if made.anything_to_run:
         carry_out(path, wanted, retry_quarantined, as_json=as_json)
     elif as_json:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pyarrow.parquet as pq
 
+from storage.addresses import url_at
 from storage.cells import DamagedParquet, cell_url, parquet_errors, split_cell
 from storage.retries import persist
 from storage.urls import filesystem, info, is_local, join, read_bytes
-from tasks.sources import Entry, SourceError, refuse_outside, stamp_of
+from tasks.entries import Entry, SourceError, refuse_outside
+from tasks.folders import listing_errors, refuse_missing
+from tasks.leftovers import is_left, is_left_folder
+from tasks.stamps import stamp_of
 
 Files = Mapping[str, Mapping[str, Any]]
 """Path below the root -> what fsspec says of the file; nothing where that is cheap to ask when it is wanted."""
@@ -47,8 +51,9 @@ class Layout(Protocol):
     @property
     def split_files(self) -> str: ...
 
-    def listing(self, root: str, files: Files) -> Listing:
-        """All panoramas among the files below a root; empty if there are none. Reads no image."""
+    def listing(self, root: str, files: Files, allow: Sequence[str] = ()) -> Listing:
+        """All panoramas among the files below a root; empty if there are none. Links may lead to the folders ``allow`` too. Reads
+        no image."""
 
     def truth(self, root: str, uri: str) -> dict[str, str]:
         """Name -> URL of every file of truth of the panorama at ``uri``, whether it is there or not."""
@@ -81,13 +86,13 @@ class FileLayout:
     split_files: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
-    def listing(self, root: str, files: Files) -> Listing:
+    def listing(self, root: str, files: Files, allow: Sequence[str] = ()) -> Listing:
         """See :class:`Layout`."""
         splits = self._splits(root, files)
         entries, lacking = [], Counter(dict.fromkeys(self.places, 0))
         for path, about in files.items():
             if match := self.pattern.fullmatch(path):
-                uri, size, stamp = _look_at(root, path, about)
+                uri, size, stamp = _look_at(root, path, about, allow)
                 split = self.split(match, splits)
                 entries.append(Entry(match.expand(self.item), uri, size, stamp, split, dict(self.metadata)))
                 lacking.update(name for name, place in self.places.items() if _fill(match, place) not in files)
@@ -126,12 +131,12 @@ class ParquetLayout:
     name: str | None = None
     split_files: str = ""
 
-    def listing(self, root: str, files: Files) -> Listing:
+    def listing(self, root: str, files: Files, allow: Sequence[str] = ()) -> Listing:
         """See :class:`Layout`; reads the column of names, and no other."""
         entries, lacking = [], Counter(dict.fromkeys(self.columns, 0))
         for path, about in files.items():
             if match := self.pattern.fullmatch(path):
-                uri, size, stamp = _look_at(root, path, about)
+                uri, size, stamp = _look_at(root, path, about, allow)
                 names, columns = self._names(uri)
                 for row, name in enumerate(names):
                     item, cell = match.expand(self.item).replace("{row}", name), cell_url(uri, row, self.image)
@@ -166,25 +171,41 @@ class ParquetLayout:
 
 
 def files_below(root: str) -> Files:
-    """What lies below a root, in order of path; empty if nothing does. Folders that are links are not entered."""
+    """What lies below a root, in order of path, but for what systems and tools leave. Folders that are links are not entered.
+
+    Raises
+    ------
+    SourceError
+        The root is no folder, or one in it cannot be listed.
+    """
     files, path = filesystem(root)
     base = path.rstrip("/") + "/"
     if is_local(root):  # half a million files are walked in seconds, and asked for their sizes in half a minute
-        walked = (f"{folder}/{name}" for folder, _, names in os.walk(path) for name in names)
-        return {name: {} for name in sorted(name.removeprefix(base) for name in walked)}
+        if os.path.isfile(path):
+            raise SourceError(f"source {root}: is a file, and a data set is a folder; correct root")
+        if not os.path.isdir(path):
+            refuse_missing(root, path)
+        return {name: {} for name in sorted(_walked(root, path, base)) if not is_left(name)}
     files.invalidate_cache()
     found = persist(root, files.find, path, detail=True)
-    return {name.removeprefix(base): about for name, about in sorted(found.items()) if name.startswith(base)}
+    below = ((name.removeprefix(base), about) for name, about in sorted(found.items()) if name.startswith(base))
+    return {name: about for name, about in below if not is_left(name)}
 
 
-def _look_at(root: str, path: str, about: Mapping[str, Any]) -> tuple[str, int, str]:
+def _walked(root: str, path: str, base: str) -> Iterator[str]:
+    for folder, folders, names in os.walk(path, onerror=listing_errors(root)):
+        folders[:] = [name for name in folders if not is_left_folder(name)]
+        yield from (f"{folder}/{name}".removeprefix(base) for name in names)
+
+
+def _look_at(root: str, path: str, about: Mapping[str, Any], allow: Sequence[str]) -> tuple[str, int, str]:
     """URL, size and stamp of a file below a root. A link must not lead out of it, as in any other source."""
-    files, base = filesystem(root)
+    base = filesystem(root)[1]
     full = f"{base.rstrip('/')}/{path}"
     about = about or info(full) or {"size": 0, "type": "file"}  # gone: ingest will say so
     if is_local(root) and (about["type"] != "file" or about.get("islink")):
-        refuse_outside(f"source {root}", full, base)
-    return full if is_local(root) else files.unstrip_protocol(full), int(about["size"] or 0), stamp_of(dict(about))
+        refuse_outside(f"source {root}", full, base, allow)
+    return url_at(root)(full), int(about["size"] or 0), stamp_of(dict(about))
 
 
 def _fill(match: re.Match[str], place: str) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 from configs.schema import Source
-from storage.urls import filesystem
+from storage.addresses import url_at
+from storage.urls import filesystem, is_local
 from tasks.datasets import DATA_SETS
 from tasks.datasets.layout import Files, Layout, Listing, files_below
-from tasks.sources import LISTS, Entry, SourceError, in_order, list_source
+from tasks.entries import Entry, Found, SourceError, in_order
+from tasks.sources import is_list, is_pattern, look_at_source
 
 MOST_LOOKED_AT = 10_000
 """Files among which a better root is looked for."""
@@ -27,13 +30,24 @@ def list_entries(source: Source) -> list[Entry]:
     SourceError
         There are none; the message says what was expected, and where.
     """
-    return list_data_set(source).entries if source.kind != "files" else _of_split(source, list_source(source.url))
+    return look_at(source).entries
+
+
+def look_at(source: Source, strict: bool = True) -> Found:
+    """All panoramas of a source, or those of its split, and what was passed over; see :func:`list_entries`.
+
+    Without ``strict``, files of one name do not stop it: the first is taken, and the others are told.
+    """
+    if source.kind != "files":
+        return Found(list_data_set(source).entries)
+    found = look_at_source(source.url, source.allow, strict)
+    return replace(found, entries=_of_split(source, found.entries))
 
 
 def list_data_set(source: Source) -> Listing:
     """The panoramas of a data set's root, or of its split; see :func:`list_entries`."""
     layout, files = DATA_SETS[source.kind].layout, files_below(source.url)
-    listing = layout.listing(source.url, files)
+    listing = layout.listing(source.url, files, source.allow)
     if not listing.entries:
         better = _better_root(source.url, files, layout)
         hint = f"such files lie below {better}: write that as root" if better else "correct root, or the kind"
@@ -46,7 +60,7 @@ def list_data_set(source: Source) -> Listing:
 
 def guess_kind(url: str) -> str:
     """The data set whose layout a root has, panoramas and truth; ``files`` if it is none that is known."""
-    if url.endswith(LISTS) or any(mark in url for mark in "*?["):
+    if is_list(url) or is_pattern(url) or (is_local(url) and os.path.isfile(filesystem(url)[1])):
         return "files"
     files = files_below(url)
     for kind in sorted(DATA_SETS.keys() - NOT_GUESSED):
@@ -72,11 +86,11 @@ def _of_split(source: Source, entries: Sequence[Entry], split_files: str = "") -
 
 def _better_root(root: str, found: Files, layout: Layout) -> str:
     """The folder, above or below, from which a file has the path that it should have below the root; empty if there is none."""
-    files, base = filesystem(root)
+    base = filesystem(root)[1]
     for path in list(found)[:MOST_LOOKED_AT]:
         parts = f"{base.strip('/')}/{path}".split("/")
         for start in range(1, len(parts)):
             if re.fullmatch(layout.pattern, "/".join(parts[start:])):
                 better = "/".join(parts[:start])
-                return files.unstrip_protocol(better) if "://" in root else f"/{better}"
+                return f"/{better}" if is_local(root) else url_at(root)(better)
     return ""

@@ -37,7 +37,7 @@ def test_the_command_line_replaces_the_root_and_keeps_the_kind(tmp_path: Path) -
 
 def test_plain_files_are_as_they_were(tmp_path: Path) -> None:
     source = load_config(written(tmp_path, {"url": "images", "truth": "scenes"})).source
-    assert source.model_dump() == {"kind": "files", "url": "images", "truth": "scenes", "split": None}
+    assert source.model_dump() == {"kind": "files", "url": "images", "truth": "scenes", "split": None, "allow": ()}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.manifest import SCHEMA, Item, ManifestError, place, read_manifest, unsafe_name, write_manifest
-from tasks.sources import SourceError, list_source
+from tasks.sources import SourceError, list_source, look_at_source
 
 
 @pytest.fixture
@@ -164,10 +164,16 @@ def test_pipes_devices_and_folders_are_no_panoramas(source: Path) -> None:
         b'{"a": "' + b"x" * 1_100_000 + b'"}',
     ],
 )
-def test_sidecars_that_are_no_plain_metadata_are_named(source: Path, sidecar: bytes) -> None:
+def test_sidecars_that_are_no_plain_metadata_are_named_and_cost_nothing_else(source: Path, sidecar: bytes) -> None:
     (source / "a.json").write_bytes(sidecar)
-    with pytest.raises(SourceError, match=r"sidecar .*a\.json"):
-        list_source(str(source))
+    (source / "b.jpg").write_bytes(b"b")
+    (source / "b.json").write_text('{"camera": "mine"}')
+    found = look_at_source(str(source))
+    assert [(entry.item, entry.metadata) for entry in found.entries] == [("a", {}), ("b", {"camera": "mine"})]
+    assert not any(entry.problem for entry in found.entries)
+    (note,) = found.notes
+    assert note.startswith("1 JSON files beside images are no capture metadata, and not read: a.json ")
+    assert len(note) < 1000
 
 
 def test_dates_and_missing_numbers_in_a_list_become_json(source: Path) -> None:
@@ -251,7 +257,7 @@ def test_two_rows_of_one_id_are_refused(source: Path) -> None:
 
 def row(**changes: object) -> dict:
     base = {"item": "a", "uri": "a.jpg", "digest": "0", "height": 8, "width": 16, "split": "", "block": 0, "slot": 0}
-    return {**base, "size": 1, "stamp": "1", "metadata": "{}", "reason": "", **changes}
+    return {**base, "size": 1, "stamp": "1", "metadata": "{}", "figures": "{}", "reason": "", **changes}
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_an_empty_root_says_what_was_expected(kind: str, root: Path) -> None:
 
 
 def test_a_root_that_is_not_there_says_so_too(root: Path) -> None:
-    with pytest.raises(SourceError, match="no panoramas of structured3d found"):
+    with pytest.raises(SourceError, match="there is no such folder or file"):
         list_entries(Source(kind="structured3d", url=str(root / "nowhere")))
 
 

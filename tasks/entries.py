@@ -1,0 +1,108 @@
+"""A panorama before it is read, and what a source may not hold: two of one name, unsafe names, ways out of its folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from storage.credentials import mask_credentials
+from storage.manifest import unsafe_name
+from storage.urls import filesystem
+
+WAYS_OUT = {
+    "/blobs/": "for a download of the hub: `hf download --local-dir FOLDER` writes files instead of links",
+    "/annex/objects/": "for git-annex: `git annex unlock` turns links into files",
+    "/.dvc/": "for DVC: `dvc config cache.type copy && dvc checkout --relink` turns links into files",
+}
+"""Part of the path that a link leads to -> whose it is, and how it becomes a file."""
+SNAPSHOT = re.compile(r"(.*)/snapshots/[^/]+(/.*)?")
+"""A folder of the hub's cache; the files lie beside it, in ``blobs``, and belong to the same download."""
+
+
+class SourceError(ValueError):
+    """The source cannot be listed; the message says what to change."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(mask_credentials(message))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A panorama before it is read. ``stamp`` changes when the file does, and is empty where nothing tells.
+
+    ``problem`` says what is wrong with what the source says of it; ingest then quarantines it unread.
+    """
+
+    item: str
+    uri: str
+    size: int
+    stamp: str
+    split: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The panoramas of a source, and what else its user should know of it, as sentences."""
+
+    entries: list[Entry]
+    notes: tuple[str, ...] = ()
+
+
+def in_order(url: str, entries: Iterable[Entry]) -> list[Entry]:
+    """The entries sorted by item; SourceError if two have one name, or a name is not safe as part of a path."""
+    seen: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.item in seen:
+            both = f"{seen[entry.item].uri} and {entry.uri}"
+            raise SourceError(f"source {url}: {both} would both be item {entry.item!r}; rename one, or give ids in a list")
+        seen[entry.item] = entry
+        if problem := unsafe_name(entry.item):
+            raise SourceError(f"source {url}: item name {entry.item[:80]!r} {problem}; rename the file, or give ids in a list")
+    return [seen[item] for item in sorted(seen)]
+
+
+def without_clashes(url: str, entries: Iterable[Entry]) -> Found:
+    """The entries sorted by item; of those that :func:`in_order` would refuse, the first of each name, and a note."""
+    seen: dict[str, Entry] = {}
+    refused: dict[str, str] = {}
+    for entry in entries:
+        try:
+            in_order(url, [*filter(None, [seen.get(entry.item)]), entry])
+            seen[entry.item] = entry
+        except SourceError as error:
+            refused[entry.uri] = str(error)
+    told = [f"{len(refused)} files would stop a run; the first: {next(iter(refused.values()))}"] * bool(refused)
+    return Found([seen[item] for item in sorted(seen)], tuple(told))
+
+
+def refuse_outside(where: str, path: str, folder: str, allow: Sequence[str] = ()) -> None:
+    """Raise SourceError if a local path leads out of a folder, through ``..`` or links, or to what is no regular file.
+
+    Parameters
+    ----------
+    where : str
+        Start of the message.
+    path, folder : str
+    allow : folders outside, to which it may lead too
+    """
+    real, root = os.path.realpath(path), os.path.realpath(folder)
+    snapshot = SNAPSHOT.fullmatch(root)
+    own = [f"{snapshot[1]}/blobs"] if snapshot else []
+    roots = [root, *own, *(os.path.realpath(filesystem(one)[1]) for one in allow)]
+    if not any(os.path.commonpath([real, one]) == one for one in roots):
+        holder = os.path.dirname(real)
+        holder = holder if re.fullmatch(r"[\w./-]+", holder) else json.dumps(holder)
+        ways = [f"{how}; " for part, how in WAYS_OUT.items() if part in real]
+        raise SourceError(
+            f"{where}: {path!r} leads out of {root} to {real}; {''.join(ways)}if that place is meant, allow it: "
+            f"--set {shlex.quote(f'source.allow=[{holder}]')}, or `allow: [{holder}]` under `source:` in the config"
+        )
+    if os.path.exists(real) and not os.path.isfile(real):
+        raise SourceError(f"{where}: {path!r} is a folder, pipe or device, not a file; remove it")

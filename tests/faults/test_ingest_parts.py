@@ -1,0 +1,185 @@
+"""A run that ends in the middle of ingest has not read in vain, and what comes of the next one is as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from flows.plan import file_groups, make_plan
+from storage.manifest import read_manifest
+from tasks import ingest
+from tasks.entries import Entry
+from tests.support.pipelines import load, write_panoramas, write_pipeline
+from tests.support.processes import until
+
+FILES = 100
+"""Four groups of 25, of which two are in flight."""
+RUN = """
+import sys
+from pathlib import Path
+from flows.drain import draining_on_signals
+from flows.pipeline import ingest_source
+from flows.workers import start_workers
+from tests.support.pipelines import load
+config = load(Path(sys.argv[1]), execution__runner__workers=1)
+with draining_on_signals(), start_workers(config.execution.runner) as workers:
+    ingest_source(config, False, workers)
+"""
+
+
+class Gate:
+    """A web server that counts what is read, and holds back one file until it is opened."""
+
+    def __init__(self, folder: Path, held: str) -> None:
+        self.read: Counter[str] = Counter()
+        self.reached, self.open = Event(), Event()
+        gate = self
+
+        class Handler(SimpleHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if self.path.endswith(held):
+                    gate.reached.set()
+                    gate.open.wait(120)
+                gate.read[self.path.strip("/")] += 1
+                super().do_GET()
+
+            def log_message(self, *_: object) -> None:
+                """Nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+        Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    names = [f"p{number:02d}" for number in range(FILES)]
+    write_panoramas(tmp_path / "served", names, 32)
+    gate = Gate(tmp_path / "served", "p30.png")
+    (tmp_path / "list.csv").write_text("\n".join(["uri", *(f"{gate.url}/{name}.png" for name in names)]))
+    yield gate
+    gate.open.set()
+    gate.server.shutdown()
+    gate.server.server_close()
+
+
+def start(path: Path, prefect_api: str) -> subprocess.Popen[bytes]:
+    with (path.parent / "stderr").open("a") as errors:
+        environment = {**os.environ, "PREFECT_API_URL": prefect_api}
+        return subprocess.Popen([sys.executable, "-c", RUN, str(path)], stdout=errors, stderr=errors, env=environment)
+
+
+@pytest.mark.fault("A run ends in the middle of ingest", expected="what was read is kept; the manifest is that of one run")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_what_was_read_is_not_read_again(
+    number: signal.Signals, tmp_path: Path, prefect_api: str, gate: Gate, seen: Callable[[str], None]
+) -> None:
+    path = write_pipeline(tmp_path, 1, source={"url": str(tmp_path / "list.csv")})
+    run = start(path, prefect_api)
+    until(gate.reached.is_set, run, folder=tmp_path)
+    parts = tmp_path / "store" / "stages" / "ingest"
+    until(lambda: len(list(parts.rglob("*.parts/*.parquet"))) >= 1, run, folder=tmp_path)  # p30 is in the second group
+    run.send_signal(number)
+    if number != signal.SIGKILL:
+        until(lambda: "blocks in work are being finished" in (tmp_path / "stderr").read_text(), run, folder=tmp_path)
+    else:
+        run.wait(60)
+    gate.open.set()
+    assert run.wait(120) != 0
+    if number != signal.SIGKILL:
+        assert "stopped at stage ingest; files that were read need not be read again" in (tmp_path / "stderr").read_text()
+    config = load(path)
+    assert not read_manifest(ingest.manifest_url(config)), "no place is given before all is read"
+    kept = len(ingest.scan(config).checked)
+    assert 25 <= kept < FILES
+    assert make_plan(config).as_json()["stages"][0]["items"] == FILES - kept
+    before = Counter(gate.read)
+    assert start(path, prefect_api).wait(120) == 0, (tmp_path / "stderr").read_text()
+    again = [name for name in gate.read if before[name] and gate.read[name] > before[name]]
+    assert len(again) <= (50 if number == signal.SIGKILL else 0), "at most the groups that were in work"
+    manifest = Path(ingest.manifest_url(config)).read_bytes()
+    assert not list(parts.rglob("*.parts/*.parquet"))
+
+    undisturbed = write_pipeline(tmp_path / "other", 1, source={"url": str(tmp_path / "list.csv")})
+    assert start(undisturbed, prefect_api).wait(120) == 0
+    assert Path(ingest.manifest_url(load(undisturbed))).read_bytes() == manifest
+    seen(f"{kept} of {FILES} files kept; {len(again)} read twice; the manifest is byte-identical")
+
+
+def test_a_damaged_part_counts_as_none_and_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    config = load(write_pipeline(tmp_path, 4))
+    scan = ingest.scan(config)
+    ingest.keep(config, [ingest.check(entry, config.ingest) for entry in scan.to_read[:2]])
+    ingest.keep(config, [ingest.check(entry, config.ingest) for entry in scan.to_read[2:3]])
+    assert [entry.item for entry in ingest.scan(config).to_read] == ["p03"]
+    os.utime(tmp_path / "images" / "p00.png", (1, 1))
+    assert [entry.item for entry in ingest.scan(config).to_read] == ["p00", "p03"]
+    for part in (tmp_path / "store").rglob("*.parts/*.parquet"):
+        part.write_bytes(part.read_bytes()[:-9])
+    assert [entry.item for entry in ingest.scan(config).to_read] == ["p00", "p01", "p02", "p03"]
+
+
+def test_rehash_reads_everything_and_finds_what_no_stamp_tells(tmp_path: Path) -> None:
+    path = write_pipeline(tmp_path, 3)
+    config = load(path)
+    scan = ingest.scan(config)
+    before = ingest.save(config, [], [ingest.check(entry, config.ingest) for entry in scan.to_read])
+    picture = tmp_path / "images" / "p01.png"
+    about, data = picture.stat(), picture.read_bytes()
+    other = bytes([*data[:-20], *(tmp_path / "images" / "p01.png").read_bytes()[-20:]])
+    write_panoramas(tmp_path / "more", ["q"])
+    other = (tmp_path / "more" / "q.png").read_bytes()
+    size = max(len(data), len(other))
+    picture.write_bytes(data.ljust(size, b"\0"))
+    os.utime(picture, ns=(about.st_atime_ns, about.st_mtime_ns))
+    known = ingest.save(config, before, [ingest.check(entry, config.ingest) for entry in ingest.scan(config).to_read])
+    picture.write_bytes(other.ljust(size, b"\0"))
+    os.utime(picture, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert not ingest.scan(config).to_read, "the stamp says nothing"
+
+    rehash = load(path, ingest__rehash=True)
+    assert ingest.identity(rehash) == ingest.identity(config)
+    scan = ingest.scan(rehash)
+    assert [entry.item for entry in scan.to_read] == ["p00", "p01", "p02"]
+    assert make_plan(rehash).stages[0].reasons == ("files to read again (ingest.rehash): p00, p01, p02",)
+    of = {item.item: item for item in scan.known}
+    after = ingest.save(rehash, scan.known, [ingest.check(entry, rehash.ingest, of[entry.item]) for entry in scan.to_read])
+    changed = [one.item for one, two in zip(known, after, strict=True) if one.digest != two.digest]
+    assert changed == ["p01"]
+    assert [(one.block, one.slot) for one in known] == [(two.block, two.slot) for two in after]
+    assert [one for one in known if one.item != "p01"] == [two for two in after if two.item != "p01"]
+
+
+def test_where_a_store_tells_nothing_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load(write_pipeline(tmp_path, 2))
+    assert not ingest.scan(config).notes
+    monkeypatch.setattr("tasks.folders.stamp_of", lambda about: "")
+    (note,) = make_plan(config).scan.notes
+    assert re.match("changes of 2 files cannot be seen, .* --set ingest.rehash=true", note)
+
+
+def test_groups_hold_many_files_but_not_too_many_bytes() -> None:
+    def sizes(files: int, size: int, window: int = 4) -> list[int]:
+        return [len(group) for group in file_groups([Entry(str(n), str(n), size, "") for n in range(files)], window)]
+
+    assert sizes(5, 10) == [5]
+    assert sizes(100_000, 1000)[:2] == [256, 256]
+    assert sum(sizes(1000, 1000)) == 1000
+    assert sizes(200, 1000) == [25] * 8
+    assert max(sizes(10_000, 50_000_000)) == 10, "half a gigabyte"
+    assert sizes(3, 1 << 40) == [1, 1, 1]
+    assert sizes(0, 1) == []
