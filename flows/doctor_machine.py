@@ -6,7 +6,7 @@ import os
 import platform
 import tomllib
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, metadata, version
+from importlib.metadata import PackageNotFoundError, metadata, packages_distributions, version
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -14,6 +14,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from flows.doctor import Check
+from flows.rooms import ROOMS
 from flows.server_answers import ask_version
 from flows.server_settings import NamedServer, named_server, prefect_home
 
@@ -27,6 +28,18 @@ def check_packages() -> Iterator[Check]:
     )
     for requirement in requirements:
         yield from _check_requirement(requirement)
+    for name, owners in shared_names().items():
+        found = ", ".join(f"{owner} {version(owner)}" for owner in owners)
+        kept = owners[-1] if name != "cv2" else "opencv-python-headless"
+        advice = f"pip uninstall -y {' '.join(owners)} && pip install --force-reinstall --no-deps {kept}"
+        yield Check(f"import {name}", "warning", f"{found} share the folder {name}: which one is imported is chance", advice)
+
+
+def shared_names() -> dict[str, list[str]]:
+    """Import names into which several installed distributions write, of those that are sold in several, and of our own."""
+    owners = packages_distributions()
+    named = ("cv2", "onnxruntime", "PIL", *ROOMS)
+    return {name: found for name in named if len(found := sorted(set(owners.get(name, ())))) > 1}
 
 
 def declared() -> tuple[str, list[Requirement]]:
