@@ -98,7 +98,7 @@ def check_prefect() -> Iterator[Check]:
     home = prefect_home()
     nearest = next(folder for folder in [home, *home.parents] if folder.exists())
     if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
-        yield Check("prefect", "ok", f"no server is named: one of its own is started for each run; its home is {home}")
+        yield Check("prefect", "ok", f"no server is named: a server of its own is started for each run; its home is {home}")
     else:
         yield Check("prefect", "failure", f"{home} cannot be written to", "set XDG_CACHE_HOME to a folder of yours")
 

@@ -111,7 +111,7 @@ class Fake(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text.encode())
 
-    do_POST = do_GET
+    do_HEAD = do_POST = do_GET
 
     def log_message(self, *_: object) -> None:
         """Nothing on stderr."""
