@@ -1,11 +1,12 @@
-"""Whether the Prefect server that the user named answers, and as whom."""
+"""Whether the Prefect server that the user named answers, and as whom; ``python -m flows.server_answers`` tells."""
 
 from __future__ import annotations
 
+import sys
 import time
 
 from flows.proxies import is_loopback, loopback_without_proxies
-from flows.server_settings import NamedServer, ServerError, settings_of_user
+from flows.server_settings import NamedServer, ServerError, server_that_must_be_named, settings_of_user
 
 ANSWER_SECONDS = 5.0
 EMBEDDED = "to run on a server of its own, set PREFECT_API_URL to nothing: `PREFECT_API_URL= panolabel ...`"
@@ -71,3 +72,17 @@ def _refusal(server: NamedServer, status: int) -> str:
     if status == 404:
         return f"{server} has no Prefect API there (404); does the URL lack /api?"
     return f"{server} answers with status {status}; look at its log, or {EMBEDDED}"
+
+
+def main() -> None:
+    """Say which server the user named and that it answers, or why not."""
+    try:
+        server = server_that_must_be_named()
+        print(f"{server}: Prefect {ask_version(server) or 'Cloud'}")
+    except ServerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -59,7 +59,7 @@ def named_server() -> NamedServer | None:
     ServerError
         Prefect cannot read its own settings; the message says which.
     """
-    _import_prefect()
+    import_prefect()
     from prefect.settings.models.api import APISettings
     from prefect.settings.sources import (
         PrefectTomlConfigSettingsSource,
@@ -105,7 +105,7 @@ def settings_of_user(server: NamedServer, changes: Mapping[str, Any]) -> Iterato
     ServerError
         A setting has a value that Prefect refuses; the message says which.
     """
-    _import_prefect()
+    import_prefect()
     from prefect.settings import Settings
 
     try:
@@ -123,7 +123,7 @@ def settings_of_ours(url: str, home: Path, log_level: str) -> Iterator[None]:
     Every setting is given as if it were set, so that Prefect asks no file for any of them when it copies its settings, for each
     flow run and for the workers of a local Dask cluster.
     """
-    _import_prefect()
+    import_prefect()
     from prefect.settings import Settings
 
     with _nothing_set(home):
@@ -147,7 +147,7 @@ def environment_without_prefect(home: Path) -> dict[str, str]:
     return {**kept, "PREFECT_HOME": str(home), "PREFECT_PROFILES_PATH": str(home / "profiles.toml"), "DO_NOT_TRACK": "1"}
 
 
-def _import_prefect() -> None:
+def import_prefect() -> None:
     """Prefect reads its settings, and makes a home, as it is imported: wrong settings of the user must not be read then."""
     if "prefect.context" in sys.modules:
         return
