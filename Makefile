@@ -45,7 +45,9 @@ teacher: $(READY)
 ui: $(READY)
 	$(BIN)/python -m flows.ui
 
+# Only on a server that stays: without one that is named, Prefect would start its own for the command.
 limits: $(READY)
+	$(BIN)/python -m flows.server_answers
 	$(BIN)/prefect concurrency-limit create gpu $(GPU_BLOCKS)
 	$(BIN)/prefect concurrency-limit create storage $(STORAGE_BLOCKS)
 

@@ -117,7 +117,7 @@ def _rows(root: str) -> Iterator[Row]:
 
 
 def _run_rows(record: Mapping[str, Any]) -> Iterator[Row]:
-    from flows.openlineage import masked, masked_text, run_id
+    from flows.lineage_events import masked, masked_text, run_id
 
     identities = record.get("identities", {})
     yield (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,10 @@ import typer
 
 from configs.adapt import load_any_config
 from configs.schema import Config
+from configs.settings import ConfigError
+from flows.proxies import loopback_without_proxies
+from flows.server_answers import ask_version
+from flows.server_settings import ServerError, server_that_must_be_named, settings_of_user
 
 
 def register(
@@ -18,7 +23,11 @@ def register(
     cron: Annotated[str | None, typer.Option(help="When to run, such as '0 3 * * *' (UTC); by default only on demand.")] = None,
 ) -> None:
     """Register a config as the deployment ``panolabel/<its name>``, of an adaptation ``panolabel-adapt/<its name>``."""
-    name = deploy(load_any_config(config), pool, cron)
+    try:
+        name = deploy(load_any_config(config), pool, cron)
+    except (ServerError, ConfigError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
     print(f"registered; to run it: prefect deployment run {name}")
 
 
@@ -26,7 +35,19 @@ def deploy(config: Config, pool: str, cron: str | None = None) -> str:
     """Register the flow of a config with it as its parameter; returns the deployment's name.
 
     The pool is made if it is not there. Workers import the flow by its module: the code is what is installed with them.
+
+    Raises
+    ------
+    ServerError
+        No server is named, or it does not answer: what is registered on a server that ends with this command is lost.
     """
+    server = server_that_must_be_named()
+    ask_version(server)
+    with loopback_without_proxies(), settings_of_user(server, {}):
+        return _register(config, pool, cron)
+
+
+def _register(config: Config, pool: str, cron: str | None) -> str:
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.deployments.runner import RunnerDeployment

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
@@ -27,6 +27,9 @@ class Check:
         return asdict(self)
 
 
+LONG = 600.0
+"""Seconds for what grows with the data: digests of weights, listings, plans."""
+
 Probe = Callable[[], Iterable[Check]]
 
 
@@ -44,7 +47,8 @@ def diagnose(load: Callable[[], Config] | None = None, with_teachers: bool = Fal
     checks = [
         *guarded("packages", lambda: _machine("check_packages")),
         *guarded("devices", lambda: _machine("check_devices")),
-        *guarded("hub", _check_hub),
+        *guarded("proxy", lambda: _hub("check_proxies")),
+        *guarded("hub", lambda: _hub("check_hub"), seconds=15),
         *guarded("prefect", lambda: _machine("check_prefect")),
     ]
     if load is not None:
@@ -68,15 +72,24 @@ def has_failed(checks: Iterable[Check]) -> bool:
     return any(check.state == "failure" for check in checks)
 
 
-def guarded(name: str, probe: Probe, advice: str = "") -> list[Check]:
-    """The rows of a probe; what it raises becomes one more row, a failure of that name."""
+def guarded(name: str, probe: Probe, advice: str = "", seconds: float = 60.0) -> list[Check]:
+    """The rows of a probe; what it raises, or that it is not done in time, becomes one more row, a failure of that name."""
     rows: list[Check] = []
-    try:
-        rows.extend(probe())
-    except Exception as error:  # the environment is what is in doubt, so nothing about it is taken for granted
-        text = str(error).strip() or type(error).__name__
-        rows.append(Check(name, "failure", f"{type(error).__name__}: {text}"[:600], advice or "mend what the message names"))
-    return rows
+
+    def work() -> None:
+        try:
+            rows.extend(probe())
+        except BaseException as error:  # the environment is what is in doubt, so nothing about it is taken for granted
+            text = str(error).strip() or type(error).__name__
+            rows.append(Check(name, "failure", f"{type(error).__name__}: {text}"[:600], advice or "mend what the message names"))
+
+    thread = threading.Thread(target=work, name=f"doctor: {name}", daemon=True)  # a dead disk or host may keep it for ever
+    thread.start()
+    thread.join(seconds)
+    if not thread.is_alive():
+        return rows
+    waiting = f"no answer in {seconds:.0f} s; a disk, a server or a driver does not respond"
+    return [*rows, Check(name, "failure", waiting, advice or "try what it asks by hand")]
 
 
 def _machine(probe: str) -> Iterable[Check]:
@@ -91,6 +104,12 @@ def _teachers(config: Config) -> Iterable[Check]:
     return doctor_teachers.check_teachers(config)
 
 
+def _hub(probe: str) -> Iterable[Check]:
+    from flows import doctor_hub
+
+    return getattr(doctor_hub, probe)()
+
+
 def _of_config(config: Config) -> Iterator[Check]:
     def pipeline(probe: str) -> Iterable[Check]:
         from flows import doctor_pipeline
@@ -102,14 +121,17 @@ def _of_config(config: Config) -> Iterator[Check]:
 
         return getattr(doctor_store, probe)(config)
 
+    def runner(probe: str) -> Iterable[Check]:
+        from flows import doctor_runner
+
+        return getattr(doctor_runner, probe)(config)
+
     yield from guarded("execution.device", lambda: pipeline("check_device"), "use execution.device: auto, or mend the driver")
-    yield from guarded("weights", lambda: pipeline("check_weights"))
-    yield from guarded("source", lambda: pipeline("check_source"), "correct source.url, or the access to it")
-    yield from guarded("store", lambda: store("check_store"), "make `root` a place that this user may write to")
-    yield from guarded("disk", lambda: store("check_disk"), "the plan must be sound before its size can be told")
-
-
-def _check_hub() -> Iterator[Check]:
-    offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
-    seen = "offline: only the local cache is used" if offline else "online: pinned weights that are missing are downloaded"
-    yield Check("hub", "ok", seen)
+    yield from guarded("gpus", lambda: runner("check_gpus"))
+    yield from guarded(
+        "execution.runner", lambda: runner("check_runner"), "correct execution.runner, or start what it names", 120
+    )
+    yield from guarded("weights", lambda: pipeline("check_weights"), seconds=LONG)
+    yield from guarded("source", lambda: pipeline("check_source"), "correct source.url, or the access to it", LONG)
+    yield from guarded("store", lambda: store("check_store"), "make `root` a place that this user may write to", LONG)
+    yield from guarded("disk", lambda: store("check_disk"), "the plan must be sound before its size can be told", LONG)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import tomllib
-import urllib.request
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, metadata, version
+from importlib.metadata import PackageNotFoundError, metadata, packages_distributions, version
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from flows.doctor import Check
-from flows.server import prefect_home
-
-ANSWER_SECONDS = 5
+from flows.rooms import ROOMS
+from flows.server_answers import ask_version
+from flows.server_settings import NamedServer, named_server, prefect_home
 
 
 def check_packages() -> Iterator[Check]:
@@ -31,6 +28,18 @@ def check_packages() -> Iterator[Check]:
     )
     for requirement in requirements:
         yield from _check_requirement(requirement)
+    for name, owners in shared_names().items():
+        found = ", ".join(f"{owner} {version(owner)}" for owner in owners)
+        kept = owners[-1] if name != "cv2" else "opencv-python-headless"
+        advice = f"pip uninstall -y {' '.join(owners)} && pip install --force-reinstall --no-deps {kept}"
+        yield Check(f"import {name}", "warning", f"{found} share the folder {name}: which one is imported is chance", advice)
+
+
+def shared_names() -> dict[str, list[str]]:
+    """Import names into which several installed distributions write, of those that are sold in several, and of our own."""
+    owners = packages_distributions()
+    named = ("cv2", "onnxruntime", "PIL", *ROOMS)
+    return {name: found for name in named if len(found := sorted(set(owners.get(name, ())))) > 1}
 
 
 def declared() -> tuple[str, list[Requirement]]:
@@ -81,45 +90,28 @@ def check_devices() -> Iterator[Check]:
 
 
 def check_prefect() -> Iterator[Check]:
-    """The server that ``PREFECT_API_URL`` names answers and fits, or one can be started for each run."""
-    url = os.environ.get("PREFECT_API_URL", "").rstrip("/")
-    if url:
-        yield _check_server(url)
+    """The server that the user named for Prefect answers and fits, or one can be started for each run."""
+    server = named_server()
+    if server is not None:
+        yield _check_server(server)
         return
     home = prefect_home()
-    nearest = next(folder for folder in [home, *home.absolute().parents] if folder.exists())
+    nearest = next(folder for folder in [home, *home.parents] if folder.exists())
     if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
-        yield Check("prefect", "ok", f"a server of its own is started for each run; its home is {home}")
+        yield Check("prefect", "ok", f"no server is named: a server of its own is started for each run; its home is {home}")
     else:
-        yield Check("prefect", "failure", f"{home} cannot be written to", "set PREFECT_HOME to a folder of yours")
+        yield Check("prefect", "failure", f"{home} cannot be written to", "set XDG_CACHE_HOME to a folder of yours")
 
 
-def _check_server(url: str) -> Check:
-    parts = urlsplit(url)
-    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"  # what stands before an @ is a password
-    if parts.scheme not in ("http", "https"):
-        return Check("prefect", "failure", f"PREFECT_API_URL = {shown} is no http(s) URL", "write http://host:4200/api")
-    try:
-        _get(f"{url}/health")
-    except (OSError, ValueError) as error:  # URLError is an OSError
-        reason = getattr(error, "reason", error)
-        advice = "start it (prefect server start), correct the URL, or unset PREFECT_API_URL to run embedded"
-        return Check("prefect", "failure", f"no Prefect server answers at {shown} ({reason})", advice)
+def _check_server(server: NamedServer) -> Check:
+    said = ask_version(server)  # its errors tell what to do
     ours = Version(version("prefect"))
-    try:
-        theirs = Version(str(json.loads(_get(f"{url}/admin/version"))))
-    except (OSError, ValueError):  # Prefect Cloud keeps its version to itself
-        return Check("prefect", "ok", f"{shown} answers; it does not tell its version (client {ours})")
-    seen = f"{shown} answers: server {theirs}, client {ours}"
+    if said is None:
+        return Check("prefect", "ok", f"{server} answers; Prefect Cloud does not tell its version (client {ours})")
+    theirs = Version(said)
+    seen = f"{server} answers: server {theirs}, client {ours}"
     if theirs.major != ours.major:
         return Check("prefect", "failure", seen, f"bring the server to {ours}")
     if theirs < ours:
         return Check("prefect", "warning", seen, f"a server should not be older than its clients: bring it to {ours}")
     return Check("prefect", "ok", seen)
-
-
-def _get(url: str) -> bytes:
-    key = os.environ.get("PREFECT_API_KEY")
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"} if key else {})
-    with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
-        return answer.read(100_000)

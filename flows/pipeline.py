@@ -7,7 +7,6 @@ Every stage is a subflow, every block a task run. What already has its receipt d
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -25,12 +24,13 @@ from flows.drain import Interrupted, asked_to_stop, draining_in_flow
 from flows.events import report_quarantined
 from flows.fidelity import write_audit
 from flows.labels import STORAGE, config_tag, stage_tags, tag_this_run, untagged
-from flows.openlineage import RunEvents
+from flows.lineage_events import RunEvents
 from flows.parameters import ConfigParameter
 from flows.plan import Plan, file_groups, make_plan
 from flows.progress import observer
 from flows.record import RunRecord, new_run_name
 from flows.report import write_run_report
+from flows.server import outlives_the_run
 from flows.workers import Workers, start_workers
 from storage.manifest import Block, Item
 from tasks import ingest
@@ -140,7 +140,7 @@ LABELLING = Kind(lambda config, plan: None, lambda config, step: None, _labels_o
 
 def _page_in_prefect() -> str:
     """Where the run shows in the UI of a Prefect server that outlives it; empty if there is none."""
-    return (flow_run.ui_url or "") if "PREFECT_API_URL" in os.environ else ""
+    return (flow_run.ui_url or "") if outlives_the_run() else ""
 
 
 def _just_read(config: Config) -> Config:

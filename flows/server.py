@@ -1,4 +1,4 @@
-"""A Prefect server for the length of a run, where the user has none: SQLite in the store's neighbourhood, on a free port."""
+"""The Prefect server of a run: the one that the user named, or an embedded one: SQLite in their cache folder, on a free port."""
 
 from __future__ import annotations
 
@@ -16,64 +16,79 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flows.proxies import environment_without_proxies, loopback_without_proxies
+from flows.server_answers import ask_version
+from flows.server_settings import (
+    NamedServer,
+    ServerError,
+    environment_without_prefect,
+    named_server,
+    prefect_home,
+    settings_of_ours,
+    settings_of_user,
+)
+
 START_SECONDS = 90
+NAMED_SECONDS = 10
 STOP_SECONDS = 15
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
-
-
-class ServerError(RuntimeError):
-    """No Prefect server could be reached or started."""
-
-
-def prefect_home() -> Path:
-    """Folder of the embedded server's database: ``PREFECT_HOME``, or the user's cache folder."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return Path(os.environ.get("PREFECT_HOME", cache / "panolabel" / "prefect"))
+_embedded: set[str] = set()
 
 
 @contextmanager
 def prefect_server(log_level: str = "WARNING") -> Iterator[str]:
-    """The API URL of a Prefect server: the one that ``PREFECT_API_URL`` names, or an embedded one that stops on leaving.
+    """The API URL of a Prefect server: the one that the user named for Prefect, or an embedded one that stops on leaving.
 
-    Prefect's loggers show ``log_level`` and above.
+    Prefect's loggers show ``log_level`` and above. Servers on this machine are reached without the proxies of the environment.
+
+    Raises
+    ------
+    ServerError
+        The named server cannot be used, or none can be started; the message says why.
     """
-    if url := os.environ.get("PREFECT_API_URL"):
-        _wait_until_healthy(url, None)
-        with _settings(url, log_level):
+    named = named_server()
+    with loopback_without_proxies() as refused:
+        for name, reason in refused.items():
+            print(f"{name} is left out of this run: {reason}", file=sys.stderr)
+        with _named(named, log_level) if named else _embedded_server(log_level) as url:
+            _quiet(log_level)
             yield url
-        return
+
+
+@contextmanager
+def _named(server: NamedServer, log_level: str) -> Iterator[str]:
+    ask_version(server, NAMED_SECONDS)
+    with settings_of_user(server, {"logging.level": log_level}):
+        yield server.url
+
+
+@contextmanager
+def _embedded_server(log_level: str) -> Iterator[str]:
     home = prefect_home()
     home.mkdir(parents=True, exist_ok=True)
     url = f"http://127.0.0.1:{_free_port()}/api"
     server = _start(url, home)
     try:
         _wait_until_healthy(url, server, home / "server.log")
-        with _settings(url, log_level, home):
+        _embedded.add(url)
+        with settings_of_ours(url, home, log_level):
             yield url
     finally:
+        _embedded.discard(url)
         _stop(server)
 
 
-@contextmanager
-def _settings(url: str, log_level: str, home: Path | None = None) -> Iterator[None]:
-    """Prefect's settings for the run, whether or not it was imported before."""
-    from prefect.settings import (
-        PREFECT_API_URL,
-        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-        PREFECT_HOME,
-        PREFECT_LOGGING_LEVEL,
-        PREFECT_LOGGING_TO_API_ENABLED,
-        temporary_settings,
-    )
+def outlives_the_run() -> bool:
+    """Whether the server of the run that is going on is one that stays, so that a link to it is worth keeping."""
+    from prefect.settings import get_current_settings
 
+    return get_current_settings().api.url not in _embedded
+
+
+def _quiet(log_level: str) -> None:
     for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).setLevel(log_level)
     logging.getLogger("prefect.flow_runs").addFilter(_told_without_traceback)
-    # The embedded server ends with the run: nobody needs heartbeats to see that the run is alive, or its logs.
-    alone = {PREFECT_HOME: home, PREFECT_LOGGING_TO_API_ENABLED: False, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
-    embedded = alone if home else {}
-    with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_LEVEL: log_level, **embedded}):
-        yield
 
 
 def _told_without_traceback(record: logging.LogRecord) -> bool:
@@ -100,22 +115,26 @@ def _die_with_parent() -> None:
 
 
 def server_environment(home: Path) -> dict[str, str]:
-    """Environment of a server that keeps its database in ``home`` and reports to nobody."""
+    """Environment of a server that keeps its database in ``home``, knows no setting of the user, and reports to nobody."""
     return {
-        **os.environ,
-        "PREFECT_HOME": str(home),
+        **environment_without_proxies(environment_without_prefect(home)),
         "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
     }
+
+
+def server_command(port: str, *options: str) -> list[str]:
+    """The command of a server on loopback. -P: no module of the folder that it is started in takes the place of another."""
+    return [sys.executable, "-P", "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port, *options]
 
 
 def _start(url: str, home: Path) -> subprocess.Popen[bytes]:
     port = url.rsplit(":", 1)[1].split("/")[0]
     with (home / "server.log").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port, "--no-ui"],
+            server_command(port, "--no-ui"),
             env=server_environment(home),
+            cwd=home,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -124,18 +143,15 @@ def _start(url: str, home: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _wait_until_healthy(url: str, server: subprocess.Popen[bytes] | None, log: Path | None = None) -> None:
-    deadline = time.monotonic() + (START_SECONDS if server else 10)
-    while time.monotonic() < deadline:
-        if server is not None and server.poll() is not None:
-            break
+def _wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
         try:
-            with urllib.request.urlopen(f"{url}/health", timeout=2):
+            with direct.open(f"{url}/health", timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
-    if server is None:
-        raise ServerError(f"no Prefect server answers at PREFECT_API_URL = {url}; start it, or unset it to run embedded")
     raise ServerError(f"the embedded Prefect server did not start; its log is {log}")
 
 

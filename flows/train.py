@@ -22,6 +22,7 @@ from flows.finished import finished_labels
 from flows.labels import config_tag, stage_tags
 from flows.progress import observer
 from flows.record import new_run_name, user_name
+from flows.server import outlives_the_run
 from storage.credentials import mask_settings
 from storage.fingerprint import differences
 from storage.receipts import Receipt, damage
@@ -221,7 +222,7 @@ class _Record:
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "config": training.config.model_dump(mode="json"),
             "state": "running",
-            "prefect": (flow_run.ui_url or "") if "PREFECT_API_URL" in os.environ else "",
+            "prefect": (flow_run.ui_url or "") if outlives_the_run() else "",
             "identities": {STAGE: training.identity.as_json()},
             "blocks": [training.block],
         }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from flows.server import prefect_home, server_environment
+from flows.server import server_command, server_environment
+from flows.server_settings import prefect_home
 
 
 def main(port: int) -> None:
@@ -14,9 +15,9 @@ def main(port: int) -> None:
     home = prefect_home()
     home.mkdir(parents=True, exist_ok=True)
     print(f"Prefect UI: {url}\nShow runs there: export PREFECT_API_URL={url}/api\nStop: Ctrl-C", flush=True)
-    environment = {name: value for name, value in server_environment(home).items() if name != "PREFECT_API_URL"}
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    os.execve(sys.executable, command, {**environment, "PREFECT_UI_ENABLED": "true", "PREFECT_UI_API_URL": f"{url}/api"})
+    environment = {**server_environment(home), "PREFECT_UI_ENABLED": "true", "PREFECT_UI_API_URL": f"{url}/api"}
+    os.chdir(home)  # away from settings of Prefect that lie where the user stands
+    os.execve(sys.executable, server_command(str(port)), environment)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import ExitStack
 
 import pytest
 
@@ -13,11 +13,15 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a Prefect server with a database of its own."""
-    home: Path = tmp_path_factory.mktemp("prefect")
-    os.environ["PREFECT_HOME"] = str(home)
-    os.environ.pop("PREFECT_API_URL", None)
+    """URL of a Prefect server with a database of its own, in the folder that ``PREFECT_HOME`` names meanwhile."""
     from flows.server import prefect_server
 
-    with prefect_server("CRITICAL") as url:
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+            patch.setenv("PREFECT_API_URL", "")
+            url = stack.enter_context(prefect_server("CRITICAL"))
+            environment = dict(os.environ)
+        os.environ.update({name: environment[name] for name in ("PREFECT_HOME", "PREFECT_PROFILES_PATH")})
+        os.environ.pop("PREFECT_API_URL", None)
         yield url

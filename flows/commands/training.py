@@ -32,10 +32,12 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a student on finished labels; what is finished is not done again, what was interrupted goes on."""
+    from flows.server_settings import import_prefect
     from flows.tables import console
     from flows.training_tables import print_student, training_table
 
     wanted = _load(config, root, settings)
+    import_prefect()
     from flows.train import plan_training
 
     plan = plan_training(wanted)

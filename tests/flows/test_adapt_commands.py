@@ -245,7 +245,8 @@ def test_networks_ask_for_a_gpu(path: Path) -> None:
     assert all(STORAGE in own for own in wanted.values())
 
 
-def test_an_adaptation_can_be_deployed(path: Path, prefect_api: str) -> None:
+def test_an_adaptation_can_be_deployed(path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     config = config_of(path)
     assert deploy(config, "panolabel") == "panolabel-adapt/discs"
     with get_client(sync_client=True) as client:

@@ -100,8 +100,7 @@ def test_deployments_name_real_flows_and_fit_them(prefect_api: str) -> None:
     declared = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     assert declared["definitions"]["demo"] == yaml.safe_load((ROOT / "configs" / "demo.yaml").read_text())
     for deployment in declared["deployments"]:
-        path, name = deployment["entrypoint"].split(":")
-        entry = import_object(f"{path.removesuffix('.py').replace('/', '.')}.{name}")
+        entry = import_object(deployment["entrypoint"])
         entry.validate_parameters(deployment["parameters"])
         assert not any(schedule["active"] for schedule in deployment["schedules"])
 

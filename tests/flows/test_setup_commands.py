@@ -120,7 +120,7 @@ def test_doctor_names_every_failure_and_goes_on(tmp_path: Path) -> None:
 def test_doctor_leaves_no_trace_of_a_store_that_was_not_there(tmp_path: Path) -> None:
     path = write_pipeline(tmp_path, 1)
     before = tree(tmp_path)
-    result = panolabel("doctor", path, "--root", tmp_path / "a" / "b", "--json", PREFECT_HOME=str(tmp_path / "home"))
+    result = panolabel("doctor", path, "--root", tmp_path / "a" / "b", "--json", XDG_CACHE_HOME=str(tmp_path / "cache"))
     found = rows(result)
     assert found["store"]["state"] == "ok"
     assert "a server of its own" in found["prefect"]["seen"]

@@ -29,7 +29,7 @@ with prefect_server("CRITICAL") as url:
 def test_the_embedded_server_listens_on_loopback_only(tmp_path: Path) -> None:
     """Even where the environment asks Prefect for all interfaces."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    environment |= {"PREFECT_HOME": str(tmp_path), "PREFECT_SERVER_API_HOST": "0.0.0.0"}
+    environment |= {"XDG_CACHE_HOME": str(tmp_path), "PREFECT_SERVER_API_HOST": "0.0.0.0"}
     run = subprocess.Popen(
         [sys.executable, "-c", LISTEN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
     )

@@ -82,7 +82,7 @@ def test_runs_listen_on_loopback_only(tmp_path: Path) -> None:
     """One with threads, one with Dask, and the server that both start."""
     path = write_pipeline(tmp_path, 2)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "DASK_"))}
-    environment["PREFECT_HOME"] = str(tmp_path / "prefect")
+    environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
     seen: set[tuple[str, int]] = set()
     with (tmp_path / "out").open("wb") as out:
         command = [sys.executable, "-c", RUNS, str(path), str(tmp_path)]

@@ -16,7 +16,7 @@ from openlineage.client import event_v2, facet_v2
 from openlineage.client.serde import Serde
 
 from configs.settings import ConfigError
-from flows import openlineage
+from flows import lineage_events
 from flows.blocks import RunFailed
 from tests.support.pipelines import load, run_pipeline, write_pipeline
 
@@ -112,7 +112,7 @@ def test_ids_follow_from_names_and_stages_name_their_run(ran: tuple[Path, dict[s
     folder, record = ran
     events = events_of(folder / "store", record["run"])
     own = events[0]["run"]["runId"]
-    assert own == events[-1]["run"]["runId"] == openlineage.run_id(record["run"])
+    assert own == events[-1]["run"]["runId"] == lineage_events.run_id(record["run"])
     assert own == str(uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_URL, "urn:panolabel"), record["run"]))
     stages = events[1:-1]
     assert {event["run"]["facets"]["parent"]["run"]["runId"] for event in stages} == {own}
@@ -122,7 +122,7 @@ def test_ids_follow_from_names_and_stages_name_their_run(ran: tuple[Path, dict[s
 def test_events_fit_the_clients_own_types_and_our_schema(ran: tuple[Path, dict[str, Any]]) -> None:
     """Facets go back into the classes that the client generates from OpenLineage's schemas, and come out the same."""
     folder, record = ran
-    ours = json.loads(Path(openlineage.__file__).with_name("panolabel_run_facet.json").read_text())
+    ours = json.loads(Path(lineage_events.__file__).with_name("panolabel_run_facet.json").read_text())
     seen = set()
     for event in events_of(folder / "store", record["run"]):
         groups = [event["run"]["facets"], event["job"]["facets"]]
@@ -179,11 +179,11 @@ def test_a_failing_run_tells_its_error_without_secrets(tmp_path: Path) -> None:
 
 
 def test_urls_are_told_without_their_secrets(tmp_path: Path) -> None:
-    assert openlineage.masked("https://me:secret@host:8000/a/b?token=secret#x") == "https://host:8000/a/b"
-    assert openlineage.masked("/plain/path") == "/plain/path"
+    assert lineage_events.masked("https://me:secret@host:8000/a/b?token=secret#x") == "https://host:8000/a/b"
+    assert lineage_events.masked("/plain/path") == "/plain/path"
     text = "cannot read 'https://me:secret@host/a?sig=secret': gone"
-    assert openlineage.masked_text(text) == "cannot read 'https://host/a': gone"
-    assert openlineage.dataset_name("/plain/path") == ("file", "/plain/path")
-    assert openlineage.dataset_name("memory://bucket/a/b") == ("memory://bucket", "a/b")
+    assert lineage_events.masked_text(text) == "cannot read 'https://host/a': gone"
+    assert lineage_events.dataset_name("/plain/path") == ("file", "/plain/path")
+    assert lineage_events.dataset_name("memory://bucket/a/b") == ("memory://bucket", "a/b")
     with pytest.raises(ConfigError, match="OPENLINEAGE_API_KEY"):
         load(write_pipeline(tmp_path), execution__openlineage={"url": "https://me:secret@host"})

@@ -1,0 +1,36 @@
+"""The command ``panolabel``, under the one name that nobody else has: it says so if another ``flows`` is in the way of ours."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+HOME = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    """Run the command line, unless packages of somebody else would be taken for ours: then say which, in one line."""
+    spec = find_spec("flows")
+    if spec is None or spec.origin is None or Path(spec.origin).resolve().parent != HOME / "flows":
+        place = "nowhere" if spec is None else "".join(list(spec.submodule_search_locations or [])[:1]) or spec.origin
+        _stop(
+            f"`flows` at {place} is imported in the place of panolabel's own at {HOME / 'flows'}: start from a folder "
+            "without it, take that folder off PYTHONPATH, or give panolabel an environment of its own"
+        )
+    try:
+        from flows.cli import main as command_line
+    except ImportError as error:
+        if type(error).__name__ != "ForeignPackage":
+            raise
+        _stop(str(error))
+    command_line()
+
+
+def _stop(said: str) -> None:
+    print(f"error: {said}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    main()
