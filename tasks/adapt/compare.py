@@ -13,15 +13,15 @@ from metrics.seamless.suite import SeamlessLabels, SuiteCounts, from_arrays, mer
 from models.seamless.fusion import Detections, FusionRule
 from models.seamless.saved import SeamlessModel
 from storage.fingerprint import Identity
-from storage.receipts import Receipt
-from storage.urls import join, read_bytes, write_bytes
+from storage.receipts import Entries, Receipt, write_file
+from storage.urls import join, read_bytes
 from tasks.adapt.adapt import MODEL
 from tasks.adapt.arrays import unpack_objects
 from tasks.adapt.blocks import blocks_behind, make_whole, open_block, read_items
 from tasks.adapt.model import loaded_model
 from tasks.adapt.truth import truth_source
 from tasks.adapt.vocabulary import BRANCHES, adapt_config, things_of
-from tasks.block import Job, Output
+from tasks.block import BadItem, Job, Output
 from tasks.devices import device_name, resolve_device
 from tasks.seamless_found import found_labels
 
@@ -52,18 +52,24 @@ def compare_block(job: Job) -> Receipt:
 
     def compare() -> Output:
         counts: dict[str, list[SuiteCounts]] = {arm: [] for arm in ARMS}
+        unread: dict[str, str] = {}
         for item, arrays in read_items(job, "predict", name):
-            truth = truth_at.read(item, config.height)
+            try:
+                truth = truth_at.read(item, config.height)
+            except BadItem as error:  # of this panorama alone: the others are compared
+                unread[item] = str(error)
+                continue
             if truth is None:
                 continue
             pairs: dict[str, Said] = {"source": said_of(arrays), "adapted": found_by(model, arrays["pixels"])}
             for arm, said in pairs.items():
                 maps = fused(*said, truth_at.things, config.scoring)
                 counts[arm].append(suite_counts(maps, truth, len(about["classes"])))
+        files: Entries = {}
         for arm, parts in counts.items():
             if parts:
-                write_bytes(join(job.url, f"counts-{arm}.npz"), _packed(merged(parts)))
-        return Output(figures={"panoramas": len(counts["source"])})
+                files |= write_file(job.url, f"counts-{arm}.npz", _packed(merged(parts)))
+        return Output(figures={"panoramas": len(counts["source"])} | ({"truth_unread": unread} if unread else {}), files=files)
 
     return make_whole(job, compare, about, device=device_name(device))
 
