@@ -10,7 +10,7 @@ from configs.settings import ConfigError
 from flows.finished import finished_labels
 from flows.store import nearest_item
 from storage.arrays import BlockReader
-from storage.urls import filesystem, join, write_bytes
+from storage.urls import join, location, write_bytes
 from tasks.block import BadItem, load_panorama
 from tasks.fuse import decode_labels
 from tasks.point_clouds import FORMATS, encode, point_cloud
@@ -61,10 +61,10 @@ def write_points(
                 labels = decode_labels(reader.item(slot, tuple(name for name in NEEDED if name in reader.names) or None))
                 image = load_panorama(item, config).pixels
                 cloud = point_cloud(labels, resize_image(image, len(labels.get("depth", image))))
-            except ValueError as error:
+            except BadItem as error:
                 skipped[item.item] = str(error)
                 continue
             file = join(folder, f"{item.item}.{to}")
             write_bytes(file, encode(cloud, to))
-            files.append({"item": item.item, "file": filesystem(file)[1], "points": len(cloud.points)})
+            files.append({"item": item.item, "file": location(file), "points": len(cloud.points)})
     return {"files": files, "skipped": skipped}

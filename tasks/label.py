@@ -13,7 +13,7 @@ from configs.schema import Config, TeacherSettings
 from geometry.cameras import Camera
 from geometry.fields import Field, canonical
 from geometry.resample import extract_patches
-from models.teachers import Teacher, load_teacher, weights_digest
+from models.teachers import CannotLabel, Teacher, load_teacher, weights_digest
 from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
@@ -88,7 +88,7 @@ def look(
     Raises
     ------
     BadItem
-        A field has no valid pixel in any view.
+        The teacher says that it cannot label this panorama, or a field has no valid pixel in any view.
     ValueError
         The teacher does not give a wanted field.
     """
@@ -111,7 +111,10 @@ def _look_in_batches(
     batches = []
     for start in range(0, len(cameras), batch_size):
         some = cameras[start : start + batch_size]
-        said = teacher(pixels[start : start + batch_size], some, item)
+        try:
+            said = teacher(pixels[start : start + batch_size], some, item)
+        except CannotLabel as error:
+            raise BadItem(str(error)) from error
         missing = set(wanted) - set(said)
         if missing:
             raise ValueError(f"the teacher does not give {sorted(missing)}, only {sorted(said)}; change its `fields`")

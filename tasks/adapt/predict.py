@@ -19,7 +19,7 @@ from tasks.adapt import from_labels
 from tasks.adapt.arrays import pack_confidence, pack_objects
 from tasks.adapt.model import loaded_model
 from tasks.adapt.vocabulary import BRANCHES, adapt_config, at_height, vocabulary
-from tasks.block import Job, Output, load_panorama, run_block
+from tasks.block import BadItem, Job, Output, load_panorama, run_block
 from tasks.devices import device_name, resolve_device
 
 VERSION = "2"
@@ -47,6 +47,8 @@ def predict_block(job: Job) -> Receipt:
 
     def predict_item(_item: Item, pixels: NDArray[np.uint8]) -> Output:
         found = model.network.find(model.normalised(pixels[None]))[0]
+        if not all(bool(said.isfinite().all()) for said in (found.confidence, found.instances.scores, found.amodals.scores)):
+            raise BadItem("what the source model says of this panorama is NaN or infinite")
         figures = {name: len(getattr(found, name).scores) for name in BRANCHES}
         return Output({"pixels": pixels, "found": found}, figures)
 
