@@ -13,7 +13,7 @@ from flows.adapt_artifacts import Blocks, finished_blocks
 from flows.artifacts import publish_preview
 from flows.record import RunRecord, stage_counts
 from flows.store import quarantined_items
-from storage.urls import filesystem, join, read_bytes, write_bytes
+from storage.urls import join, location, read_bytes, write_bytes
 from tasks.adapt import compare
 from tasks.adapt.adapt import MODEL
 from tasks.adapt.report import render_adapt_report
@@ -49,7 +49,7 @@ def write_adapt_report(config: Config, record: RunRecord) -> dict[str, Any]:
     )
     url = join(config.root, "reports", f"{record.run}.html")
     write_bytes(url, page.encode())
-    return {"report": filesystem(url)[1], **found}
+    return {"report": location(url), **found}
 
 
 def _only_figures(blocks: Blocks) -> Mapping[str, Any]:

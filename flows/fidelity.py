@@ -14,7 +14,7 @@ from flows.record import stage_receipts
 from flows.store import quarantined_items
 from storage.arrays import BlockReader
 from storage.receipts import ItemRow, Receipt, block_url
-from storage.urls import filesystem, join, write_bytes
+from storage.urls import join, location, write_bytes
 from tasks.audit_page import render_audit
 from tasks.fidelity import gather, summarise
 from tasks.showcase import item_pictures
@@ -73,7 +73,7 @@ def write_audit(config: Config, plan: Plan, items: int | None = None) -> dict[st
     )
     url = join(config.root, "reports", f"audit-{config.name}.html")
     write_bytes(url, html.encode())
-    return {**summary, "page": filesystem(url)[1]}
+    return {**summary, "page": location(url)}
 
 
 def _items(config: Config, receipts: list[Receipt]) -> Iterator[tuple[ItemRow, Mapping[str, NDArray]]]:

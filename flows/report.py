@@ -10,7 +10,7 @@ from flows.record import RunRecord, stage_counts, stage_receipts
 from flows.store import quarantined_items
 from storage.manifest import Item
 from storage.receipts import Receipt
-from storage.urls import filesystem, join, write_bytes
+from storage.urls import join, location, write_bytes
 from tasks.evaluate import summarise_rows
 from tasks.report import render_report
 from tasks.showcase import item_pictures
@@ -37,7 +37,7 @@ def write_run_report(config: Config, record: RunRecord) -> dict[str, Any]:
     )
     url = join(config.root, "reports", f"{record.run}.html")
     write_bytes(url, html.encode())
-    return {"report": filesystem(url)[1], "summary": figures, "quarantined": quarantined}
+    return {"report": location(url), "summary": figures, "quarantined": quarantined}
 
 
 def summary(evaluated: list[Receipt]) -> dict[str, Any]:

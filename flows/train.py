@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -26,7 +27,7 @@ from storage.credentials import mask_settings
 from storage.fingerprint import differences
 from storage.receipts import Receipt, damage
 from storage.runs import latest_run, write_run
-from storage.urls import filesystem, join
+from storage.urls import join, location
 from tasks.checkpoints import load_checkpoint
 from tasks.task import passing_fault
 from tasks.train import PAGE, STAGE, Training, check_training, train_student
@@ -201,7 +202,7 @@ def _outcome(training: Training, receipt: Receipt) -> dict[str, Any]:
     about = {name: receipt.about[name] for name in ("weights", "figures", "held_out", "steps", "parameters", "labels", "skipped")}
     places = {"model": join(training.url, "model"), "page": join(training.url, PAGE)}
     return {
-        **{name: filesystem(url)[1] for name, url in places.items()},
+        **{name: location(url) for name, url in places.items()},
         "receipt": training.url,
         **about,
         "made": dict(receipt.made),
@@ -218,6 +219,7 @@ class _Record:
             "run": run,
             "user": user_name(),
             "process": os.getpid(),
+            "host": platform.node(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "config": training.config.model_dump(mode="json"),
             "state": "running",

@@ -26,21 +26,24 @@ RetryOption = Annotated[bool, typer.Option("--retry-quarantined", help="Try quar
 def load(path: Path, source: str | None, root: str | None, settings: list[str] | None) -> Config:
     """The config of a YAML file with the command line's replacements laid over it."""
     from configs.reading import load_config
+    from flows.invocation import remember
 
+    remember(path, source, root, settings)
     return load_config(path, overrides(settings, source, root))
 
 
 def load_any(path: Path, source: str | None, root: str | None, settings: list[str] | None) -> Config:
     """As :func:`load`, and the config of an adaptation too."""
     from configs.adapt import load_any_config
+    from flows.invocation import remember
 
+    remember(path, source, root, settings)
     return load_any_config(path, overrides(settings, source, root))
 
 
 def overrides(settings: list[str] | None, source: str | None = None, root: str | None = None) -> dict[str, Any]:
     """The command line's replacements as dotted keys to values."""
-    import yaml
-
+    from configs.plain_yaml import parse_yaml
     from configs.settings import ConfigError
 
     found: dict[str, Any] = {}
@@ -53,7 +56,10 @@ def overrides(settings: list[str] | None, source: str | None = None, root: str |
         key, separator, value = setting.partition("=")
         if not separator:
             raise ConfigError(f"--set {setting}: must have the form key=value")
-        found[key] = yaml.safe_load(value)
+        try:
+            found[key] = parse_yaml(value.encode())
+        except ValueError as error:
+            raise ConfigError(f"--set {setting}: {error}") from error
     return found
 
 

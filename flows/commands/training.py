@@ -80,7 +80,9 @@ def _verify(plan: TrainingPlan, as_json: bool) -> int:
 def _load(path: Path, root: str | None, settings: list[str] | None) -> TrainingConfig:
     from configs.settings import ConfigError
     from flows.commands.options import overrides
+    from flows.invocation import remember
 
+    remember(path, None, root, settings)
     try:
         from tasks.training_config import load_training
     except ModuleNotFoundError as error:
