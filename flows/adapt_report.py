@@ -13,6 +13,7 @@ from flows.adapt_artifacts import Blocks, finished_blocks
 from flows.artifacts import publish_preview
 from flows.record import RunRecord, stage_counts
 from flows.store import quarantined_items
+from storage.about import common_about
 from storage.urls import join, location, read_bytes, write_bytes
 from tasks.adapt import compare
 from tasks.adapt.adapt import MODEL
@@ -61,7 +62,7 @@ def _details(done: Mapping[str, Blocks]) -> dict[str, Any]:
     """What the page shows beyond the record: classes, pool, losses, and how many panoramas were compared."""
     pools, adapted = done.get("pool", ()), done["adapt"]
     return {
-        "classes": done["predict"][0][1].about["classes"] if done["predict"] else [],
+        "classes": common_about(receipt for _, receipt in done["predict"]).get("classes", []),
         "compared": sum(receipt.items[0].figures["panoramas"] for _, receipt in done.get("compare", ())),
         "pool": _only_figures(pools)["objects"] if pools else None,
         "pool_page": join(pools[0][0], "index.html") if pools else "",

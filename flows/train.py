@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import time
@@ -20,6 +21,7 @@ from configs.settings import ConfigError
 from flows.blocks import RunFailed
 from flows.drain import Interrupted, asked_to_stop, draining_in_flow, draining_on_signals
 from flows.finished import finished_labels
+from flows.invocation import command, command_for
 from flows.labels import config_tag, stage_tags
 from flows.progress import observer
 from flows.record import new_run_name, user_name
@@ -97,13 +99,17 @@ def verify_training(plan: TrainingPlan) -> dict[str, Any]:
     """
     training, receipt = plan.training, plan.training.receipt
     if receipt is None:
-        raise ConfigError(f"{training.url}: has no receipt, so the training is not finished; `panolabel train` goes on with it")
+        raise ConfigError(
+            f"{training.url}: has no receipt, so the training is not finished; `{command('train')}` goes on with it"
+        )
     return {"files": len(receipt.files), "bytes": receipt.bytes, "broken": damage(training.url, receipt), "url": training.url}
 
 
 def _store(path: str, replaced: Mapping[str, Any], weight: float, allow_incomplete: bool) -> LabelStore:
     config = load_config(path, dict(replaced))
-    return LabelStore(config, finished_labels(config, allow_incomplete).blocks, weight)
+    replaced_by = [word for key, value in replaced.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+    remake = command_for(path, "run", *replaced_by)
+    return LabelStore(config, finished_labels(config, allow_incomplete, remake).blocks, weight)
 
 
 def _told(store: LabelStore) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from configs.adapt import AdaptConfig, Scoring
 from metrics.seamless.suite import SeamlessLabels, SuiteCounts, from_arrays, merged, suite_counts
 from models.seamless.fusion import Detections, FusionRule
 from models.seamless.saved import SeamlessModel
+from storage.about import common_about
 from storage.fingerprint import Identity
 from storage.receipts import Entries, Receipt, write_file
 from storage.urls import join, read_bytes
@@ -114,5 +115,5 @@ def figures(compared: Sequence[tuple[str, Receipt]]) -> dict[str, dict[str, Any]
                 with np.load(io.BytesIO(read_bytes(join(url, name))), allow_pickle=False) as arrays:
                     parts.append(from_arrays(dict(arrays)))
         if parts:
-            found[arm] = dict(merged(parts).figures(things_of(compared[0][1].about)))
+            found[arm] = dict(merged(parts).figures(things_of(common_about(receipt for _, receipt in compared))))
     return found

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from configs.adapt import AdaptConfig
 from models.seamless.object_pool import PoolObject, cut_objects, surest
 from models.seamless.pseudo_labels import thing_area
+from storage.about import common_about
 from storage.arrays import damaged
 from storage.fingerprint import Identity, digest
 from storage.receipts import Entries, Receipt, write_file
@@ -43,7 +44,7 @@ def identity(config: AdaptConfig, predict: str, scores: str) -> Identity:
 def pool_block(job: Job) -> Receipt:
     """Store the pool of all panoramas. In memory are one panorama, and at most ``pool.per_class`` objects of each class."""
     settings = adapt_config(job).pool
-    about = dict(open_block(job, "predict", blocks_behind(job)[0])[1].about)
+    about = common_about(open_block(job, "predict", name)[1] for name in blocks_behind(job))
 
     def gather() -> Output:
         thresholds, counts = class_rule(job, "amodals", settings.rule)
