@@ -103,7 +103,8 @@ def print_outcome(config: Config, record: dict[str, Any]) -> None:
         labels = block_url(config.root, "fuse", record["identities"]["fuse"]["fingerprint"], first)
         more = f" and {len(others)} more block{'s' * (len(others) > 1)} beside it" if others else ""
         console.print(f"Labels:  {escape(location(join(labels, 'data.zarr')))}{more}", soft_wrap=True)
-        print_command("Lineage: ", command("trace", record["item"]))
+        if record["item"]:
+            print_command("Lineage: ", command("trace", record["item"]))
     else:
         console.print(f"Model:   {escape(record['model'])}", soft_wrap=True)
         print_command("Lineage: ", command("trace"))
