@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
+import shlex
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -39,7 +40,8 @@ def load_config_as(model: type[AnyConfig], path: str | Path, overrides: dict[str
     """
     data = read_settings(path, overrides)
     if model is Config and "stores" in data:
-        raise ConfigError(f"config {path}: has stores to learn from, so it is that of a training; use `panolabel train`")
+        typed = f"panolabel train {shlex.quote(str(path))}"
+        raise ConfigError(f"config {path}: has stores to learn from, so it is that of a training; use `{typed}`")
     if model is Config and is_adaptation(data):
         raise ConfigError(
             f"config {path}: has a model and no teachers, so it is that of an adaptation, which ends in a model, not in labels; "

@@ -17,6 +17,7 @@ from configs.schema import Config
 from configs.settings import ConfigError
 from flows.adapt_artifacts import publish_stage
 from flows.adapt_report import write_adapt_report
+from flows.invocation import command_for
 from flows.parameters import AdaptParameter
 from flows.pipeline import Kind, carry_out
 from flows.plan import Plan
@@ -87,7 +88,7 @@ def refuse_unlabelled(config: AdaptConfig, plan: Plan) -> None:
     if labels is not None and (owed := [block.name for block in plan.blocks if block.name not in done]):
         raise ConfigError(
             f"predictions: {len(owed)} of {len(plan.blocks)} blocks have no finished labels, {owed[0]} the first; "
-            f"run `panolabel run {config.predictions}`"
+            f"run `{command_for(config.predictions or '', 'run')}`"
         )
 
 

@@ -13,7 +13,8 @@ from flows.adapt_artifacts import Blocks, finished_blocks
 from flows.artifacts import publish_preview
 from flows.record import RunRecord, stage_counts
 from flows.store import quarantined_items
-from storage.urls import filesystem, join, read_bytes, write_bytes
+from storage.about import common_about
+from storage.urls import join, location, read_bytes, write_bytes
 from tasks.adapt import compare
 from tasks.adapt.adapt import MODEL
 from tasks.adapt.report import render_adapt_report
@@ -49,7 +50,7 @@ def write_adapt_report(config: Config, record: RunRecord) -> dict[str, Any]:
     )
     url = join(config.root, "reports", f"{record.run}.html")
     write_bytes(url, page.encode())
-    return {"report": filesystem(url)[1], **found}
+    return {"report": location(url), **found}
 
 
 def _only_figures(blocks: Blocks) -> Mapping[str, Any]:
@@ -61,7 +62,7 @@ def _details(done: Mapping[str, Blocks]) -> dict[str, Any]:
     """What the page shows beyond the record: classes, pool, losses, and how many panoramas were compared."""
     pools, adapted = done.get("pool", ()), done["adapt"]
     return {
-        "classes": done["predict"][0][1].about["classes"] if done["predict"] else [],
+        "classes": common_about(receipt for _, receipt in done["predict"]).get("classes", []),
         "compared": sum(receipt.items[0].figures["panoramas"] for _, receipt in done.get("compare", ())),
         "pool": _only_figures(pools)["objects"] if pools else None,
         "pool_page": join(pools[0][0], "index.html") if pools else "",

@@ -2,11 +2,12 @@
 
 Exit codes: 0 done; 1 a run failed, ``plan --check`` found work, ``verify`` found damage, or ``doctor`` found a failure; 2 the
 config, source or item cannot be used, or ``init`` would overwrite a config; 3 ``run --from-plan`` found that something changed
-since; 130 stopped by Ctrl-C.
+since; 4 a stage gave up all its items; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 import typer
@@ -17,6 +18,7 @@ from storage.credentials import mask_credentials
 
 EXIT_CODES = {
     "RunFailed": 1,
+    "NothingMade": 4,
     "ServerError": 1,
     "StoreError": 1,
     "DamagedBlock": 1,
@@ -64,7 +66,7 @@ def main() -> None:
             raise
         print(f"error: {mask_credentials(str(error))}", file=sys.stderr)
         if name in ("RunFailed", "StoreError", "Interrupted"):
-            command = mask_credentials(" ".join(["panolabel", *sys.argv[1:]]))
+            command = mask_credentials(shlex.join(["panolabel", *sys.argv[1:]]))
             print(f"What is done stays done. To go on: {command}", file=sys.stderr)
         raise SystemExit(EXIT_CODES.get(name, 2)) from None
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from configs.settings import ConfigError
+from flows.invocation import command
 from flows.plan import Plan
 from storage.fingerprint import differences
 
@@ -28,15 +30,14 @@ def refuse_drift(path: Path, now: Plan) -> None:
     ConfigError
         The file is no plan.
     """
+    typed = f"{command('plan', '--json')} > {shlex.quote(str(path))}"
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         found = drift(kept, json.loads(json.dumps(now.as_json())))
     except OSError as error:
-        raise ConfigError(
-            f"plan {path}: cannot be read ({error.strerror}); write one with `panolabel plan CONFIG --json`"
-        ) from error
+        raise ConfigError(f"plan {path}: cannot be read ({error.strerror}); write one with `{typed}`") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"plan {path}: is no plan; write one with `panolabel plan CONFIG --json > {path}`") from error
+        raise ConfigError(f"plan {path}: is no plan; write one with `{typed}`") from error
     if found:
         raise PlanDrift(
             f"{path} is not what a run would do now:\n  " + "\n  ".join(found) + "\nLook at the new plan, and keep that."

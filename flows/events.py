@@ -12,7 +12,7 @@ from configs.schema import Config
 from flows.artifacts import harmless
 from flows.plan import Plan
 from flows.store import quarantined_items
-from storage.runs import read_run, run_names
+from storage.runs import read_runs
 
 QUARANTINED = "panolabel.items.quarantined"
 FIRST_REASONS = 5
@@ -46,9 +46,8 @@ def _key(row: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _given_up_before(config: Config, run: str) -> Sequence[dict[str, Any]]:
-    for name in reversed(run_names(config.root)):
-        record = read_run(config.root, name) if name != run else {}
-        if "quarantined" in record and record["config"]["name"] == config.name:
+    for record in read_runs(config.root):
+        if record["run"] != run and "quarantined" in record and record["config"]["name"] == config.name:
             rows: list[dict[str, Any]] = record["quarantined"]
             return rows
     return []

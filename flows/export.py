@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -11,11 +11,12 @@ import cv2
 from configs.schema import Config
 from configs.settings import ConfigError
 from flows.finished import Finished, NotFinished, finished_labels
+from storage.about import refuse_other_arrays
 from storage.arrays import BlockReader
 from storage.export import SHARD_BYTES, WRITERS, Sample, Split, export_splits
 from storage.fingerprint import digest
 from storage.manifest import Item
-from storage.receipts import ItemRow, damage
+from storage.receipts import ItemRow
 from storage.urls import read_bytes
 from tasks.block import BadItem, load_panorama
 
@@ -39,8 +40,7 @@ def export(
         raise ConfigError(f"--to {layout}: formats are {', '.join(WRITERS)}")
     finished = finished_labels(config, allow_incomplete)
     for url, _, receipt in finished.blocks:
-        if problems := damage(url, receipt):
-            raise NotFinished(f"{url}: {problems[0]}; run `panolabel verify --repair` with this config, then try again")
+        finished.refuse_damaged(url, receipt)
     rows = list(finished.rows())
     label_bytes = _label_bytes(finished)
     names = sorted({item.split for item, row in rows if row.state == "done"})
@@ -56,8 +56,8 @@ def export(
     )
     about = {
         "fingerprints": {stage.name: stage.identity.fingerprint for stage in finished.plan.definitions},
-        "vocabulary": finished.blocks[0][2].about["classes"],
-        "about": dict(finished.blocks[0][2].about),
+        "vocabulary": finished.about["classes"],
+        "about": dict(finished.about),
         "given_up": {item.item: row.reason for item, row in rows if row.state != "done"},
         "complete": not finished.owed,
     }
@@ -69,22 +69,26 @@ def _label_bytes(finished: Finished) -> int:
     for url, _, receipt in finished.blocks:
         for slot, row in enumerate(receipt.items):
             if row.state == "done":
-                return sum(value.nbytes for value in BlockReader(url).item(slot).values())
+                return sum(value.nbytes for value in BlockReader(url, receipt.files).item(slot).values())
     return 0
 
 
 def _samples(config: Config, finished: Finished, split: str) -> Iterator[Sample]:
+    first: Mapping[str, Any] = {}
     for url, block, receipt in finished.blocks:
         wanted = [
             (slot, item, row)
             for slot, (item, row) in enumerate(zip(block.items, receipt.items, strict=True))
             if row.state == "done" and item.split == split
         ]
-        reader = BlockReader(url) if wanted else None
+        reader = BlockReader(url, receipt.files) if wanted else None
         for slot, item, row in wanted:
             assert reader is not None
-            image, extension = _image(item, config)
-            yield Sample(item.item, image, extension, reader.item(slot), _about(finished, item, row))
+            arrays = reader.item(slot)
+            first = first or arrays
+            refuse_other_arrays(first, arrays, item.item)
+            image, extension = _image(item, config, finished.remake)
+            yield Sample(item.item, image, extension, arrays, _about(finished, item, row))
 
 
 def _about(finished: Finished, item: Item, row: ItemRow) -> dict[str, Any]:
@@ -95,7 +99,7 @@ def _about(finished: Finished, item: Item, row: ItemRow) -> dict[str, Any]:
         "image": "file" if _is_plain(item) else "drawn anew",
         "figures": dict(row.figures),
         "fingerprint": finished.fuse.fingerprint,
-        "vocabulary": finished.blocks[0][2].about["classes"],
+        "vocabulary": finished.about["classes"],
     }
 
 
@@ -109,12 +113,12 @@ def _image_bytes(item: Item) -> int:
     return item.size if _is_plain(item) else item.height * item.width * 3 * 65 // 64
 
 
-def _image(item: Item, config: Config) -> tuple[bytes, str]:
+def _image(item: Item, config: Config, remake: str) -> tuple[bytes, str]:
     """An image whose pixels lie on the labels, and its extension: the file itself, else what was labelled, drawn anew.
 
     A JPEG stays one, since readers of a shard expect one key in all of its samples; all else becomes PNG, which loses nothing.
     """
-    changed = NotFinished(f"{item.uri}: the file changed since it was labelled; run `panolabel run`, then export again")
+    changed = NotFinished(f"{item.uri}: the file changed since it was labelled; run `{remake}`, then export again")
     if not _is_plain(item):
         try:
             pixels = load_panorama(item, config).pixels

@@ -33,7 +33,15 @@ def failed(config: Config) -> dict[str, Any]:
 
 def causes(rows: Sequence[dict[str, str]]) -> Counter[str]:
     """How often each cause occurs: stage and the reason up to its first detail."""
-    return Counter(f"{row['stage']}: {row['reason'].split(':')[0].split(' (')[0]}" for row in rows)
+    return Counter(f"{row['stage']}: {cause_of(row['reason'])}" for row in rows)
+
+
+def cause_of(reason: str) -> str:
+    """A reason up to its first detail, without the file that it begins with."""
+    parts = [part for part in reason.split(": ") if part]
+    while len(parts) > 1 and "/" in parts[0]:
+        parts.pop(0)
+    return parts[0].split(" (")[0] if parts else reason
 
 
 def items_to_retry(config: Config, names: Sequence[str]) -> list[str]:

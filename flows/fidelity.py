@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from configs.schema import Config
 from configs.settings import ConfigError
+from flows.invocation import command
 from flows.plan import Plan
 from flows.record import stage_receipts
 from flows.store import quarantined_items
+from storage.about import common_about
 from storage.arrays import BlockReader
 from storage.receipts import ItemRow, Receipt, block_url
-from storage.urls import filesystem, join, write_bytes
+from storage.urls import join, location, write_bytes
 from tasks.audit_page import render_audit
 from tasks.fidelity import gather, summarise
 from tasks.showcase import item_pictures
@@ -38,7 +40,7 @@ def owed_by_audit(config: Config, plan: Plan) -> dict[str, list[str]]:
     """
     fused = {receipt.block for receipt in stage_receipts(config, plan)["fuse"]}
     if not fused:
-        raise ConfigError(f"{config.root}: no panorama has fused labels under this config; make them with `panolabel run`")
+        raise ConfigError(f"{config.root}: no panorama has fused labels under this config; make them with `{command('run')}`")
     stages = [stage for stage in plan.owed if stage == "audit" or stage.startswith("label.")]
     return {stage: owed for stage in stages if (owed := [block for block in plan.owed[stage] if block in fused])}
 
@@ -61,7 +63,7 @@ def write_audit(config: Config, plan: Plan, items: int | None = None) -> dict[st
     receipts = [receipt for receipt in stage_receipts(config, plan)["audit"] if any(row.state == "done" for row in receipt.items)]
     if not receipts:
         return {}
-    audited = gather(_items(config, receipts), receipts[0].about)
+    audited = gather(_items(config, receipts), common_about(receipts))
     summary = summarise(audited, config.audit.items if items is None else items)
     html = render_audit(
         title=f"{config.name}: audit of {summary['items']} panoramas",
@@ -73,7 +75,7 @@ def write_audit(config: Config, plan: Plan, items: int | None = None) -> dict[st
     )
     url = join(config.root, "reports", f"audit-{config.name}.html")
     write_bytes(url, html.encode())
-    return {**summary, "page": filesystem(url)[1]}
+    return {**summary, "page": location(url)}
 
 
 def _items(config: Config, receipts: list[Receipt]) -> Iterator[tuple[ItemRow, Mapping[str, NDArray]]]:

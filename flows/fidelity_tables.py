@@ -9,14 +9,16 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from flows.tables import console
+from flows.invocation import command
+from flows.tables import console, print_command
 from tasks.fidelity import NAMES
 
 
 def print_audit(found: Mapping[str, Any]) -> None:
     """The parts of each error, how far views agree, and the panoramas to look at."""
     if not found:
-        console.print("[yellow]No panorama could be audited[/]: all were given up; see `panolabel failures list`")
+        console.print("[yellow]No panorama could be audited[/]: all were given up")
+        print_command("See why: ", command("failures list"))
         return
     if found["attribution"]:
         console.print(_attribution(found))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from numpy.typing import NDArray
 
 from configs.schema import Config
+from flows.invocation import command
 from flows.plan import Plan, make_plan, plan_if_listed
-from storage.arrays import BlockReader
+from storage.about import common_about, refuse_other_arrays
+from storage.arrays import BlockReader, arrays_digest, damaged
 from storage.fingerprint import Identity
 from storage.manifest import Block, Item
-from storage.receipts import ItemRow, Receipt, block_url, damage, read_receipt
+from storage.receipts import ItemRow, Receipt, block_url, damage, read_receipts, withdraw
 
 
 class NotFinished(ValueError):
@@ -21,12 +24,17 @@ class NotFinished(ValueError):
 
 @dataclass(frozen=True)
 class Finished:
-    """Fused blocks and their receipts, in the order of the manifest; ``owed`` counts the blocks that each stage still owes."""
+    """Fused blocks and their receipts, in the order of the manifest; ``owed`` counts the blocks that each stage still owes.
+
+    ``about`` is what all blocks with labels say of them; ``remake`` the command that makes what is owed.
+    """
 
     blocks: tuple[tuple[str, Block, Receipt], ...]
     fuse: Identity
     plan: Plan
     owed: Mapping[str, int]
+    about: Mapping[str, Any] = field(default_factory=dict)
+    remake: str = ""
 
     def rows(self) -> Iterator[tuple[Item, ItemRow]]:
         """Every panorama with what became of it."""
@@ -40,34 +48,64 @@ class Finished:
         ------
         NotFinished
             A block's bytes are not those of its receipt.
+        Contradiction
+            The labels of a panorama have another form than those before.
         """
-        for url, _, receipt in self.blocks:
-            if problems := damage(url, receipt):
-                raise NotFinished(f"{url}: {problems[0]}; run `panolabel verify --repair` with this config, then try again")
-            reader = BlockReader(url) if receipt.files else None
-            for slot, row in enumerate(receipt.items):
-                yield reader.item(slot) if reader and row.state == "done" else None
+        first: Mapping[str, NDArray] | None = None
+        for url, block, receipt in self.blocks:
+            self.refuse_damaged(url, receipt)
+            reader = BlockReader(url, receipt.files) if receipt.files else None
+            for slot, (item, row) in enumerate(zip(block.items, receipt.items, strict=True)):
+                if reader is None or row.state != "done":
+                    yield None
+                    continue
+                arrays = reader.item(slot)
+                if row.digest and arrays_digest(arrays) != row.digest:  # it was changed since the block was checked
+                    raise damaged(url, f"the arrays of {item.item} are not those that were stored")
+                first = first if first is not None else arrays
+                refuse_other_arrays(first, arrays, item.item)
+                yield arrays
+
+    def refuse_damaged(self, url: str, receipt: Receipt) -> None:
+        """Raise NotFinished if a block's bytes are not those of its receipt, which is withdrawn then."""
+        if problems := damage(url, receipt):
+            raise NotFinished(f"{url}: {problems[0]}; {withdraw(url, receipt)}: {self.remake}, then try again")
 
 
-def finished_labels(config: Config, allow_incomplete: bool = False, need_source: bool = True) -> Finished:
+def finished_labels(
+    config: Config, allow_incomplete: bool = False, need_source: bool = True, remake: str | None = None
+) -> Finished:
     """The fused blocks of a config that exist. Without ``need_source`` the manifest is enough where the source cannot be listed.
+
+    Parameters
+    ----------
+    config : Config
+    allow_incomplete : bool
+    remake : str, optional
+        The command that makes what is owed; that of the config which the command line names if none is given.
 
     Raises
     ------
     NotFinished
         A stage owes blocks and ``allow_incomplete`` is false, or there are no labels at all.
+    Contradiction
+        Blocks say different things of their labels.
     """
+    remake = remake or command("run")
     plan = make_plan(config) if need_source else plan_if_listed(config)
     owed = {stage.stage: stage.to_run for stage in plan.stages if stage.to_run}
+    fuse = next(stage.identity for stage in plan.definitions if stage.name == "fuse")
+    urls = [block_url(config.root, "fuse", fuse.fingerprint, block.name) for block in plan.blocks]
+    read = zip(urls, plan.blocks, read_receipts(urls), strict=True)
+    blocks = tuple((url, block, receipt) for url, block, receipt in read if receipt is not None)
+    if len(blocks) < len(urls):  # one may have gone since the plan was made
+        owed["fuse"] = max(owed.get("fuse", 0), len(urls) - len(blocks))
     if owed and not allow_incomplete:
         told = ", ".join(f"{stage} {count}" for stage, count in owed.items())
         raise NotFinished(
             f"not all labels are finished; owed by stage: {told}. "
-            "Finish them with `panolabel run`, or pass --allow-incomplete to take what is there"
+            f"Finish them with `{remake}`, or pass --allow-incomplete to take what is there"
         )
-    fuse = next(stage.identity for stage in plan.definitions if stage.name == "fuse")
-    urls = [(block_url(config.root, "fuse", fuse.fingerprint, block.name), block) for block in plan.blocks]
-    blocks = tuple((url, block, receipt) for url, block in urls if (receipt := read_receipt(url)))
     if not any(row.state == "done" for _, _, receipt in blocks for row in receipt.items):
-        raise NotFinished(f"no panorama has labels in {config.root}; make them with `panolabel run`")
-    return Finished(blocks, fuse, plan, owed)
+        raise NotFinished(f"no panorama has labels in {config.root}; make them with `{remake}`")
+    return Finished(blocks, fuse, plan, owed, common_about(receipt for _, _, receipt in blocks), remake)

@@ -1,7 +1,7 @@
 """What a store holds and nothing needs, and its removal.
 
-Needed are the fingerprints of this config, and of the last runs of every config that used the store. In them, blocks of the
-manifest that have a receipt are kept, and data without a receipt is left alone while somebody may still be writing it.
+Needed is what ``flows.needed`` says. In it, blocks that have a receipt are kept, and data without a receipt is left alone while
+somebody may still be writing it: for a while after it was touched, and all the time while a run is going that makes such data.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from datetime import datetime
 from typing import Any, Literal
 
 from configs.schema import Config
+from flows.needed import Made, in_work, needed
 from flows.plan import Plan, read_by_all, stored_plan
 from storage import attempts
 from storage.receipts import DROPPED, FILE, block_url, blocks_with_receipts, drop_data, read_receipt
-from storage.runs import read_run, run_names
 from storage.urls import children, files_below, filesystem, join, remove
 
 OURS = {FILE, DROPPED, attempts.FILE}
-LONGEST_RUN = 7 * 86400  # seconds; a run that says "running" for longer was killed
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Garbage:
     url: str
     why: str
     bytes: int
-    kind: Literal["folder", "file", "labels"] = "folder"
+    kind: Literal["folder", "block", "file", "labels"] = "folder"
 
 
 def find_garbage(config: Config, keep_runs: int = 1, older_than_hours: float = 1.0) -> list[Garbage]:
@@ -45,21 +44,20 @@ def find_garbage(config: Config, keep_runs: int = 1, older_than_hours: float = 1
         Data without a receipt goes only if nothing in it was touched for so long.
     """
     plan = stored_plan(config)
-    wanted = {(stage.name, stage.identity.fingerprint) for stage in plan.definitions}
-    needed = wanted | _used_by_runs(config.root, keep_runs)
+    kept, busy = needed(config, plan, keep_runs), in_work(config)
     found: list[Garbage] = []
     for stage in children(join(config.root, "stages")):
         if stage in ("ingest", "train"):
             continue  # manifests are small, and the order of everything else; checkpoints of trainings have no receipt yet
         for fingerprint in children(join(config.root, "stages", stage)):
             url = join(config.root, "stages", stage, fingerprint)
-            if (stage, fingerprint) not in needed:
+            if (stage, fingerprint) not in kept:
                 found.append(Garbage(url, "superseded: no config in use has this fingerprint", _bytes(url)))
-            else:
+            elif (stage, fingerprint) not in busy:
                 found += _unfinished(url, time.time() - 3600 * older_than_hours)
-    found += _checkpoints(config.root, {fingerprint for _, fingerprint in needed})
+    found += _checkpoints(config.root, {fingerprint for _, fingerprint in kept})
     if not config.execution.keep_patch_labels:
-        found += _fused_labels(config, plan)
+        found += _fused_labels(config, plan, busy)
     return found
 
 
@@ -80,26 +78,13 @@ def collect(config: Config, garbage: list[Garbage]) -> None:
         if one.kind == "file":
             remove(one.url)
             continue
+        if one.kind == "block" and read_receipt(one.url):
+            continue  # somebody finished it since it was found
         for name in files_below(one.url):
             if name.endswith(FILE):
                 remove(join(one.url, name))
         files, path = filesystem(one.url)
         files.rm(path, recursive=True)
-
-
-def _used_by_runs(root: str, keep_runs: int) -> set[tuple[str, str]]:
-    used: set[tuple[str, str]] = set()
-    seen: dict[str, int] = {}
-    for name in reversed(run_names(root)):
-        record = read_run(root, name)
-        if not record.get("identities"):
-            continue  # it failed before it had a plan, so it used nothing, and the run before it still counts
-        config = record["config"]["name"]
-        seen[config] = seen.get(config, 0) + 1
-        age = time.time() - datetime.fromisoformat(record["started"]).timestamp()
-        if seen[config] <= keep_runs or (record["state"] == "running" and age < LONGEST_RUN):
-            used |= {(stage, one["fingerprint"]) for stage, one in record["identities"].items()}
-    return used
 
 
 def _unfinished(url: str, before: float) -> Iterator[Garbage]:
@@ -112,7 +97,8 @@ def _unfinished(url: str, before: float) -> Iterator[Garbage]:
             for name in sorted(name for name in strays if _touched(infos[name]) < before):
                 yield Garbage(join(folder, name), "unfinished: no part of its block", infos[name].get("size") or 0, "file")
         elif DROPPED not in infos and infos and max(_touched(info) for info in infos.values()) < before:
-            yield Garbage(folder, "unfinished: data without a receipt", sum(info.get("size") or 0 for info in infos.values()))
+            size = sum(info.get("size") or 0 for info in infos.values())
+            yield Garbage(folder, "unfinished: data without a receipt", size, "block")
 
 
 def _touched(info: dict[str, Any]) -> float:
@@ -123,13 +109,16 @@ def _touched(info: dict[str, Any]) -> float:
     return float(stamp) if stamp is not None else time.time()
 
 
-def _fused_labels(config: Config, plan: Plan) -> Iterator[Garbage]:
-    """Patch labels whose fused block has its receipt, and its audit where there is one."""
+def _fused_labels(config: Config, plan: Plan, busy: set[Made]) -> Iterator[Garbage]:
+    """Patch labels whose fused block has its receipt, and its audit where there is one, and that no run reads now."""
+    there = {
+        stage.name: set(blocks_with_receipts(config.root, stage.name, stage.identity.fingerprint)) for stage in plan.definitions
+    }
     for stage in plan.definitions:
-        if not stage.name.startswith("label."):
+        if not stage.name.startswith("label.") or (stage.name, stage.identity.fingerprint) in busy:
             continue
-        fused = read_by_all(config, plan.definitions, stage.name)
-        for block in blocks_with_receipts(config.root, stage.name, stage.identity.fingerprint):
+        fused = read_by_all(plan.definitions, stage.name, there)
+        for block in sorted(there[stage.name]):
             url = block_url(config.root, stage.name, stage.identity.fingerprint, block)
             if block in fused and (receipt := read_receipt(url)):
                 yield Garbage(url, "patch labels: fused, and execution.keep_patch_labels is false", receipt.bytes, "labels")

@@ -13,6 +13,7 @@ from flows.garbage import collect, find_garbage
 from flows.labels import config_tag, tag_this_run
 from flows.parameters import AnyConfigParameter
 from flows.store import verify_store
+from flows.verification import verify_others
 
 
 class DamageFound(RuntimeError):
@@ -30,12 +31,14 @@ def verify(config: AnyConfigParameter) -> dict[str, int]:
     """
     tag_this_run(config_tag(config.name), "maintenance")
     with tags(config_tag(config.name)):
-        checked = list(verify_store(config))
+        checked = [*verify_store(config), *verify_others(config)]
         broken = [damage for _, damage in checked if damage is not None]
         _publish("broken", [{"stage": d.stage, "block": d.block, "problems": "; ".join(d.problems[:3])} for d in broken])
     if broken:
         named = ", ".join(f"{damage.stage} {damage.block}" for damage in broken[:5])
-        raise DamageFound(f"{len(broken)} of {len(checked)} blocks are broken ({named}); the next run makes them again")
+        raise DamageFound(
+            f"{len(broken)} of {len(checked)} blocks are broken ({named}); those of stages are made again by the next run"
+        )
     return {"blocks": len(checked), "bytes": sum(count for count, _ in checked)}
 
 

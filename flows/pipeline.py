@@ -25,6 +25,7 @@ from flows.events import report_quarantined
 from flows.fidelity import write_audit
 from flows.labels import STORAGE, config_tag, stage_tags, tag_this_run, untagged
 from flows.lineage_events import RunEvents
+from flows.nothing_made import refuse_empty_source, refuse_nothing_made
 from flows.parameters import ConfigParameter
 from flows.plan import Plan, file_groups, make_plan
 from flows.progress import observer
@@ -33,6 +34,7 @@ from flows.report import write_run_report
 from flows.server import outlives_the_run
 from flows.workers import Workers, start_workers
 from storage.manifest import Block, Item
+from storage.receipts import ItemRow
 from tasks import ingest
 from tasks.block import Job
 from tasks.entries import Entry
@@ -67,7 +69,8 @@ def pipeline(
     Raises
     ------
     RunFailed
-        A stage could not finish; what is done stays done, and the next run goes on from there.
+        A stage could not finish; what is done stays done, and the next run goes on from there. NothingMade, one of its kind, if
+        it gave up all items.
     Interrupted
         The process was asked to stop.
     """
@@ -104,11 +107,14 @@ def carry_out(
             kind.check(config, plan)
             record.planned(plan)
             publish_plan(plan)
+            refuse_empty_source(config, plan)
             for step in plan.steps:
                 chosen = None if only is None else only.get(step.name, ())
                 owed = [block for block in plan.owed_blocks(step) if chosen is None or block.name in chosen]
                 with events.stage(step.stage.identity, step.blocks, owed):
-                    run_stage(step.stage, owed, config, run, workers)
+                    made = run_stage(step.stage, owed, config, run, workers)
+                if only is None:
+                    refuse_nothing_made(config, step, made)
                 kind.stage_done(config, step)
         record.finished("completed", **kind.outcome(config, record))
     except BaseException as error:
@@ -204,16 +210,17 @@ def no_heartbeat() -> AbstractContextManager[Any]:
     return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
 
 
-def run_stage(stage: Stage, owed: Sequence[Block], config: Config, run: str, workers: Workers) -> None:
-    """Make the owed blocks of one stage, in one subflow for every ``blocks_per_flow_run`` of them.
+def run_stage(stage: Stage, owed: Sequence[Block], config: Config, run: str, workers: Workers) -> list[ItemRow]:
+    """Make the owed blocks of one stage, in one subflow for every ``blocks_per_flow_run`` of them; returns their items' rows.
 
     Raises
     ------
     RunFailed
         Blocks could not be made; all others are done first, unless going on makes no sense (full disk, lost permission).
     """
+    rows: list[ItemRow] = []
     if not owed:
-        return
+        return rows
     observer().stage_started(stage.name, sum(len(block.items) for block in owed))
     size = config.execution.blocks_per_flow_run
     parts = [owed[start : start + size] for start in range(0, len(owed), size)]
@@ -221,16 +228,18 @@ def run_stage(stage: Stage, owed: Sequence[Block], config: Config, run: str, wor
         jobs = [Job(config, stage.identity, block, run) for block in part]
         name = stage.name if len(parts) == 1 else f"{stage.name} {number} of {len(parts)}"
         with no_heartbeat(), tags(*stage_tags(stage.name)):
-            _stage_flow(stage, name, jobs, workers)(len(jobs), sum(len(job.block.items) for job in jobs))
+            _stage_flow(stage, name, jobs, workers, rows)(len(jobs), sum(len(job.block.items) for job in jobs))
         workers.recycle()
+    return rows
 
 
-def _stage_flow(stage: Stage, name: str, jobs: Sequence[Job], workers: Workers) -> Flow[[int, int], None]:
-    """A flow over some blocks. The jobs are no parameters: Prefect would store every one of them with the flow run."""
+def _stage_flow(stage: Stage, name: str, jobs: Sequence[Job], workers: Workers, rows: list[ItemRow]) -> Flow[[int, int], None]:
+    """A flow over some blocks, which adds to ``rows``. The jobs are no parameters, nor the rows a result: Prefect would store
+    every one of them with the flow run."""
 
     @flow(name=stage.name, flow_run_name=name, task_runner=workers.task_runner())
     def stage_flow(blocks: int, items: int) -> None:
         with draining_in_flow():
-            make_blocks(stage, jobs, workers)
+            rows.extend(make_blocks(stage, jobs, workers))
 
     return stage_flow

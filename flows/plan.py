@@ -11,7 +11,7 @@ from configs.schema import Config
 from configs.settings import ConfigError
 from storage.fingerprint import differences
 from storage.manifest import Block, Item, ManifestError, blocks_of
-from storage.receipts import Receipt, block_url, blocks_with_receipts, dropped_blocks, read_receipt
+from storage.receipts import Receipt, block_url, blocks_with_receipts, dropped_blocks, read_receipt, receipt_files
 from storage.runs import latest_run
 from storage.urls import children, exists, join
 from tasks import ingest
@@ -125,21 +125,22 @@ def make_plan(config: Config, retry: Retry = False, scan: Scan | None = None) ->
     blocks, pending = tuple(blocks_of(scan.known)), _pending_blocks(config, scan)
     now = steps(config, blocks)
     ahead = steps(config, [*blocks, *pending]) if pending else now
-    dropped = _dropped_and_not_needed(config, [step.stage for step in now])
+    there = {step.name: _existing(config, step.stage) for step in now}  # read once a plan
+    dropped = _dropped_and_not_needed(config, [step.stage for step in now], there)
     previous = latest_run(config.root, config.name)
     plans = [_plan_ingest(config, scan)]
     owed: dict[str, tuple[str, ...]] = {}
     again: set[str] = set()
     for step, grown in zip(now, ahead, strict=True):
         satisfied = dropped.get(step.name, set())
-        redo = _to_redo(config, step, retry, again)
-        missing = _missing(config, step, satisfied, redo)
+        redo = _to_redo(config, step, retry, again, there[step.name])
+        missing = _missing(step, there[step.name] | satisfied, redo)
         owed[step.name] = tuple(block.name for block in missing)
         reasons = _reasons(config, step.stage, missing, redo, previous)
         if pending:
             count = sum(len(block.items) for block in pending)
             reasons.append(f"new items: {count} in {len(pending)} block{'s' * (len(pending) > 1)}")
-        to_run = _missing(config, grown, satisfied, redo) if pending else missing
+        to_run = _missing(grown, there[step.name] | satisfied, redo) if pending else missing
         items = sum(len(block.items) for block in to_run)
         cached = len(grown.blocks) - len(to_run)
         estimate = _estimate(config, step.stage, items)
@@ -148,17 +149,16 @@ def make_plan(config: Config, retry: Retry = False, scan: Scan | None = None) ->
     return Plan(tuple(plans), blocks, owed, scan, tuple(now))
 
 
-def _missing(config: Config, step: Step, satisfied: set[str], redo: set[str]) -> list[Block]:
-    """The blocks of a stage that have no receipt, and are not satisfied without, or are to be made once more."""
-    there = _existing(config, step.stage) | satisfied
+def _missing(step: Step, there: set[str], redo: set[str]) -> list[Block]:
+    """The blocks of a stage that are not ``there``, or are to be made once more."""
     return [block for block in step.blocks if block.name not in there or block.name in redo]
 
 
-def _to_redo(config: Config, step: Step, retry: Retry, again: set[str]) -> set[str]:
+def _to_redo(config: Config, step: Step, retry: Retry, again: set[str], there: set[str]) -> set[str]:
     """Finished blocks with an item to try again, and those that stand for one; all of them join ``again``."""
     if not retry:
         return set()
-    receipts = {name: _receipt(config, step.stage, name) for name in _existing(config, step.stage)}
+    receipts = {name: _receipt(config, step.stage, name) for name in there}
     redo = {name for name, receipt in receipts.items() if receipt and _has_one_to_retry(receipt, retry)}
     redo |= {block.name for block in step.blocks if block.name in receipts and again & set(stands_for(block)) - {block.name}}
     again |= redo
@@ -166,22 +166,22 @@ def _to_redo(config: Config, step: Step, retry: Retry, again: set[str]) -> set[s
 
 
 def _existing(config: Config, stage: Stage) -> set[str]:
+    """The blocks of a stage that exist, the receipt of each having been read."""
     return set(blocks_with_receipts(config.root, stage.name, stage.identity.fingerprint))
 
 
-def _dropped_and_not_needed(config: Config, definitions: Sequence[Stage]) -> dict[str, set[str]]:
+def _dropped_and_not_needed(config: Config, definitions: Sequence[Stage], there: Mapping[str, set[str]]) -> dict[str, set[str]]:
     """Blocks of patch labels that ``gc`` dropped, and that nothing needs since all that is made from them has its receipt."""
     labels = [stage for stage in definitions if stage.name.startswith("label.")]
     dropped = {stage.name: set(dropped_blocks(config.root, stage.name, stage.identity.fingerprint)) for stage in labels}
     if not any(dropped.values()):
         return {}
-    return {name: blocks & read_by_all(config, definitions, name) for name, blocks in dropped.items()}
+    return {name: blocks & read_by_all(definitions, name, there) for name, blocks in dropped.items()}
 
 
-def read_by_all(config: Config, definitions: Sequence[Stage], name: str) -> set[str]:
-    """Blocks from which every stage that reads the stage ``name`` has made its own."""
-    readers = [stage for stage in definitions if name in stage.identity.upstream]
-    return set.intersection(*(_existing(config, stage) for stage in readers))
+def read_by_all(definitions: Sequence[Stage], name: str, there: Mapping[str, set[str]]) -> set[str]:
+    """Blocks from which every stage that reads the stage ``name`` has made its own, by the blocks that are ``there``."""
+    return set.intersection(*(there[stage.name] for stage in definitions if name in stage.identity.upstream))
 
 
 def _has_one_to_retry(receipt: Receipt, retry: Retry) -> bool:
@@ -292,7 +292,7 @@ def _rates(config: Config, stage: str, work: int, sample: int) -> tuple[list[flo
     """Seconds (as if each item had taken so much work) and bytes of an item, block by block."""
     seconds, sizes = [], []
     for fingerprint in children(join(config.root, "stages", stage)):
-        for block in blocks_with_receipts(config.root, stage, fingerprint)[:sample]:
+        for block in receipt_files(config.root, stage, fingerprint)[:sample]:
             receipt = read_receipt(block_url(config.root, stage, fingerprint, block))
             done = [row for row in receipt.items if row.state == "done"] if receipt else []
             if receipt and done:

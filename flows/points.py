@@ -16,7 +16,7 @@ from storage.addresses import AddressError
 from storage.arrays import BlockReader
 from storage.manifest import Item
 from storage.retries import StoreError
-from storage.urls import filesystem, join, write_bytes
+from storage.urls import join, location, write_bytes
 from tasks.block import BadItem, load_panorama
 from tasks.fuse import decode_labels
 from tasks.point_clouds import FORMATS, encode, point_cloud
@@ -68,12 +68,12 @@ def write_points(
                 labels = decode_labels(reader.item(slot, tuple(name for name in NEEDED if name in reader.names) or None))
                 image, coloured = _picture(item, config)
                 cloud = point_cloud(labels, resize_image(image, len(labels.get("depth", image))))
-            except ValueError as error:
+            except BadItem as error:
                 skipped[item.item] = str(error)
                 continue
             file = join(folder, f"{item.item}.{to}")
             write_bytes(file, encode(cloud, to))
-            files.append({"item": item.item, "file": filesystem(file)[1], "points": len(cloud.points), "coloured": coloured})
+            files.append({"item": item.item, "file": location(file), "points": len(cloud.points), "coloured": coloured})
     return {"files": files, "skipped": skipped}
 
 

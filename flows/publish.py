@@ -90,7 +90,7 @@ def _facts(finished: Finished) -> dict[str, Any]:
         "complete": not finished.owed,
         "owed": dict(finished.owed),
         "normals_scale": 127 if finished.fuse.settings["normals_dtype"] == "int8" else 1,
-        **finished.blocks[0][2].about,
+        **finished.about,
     }
 
 

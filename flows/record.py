@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import platform
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from typing import Any
 from configs.schema import Config
 from flows.plan import Plan
 from storage.credentials import mask_settings
-from storage.receipts import Receipt, block_url, read_receipt
+from storage.receipts import Receipt, block_url, read_receipts
 from storage.runs import write_run
 
 
@@ -32,6 +33,7 @@ class RunRecord:
             "run": run,
             "user": user_name(),
             "process": os.getpid(),
+            "host": platform.node(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "config": config.model_dump(mode="json"),
             "state": "running",
@@ -76,8 +78,10 @@ def stage_receipts(config: Config, plan: Plan) -> dict[str, list[Receipt]]:
     return {
         step.name: [
             receipt
-            for block in step.blocks
-            if (receipt := read_receipt(block_url(config.root, step.name, step.stage.identity.fingerprint, block.name)))
+            for receipt in read_receipts(
+                [block_url(config.root, step.name, step.stage.identity.fingerprint, block.name) for block in step.blocks]
+            )
+            if receipt is not None
         ]
         for step in plan.steps
     }

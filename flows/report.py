@@ -8,9 +8,10 @@ from configs.schema import Config
 from flows.artifacts import publish_preview
 from flows.record import RunRecord, stage_counts, stage_receipts
 from flows.store import quarantined_items
+from storage.about import common_about
 from storage.manifest import Item
 from storage.receipts import Receipt
-from storage.urls import filesystem, join, write_bytes
+from storage.urls import join, location, write_bytes
 from tasks.classes import never_seen
 from tasks.evaluate import summarise_rows
 from tasks.report import render_report
@@ -19,7 +20,10 @@ from tasks.stages import Stage
 
 
 def write_run_report(config: Config, record: RunRecord) -> dict[str, Any]:
-    """Write ``<root>/reports/<run>.html``; return its ``report``, ``summary``, ``quarantined`` and ``classes_never_seen``."""
+    """Write ``<root>/reports/<run>.html``; return its place as ``report``, and what else it found.
+
+    That is the ``summary``, the ``quarantined`` items, ``classes_never_seen``, and the name of an ``item`` with labels.
+    """
     assert record.plan is not None, "a report follows a plan"
     receipts = stage_receipts(config, record.plan)
     shown = _items_to_show(config, record, receipts["evaluate"])
@@ -35,18 +39,20 @@ def write_run_report(config: Config, record: RunRecord) -> dict[str, Any]:
         summary=figures,
         items=shown,
         quarantined=quarantined,
-        classes=receipts["evaluate"][0].about["classes"] if receipts["evaluate"] else (),
+        classes=common_about(receipts["evaluate"]).get("classes", ()),
         never_seen=unseen,
     )
     url = join(config.root, "reports", f"{record.run}.html")
     write_bytes(url, html.encode())
-    return {"report": filesystem(url)[1], "summary": figures, "quarantined": quarantined, "classes_never_seen": unseen}
+    done = (row.item for receipt in receipts["evaluate"] for row in receipt.items if row.state == "done")
+    found = {"summary": figures, "quarantined": quarantined, "classes_never_seen": unseen}
+    return {"report": location(url), **found, "item": next(done, "")}
 
 
 def summary(evaluated: list[Receipt]) -> dict[str, Any]:
     """Figures of all evaluated items together; empty if there are none."""
     rows = [row for receipt in evaluated for row in receipt.items]
-    return summarise_rows(rows, evaluated[0].about) if any(row.state == "done" for row in rows) else {}
+    return summarise_rows(rows, common_about(evaluated)) if any(row.state == "done" for row in rows) else {}
 
 
 def _items_to_show(config: Config, record: RunRecord, evaluated: list[Receipt]) -> list[dict[str, Any]]:

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.invocation import command_for
+
 if TYPE_CHECKING:
     from flows.cost import Cost
     from flows.doctor import Check
@@ -59,7 +61,7 @@ def print_survey(survey: Survey, path: Path) -> None:
     if survey.truth:
         console.print(f"ground truth: {escape(survey.truth)}", soft_wrap=True)
     console.print(f"\nwritten: {escape(str(path))}", soft_wrap=True)
-    console.print(f"next:    panolabel plan {escape(str(path))}", soft_wrap=True)
+    console.print(f"next:    {escape(command_for(path, 'plan'))}", soft_wrap=True, highlight=False)
 
 
 def print_cost(config: Path, cost: Cost) -> None:

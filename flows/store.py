@@ -14,7 +14,7 @@ from flows.record import stage_receipts
 from storage.fingerprint import Identity
 from storage.lineage import trace, trace_as_json
 from storage.manifest import Block, Item, blocks_of
-from storage.receipts import block_url, blocks_with_receipts, damage, drop_receipt, read_receipt
+from storage.receipts import block_url, damage, drop_receipt, read_receipt, receipt_files
 from tasks.adapt.blocks import stands_for
 from tasks.stages import Step
 
@@ -78,11 +78,15 @@ def quarantined_items(config: Config, plan: Plan) -> list[dict[str, str]]:
 
 @dataclass(frozen=True)
 class Broken:
-    """A block whose bytes are not those of its receipt."""
+    """A block whose bytes are not those of its receipt, or something else that is not what was written.
+
+    ``fix`` says what to do; that of a block is withdrawn, and the next run makes it again.
+    """
 
     stage: str
     block: str
     problems: list[str]
+    fix: str = ""
 
 
 def verify_store(config: Config) -> Iterator[tuple[int, Broken | None]]:
@@ -96,7 +100,7 @@ def verify_store(config: Config) -> Iterator[tuple[int, Broken | None]]:
         Bytes checked, and the damage if there is any; one pair a block.
     """
     for stage in stored_plan(config).definitions:
-        for name in blocks_with_receipts(config.root, stage.name, stage.identity.fingerprint):
+        for name in receipt_files(config.root, stage.name, stage.identity.fingerprint):
             url = block_url(config.root, stage.name, stage.identity.fingerprint, name)
             receipt = read_receipt(url)
             problems = damage(url, receipt) if receipt else ["receipt.json: cannot be parsed"]

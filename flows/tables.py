@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -15,10 +14,12 @@ from rich.tree import Tree
 
 from configs.schema import Config
 from flows.garbage import Garbage
+from flows.invocation import command
 from flows.plan import Plan
 from flows.store import Broken
+from storage.receipts import block_url
 from storage.runs import latest_run
-from storage.urls import join
+from storage.urls import join, location
 
 console = Console()
 SHOWN_CLASSES = 12
@@ -86,7 +87,7 @@ def print_nothing_to_do(config: Config) -> None:
         console.print(f"Adapted model: {model}", soft_wrap=True)
 
 
-def print_outcome(path: Path, config: Config, record: dict[str, Any]) -> None:
+def print_outcome(config: Config, record: dict[str, Any]) -> None:
     """What a run did, how accurate its labels are, and where to look next."""
     table = Table(title=f"Run {record['run']}", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("stage")
@@ -107,12 +108,22 @@ def print_outcome(path: Path, config: Config, record: dict[str, Any]) -> None:
     if unseen := record.get("classes_never_seen"):
         more = f" and {len(unseen) - SHOWN_CLASSES} more (see the report)" if len(unseen) > SHOWN_CLASSES else ""
         console.print(f"classes never seen: {escape('; '.join(unseen[:SHOWN_CLASSES]))}{more}", soft_wrap=True)
-    console.print(f"\nReport:  {record['report']}", soft_wrap=True)
-    console.print(f"Lineage: panolabel trace {path}{' ITEM' * config.labels}", soft_wrap=True)
+    console.print(f"\nReport:  {escape(record['report'])}", soft_wrap=True)
     if config.labels:
-        console.print(f"Labels:  {join(config.root, 'stages', 'fuse')}/<fingerprint>/<block>/data.zarr", soft_wrap=True)
+        first, *others = record["blocks"]
+        labels = block_url(config.root, "fuse", record["identities"]["fuse"]["fingerprint"], first)
+        more = f" and {len(others)} more block{'s' * (len(others) > 1)} beside it" if others else ""
+        console.print(f"Labels:  {escape(location(join(labels, 'data.zarr')))}{more}", soft_wrap=True)
+        if record["item"]:
+            print_command("Lineage: ", command("trace", record["item"]))
     else:
-        console.print(f"Model:   {record['model']}", soft_wrap=True)
+        console.print(f"Model:   {escape(record['model'])}", soft_wrap=True)
+        print_command("Lineage: ", command("trace"))
+
+
+def print_command(what: str, typed: str) -> None:
+    """A command on a line of its own, whole, as it can be pasted."""
+    console.print(f"{what}{escape(typed)}", soft_wrap=True, highlight=False)
 
 
 def models_table(compared: Mapping[str, Mapping[str, float | None]]) -> Table:
@@ -187,7 +198,7 @@ def _print_last_run(last: dict[str, Any]) -> None:
         console.print(f"  in Prefect: {last['prefect']}", soft_wrap=True)
 
 
-def print_failures(path: Path, found: dict[str, Any]) -> None:
+def print_failures(found: dict[str, Any]) -> None:
     """Dead letters: items, blocks and causes."""
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("item", "stage", "reason"):
@@ -205,8 +216,9 @@ def print_failures(path: Path, found: dict[str, Any]) -> None:
     if not (found["items"] or found["blocks"]):
         console.print("[green]Nothing failed[/]" + (" that is not waived" if found["waived"] else ""))
     else:
-        console.print(f"Try again:  panolabel failures retry {path} [ITEM ...]", soft_wrap=True)
-        console.print(f"Accept:     panolabel failures waive {path} ITEM ... --reason TEXT", soft_wrap=True)
+        print_command("Try again:  ", command("failures retry"))
+    if found["items"]:
+        print_command("Accept:     ", command("failures waive", found["items"][0]["item"], "--reason", "looked at"))
 
 
 def print_garbage(found: Sequence[Garbage], dry_run: bool) -> None:
@@ -253,10 +265,18 @@ def json_text(value: Any) -> str:
     return ", ".join(f"{key} {inner}" for key, inner in value.items()) if isinstance(value, dict) else str(value)
 
 
-def print_verification(blocks: int, count: int, broken: Sequence[Broken]) -> None:
+def print_verification(blocks: int, count: int, broken: Sequence[Broken], strays: Mapping[str, Sequence[str]]) -> None:
     """What verification found."""
     for damage in broken:
-        console.print(f"[red]broken[/] {damage.stage} {damage.block}: its receipt is withdrawn, the next run makes it again")
+        fix = damage.fix or "its receipt is withdrawn, the next run makes it again"
+        console.print(f"[red]broken[/] {damage.stage} {damage.block}: {escape(fix)}", soft_wrap=True)
         for problem in damage.problems[:5]:
             console.print(f"  {escape(problem)}", soft_wrap=True)
+    for url, names in strays.items():
+        shown = f"{', '.join(names[:3])}{' ...' * (len(names) > 3)}"
+        console.print(f"[yellow]stray[/] {escape(url)}: {escape(shown)}: no part of the block, nobody reads it", soft_wrap=True)
+    if strays:
+        print_command("Remove strays: ", command("gc"))
     console.print(f"{blocks} blocks, {size(count)} checked, {len(broken)} broken")
+    if any(not damage.fix for damage in broken):
+        print_command("Make them again: ", command("run"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,6 +21,7 @@ from configs.settings import ConfigError
 from flows.blocks import RunFailed
 from flows.drain import Interrupted, asked_to_stop, draining_in_flow, draining_on_signals
 from flows.finished import finished_labels
+from flows.invocation import command, command_for
 from flows.labels import config_tag, stage_tags
 from flows.progress import observer
 from flows.record import new_run_name, user_name
@@ -27,7 +30,7 @@ from storage.credentials import mask_settings
 from storage.fingerprint import differences
 from storage.receipts import Receipt, damage
 from storage.runs import latest_run, write_run
-from storage.urls import filesystem, join
+from storage.urls import join, location
 from tasks.checkpoints import load_checkpoint
 from tasks.task import passing_fault
 from tasks.train import PAGE, STAGE, Training, check_training, train_student
@@ -97,13 +100,17 @@ def verify_training(plan: TrainingPlan) -> dict[str, Any]:
     """
     training, receipt = plan.training, plan.training.receipt
     if receipt is None:
-        raise ConfigError(f"{training.url}: has no receipt, so the training is not finished; `panolabel train` goes on with it")
+        raise ConfigError(
+            f"{training.url}: has no receipt, so the training is not finished; `{command('train')}` goes on with it"
+        )
     return {"files": len(receipt.files), "bytes": receipt.bytes, "broken": damage(training.url, receipt), "url": training.url}
 
 
 def _store(path: str, replaced: Mapping[str, Any], weight: float, allow_incomplete: bool) -> LabelStore:
     config = load_config(path, dict(replaced))
-    return LabelStore(config, finished_labels(config, allow_incomplete).blocks, weight)
+    replaced_by = [word for key, value in replaced.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+    remake = command_for(path, "run", *replaced_by)
+    return LabelStore(config, finished_labels(config, allow_incomplete, remake=remake).blocks, weight)
 
 
 def _told(store: LabelStore) -> dict[str, Any]:
@@ -202,7 +209,7 @@ def _outcome(training: Training, receipt: Receipt) -> dict[str, Any]:
     about = {name: receipt.about[name] for name in ("weights", "figures", "held_out", "steps", "parameters", "labels", "skipped")}
     places = {"model": join(training.url, "model"), "page": join(training.url, PAGE)}
     return {
-        **{name: filesystem(url)[1] for name, url in places.items()},
+        **{name: location(url) for name, url in places.items()},
         "receipt": training.url,
         **about,
         "made": dict(receipt.made),
@@ -219,6 +226,7 @@ class _Record:
             "run": run,
             "user": user_name(),
             "process": os.getpid(),
+            "host": platform.node(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "config": training.config.model_dump(mode="json"),
             "state": "running",

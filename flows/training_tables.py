@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from flows.tables import console, duration
+from flows.tables import console, duration, print_command
 
 
 def training_table(plan: dict[str, Any]) -> Table:
@@ -46,7 +47,9 @@ def print_student(outcome: dict[str, Any]) -> None:
         console.print(f"[yellow]skipped[/] {escape(item)}: {escape(reason)}", soft_wrap=True)
     console.print(f"Page:    {outcome['page']}", soft_wrap=True)
     console.print(f"Student: {outcome['model']}", soft_wrap=True)
-    console.print(f"Predict: panolabel predict {outcome['model']} --source PANORAMAS --root STORE", soft_wrap=True)
+    seen = outcome["labels"][0]
+    words = ["panolabel", "predict", outcome["model"], "--source", seen["source"], "--root", f"{seen['root']}-predicted"]
+    print_command("Predict: ", shlex.join(words))
 
 
 def _held_out_table(held_out: dict[str, Any]) -> Table:

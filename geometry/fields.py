@@ -31,6 +31,14 @@ UNITS = {
 FRAMES = {"depth": ("axis", "ray"), "normals": ("camera", "world")}
 
 
+class CannotLabel(ValueError):
+    """A teacher raises this, and this only, for a panorama that it cannot label; the message is the reason.
+
+    The panorama is given up with that reason, and the others go on. Anything else that a teacher raises is a fault of its code
+    or settings: it fails the block, with its traceback in the log.
+    """
+
+
 @dataclass(frozen=True)
 class Field:
     """One dense field over a batch of N patches. See the module's table for shapes, units and frames.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.cameras import Camera
-from geometry.fields import Field
+from geometry.fields import CannotLabel, Field
 from scenes.render import Frame, render_camera
 from scenes.vocabulary import CLASSES, THINGS
 from scenes.world import Scene, build_scene
@@ -113,11 +113,15 @@ def load(settings: Mapping[str, Any], device: str = "cpu") -> ScenesTeacher:
 
 def _scene_of(item: Mapping[str, Any]) -> tuple[Scene, NDArray, float]:
     if missing := [name for name in CAPTURE if name not in item]:
-        raise ValueError(
+        raise CannotLabel(
             f"item {item.get('item')!r} does not say its {', '.join(missing)}: "
             "the scenes teacher needs a data set of `panolabel scenes`"
         )
-    return _cached_scene(str(item["scene"]), int(item["seed"])), np.array(item["position"], np.float64), float(item["heading"])
+    try:
+        position, heading = np.array(item["position"], np.float64).reshape(3), float(item["heading"])
+        return _cached_scene(str(item["scene"]), int(item["seed"])), position, heading
+    except (ValueError, TypeError) as error:
+        raise CannotLabel(f"item {item.get('item')!r} says of its {', '.join(CAPTURE)} what is none: {error}") from error
 
 
 @lru_cache(maxsize=4)

@@ -7,7 +7,7 @@ fixed number of bytes, 16 at most: memory stays bounded however large the block 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 from zarr.abc.store import ByteRequest, Store
 from zarr.codecs import BloscCodec, BloscShuffle
 from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.errors import ContainsArrayError, ContainsGroupError
-from zarr.storage import WrapperStore
+from zarr.core.sync import sync
+from zarr.storage import MemoryStore, WrapperStore
 
 from storage.credentials import mask_credentials
+from storage.receipts import entry_of, withdraw
 from storage.retries import persist
 from storage.urls import children, join, zarr_store
 
+DATA = "data.zarr"
+"""Folder of the arrays below that of the block."""
 SHARD_BYTES = 64 << 20
 SHARD_ITEMS = 16
 TILE = 512
@@ -46,18 +49,25 @@ class BlockWriter:
     """
 
     def __init__(self, url: str, count: int, store: Store | None = None) -> None:
-        self._url = url if store else join(url, "data.zarr")
-        self._store = store
+        self._url = url if store else join(url, DATA)
+        self._store = RecordedStore(store or zarr_store(self._url))
         self._count = count
         self._slot = 0
         self._arrays: dict[str, zarr.Array] = {}
         self._pending: dict[str, list[NDArray]] = {}
         self._shard_items: dict[str, int] = {}
 
+    @property
+    def written(self) -> dict[str, dict[str, Any]]:
+        """What was written so far, for the block's receipt: path below the block's folder -> size and sha256."""
+        return {f"{DATA}/{key}": entry for key, entry in self._store.entries.items()}
+
     def append(self, arrays: Mapping[str, NDArray] | None) -> None:
         """Add the arrays of the next item."""
         if arrays and not self._arrays:
             self._create(arrays)
+        if arrays is not None and arrays.keys() != self._arrays.keys():
+            raise ValueError(f"items of one block must agree; got {', '.join(arrays)}, the first had {', '.join(self._arrays)}")
         for name, array in self._arrays.items():
             value = np.zeros(array.shape[1:], array.dtype) if arrays is None else arrays[name]
             if value.shape != array.shape[1:] or value.dtype != array.dtype:
@@ -79,11 +89,17 @@ class BlockWriter:
                 self._flush(name, self._count)
 
     def _create(self, arrays: Mapping[str, NDArray]) -> None:
-        group = persist(self._url, _open_group, self._store or zarr_store(self._url))
         for name, value in arrays.items():
-            shard_items = int(np.clip(SHARD_BYTES // max(value.nbytes, 1), 1, min(SHARD_ITEMS, self._count)))
-            self._arrays[name] = persist(self._url, _create_array, group, name, self._count, value, shard_items)
-            self._shard_items[name] = shard_items
+            self._shard_items[name] = int(np.clip(SHARD_BYTES // max(value.nbytes, 1), 1, min(SHARD_ITEMS, self._count)))
+        for key, document in _metadata(arrays, self._count, self._shard_items).items():
+            persist(self._url, self._store.put, key, document)
+        group = persist(self._url, zarr.open_group, self._store, mode="r+", zarr_format=3)
+        for name, value in arrays.items():
+            shard_items, array = self._shard_items[name], group[name]
+            assert isinstance(array, zarr.Array)
+            self._arrays[name] = array.with_config(
+                {"write_empty_chunks": True}
+            )  # a reader takes a chunk that is not there for lost
             skipped = min(self._slot, self._count)  # items given up before the first good one
             self._pending[name] = []
             for slot in range(skipped):
@@ -98,31 +114,50 @@ class BlockWriter:
         pending.clear()
 
 
-def _open_group(store: Any) -> zarr.Group:
-    try:
-        return zarr.open_group(store, mode="a", zarr_format=3)
-    except ContainsGroupError:  # another attempt at the block is alive, and made it between our look and our making it
-        return zarr.open_group(store, mode="r+", zarr_format=3)
-
-
-def _create_array(group: zarr.Group, name: str, count: int, value: NDArray, shard_items: int) -> zarr.Array:
-    tile = tuple(min(size, TILE) if axis < 2 and value.ndim >= 2 else size for axis, size in enumerate(value.shape))
-    padded = tuple(-(-size // step) * step for size, step in zip(value.shape, tile, strict=True))
-    try:
-        return group.create_array(
+def _metadata(arrays: Mapping[str, NDArray], count: int, shard_items: Mapping[str, int]) -> dict[str, Buffer]:
+    """The documents of a block's group and arrays. Made beside the store and written whole: what another attempt at the block
+    left there, or is writing, does not matter."""
+    documents: dict[str, Buffer] = {}
+    group = zarr.open_group(MemoryStore(documents), mode="w", zarr_format=3)
+    for name, value in arrays.items():
+        tile = tuple(min(size, TILE) if axis < 2 and value.ndim >= 2 else size for axis, size in enumerate(value.shape))
+        padded = tuple(-(-size // step) * step for size, step in zip(value.shape, tile, strict=True))
+        group.create_array(
             name,
             shape=(count, *value.shape),
             dtype=value.dtype,
             chunks=(1, *tile),
-            shards=(shard_items, *padded),
+            shards=(shard_items[name], *padded),
             compressors=BloscCodec(cname="zstd", clevel=1, shuffle=BloscShuffle.shuffle, typesize=value.dtype.itemsize),
             fill_value=0,
-            config={"write_empty_chunks": True},
         )
-    except ContainsArrayError:  # of an earlier attempt at the block, or of another one that is alive
-        existing = group[name]
-        assert isinstance(existing, zarr.Array)
-        return existing
+    return documents
+
+
+class RecordedStore(WrapperStore[Store]):
+    """A store that keeps size and sha256 of what is written to it."""
+
+    def __init__(self, store: Store, entries: dict[str, dict[str, Any]] | None = None) -> None:
+        super().__init__(store)
+        self.entries = {} if entries is None else entries
+
+    def _with_store(self, store: Store) -> RecordedStore:
+        return RecordedStore(store, self.entries)
+
+    def put(self, key: str, value: Buffer) -> None:
+        """Write a document, waiting until it is there."""
+        sync(self.set(key, value))
+
+    async def set(self, key: str, value: Buffer) -> None:
+        await self._store.set(key, value)
+        self.entries[key] = entry_of(value.to_bytes())
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        await self.set(key, value)
+
+    async def _set_many(self, values: Iterable[tuple[str, Buffer]]) -> None:
+        for key, value in values:
+            await self.set(key, value)
 
 
 class DamagedBlock(RuntimeError):
@@ -133,13 +168,14 @@ class BlockReader:
     """Reads single items of a finished block's arrays. Nothing that is missing or broken reads as zeros.
 
     ``files`` are those that the block's receipt lists; without them, an array that is gone altogether goes unnoticed.
+    Where damage is found, the receipt is withdrawn, so that the next run makes the block again.
     """
 
     def __init__(self, url: str, files: Collection[str] | None = None) -> None:
         self._url = url
         self._arrays: dict[str, zarr.Array] = {}
         self._group = self._sound(self._open)
-        folders = children(join(url, "data.zarr")) if files is None else [name.split("/")[1] for name in files if "/" in name]
+        folders = children(join(url, DATA)) if files is None else [name.split("/")[1] for name in files if "/" in name]
         # A killed attempt may have left a temporary file of Zarr's.
         self.names = tuple(sorted({name for name in folders if name != "zarr.json" and not name.endswith(".partial")}))
 
@@ -156,7 +192,7 @@ class BlockReader:
         return {name: self._sound(self._read, name, slot) for name in (self.names if names is None else names)}
 
     def _open(self) -> zarr.Group:
-        store = _Complete(zarr_store(join(self._url, "data.zarr"), read_only=True))
+        store = _Complete(zarr_store(join(self._url, DATA), read_only=True))
         return zarr.open_group(store, mode="r", zarr_format=3)
 
     def _read(self, name: str, slot: int) -> NDArray:
@@ -171,10 +207,13 @@ class BlockReader:
         try:
             return persist(self._url, read, *arguments)
         except (ValueError, KeyError, RuntimeError, FileNotFoundError) as error:
-            raise DamagedBlock(
-                f"{mask_credentials(self._url)}: the stored block is damaged ({type(error).__name__}: {str(error)[:200]}); "
-                "`panolabel verify --repair` with this config makes it again"
-            ) from error
+            raise damaged(self._url, f"{type(error).__name__}: {str(error)[:200]}") from error
+
+
+def damaged(url: str, why: str) -> DamagedBlock:
+    """The error of a block that cannot be read as its receipt says; the receipt is withdrawn."""
+    shown = mask_credentials(url)
+    return DamagedBlock(f"{shown}: the stored block is damaged ({why}); {withdraw(url)}: run the pipeline that made it")
 
 
 class _Complete(WrapperStore[Store]):

@@ -109,15 +109,21 @@ def read_manifest(url: str) -> list[Item]:
         return []
     try:
         file = pq.ParquetFile(io.BytesIO(data))
-        if not file.schema_arrow.equals(SCHEMA):
+        if not _has_all_columns(file.schema_arrow):
             raise ManifestError(f"its columns are {file.schema_arrow.names}, not {SCHEMA.names}")
-        items = [_item(row) for batch in file.iter_batches(ROWS_AT_ONCE) for row in batch.to_pylist()]
+        batches = file.iter_batches(ROWS_AT_ONCE, columns=SCHEMA.names)
+        items = [_item(row) for batch in batches for row in batch.to_pylist()]
         _refuse_contradictions(items)
     except (ValueError, TypeError, RecursionError, OSError, MemoryError, pa.ArrowException) as error:
         raise ManifestError(
             f"manifest {url}: is damaged ({str(error)[:200]}); restore it from a backup, or remove it to ingest the source anew"
         ) from error
     return items
+
+
+def _has_all_columns(schema: pa.Schema) -> bool:
+    """Whether the columns that are read are there, each of its type. A newer version may have more."""
+    return all(field.name in schema.names and schema.field(field.name).type == field.type for field in SCHEMA)
 
 
 def _item(row: dict[str, Any]) -> Item:
@@ -144,7 +150,10 @@ def _refuse_contradictions(items: Sequence[Item]) -> None:
 
 
 def write_manifest(url: str, items: Sequence[Item]) -> None:
-    """Write all items as Parquet, atomically. Credentials in their URIs are masked: the source's listing tells them anew."""
+    """Write all items as Parquet, atomically. Credentials in their URIs are masked: the source's listing tells them anew.
+
+    Columns of a newer version that the file there has are kept for the items that it has.
+    """
     rows = [
         {
             **asdict(item),
@@ -154,9 +163,29 @@ def write_manifest(url: str, items: Sequence[Item]) -> None:
         }
         for item in items
     ]
+    table = _with_kept_columns(pa.Table.from_pylist(rows, SCHEMA), url)
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), buffer, compression="zstd")
+    pq.write_table(table, buffer, compression="zstd")
     write_bytes(url, buffer.getvalue())
+
+
+def _with_kept_columns(table: pa.Table, url: str) -> pa.Table:
+    """The table with the columns that only the file at the URL has, nothing where an item is new."""
+    if not exists(url):
+        return table
+    try:
+        before = pq.ParquetFile(io.BytesIO(read_bytes(url)))
+        more = [name for name in before.schema_arrow.names if name not in SCHEMA.names]
+        kept = before.read(["item", *more]) if more else None
+    except (pa.ArrowException, OSError, KeyError):  # a damaged file, which is to be replaced, has nothing to keep
+        return table
+    if kept is None:
+        return table
+    places = {name: place for place, name in enumerate(kept["item"].to_pylist())}
+    taken = pa.array([places.get(name) for name in table["item"].to_pylist()], pa.int64())
+    for name in more:
+        table = table.append_column(name, kept[name].combine_chunks().take(taken))
+    return table
 
 
 def blocks_of(items: Iterable[Item]) -> list[Block]:

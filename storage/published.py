@@ -17,9 +17,10 @@ import zarr
 from numpy.typing import NDArray
 from zarr.abc.store import Store
 
-from storage.arrays import BlockWriter
+from storage.arrays import BlockWriter, RecordedStore
 from storage.fingerprint import canonical_json, digest
-from storage.urls import children, exists, files_below, join, read_bytes, settle, write_bytes, zarr_store
+from storage.receipts import differences, refuse_unwritten
+from storage.urls import children, files_below, join, read_bytes, settle, write_bytes, zarr_store
 
 ICECHUNK = ".icechunk"
 """How the URL of a publication ends that is an Icechunk repository."""
@@ -55,13 +56,15 @@ def write_version(
         Attributes of the group, JSON values.
     """
     url = join(folder, version)
-    store = zarr_store(url)
+    store = RecordedStore(zarr_store(url))
     write_arrays(url, store, items, rows, {**attributes, "version": version})
     zarr.consolidate_metadata(store)
     settle(url)
-    size = sum(info.get("size") or 0 for info in files_below(url).values())
-    record = {"version": version, "panoramas": len(rows), "bytes": size}
+    refuse_unwritten(url, store.entries)
+    size = sum(entry["bytes"] for entry in store.entries.values())
+    record: dict[str, Any] = {"version": version, "panoramas": len(rows), "bytes": size}
     record |= {key: attributes[key] for key in ("created", "run", "complete")}
+    record["files"] = dict(sorted(store.entries.items()))
     write_bytes(f"{url}.json", json.dumps(record, indent=1).encode())
     point_at(folder, version)
 
@@ -84,8 +87,19 @@ def write_arrays(
 
 
 def is_published(folder: str, version: str) -> bool:
-    """Whether a version is there, whole."""
-    return exists(join(folder, f"{version}.json"))
+    """Whether a version is there, whole: its record can be read."""
+    return _record(join(folder, f"{version}.json")) is not None
+
+
+def check_version(folder: str, version: str) -> list[str]:
+    """What of a version is not as it was written, a line a file; of one whose record names no files, only that some are gone."""
+    url, record = join(folder, version), _record(join(folder, f"{version}.json"))
+    if record is None:
+        return [f"{version}.json: cannot be read"]
+    if "files" in record:
+        return differences(url, record["files"])
+    size = sum(info.get("size") or 0 for info in files_below(url).values())
+    return [] if size == record["bytes"] else [f"holds {size} bytes, and {record['bytes']} were written"]
 
 
 def point_at(folder: str, version: str) -> None:
@@ -94,19 +108,26 @@ def point_at(folder: str, version: str) -> None:
 
 
 def latest_version(folder: str) -> str | None:
-    """The version that readers get, or None if nothing was published."""
+    """The version that readers get, or None if nothing was published, or what says which cannot be read."""
+    return str(found["version"]) if (found := _record(join(folder, LATEST))) else None
+
+
+def _record(url: str) -> dict[str, Any] | None:
+    """The JSON object of a version, or None where there is none; what a newer version tells beyond is kept."""
     try:
-        return json.loads(read_bytes(join(folder, LATEST)))["version"]
-    except FileNotFoundError:
+        value = json.loads(read_bytes(url))
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
+    return value if isinstance(value, dict) and isinstance(value.get("version"), str) else None
 
 
 def versions(folder: str) -> list[dict[str, Any]]:
     """The records of all versions, oldest first: version, created, panoramas, bytes, run, complete, latest."""
     latest = latest_version(folder)
     names = [name for name in children(folder) if name.endswith(".json") and name != LATEST]
-    records = [json.loads(read_bytes(join(folder, name))) for name in names]
-    return sorted(({**one, "latest": one["version"] == latest} for one in records), key=lambda one: one["created"])
+    records = [record for name in names if (record := _record(join(folder, name)))]
+    told = [{key: value for key, value in one.items() if key != "files"} for one in records]
+    return sorted(({**one, "latest": one["version"] == latest} for one in told), key=lambda one: one["created"])
 
 
 def open_published(url: str, version: str | None = None) -> zarr.Group:

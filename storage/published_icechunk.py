@@ -64,6 +64,18 @@ def write_version(
         settle(url)
 
 
+def check_version(url: str, version: str) -> list[str]:
+    """What of a version cannot be read back, a line an array."""
+    problems = []
+    for name, array in open_published(url, version).arrays():
+        try:
+            for slot in range(array.shape[0]):
+                array[slot]
+        except Exception as error:  # Icechunk's, Zarr's and those of its codecs have nothing in common
+            problems.append(f"{name}: {type(error).__name__}: {str(error)[:200]}")
+    return problems
+
+
 def is_published(url: str, version: str) -> bool:
     """Whether a version is there."""
     with _explained(url):

@@ -19,9 +19,9 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Form(BaseModel):
-    """Nothing is converted: the number 1 is no text, and true is no number."""
+    """Nothing is converted: the number 1 is no text, and true is no number. What a newer version tells beyond is passed over."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="ignore")
 
 
 class _Row(_Form):

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from storage import attempts
+from storage.credentials import mask_credentials
 from storage.receipt_form import parse_receipt
-from storage.urls import exists, files_below, folders_holding, join, read_bytes, remove, write_bytes
+from storage.retries import StoreError
+from storage.urls import files_below, folders_holding, join, read_bytes, remove, write_bytes
 
 FILE = "receipt.json"
+READERS = 16
+"""Receipts that are read at a time: a store answers a request in some hundredths of a second."""
+READ_AT_ONCE = 256
+"""Receipts that are in memory at a time, while many are read."""
 DROPPED = "dropped.json"
 """Holds the receipt of a block whose data was dropped on purpose, so that its lineage can still be told."""
 
@@ -77,11 +86,9 @@ def read_receipt(url: str) -> Receipt | None:
 
 
 def _read(url: str) -> Receipt | None:
-    if not exists(url):
-        return None
     try:
         data = parse_receipt(read_bytes(url))
-    except ValueError:
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     receipt = Receipt(**{**data, "items": tuple(ItemRow(**row) for row in data["items"])})
     place = url.split("/")[-4:-1]
@@ -98,8 +105,48 @@ def drop_receipt(url: str) -> None:
     remove(join(url, FILE))
 
 
+def files_of(url: str) -> Mapping[str, Mapping[str, Any]] | None:
+    """The files of a block by its receipt; None if there is none."""
+    receipt = read_receipt(url)
+    return None if receipt is None else receipt.files
+
+
+def withdraw(url: str, receipt: Receipt | None = None) -> str:
+    """Make a block owed again whose data was found damaged; returns what became of its receipt, for the message.
+
+    Parameters
+    ----------
+    url : str
+    receipt : Receipt, optional
+        That by which the data was read: another one that is there by now belongs to data that were made again, and stays.
+    """
+    try:
+        if receipt is None or read_receipt(url) == receipt:
+            drop_receipt(url)
+    except OSError as error:
+        return f"its receipt cannot be withdrawn ({error.strerror or error}); whoever may write there makes it again"
+    return "its receipt is withdrawn, so that the next run makes it again"
+
+
+def read_receipts(urls: Sequence[str]) -> Iterator[Receipt | None]:
+    """As :func:`read_receipt` for every block, in order; many are read at a time."""
+    with ThreadPoolExecutor(READERS, thread_name_prefix="receipts") as pool:
+        for start in range(0, len(urls), READ_AT_ONCE):
+            yield from pool.map(read_receipt, urls[start : start + READ_AT_ONCE])
+
+
 def blocks_with_receipts(root: str, stage: str, fingerprint: str) -> list[str]:
-    """Names of the blocks of a stage that exist."""
+    """Names of the blocks of a stage that exist: those whose receipt can be read.
+
+    Everybody asks here (plan, run, publish, gc and so on), so that what counts for one counts for all.
+    """
+    folder = join(root, "stages", stage, fingerprint)
+    names = folders_holding(folder, FILE)
+    return [name for name, receipt in zip(names, read_receipts([join(folder, name) for name in names])) if receipt]
+
+
+def receipt_files(root: str, stage: str, fingerprint: str) -> list[str]:
+    """Names of the blocks of a stage with a file that may or may not be a receipt."""
     return folders_holding(join(root, "stages", stage, fingerprint), FILE)
 
 
@@ -125,28 +172,77 @@ def read_dropped(url: str) -> Receipt | None:
 
 def dropped_blocks(root: str, stage: str, fingerprint: str) -> list[str]:
     """Names of the blocks of a stage whose data was dropped."""
-    return folders_holding(join(root, "stages", stage, fingerprint), DROPPED)
+    folder = join(root, "stages", stage, fingerprint)
+    return [name for name in folders_holding(folder, DROPPED) if read_dropped(join(folder, name))]
 
 
-def digest_files(url: str) -> dict[str, dict[str, Any]]:
+Entries = dict[str, dict[str, Any]]
+"""Files by their path in a block's folder -> size and sha256."""
+
+
+def entry_of(data: bytes) -> dict[str, Any]:
+    """What a receipt says of a file with these bytes."""
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def write_file(url: str, name: str, data: bytes) -> Entries:
+    """Write a file into a block's folder; returns its entry for the receipt."""
+    write_bytes(join(url, name), data)
+    return {name: entry_of(data)}
+
+
+def refuse_unwritten(url: str, written: Mapping[str, Mapping[str, Any]]) -> None:
+    """Read back what was written into a block's folder.
+
+    A receipt names what its writer wrote, and not what lies there afterwards: that may be more, of an attempt that died, and may
+    be less, where somebody tidied up meanwhile.
+
+    Raises
+    ------
+    StoreError
+        A file is gone or has other bytes; the block is to be made again.
+    """
+    if problems := differences(url, written):
+        shown = mask_credentials(url)
+        raise StoreError(errno.EIO, f"{shown}: {problems[0]}, though it was just written; did another program tidy there?")
+
+
+def digest_files(url: str) -> Entries:
     """Size and sha256 of every data file in a block's folder, read back from the store."""
     entries = {}
     for name in files_below(url):
-        if name in (FILE, DROPPED, attempts.FILE) or name.rsplit("/", 1)[-1].startswith(".") or name.endswith(".partial"):
+        if not _is_data(name):
             continue
-        data = read_bytes(join(url, name))
-        entries[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        with suppress(FileNotFoundError):  # a temporary file of another writer, renamed by now
+            entries[name] = entry_of(read_bytes(join(url, name)))
     return entries
 
 
 def damage(url: str, receipt: Receipt) -> list[str]:
     """What of a block's data does not match its receipt: one line a file, none if all is well."""
-    present = digest_files(url)
+    return differences(url, receipt.files)
+
+
+def strays(url: str, receipt: Receipt) -> list[str]:
+    """Names of files in a block's folder that are no part of the block; nobody reads them, and ``gc`` removes them."""
+    return [name for name in files_below(url) if _is_data(name) and name not in receipt.files]
+
+
+def _is_data(name: str) -> bool:
+    hidden = name.rsplit("/", 1)[-1].startswith(".") or name.endswith(".partial")
+    return name not in (FILE, DROPPED, attempts.FILE) and not hidden
+
+
+def differences(url: str, wanted: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What of the files in a folder is not as these entries say: one line a file, none if all is well."""
     problems = []
-    for name, entry in receipt.files.items():
-        if name not in present:
+    for name, entry in wanted.items():
+        try:
+            present = entry_of(read_bytes(join(url, name)))
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             problems.append(f"{name}: is missing")
-        elif present[name] != entry:
-            now, then = present[name]["sha256"][:12], entry["sha256"][:12]
+            continue
+        if present != entry:
+            now, then = present["sha256"][:12], entry["sha256"][:12]
             problems.append(f"{name}: bytes differ from the receipt (sha256 {now}, was {then})")
     return problems

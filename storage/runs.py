@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from storage.urls import children, join, read_bytes, write_bytes
@@ -28,10 +29,26 @@ def read_run(root: str, run: str) -> dict[str, Any]:
     return json.loads(read_bytes(run_url(root, run)))
 
 
+def read_runs(root: str) -> Iterator[dict[str, Any]]:
+    """The records of all runs, newest first. One that cannot be read, or is none, counts as absent for everybody."""
+    for name in reversed(run_names(root)):
+        try:
+            record = read_run(root, name)
+        except (ValueError, RecursionError, FileNotFoundError):
+            continue
+        if _is_record(record):
+            yield record
+
+
+def _is_record(value: Any) -> bool:
+    """Whether a JSON value has what is read of every record; what a newer version tells beyond is left alone."""
+    if not isinstance(value, dict) or not all(isinstance(value.get(key), str) for key in ("run", "state", "started")):
+        return False
+    config, identities = value.get("config"), value.get("identities", {})
+    named = isinstance(config, dict) and isinstance(config.get("name"), str)
+    return named and isinstance(identities, dict) and all(isinstance(one, dict) for one in identities.values())
+
+
 def latest_run(root: str, config: str | None = None) -> dict[str, Any] | None:
     """The record of the last run, of any pipeline or of the one whose config has this name."""
-    for name in reversed(run_names(root)):
-        record = read_run(root, name)
-        if config is None or record["config"]["name"] == config:
-            return record
-    return None
+    return next((record for record in read_runs(root) if config in (None, record["config"]["name"])), None)

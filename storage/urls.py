@@ -17,6 +17,7 @@ from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore
 
 from storage.addresses import filesystem
+from storage.credentials import mask_credentials
 from storage.retries import persist, teach_s3
 
 teach_s3()
@@ -25,6 +26,11 @@ teach_s3()
 def is_local(url: str) -> bool:
     """Whether the URL is a path on a local disk."""
     return isinstance(filesystem(url)[0], LocalFileSystem)
+
+
+def location(url: str) -> str:
+    """A URL as it is told to people, who open it with this: the path of a local file, else the URL with its protocol."""
+    return filesystem(url)[1] if is_local(url) else mask_credentials(url)
 
 
 def join(url: str, *parts: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,11 +20,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from configs.schema import Config
-from storage.arrays import BlockReader, BlockWriter, arrays_digest
+from storage.arrays import BlockReader, BlockWriter, arrays_digest, damaged
 from storage.credentials import mask_credentials
 from storage.fingerprint import Identity, digest
 from storage.manifest import Block, Item
-from storage.receipts import ItemRow, Receipt, block_url, digest_files, drop_receipt, read_receipt, write_receipt
+from storage.receipts import ItemRow, Receipt, block_url, drop_receipt, read_receipt, refuse_unwritten, write_receipt
 from storage.urls import read_bytes, settle
 from tasks.bands import vertical_degrees
 from tasks.code import code_digest
@@ -31,12 +32,17 @@ from tasks.images import BadImage, Panorama, open_panorama
 from tasks.overlap import Background, prefetch
 
 READ_AHEAD = 2  # items between reading and computing
+GIVEN_UP_AT = re.compile(r"at ([a-z]+(?:\.\S+)?): ")
+"""How the reason of an item begins that an earlier stage gave up."""
 WRITE_BEHIND = 2  # items between computing and writing
 REPORTED_VERSIONS = ("panolabel", "torch", "transformers", "zarr", "opencv-python-headless", "numpy", "prefect")
 
 
 class BadItem(ValueError):
-    """This item cannot be processed; the message is the reason for its quarantine. The rest of the block goes on."""
+    """This item cannot be processed; the message is the reason for its quarantine. The rest of the block goes on.
+
+    Nothing else quarantines: any other exception is a fault of the code, of the config or of the store, and fails the block.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(mask_credentials(reason))
@@ -77,14 +83,24 @@ class Job:
 
 @dataclass(frozen=True)
 class Output:
-    """What a stage makes of one item: values that its ``encode`` turns into arrays for the store, and figures for the receipt."""
+    """What a stage makes of one item: values that its ``encode`` turns into arrays for the store, and figures for the receipt.
+
+    ``files`` are the entries of those that it wrote into the block's folder itself (:func:`storage.receipts.write_file`).
+    """
 
     values: Any = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def inherited(row: ItemRow, stage: str) -> bool:
+    """Whether an item was given up by an earlier stage than the one whose receipt has this row."""
+    found = GIVEN_UP_AT.match(row.reason)
+    return row.state == "quarantined" and found is not None and found[1] != stage
 
 
 Read = Callable[[int, Item], Any]
-"""Slot and item -> what ``compute`` needs, fetched and decoded. Raises BadItem (or another ValueError) to give the item up."""
+"""Slot and item -> what ``compute`` needs, fetched and decoded. Raises BadItem to give the item up; all else fails the block."""
 
 Compute = Callable[[Item, Any], Output]
 """Item and what was read -> output; raises like Read."""
@@ -109,10 +125,13 @@ class Upstream:
         """The arrays of one item; BadItem if the stage gave it up."""
         row = self.receipt.items[slot]
         if row.state == "quarantined":
-            raise BadItem(row.reason if row.reason.startswith("at ") else f"at {self.stage}: {row.reason}")
+            raise BadItem(row.reason if GIVEN_UP_AT.match(row.reason) else f"at {self.stage}: {row.reason}")
         if self._reader is None:
             self._reader = BlockReader(self.url, self.receipt.files)
-        return self._reader.item(slot)
+        arrays = self._reader.item(slot)
+        if row.digest and arrays_digest(arrays) != row.digest:
+            raise damaged(self.url, f"the arrays of {row.item} are not those that were stored")
+        return arrays
 
 
 def load_panorama(item: Item, config: Config) -> Panorama:
@@ -167,6 +186,7 @@ def run_block(
     writer = BlockWriter(job.url, len(job.block.items))
     rows = []
     digests: list[str] = []
+    files: dict[str, Mapping[str, Any]] = {}
 
     def store(values: Any) -> None:
         arrays = None if values is None else encode(values)
@@ -179,17 +199,20 @@ def run_block(
         for item, inputs in prefetch(partial(_read, job, read), job.block.items, ahead):
             try:
                 output = compute(item, inputs())
-            except ValueError as error:
+            except BadItem as error:
                 storing.submit(store, None)
                 rows.append(ItemRow(item.item, "quarantined", str(error)))
             else:
                 storing.submit(store, output.values)
                 rows.append(ItemRow(item.item, "done", "", output.figures))
+                files |= output.files
     writer.close()
     settle(job.url)
+    files = dict(sorted({**files, **writer.written}.items()))
+    refuse_unwritten(job.url, files)
     rows = [replace(row, digest=found) for row, found in zip(rows, digests, strict=True)]
     identity, made = job.identity, _made(job, started, device)
-    receipt = Receipt(identity.stage, identity.fingerprint, job.block.name, rows, digest_files(job.url), dict(about), made)
+    receipt = Receipt(identity.stage, identity.fingerprint, job.block.name, rows, files, dict(about), made)
     write_receipt(job.url, receipt)
     return receipt
 

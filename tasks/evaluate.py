@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.schema import Config
+from configs.settings import ConfigError
 from metrics.evaluate import evaluate_item
 from metrics.protocols import for_unit, protocol_named
 from metrics.summary import summarise
@@ -26,6 +27,8 @@ from tasks.observed import Observed, read_observed
 
 VERSION = "4"
 Digests = str | dict[str, str]
+TRUTH: dict[str, tuple[int, ...]] = {"depth": (), "normals": (3,), "semantics": (), "instances": (), "sky": ()}
+"""Arrays of a truth file -> their axes after (H, W)."""
 
 
 def identity(config: Config, fuse: str) -> Identity:
@@ -64,16 +67,34 @@ def read_truth_classes(config: Config) -> list[str]:
     """The vocabulary of the truth's labels; empty where there is no truth."""
     if config.source.kind != "files":
         return list(DATA_SETS[config.source.kind].classes)
-    if config.source.truth is None:
-        return []
-    return json.loads(read_bytes(join(config.source.truth, "dataset.json")))["classes"]
+    return [] if config.source.truth is None else read_classes(config.source.truth)
 
 
 def read_truth_things(config: Config) -> list[str]:
     """The classes of the truth that have instances; empty where there is no truth, or it does not say."""
     if config.source.truth is None:
         return []
-    return json.loads(read_bytes(join(config.source.truth, "dataset.json"))).get("things", [])
+    return _about_data_set(config.source.truth).get("things", [])
+
+
+def read_classes(data_set: str) -> list[str]:
+    """The vocabulary of a data set folder. ConfigError if its ``dataset.json`` is missing, damaged, or names no classes."""
+    return _about_data_set(data_set)["classes"]
+
+
+def _about_data_set(url: str) -> dict[str, Any]:
+    """``dataset.json``; what it holds beyond ``classes`` and ``things`` is left alone."""
+    file = join(url, "dataset.json")
+    try:
+        about = json.loads(read_bytes(file))
+    except FileNotFoundError as error:
+        raise ConfigError(f"source.truth: there is no {file}; name the folder of a data set, or drop the key") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"source.truth: {file} is no JSON ({str(error)[:200]}); write it anew") from error
+    lists = [about.get("classes"), about.get("things", [])] if isinstance(about, dict) else [None]
+    if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in lists):
+        raise ConfigError(f"source.truth: {file} must hold an object with the list `classes`, all of them names")
+    return about
 
 
 def read_truth(config: Config, item: Item) -> tuple[dict[str, NDArray], Digests]:
@@ -82,7 +103,7 @@ def read_truth(config: Config, item: Item) -> tuple[dict[str, NDArray], Digests]
     Raises
     ------
     BadItem
-        The file is there and cannot be read.
+        The file is there and cannot be read, or holds something else.
     """
     if config.source.kind != "files":
         return read_data_set_truth(config.source, item.uri)
@@ -94,9 +115,23 @@ def read_truth(config: Config, item: Item) -> tuple[dict[str, NDArray], Digests]
     data = read_bytes(url)
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return dict(arrays), digest(data)
+            return _checked(dict(arrays)), digest(data)
     except Exception as error:  # zipfile, zlib and NumPy's parser of headers have many of their own
         raise BadItem(f"{url}: the truth cannot be read: {error}") from error
+
+
+def _checked(arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """The arrays that are known, each with the axes that it must have; ValueError says which has not."""
+    known = {name: array for name, array in arrays.items() if name.removesuffix("_valid") in TRUTH}
+    if not known:
+        raise ValueError(f"it holds none of {', '.join(TRUTH)}, but {', '.join(arrays) or 'nothing'}")
+    sizes = {array.shape[:2] for array in known.values()}
+    for name, array in known.items():
+        end = () if name.endswith("_valid") else TRUTH[name]
+        if array.ndim < 2 or array.shape[2:] != end or array.dtype.kind not in "biuf" or 0 in array.shape or len(sizes) > 1:
+            axes = f"(H, W{', 3' * bool(end)})"
+            raise ValueError(f"{name} is {array.dtype}{array.shape}; expected are numbers {axes}, and all arrays of one size")
+    return known
 
 
 def summarise_rows(rows: Sequence[ItemRow], about: Mapping[str, Any]) -> dict[str, Any]:

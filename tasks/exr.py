@@ -54,7 +54,8 @@ def decode_exr(data: bytes, settings: Ingest) -> Light:
     if alpha is None:
         return Light(linear, np.ones((height, width), np.bool_), place)
     observed = alpha >= SEEN
-    return Light(linear / np.where(observed, alpha, np.float32(1))[..., None], observed, place)
+    weight = np.where(observed, alpha, 1).astype(np.float32)
+    return Light(linear / weight[..., None], observed, place)
 
 
 def exr_size(head: bytes) -> tuple[int, int]:

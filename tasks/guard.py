@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -80,6 +81,7 @@ def _child(folder: Path) -> None:
     try:
         make(job)
     except Exception as raised:
+        raised.add_note(traceback.format_exc())  # a traceback does not travel between processes, a note does
         error = raised
     partial = folder / "outcome.partial"
     partial.write_bytes(_picklable(error))
@@ -103,7 +105,10 @@ def _picklable(error: Exception | None) -> bytes:
         pickle.loads(data)
         return data
     except Exception:  # an exception class may be anything
-        return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+        plain = RuntimeError(f"{type(error).__name__}: {error}")
+        for note in getattr(error, "__notes__", ()):
+            plain.add_note(note)
+        return pickle.dumps(plain)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from geometry.fusion_instances import InstanceSettings, fuse_instances
 from geometry.panoptic import panoptic_map
 from geometry.spherical_masks import SphericalMask, masks_of_ids, unpack_masks
 from metrics.semantics import vocabulary_map
+from tasks.block import BadItem
 
 TABLE = ("class", "score", "agreement", "area", "direction", "seam", "pole", "views")
 """Arrays ``instance_<name>`` with a row for each instance."""
@@ -75,7 +76,7 @@ def add_instances(
 
     Raises
     ------
-    ValueError
+    BadItem
         There are more instances or runs than the config has room for.
     """
     wanted = settings.instances
@@ -98,10 +99,10 @@ def add_instances(
 def _check_room(arrays: Mapping[str, NDArray], settings: Fuse) -> None:
     count, runs, wanted = len(arrays["instance_class"]), len(arrays["instance_runs"]), settings.instances
     if count > wanted.room:
-        raise ValueError(f"has {count} instances; set fuse.instances.room, which is {wanted.room}, to that or more")
+        raise BadItem(f"has {count} instances; set fuse.instances.room, which is {wanted.room}, to that or more")
     if runs > wanted.runs * settings.height:
         least = -(-runs // settings.height)
-        raise ValueError(f"hidden masks take {runs} runs; set fuse.instances.runs, which is {wanted.runs}, to {least} or more")
+        raise BadItem(f"hidden masks take {runs} runs; set fuse.instances.runs, which is {wanted.runs}, to {least} or more")
 
 
 def with_room(arrays: Mapping[str, NDArray], settings: Fuse) -> dict[str, NDArray]:

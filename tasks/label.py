@@ -15,7 +15,7 @@ from geometry.cameras import Camera
 from geometry.fields import Field, canonical, spread, where_observed
 from geometry.observed import observed_in_patches
 from geometry.resample import extract_patches
-from models.teachers import Teacher, load_teacher, weights_digest
+from models.teachers import CannotLabel, Teacher, load_teacher, weights_digest
 from models.teachers.vocabularies import things_of
 from storage.fingerprint import Identity
 from storage.manifest import Item
@@ -136,7 +136,7 @@ def look(
     Raises
     ------
     BadItem
-        A field has no valid pixel in any view.
+        The teacher says that it cannot label this panorama, or a field has no valid pixel in any view.
     ValueError
         The teacher does not give a wanted field.
     """
@@ -159,7 +159,10 @@ def _look_in_batches(
     batches = []
     for start in range(0, len(cameras), batch_size):
         some = cameras[start : start + batch_size]
-        said = teacher(pixels[start : start + batch_size], some, item)
+        try:
+            said = teacher(pixels[start : start + batch_size], some, item)
+        except CannotLabel as error:
+            raise BadItem(str(error)) from error
         missing = set(wanted) - set(said)
         if missing:
             raise ValueError(f"the teacher does not give {sorted(missing)}, only {sorted(said)}; change its `fields`")

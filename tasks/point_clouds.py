@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.auxiliaries import point_map
+from tasks.block import BadItem
 
 FORMATS = ("ply", "glb")
 FLOAT32, UINT8, ARRAY_BUFFER, POINTS = 5126, 5121, 34962, 0
@@ -45,11 +46,11 @@ def point_cloud(labels: Mapping[str, NDArray[Any]], image: NDArray[np.uint8]) ->
 
     Raises
     ------
-    ValueError
+    BadItem
         There is no depth, or no pixel has any.
     """
     if "depth" not in labels or not labels["depth_valid"].any():
-        raise ValueError("has no distances, so it makes no points")
+        raise BadItem("has no distances, so it makes no points")
     kept = labels["depth_valid"]
     normals = labels["normals"] * labels["normals_valid"][..., None] if "normals" in labels else None
     return PointCloud(point_map(labels["depth"])[kept], image[kept], None if normals is None else normals[kept])

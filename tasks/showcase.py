@@ -10,7 +10,7 @@ from metrics.evaluate import known_truth
 from storage.arrays import BlockReader
 from storage.fingerprint import Identity
 from storage.manifest import Block
-from storage.receipts import block_url
+from storage.receipts import block_url, files_of
 from tasks import pictures
 from tasks.block import load_panorama
 from tasks.evaluate import read_truth
@@ -23,7 +23,8 @@ def item_pictures(config: Config, fuse: Identity, block: Block, slot: int, class
     ``classes`` is the size of the labels' vocabulary, which fixes the colours.
     """
     item = block.items[slot]
-    labels = decode_labels(BlockReader(block_url(config.root, fuse.stage, fuse.fingerprint, block.name)).item(slot))
+    url = block_url(config.root, fuse.stage, fuse.fingerprint, block.name)
+    labels = decode_labels(BlockReader(url, files_of(url)).item(slot))
     truth, _ = read_truth(config, item)
     panorama = load_panorama(item, config)
     shown = {"panorama": pictures.panorama_picture(panorama.pixels, panorama.observed)}

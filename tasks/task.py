@@ -7,10 +7,11 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.tasks import Task
 
 from storage import attempts
+from storage.arrays import DamagedBlock
 from storage.receipts import Receipt
 from storage.urls import existing_folder, is_local
 from tasks.block import Job
@@ -47,6 +48,11 @@ def block_task(make: Callable[[Job], Receipt]) -> Task[[Parcel], Receipt]:
             if error.errno not in FULL or not is_local(job.url):
                 raise
             raise OSError(error.errno, told_full(error, job.url)) from error
+        except DamagedBlock:  # tells all by itself
+            raise
+        except Exception as error:  # a fault of the code or the config: Prefect tells only its message
+            get_run_logger().error("%s: %s", job.key, error, exc_info=True)
+            raise
 
     return task(
         task_run_name="{parcel.job.identity.stage} {parcel.job.block.name}",

@@ -135,7 +135,7 @@ def decode_light(data: bytes, tags: Mapping[int, Any], settings: Ingest) -> Ligh
     if pixels.shape[2] == 4 and (kind := _one(tags, EXTRA, 0)) in (ASSOCIATED, UNASSOCIATED):
         observed = pixels[..., 3] >= SEEN
         if kind == ASSOCIATED:
-            colours = colours / np.where(observed, pixels[..., 3], np.float32(1))[..., None]
+            colours = colours / np.where(observed, pixels[..., 3], 1).astype(np.float32)[..., None]
     return Light(colours, observed, place, gpano.pose(_about(tags)))
 
 

@@ -20,8 +20,8 @@ from accelerate import PartialState
 from models.student import StudentModel
 from models.teachers.weights import digest_folder
 from storage.fingerprint import Identity, canonical_json, digest
-from storage.receipts import Receipt, block_url, read_receipt, write_receipt
-from storage.urls import children, exists, is_local, join, read_bytes, remove, write_bytes
+from storage.receipts import Receipt, block_url, read_receipt, refuse_unwritten, write_receipt
+from storage.urls import children, exists, is_local, join, read_bytes, remove, settle, write_bytes
 from tasks.block import REPORTED_VERSIONS
 from tasks.code import code_digest
 from tasks.devices import device_name
@@ -268,6 +268,8 @@ def _finish(training: Training, model: StudentModel, about: dict[str, Any], page
     log = read_bytes(join(training.url, "log.json")) if exists(join(training.url, "log.json")) else b""
     files |= {"log.json": {"bytes": len(log), "sha256": digest(log)}} if log else {}
     files |= {PAGE: {"bytes": len(page), "sha256": digest(page)}}
+    settle(training.url)
+    refuse_unwritten(training.url, files)
     receipt = Receipt(STAGE, training.identity.fingerprint, training.block, (), files, about | {"weights": weights}, made)
     write_receipt(training.url, receipt)
     for name in children(training.checkpoints):

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from configs.schema import Config
 from models.student.labels import Label
+from storage.about import common_about
 from storage.arrays import SHARD_ITEMS
 from storage.manifest import Block, Item
 from storage.receipts import Receipt
@@ -35,6 +37,11 @@ class LabelStore:
     config: Config
     blocks: Sequence[tuple[str, Block, Receipt]]
     weight: float = 1.0
+
+    @cached_property
+    def about(self) -> Mapping[str, Any]:
+        """What all blocks with labels say of them; Contradiction if they do not agree."""
+        return common_about(receipt for _, _, receipt in self.blocks)
 
 
 @dataclass(frozen=True)
@@ -203,7 +210,7 @@ def _stack(arrays: Sequence[NDArray[Any]]) -> torch.Tensor:
 
 def _common_classes(stores: Sequence[LabelStore]) -> tuple[str, ...]:
     """The classes of all stores that have any."""
-    found = {tuple(receipt.about.get("classes") or ()) for store in stores for _, _, receipt in store.blocks} - {()}
+    found = {tuple(store.about.get("classes") or ()) for store in stores} - {()}
     if len(found) > 1:
         counts = ", ".join(f"{len(classes)} ({', '.join(classes[:3])}, ...)" for classes in sorted(found))
         raise ValueError(f"the stores have different classes: {counts}; train from stores of one vocabulary")

@@ -61,7 +61,7 @@ def depth_unit(stores: Sequence[LabelStore]) -> str:
     ValueError
         Stores disagree: their distances cannot be learnt together.
     """
-    units = [fused_unit(store.blocks[0][2].about.get("depth_unit", "")) for store in stores]
+    units = [fused_unit(store.about.get("depth_unit", "")) for store in stores]
     if len(set(units)) > 1:
         told = ", ".join(f"{store.config.name}: {unit or 'none'}" for store, unit in zip(stores, units))
         raise ValueError(f"the stores' distances have different units ({told}); train depth from stores of one unit")

@@ -17,6 +17,8 @@ def adapt(
 ) -> None:
     """Adapt a segmentation model to unlabelled panoramas, without its source data: `run` for such a config, and no other."""
     from configs.adapt import load_adapt_config
+    from flows.invocation import remember
 
+    remember(config, source, root, settings)
     wanted = load_adapt_config(config, overrides(settings, source, root))
     finish(config, wanted, retry_quarantined, from_plan, as_json)

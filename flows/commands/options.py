@@ -26,14 +26,18 @@ RetryOption = Annotated[bool, typer.Option("--retry-quarantined", help="Try quar
 def load(path: Path, source: str | None, root: str | None, settings: list[str] | None) -> Config:
     """The config of a YAML file with the command line's replacements laid over it."""
     from configs.reading import load_config
+    from flows.invocation import remember
 
+    remember(path, source, root, settings)
     return load_config(path, overrides(settings, source, root))
 
 
 def load_any(path: Path, source: str | None, root: str | None, settings: list[str] | None) -> Config:
     """As :func:`load`, and the config of an adaptation too."""
     from configs.adapt import load_any_config
+    from flows.invocation import remember
 
+    remember(path, source, root, settings)
     return load_any_config(path, overrides(settings, source, root))
 
 

@@ -59,6 +59,7 @@ def finish(
 ) -> None:
     """Show the plan and carry it out; nothing more happens if all is there."""
     from flows.drift import refuse_drift
+    from flows.nothing_made import refuse_empty_source, refuse_nothing_made
     from flows.plan import make_plan
     from flows.tables import console, plan_table, print_notes, print_nothing_to_do
 
@@ -70,7 +71,11 @@ def finish(
         print_notes(made.scan.notes)
     if made.anything_to_run:
         carry_out(path, wanted, retry_quarantined, as_json=as_json)
-    elif as_json:
+        return
+    refuse_empty_source(wanted, made)
+    for step in made.steps:
+        refuse_nothing_made(wanted, step)
+    if as_json:
         print_json({"state": "nothing to run", **made.as_json()})
     else:
         print_nothing_to_do(wanted)
@@ -87,11 +92,13 @@ def carry_out(
     from contextlib import nullcontext
 
     from flows.drain import draining_on_signals
+    from flows.invocation import remember_file
     from flows.progress import Silent, TerminalProgress, reporting_to
     from flows.record import new_run_name
     from flows.server import prefect_server
     from flows.tables import console, print_outcome
 
+    remember_file(path)
     with prefect_server(config.execution.log_level):
         from flows.kinds import flow_of
 
@@ -101,7 +108,7 @@ def carry_out(
     if as_json:
         print(json.dumps(record))
     else:
-        print_outcome(path, config, record)
+        print_outcome(config, record)
 
 
 def verify(
@@ -112,25 +119,32 @@ def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Make the broken blocks again, and nothing else.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check every stored byte against its receipt; a broken block is owed again. Exits with 1 if any stays broken."""
+    """Check every stored byte against its receipt, and published versions and trainings too; a broken block is owed again.
+
+    Exits with 1 if any stays broken.
+    """
     from flows.store import verify_store
     from flows.tables import print_verification
+    from flows.verification import find_strays, verify_others
 
     wanted = load_any(config, source, root, settings)
     checked = list(verify_store(wanted))
     broken = [damage for _, damage in checked if damage is not None]
+    checked += list(verify_others(wanted))
+    others = [damage for _, damage in checked if damage is not None and damage.fix]
+    strays = find_strays(wanted)
     size = sum(count for count, _ in checked)
     if as_json and not (repair and broken):
-        rows = [{"stage": b.stage, "block": b.block, "problems": b.problems} for b in broken]
-        print_json({"blocks": len(checked), "bytes": size, "broken": rows})
+        rows = [{"stage": b.stage, "block": b.block, "problems": b.problems, "fix": b.fix} for b in [*broken, *others]]
+        print_json({"blocks": len(checked), "bytes": size, "broken": rows, "strays": strays})
     elif not as_json:
-        print_verification(len(checked), size, broken)
+        print_verification(len(checked), size, [*broken, *others], strays)
     if broken and repair:
         only: dict[str, list[str]] = {}
         for damage in broken:
             only.setdefault(damage.stage, []).append(damage.block)
         carry_out(config, wanted, only=only, as_json=as_json)
-    raise typer.Exit(int(bool(broken) and not repair))
+    raise typer.Exit(int((bool(broken) and not repair) or bool(others)))
 
 
 failures = typer.Typer(help="Items that were given up, and blocks that could not be made.", no_args_is_help=True)
@@ -154,7 +168,7 @@ def list_failures(
     if as_json:
         print_json(found)
     else:
-        print_failures(config, found)
+        print_failures(found)
 
 
 @failures.command("retry")

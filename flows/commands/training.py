@@ -82,7 +82,9 @@ def _verify(plan: TrainingPlan, as_json: bool) -> int:
 def _load(path: Path, root: str | None, settings: list[str] | None) -> TrainingConfig:
     from configs.settings import ConfigError
     from flows.commands.options import overrides
+    from flows.invocation import remember
 
+    remember(path, None, root, settings)
     try:
         from tasks.training_config import load_training
     except ModuleNotFoundError as error:
@@ -122,14 +124,17 @@ def predict(
     """Predict depth, normals and semantics of panoramas, with receipts and report; what is done is not done again.
 
     The config that does it is written to ROOT/NAME.yaml: `status`, `trace`, `verify`, `points`, `publish` and `export` take it.
+    Where ROOT is no folder, a copy is written here.
     """
     import yaml
 
     from configs.reading import validated
     from flows.commands.options import overrides
     from flows.commands.running import finish
+    from flows.invocation import remember
     from flows.points import check_format, write_points
-    from storage.urls import filesystem, join, write_bytes
+    from storage.fingerprint import digest
+    from storage.urls import filesystem, is_local, join, location, read_bytes, write_bytes
 
     values: dict[str, Any] = {"name": name, "root": root, "source": {"url": source, "truth": truth}}
     if points is not None:
@@ -138,8 +143,12 @@ def predict(
     config = validated(values, overrides(settings), "predict")
     url = join(config.root, f"{name}.yaml")
     write_bytes(url, yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True), sort_keys=False).encode())
-    finish(Path(filesystem(url)[1]), config, as_json=as_json)
+    path = Path(filesystem(url)[1]) if is_local(url) else Path(f"{name}-{digest(config.root)[:8]}.yaml")
+    if not is_local(url):  # commands take files: one here says the same
+        path.write_bytes(read_bytes(url))
+    remember(path)
+    finish(path, config, as_json=as_json)
     if points is not None:
         written = write_points(config, join(config.root, "points"), points)
         if not as_json:
-            typer.echo(f"{len(written['files'])} point clouds in {filesystem(join(config.root, 'points'))[1]}")
+            typer.echo(f"{len(written['files'])} point clouds in {location(join(config.root, 'points'))}")

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.cameras import Camera
-from geometry.fields import Field
+from geometry.fields import CannotLabel, Field
+
+__all__ = ["CannotLabel", "Loader", "Teacher"]
 
 
 class Teacher(Protocol):
@@ -40,6 +42,11 @@ class Teacher(Protocol):
         -------
         dict
             One :class:`~geometry.fields.Field` of (N, h, w) per name in ``fields``.
+
+        Raises
+        ------
+        CannotLabel
+            Nothing can be said of this panorama.
         """
         ...
 

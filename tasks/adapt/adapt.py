@@ -6,8 +6,8 @@ import json
 
 from configs.adapt import AdaptConfig
 from storage.fingerprint import Identity
-from storage.receipts import Receipt
-from storage.urls import files_below, join, remove, write_bytes
+from storage.receipts import Receipt, write_file
+from storage.urls import files_below, join, remove
 from tasks.adapt.blocks import blocks_behind, make_whole, of_all, open_block
 from tasks.adapt.examples import Examples, Panoramas
 from tasks.adapt.model import read_model, write_model
@@ -47,10 +47,10 @@ def adapt_block(job: Job) -> Receipt:
             pool = read_pool(*open_block(job, "pool", of_all(blocks_behind(job)).name))
         examples = Examples(panoramas, pool, config.training)
         adapted, progress = adapt_model(model, examples, config.training, checkpoints, config.checkpoint_every, device)
-        found = write_model(join(job.url, MODEL), adapted, {"height": config.height, "adapted_from": planned["model"]})
-        write_bytes(join(job.url, "losses.json"), (json.dumps(progress.log, indent=1) + "\n").encode())
+        found, files = write_model(job.url, MODEL, adapted, {"height": config.height, "adapted_from": planned["model"]})
+        files |= write_file(job.url, "losses.json", (json.dumps(progress.log, indent=1) + "\n").encode())
         figures = {"steps": progress.step, "panoramas": len(panoramas.places), "pool": len(pool), "model": found}
-        return Output(figures=figures)
+        return Output(figures=figures, files=files)
 
     receipt = make_whole(job, train, vocabulary(model), planned, device_name(device))
     for name in files_below(checkpoints):

@@ -14,7 +14,7 @@ from storage.arrays import BlockReader
 from storage.fingerprint import canonical_json, digest
 from storage.manifest import Block, Item
 from storage.receipts import Receipt, block_url, read_receipt
-from tasks.block import Job, Output, run_block
+from tasks.block import BadItem, Job, Output, run_block
 
 
 def of_block(name: str) -> Block:
@@ -80,7 +80,7 @@ def make_whole(
     def compute(_item: Item, _inputs: Any) -> Output:
         try:
             return make()
-        except ValueError as error:
+        except BadItem as error:
             raise RuntimeError(str(error)) from error
 
     return run_block(job, compute, about, weights, device=device)

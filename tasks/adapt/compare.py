@@ -12,9 +12,10 @@ from configs.adapt import AdaptConfig, Scoring
 from metrics.seamless.suite import SeamlessLabels, SuiteCounts, from_arrays, merged, suite_counts
 from models.seamless.fusion import Detections, FusionRule
 from models.seamless.saved import SeamlessModel
+from storage.about import common_about
 from storage.fingerprint import Identity
-from storage.receipts import Receipt
-from storage.urls import join, read_bytes, write_bytes
+from storage.receipts import Entries, Receipt, write_file
+from storage.urls import join, read_bytes
 from tasks.adapt.adapt import MODEL
 from tasks.adapt.arrays import unpack_objects, unpack_observed
 from tasks.adapt.blocks import blocks_behind, make_whole, open_block, read_items
@@ -22,7 +23,7 @@ from tasks.adapt.model import loaded_model
 from tasks.adapt.predict import predicted
 from tasks.adapt.truth import truth_source
 from tasks.adapt.vocabulary import BRANCHES, adapt_config, things_of
-from tasks.block import Job, Output
+from tasks.block import BadItem, Job, Output
 from tasks.devices import device_name, resolve_device
 from tasks.seamless_found import found_labels
 
@@ -53,18 +54,24 @@ def compare_block(job: Job) -> Receipt:
 
     def compare() -> Output:
         counts: dict[str, list[SuiteCounts]] = {arm: [] for arm in ARMS}
+        unread: dict[str, str] = {}
         for item, arrays in read_items(job, "predict", name):
-            truth = truth_at.read(item, config.height, unpack_observed(arrays))
+            try:
+                truth = truth_at.read(item, config.height, unpack_observed(arrays))
+            except BadItem as error:  # of this panorama alone: the others are compared
+                unread[item] = str(error)
+                continue
             if truth is None:
                 continue
             pairs: dict[str, Said] = {"source": said_of(arrays), "adapted": found_by(model, arrays)}
             for arm, said in pairs.items():
                 maps = fused(*said, truth_at.things, config.scoring)
                 counts[arm].append(suite_counts(maps, truth, len(about["classes"])))
+        files: Entries = {}
         for arm, parts in counts.items():
             if parts:
-                write_bytes(join(job.url, f"counts-{arm}.npz"), _packed(merged(parts)))
-        return Output(figures={"panoramas": len(counts["source"])})
+                files |= write_file(job.url, f"counts-{arm}.npz", _packed(merged(parts)))
+        return Output(figures={"panoramas": len(counts["source"])} | ({"truth_unread": unread} if unread else {}), files=files)
 
     return make_whole(job, compare, about, device=device_name(device))
 
@@ -106,5 +113,5 @@ def figures(compared: Sequence[tuple[str, Receipt]]) -> dict[str, dict[str, Any]
                 with np.load(io.BytesIO(read_bytes(join(url, name))), allow_pickle=False) as arrays:
                     parts.append(from_arrays(dict(arrays)))
         if parts:
-            found[arm] = dict(merged(parts).figures(things_of(compared[0][1].about)))
+            found[arm] = dict(merged(parts).figures(things_of(common_about(receipt for _, receipt in compared))))
     return found

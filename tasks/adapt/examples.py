@@ -18,6 +18,7 @@ from models.seamless.mixing import MIXINGS, choose, mix
 from models.seamless.network import Target
 from models.seamless.object_pool import PoolObject
 from models.seamless.targets import example_target
+from storage.about import common_about
 from storage.arrays import BlockReader
 from storage.receipts import Receipt
 from tasks.adapt.arrays import unpack_observed
@@ -52,7 +53,7 @@ class Panoramas:
         ]
         if not self.places:
             raise ValueError("no panorama has pseudo-labels: all were given up, so there is nothing to adapt to")
-        self.about = self._receipt("omni", self.places[0].block).about
+        self.about = common_about(self._receipt("omni", name) for name in blocks_behind(job))
         self.things = things_of(self.about)
 
     def _receipt(self, stage: str, name: str) -> Receipt:

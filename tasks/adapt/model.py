@@ -9,7 +9,8 @@ from typing import Any
 from models.seamless.saved import CONFIG, WEIGHTS, SeamlessModel, model_files, model_of_files
 from models.seamless.semantic import SemanticNetwork
 from storage.fingerprint import canonical_json, digest
-from storage.urls import join, read_bytes, write_bytes
+from storage.receipts import Entries, write_file
+from storage.urls import join, read_bytes
 from tasks.adapt.student import is_student, student_files, student_of_files
 
 FILES = (CONFIG, WEIGHTS)
@@ -57,13 +58,17 @@ def loaded_model(url: str, planned: str, device: str) -> SeamlessModel:
     return model
 
 
-def write_model(url: str, model: SeamlessModel, about: Mapping[str, Any]) -> str:
-    """Write a model's folder; returns its digest. ``about`` is told beside a student's weights."""
+def write_model(url: str, name: str, model: SeamlessModel, about: Mapping[str, Any]) -> tuple[str, Entries]:
+    """Write a model's folder ``name`` below a block's; returns its digest, and its files for the receipt.
+
+    ``about`` is told beside a student's weights.
+    """
     network = model.network
     files = student_files(network, about) if isinstance(network, SemanticNetwork) else model_files(model)
-    for name, data in files.items():
-        write_bytes(join(url, name), data)
-    return _digest({name: files[name] for name in FILES})
+    entries: Entries = {}
+    for file, data in files.items():
+        entries |= write_file(url, f"{name}/{file}", data)
+    return _digest({file: files[file] for file in FILES}), entries
 
 
 def _read(url: str) -> dict[str, bytes]:

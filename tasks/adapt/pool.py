@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from configs.adapt import AdaptConfig
 from models.seamless.object_pool import PoolObject, cut_objects, surest
 from models.seamless.pseudo_labels import thing_area
-from storage.arrays import DamagedBlock
+from storage.about import common_about
+from storage.arrays import damaged
 from storage.fingerprint import Identity, digest
-from storage.receipts import Receipt
-from storage.urls import exists, join, read_bytes, write_bytes
+from storage.receipts import Entries, Receipt, write_file
+from storage.urls import exists, join, read_bytes
 from tasks.adapt.arrays import unpack_mask, unpack_scores
 from tasks.adapt.blocks import blocks_behind, make_whole, open_block, read_items
 from tasks.adapt.thresholds import class_rule, table
@@ -43,16 +44,16 @@ def identity(config: AdaptConfig, predict: str, scores: str) -> Identity:
 def pool_block(job: Job) -> Receipt:
     """Store the pool of all panoramas. In memory are one panorama, and at most ``pool.per_class`` objects of each class."""
     settings = adapt_config(job).pool
-    about = dict(open_block(job, "predict", blocks_behind(job)[0])[1].about)
+    about = common_about(open_block(job, "predict", name)[1] for name in blocks_behind(job))
 
     def gather() -> Output:
         thresholds, counts = class_rule(job, "amodals", settings.rule)
         pool: list[PoolObject] = []
         for objects in _candidates(job, thresholds, settings.rule.least, things_of(about)):
             pool = surest([*pool, *objects], settings.per_class)
-        write_pool(job.url, pool, about["classes"])
+        files = write_pool(job.url, pool, about["classes"])
         kept = {about["classes"][label]: sum(one.label == label for one in pool) for label in sorted({one.label for one in pool})}
-        return Output(figures={"objects": kept, "thresholds": table(about["classes"], thresholds, counts)})
+        return Output(figures={"objects": kept, "thresholds": table(about["classes"], thresholds, counts)}, files=files)
 
     return make_whole(job, gather, about)
 
@@ -70,8 +71,9 @@ def _candidates(job: Job, thresholds: NDArray[np.floating], least: float, things
                 yield cut_objects(item, arrays["pixels"], masks, classes[real], scores[real], chosen[real])
 
 
-def write_pool(url: str, pool: Sequence[PoolObject], classes: Sequence[str]) -> None:
-    """Write the pictures, the index and the page below a URL."""
+def write_pool(url: str, pool: Sequence[PoolObject], classes: Sequence[str]) -> Entries:
+    """Write the pictures, the index and the page below a URL; returns their entries for the receipt."""
+    files: Entries = {}
     rows: list[dict[str, Any]] = []
     for number, one in enumerate(pool):
         row = {
@@ -82,10 +84,10 @@ def write_pool(url: str, pool: Sequence[PoolObject], classes: Sequence[str]) -> 
             "label": one.label,
             "score": one.score,
         }
-        write_bytes(join(url, str(row["file"])), _picture(one))
+        files |= write_file(url, str(row["file"]), _picture(one))
         rows.append(row)
-    write_bytes(join(url, INDEX), (json.dumps(rows, indent=1, ensure_ascii=False) + "\n").encode())
-    write_bytes(join(url, "index.html"), _page(rows, classes).encode())
+    files |= write_file(url, INDEX, (json.dumps(rows, indent=1, ensure_ascii=False) + "\n").encode())
+    return files | write_file(url, "index.html", _page(rows, classes).encode())
 
 
 def read_pool(url: str, receipt: Receipt) -> list[PoolObject]:
@@ -102,7 +104,7 @@ def read_pool(url: str, receipt: Receipt) -> list[PoolObject]:
 def _sound(url: str, receipt: Receipt, name: str) -> bytes:
     data = read_bytes(join(url, name)) if exists(join(url, name)) else b""
     if name not in receipt.files or digest(data) != receipt.files[name]["sha256"]:
-        raise DamagedBlock(f"{join(url, name)}: the stored pool is damaged; `panolabel verify --repair` makes it again")
+        raise damaged(url, f"{name} of the object pool is not what was written")
     return data
 
 

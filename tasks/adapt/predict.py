@@ -19,7 +19,7 @@ from tasks.adapt import from_labels
 from tasks.adapt.arrays import classes_within, objects_within, pack_confidence, pack_objects, pack_observed
 from tasks.adapt.model import loaded_model
 from tasks.adapt.vocabulary import BRANCHES, adapt_config, at_height, vocabulary
-from tasks.block import Job, Output, load_panorama, run_block
+from tasks.block import BadItem, Job, Output, load_panorama, run_block
 from tasks.devices import device_name, resolve_device
 from tasks.observed import Observed, observed_of, require_observed
 
@@ -51,7 +51,10 @@ def predict_block(job: Job) -> Receipt:
     def predict_item(_item: Item, inputs: tuple[NDArray[np.uint8], Observed]) -> Output:
         pixels, observed = inputs
         require_observed(observed)
-        values = predicted(model.network.find(model.normalised(pixels[None]))[0], observed)
+        found = model.network.find(model.normalised(pixels[None]))[0]
+        if not all(bool(said.isfinite().all()) for said in (found.confidence, found.instances.scores, found.amodals.scores)):
+            raise BadItem("what the source model says of this panorama is NaN or infinite")
+        values = predicted(found, observed)
         return Output({"pixels": pixels, **values}, {name: len(values[name].scores) for name in BRANCHES})
 
     encode = partial(_encode, room=model.network.settings.branch.limit)

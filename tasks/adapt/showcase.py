@@ -15,7 +15,7 @@ from metrics.seamless.suite import SeamlessLabels
 from models.seamless.pseudo_labels import IGNORED
 from models.seamless.saved import SeamlessModel
 from storage.arrays import BlockReader
-from storage.receipts import Receipt, block_url
+from storage.receipts import Receipt, block_url, files_of
 from storage.urls import join
 from tasks.adapt.adapt import MODEL
 from tasks.adapt.arrays import unpack_observed
@@ -62,7 +62,8 @@ def _labelled(root: str, labelled: Blocks) -> Iterator[tuple[str, Mapping[str, A
         made_of = receipt.made["identity"]["upstream"]["predict"]
         for slot, row in enumerate(receipt.items):
             if row.state == "done":
-                seen = BlockReader(block_url(root, "predict", made_of, receipt.block)).item(slot)
+                predicted = block_url(root, "predict", made_of, receipt.block)
+                seen = BlockReader(predicted, files_of(predicted)).item(slot)
                 yield row.item, receipt.about, seen, BlockReader(url, receipt.files).item(slot)
 
 

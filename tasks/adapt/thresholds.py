@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from configs.adapt import AdaptConfig, ThresholdRule
 from models.seamless.thresholds import Rule, class_thresholds
+from storage.about import common_about
 from storage.fingerprint import Identity
 from storage.receipts import Receipt
 from tasks.adapt.blocks import blocks_behind, make_whole, of_block, open_block
@@ -25,7 +26,7 @@ def identity(config: AdaptConfig, scores: str) -> Identity:
 def thresholds_block(job: Job) -> Receipt:
     """Store ``thresholds`` (parts, classes) float64 and ``predictions``, how many each class has, int64."""
     config = adapt_config(job)
-    about = dict(open_block(job, "scores", of_block(blocks_behind(job)[0]).name)[1].about)
+    about = common_about(open_block(job, "scores", of_block(name).name)[1] for name in blocks_behind(job))
 
     def choose() -> Output:
         parts = [class_rule(job, part, getattr(config.omni, part)) for part in PARTS]

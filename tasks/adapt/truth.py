@@ -21,6 +21,8 @@ from metrics.seamless.panoptic import VOID, PanopticMap
 from metrics.seamless.suite import SeamlessLabels
 from models.seamless.pseudo_labels import IGNORED
 from storage.urls import exists, join, read_bytes
+from tasks.block import BadItem
+from tasks.evaluate import read_classes
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class TruthSource:
 
         Raises
         ------
-        ValueError
+        BadItem
             A file cannot be read, or holds something else.
         """
         paths = [join(self.url, "truth", f"{item}{end}") for end in (".npz", "_amodal.json")]
@@ -51,7 +53,7 @@ class TruthSource:
             seen = np.ones((height, 2 * height), bool) if observed is None else observed
             return self._labels(semantics, instances, objects, seen)
         except Exception as error:  # zipfile, zlib, json and NumPy's parser of headers have many of their own
-            raise ValueError(f"{paths[0]}: the truth cannot be read: {type(error).__name__}: {error}") from error
+            raise BadItem(f"{paths[0]}: the truth cannot be read: {type(error).__name__}: {error}") from error
 
     def _labels(
         self, semantics: NDArray, instances: NDArray, objects: Sequence[dict[str, Any]], observed: NDArray[np.bool_]
@@ -80,8 +82,7 @@ def truth_source(url: str, classes: Sequence[str], things: range) -> TruthSource
     ValueError
         The data set and the network have no class in common.
     """
-    theirs = json.loads(read_bytes(join(url, "dataset.json")))["classes"]
-    return TruthSource(url, class_lookup(theirs, classes, url), things)
+    return TruthSource(url, class_lookup(read_classes(url), classes, url), things)
 
 
 def class_lookup(theirs: Sequence[str], ours: Sequence[str], what: str) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from flows.blocks import RunFailed
+from flows.nothing_made import NothingMade
 from flows.plan import make_plan
 from flows.store import verify_store
 from storage.arrays import BlockReader
@@ -39,11 +40,9 @@ def test_out_of_memory_halves_the_batch_once(tmp_path: Path, seen: Seen) -> None
     assert without_fingerprints(whole.parent / "store") == without_fingerprints(halved.parent / "store")
     assert len(journal(whole.parent)) == 2
     assert len(journal(halved.parent)) == 2 + 2 * 2, "one try of six patches, then four and two"
-    record = run_pipeline(load(hopeless, execution__batch_size=8))
-    reasons = {row["reason"] for row in record["quarantined"]}
-    assert len(record["quarantined"]) == 2
-    assert all("the device ran out of memory with 4 patches at a time" in reason for reason in reasons)
-    seen("memory for 4 of 8 patches: labels byte-identical to those of a whole batch; memory for 3: 2 of 2 items quarantined")
+    with pytest.raises(NothingMade, match=r"none of 2 items .* the device ran out of memory with 4 patches at a time"):
+        run_pipeline(load(hopeless, execution__batch_size=8))
+    seen("memory for 4 of 8 patches: labels byte-identical to those of a whole batch; memory for 3: the run fails")
 
 
 @pytest.mark.fault("NaN or infinite output", expected="invalid in the mask, zero in the values, counted in the receipt")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from geometry.cameras import Camera
+from geometry.fields import CannotLabel
 from scenes.render import render_camera
 from scenes.teacher import load
 from scenes.vocabulary import CLASSES, THINGS
@@ -148,3 +149,14 @@ def test_settings_out_of_range_are_named(settings: dict[str, object], message: s
 def test_a_panorama_that_does_not_say_its_scene_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="item 'a' does not say its position, heading"):
         load({})(np.zeros((1, 4, 4, 3), np.uint8), [Camera.looking(4, 4, 1.5, 0, 0)], {"item": "a", "scene": "room", "seed": 1})
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"seed": "one"}, {"seed": None}, {"position": [0, 1]}, {"heading": "north"}, {"position": None}]
+)
+def test_a_panorama_that_does_not_say_its_scene_is_given_up_by_name(wrong: dict[str, object]) -> None:
+    with pytest.raises(CannotLabel, match="room_00001"):
+        load({})(NONE, CAMERAS, {**ITEM, **wrong})
+    missing = {name: value for name, value in ITEM.items() if name not in wrong}
+    with pytest.raises(CannotLabel, match=f"room_00001.*{next(iter(wrong))}"):
+        load({})(NONE, CAMERAS, missing)

@@ -48,7 +48,8 @@ def test_a_pickle_in_a_truth_file_is_not_run(tmp_path: Path) -> None:
     assert mark.exists(), "the payload works where it is let"
 
 
-SOUND = saved(depth=np.arange(2048, dtype=np.float32))
+DEPTH = np.arange(2048, dtype=np.float32).reshape(32, 64)
+SOUND = saved(depth=DEPTH)
 DAMAGED = {
     "cut": SOUND[:-40],
     "header only": SOUND[:40],
@@ -56,11 +57,21 @@ DAMAGED = {
     "empty": b"",
     "no array": b"PK\x03\x04 nothing",
     "one array, not a file of them": b"\x93NUMPY\x01\x00",
+    "flat": saved(depth=DEPTH.ravel()),
+    "text": saved(semantics=DEPTH.astype(str)),
+    "normals without an axis": saved(normals=DEPTH),
+    "depth with one": saved(depth=DEPTH[..., None]),
+    "of two sizes": saved(depth=DEPTH, sky=DEPTH[:16, :32] > 0),
+    "without a pixel": saved(depth=DEPTH[:0]),
+    "nothing that is known": saved(poses=DEPTH),
 }
 
 
 def test_a_sound_truth_file_is_read(tmp_path: Path) -> None:
-    np.testing.assert_array_equal(read(tmp_path, SOUND)["depth"], np.arange(2048))
+    newer = saved(depth=DEPTH, depth_valid=DEPTH > 0, of_a_newer_version=np.arange(3))
+    read_back = read(tmp_path, newer)
+    assert sorted(read_back) == ["depth", "depth_valid"]
+    np.testing.assert_array_equal(read_back["depth"], DEPTH)
     assert zipfile.is_zipfile(io.BytesIO(SOUND))
 
 

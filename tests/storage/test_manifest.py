@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,3 +58,24 @@ def test_a_manifest_survives_the_round_trip(tmp_path: Path) -> None:
     write_manifest(url, items)
     assert read_manifest(url) == items
     assert read_manifest(str(tmp_path / "none.parquet")) == []
+
+
+def test_columns_of_a_newer_version_are_kept_when_items_are_added(tmp_path: Path) -> None:
+    url = str(tmp_path / "manifest.parquet")
+    known = place([], [item("a"), item("b")], 2)
+    write_manifest(url, known)
+    pq.write_table(pq.read_table(url).append_column("pixels", pa.array(["x", "y"])), url)
+    assert read_manifest(url) == known
+    grown = place(known, [item("c"), item("Z")], 2)
+    write_manifest(url, grown)
+    assert read_manifest(url) == grown
+    table = pq.read_table(url)
+    assert dict(zip(table["item"].to_pylist(), table["pixels"].to_pylist())) == {"a": "x", "b": "y", "c": None, "Z": None}
+
+
+def test_a_manifest_that_lacks_a_column_is_no_manifest(tmp_path: Path) -> None:
+    url = str(tmp_path / "manifest.parquet")
+    write_manifest(url, place([], [item("a")], 2))
+    pq.write_table(pq.read_table(url).drop_columns(["digest"]), url)
+    with pytest.raises(ManifestError, match="its columns are"):
+        read_manifest(url)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from geometry.cameras import Camera
 from geometry.fields import Field
+from models.teachers import CannotLabel
 from tests.support import brightness
 
 
@@ -52,6 +53,10 @@ class FaultyTeacher:
         how = self._switch("spoil", {}).get(item)
         if how is None:
             return field
+        if how == "bug":
+            raise ValueError("a bug of the teacher's")
+        if how == "cannot":
+            raise CannotLabel("the lens cap was on")
         if how == "all sky":
             return replace(field, valid=np.zeros_like(field.valid))
         if field.name == "depth":

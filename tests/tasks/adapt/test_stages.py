@@ -151,7 +151,7 @@ def test_a_pool_comes_back_as_it_was_written(tmp_path: Path) -> None:
         for name in ("box", "pixels", "whole", "overlap"):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
     next(file for name, file in files.items() if name.endswith(".png")).write_bytes(b"torn")
-    with pytest.raises(DamagedBlock, match="pool is damaged"):
+    with pytest.raises(DamagedBlock, match="object pool is not what was written"):
         read_pool(str(tmp_path), receipt)
 
 

@@ -114,7 +114,7 @@ def test_an_adapted_network_takes_the_thresholds_of_another_folder(tmp_path: Pat
     )
     for kind, classes, write in (("blendpass", K2B, write_blendpass), ("densepass", A2B, write_densepass)):
         model = SeamlessModel(SeamlessNetwork(seamless_settings(network, len(classes), 32)).eval(), classes)
-        write_model(str(tmp_path / kind / "model"), model, {})
+        write_model(str(tmp_path / kind), "model", model, {})
         write(tmp_path / kind / "data")
     blend = [str(tmp_path / "blendpass" / part) for part in ("model", "data")]
     with pytest.raises(FileNotFoundError, match="name the folder of the source model with --rule"):

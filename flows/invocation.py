@@ -1,0 +1,54 @@
+"""The command line of this process, so that what is printed to be typed works when pasted."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.credentials import mask_credentials
+
+
+@dataclass(frozen=True)
+class Given:
+    """The config that this process was given, and what the command line replaced in it."""
+
+    config: str = "CONFIG"
+    source: str | None = None
+    root: str | None = None
+    settings: tuple[str, ...] = ()
+
+
+_given = Given()
+
+
+def remember(
+    config: str | Path, source: str | None = None, root: str | None = None, settings: Sequence[str] | None = None
+) -> None:
+    """Note what the command line gave; a flow that a server started was given a whole config, and no file."""
+    global _given
+    _given = Given(str(config), source, root, tuple(settings or ()))
+
+
+def remember_file(config: str | Path) -> None:
+    """Note the config file, where no command line did."""
+    if _given == Given():
+        remember(config)
+
+
+def command(name: str, *arguments: str) -> str:
+    """``panolabel <name> CONFIG <arguments>`` for the config of this process, with its ``--source``, ``--root`` and ``--set``.
+
+    ``name`` may be two words, such as ``failures retry``.
+    """
+    words = ["panolabel", *name.split(), _given.config, *arguments]
+    words += ["--source", _given.source] if _given.source is not None else []
+    words += ["--root", _given.root] if _given.root is not None else []
+    words += [word for setting in _given.settings for word in ("--set", setting)]
+    return shlex.join(mask_credentials(word) for word in words)
+
+
+def command_for(config: str | Path, name: str, *arguments: str) -> str:
+    """As :func:`command`, for another config file."""
+    return shlex.join(["panolabel", *name.split(), str(config), *arguments])

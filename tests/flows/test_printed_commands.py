@@ -1,0 +1,78 @@
+"""What the product prints to be typed works when pasted: with what was replaced on the command line, and with odd names."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.invocation import command, remember
+from tests.flows.test_cli import panolabel
+from tests.support.pipelines import write_pipeline
+
+LINE = re.compile(r"(?:^|`|: +)(panolabel [^`\n]*)", re.MULTILINE)
+
+
+def printed(text: str) -> list[str]:
+    """The commands in what a command printed: those in backticks, and those that end a line."""
+    return [found.strip() for found in LINE.findall(text)]
+
+
+def paste(typed: str, prefect_api: str) -> subprocess.CompletedProcess[str]:
+    """Run a command line by the shell, as it stands."""
+    assert typed.startswith("panolabel ")
+    line = f"{shlex.quote(sys.executable)} -m flows.cli {typed.removeprefix('panolabel ')}"
+    environment = {**os.environ, "PREFECT_API_URL": prefect_api}
+    return subprocess.run(line, shell=True, capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.mark.parametrize("odd", ["a b", "it's", "$HOME", "x;y", "[bold]"])
+def test_words_are_quoted_for_the_shell(odd: str) -> None:
+    remember(f"{odd}.yaml", f"/{odd}/*.jpg", f"s3://{odd}", [f"name={odd}"])
+    try:
+        words = shlex.split(command("failures waive", odd, "--reason", odd))
+    finally:
+        remember("CONFIG")
+    start = ["panolabel", "failures", "waive", f"{odd}.yaml", odd, "--reason", odd]
+    assert words == [*start, "--source", f"/{odd}/*.jpg", "--root", f"s3://{odd}", "--set", f"name={odd}"]
+
+
+def test_secrets_are_not_printed() -> None:
+    remember("x.yaml", "https://user:secret@host/list.csv")
+    try:
+        assert "secret" not in command("run")
+    finally:
+        remember("CONFIG")
+
+
+def test_every_printed_command_works_when_pasted(tmp_path: Path, prefect_api: str) -> None:
+    written = write_pipeline(tmp_path / "in", 3)
+    values = yaml.safe_load(written.read_text())
+    path = tmp_path / "my labels.yaml"
+    path.write_text(yaml.safe_dump({**values, "root": "/nowhere", "source": {"url": "/nowhere"}}))
+    (tmp_path / "in" / "images" / "p02.png").write_bytes(b"no image")
+    given = ["--source", tmp_path / "in" / "images", "--root", tmp_path / "a store", "--set", "fuse.height=16"]
+    run = panolabel("run", path, *given, PREFECT_API_URL=prefect_api)
+    assert run.returncode == 0, run.stderr
+    assert "<fingerprint>" not in run.stdout
+    (labels,) = re.findall(r"^Labels: +(.*data\.zarr)$", run.stdout, re.MULTILINE)
+    assert Path(labels, "zarr.json").exists()
+    told = [*printed(run.stdout), *printed(panolabel("failures", "list", path, *given).stdout)]
+    next(Path(labels).glob("depth/c/*/*/*")).unlink()
+    verified = panolabel("verify", path, *given)
+    assert verified.returncode == 1
+    refused = panolabel("publish", path, *given)
+    assert refused.returncode == 2
+    told += [*printed(verified.stdout), *printed(refused.stderr)]
+    kinds = [" ".join(shlex.split(one)[1:3]).removesuffix(str(path)).strip() for one in told]
+    assert kinds == ["trace", "failures retry", "failures waive", "run", "run"]
+    for typed in told[-1:] + told[:-1]:
+        result = paste(typed, prefect_api)
+        assert result.returncode == 0, f"{typed}\n{result.stdout}{result.stderr}"
+    assert panolabel("publish", path, *given).returncode == 0
