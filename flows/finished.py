@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from numpy.typing import NDArray
 
 from configs.schema import Config
-from flows.plan import Plan, make_plan, plan_if_listed
+from flows.plan import Plan, make_plan
+from flows.stored import plan_if_listed
 from storage.arrays import BlockReader
 from storage.fingerprint import Identity
 from storage.manifest import Block, Item

@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from configs.schema import Config
-from flows.plan import Plan, read_by_all, stored_plan
+from flows.plan import Plan, read_by_all
+from flows.stored import stored_plan
 from storage import attempts
 from storage.receipts import DROPPED, FILE, block_url, blocks_with_receipts, drop_data, read_receipt
 from storage.runs import read_run, run_names
