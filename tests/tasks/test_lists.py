@@ -230,3 +230,12 @@ def test_files_elsewhere_may_be_named_where_they_are_allowed(tmp_path: Path) -> 
     with pytest.raises(SourceError, match="leads out of"):
         list_source(written(tmp_path / "lists", f"uri\n{data}/link.jpg\n", "third.csv"), [str(data)])
     assert list_source(written(tmp_path / "lists", f"uri\n{data}/link.jpg\n", "third.csv"), [str(data), f"{data}base"])
+
+
+def test_a_file_that_is_not_there_costs_its_item_until_it_is(folder: Path) -> None:
+    url = written(folder, "uri\na.jpg\ngone.jpg\n")
+    there, gone = list_source(url)
+    assert (there.problem, check_entry(gone, Ingest()).reason) == ("", "there is no such file")
+    (folder / "gone.jpg").write_bytes(b"here")
+    again = list_source(url)[1]
+    assert (again.problem, again.size, again.stamp != gone.stamp) == ("", 4, True)
