@@ -188,6 +188,8 @@ def test_typed_metadata_keep_their_meaning(folder: Path) -> None:
         ('{"uri": "a.jpg"}\n[1]\n', "list.jsonl", "row 2 (line 2) is no JSON object"),
         ('{"uri": "a.jpg"\n', "list.jsonl", "row 1 (line 1) is not valid JSON"),
         ('{"uri": "a.jpg", "x": NaN, "y": Infinity}\n', "list.jsonl", "row 1 (line 1): x nan has no form in JSON"),
+        ('{"uri": "a.jpg", "item": 1e999}\n', "list.jsonl", "item inf is neither text nor a whole number"),
+        ('{"uri": "a.jpg", "x": ' + "9" * 5000 + "}\n", "list.jsonl", "row 1 (line 1) is not valid JSON"),
         ("uri\na\\b.jpg\n", "list.csv", "with / between folders"),
         (
             pa.table({"uri": ["a.jpg"], "thumb": [b"\x00\x01"]}),
