@@ -168,8 +168,8 @@ def refuse_missing(url: str, path: str) -> NoReturn:
     """Raise SourceError: there is no such place; it tells how far the path leads."""
     there = next(folder for folder in Path(path).parents if folder.exists())
     raise SourceError(
-        f"source {url}: there is no such folder or file ({there} is the last that is there); correct the path, or mount the disk "
-        "or share that holds it"
+        f"source {url}: no panoramas found: there is no such folder or file ({there} is the last that is there); "
+        "correct the path, or mount the disk or share that holds it"
     )
 
 
