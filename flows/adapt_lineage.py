@@ -8,7 +8,8 @@ from typing import Any
 from configs.adapt import AdaptConfig
 from configs.schema import Config
 from configs.settings import ConfigError
-from flows.plan import Plan, stored_plan
+from flows.plan import Plan
+from flows.stored import stored_plan
 from storage.credentials import mask_credentials
 from storage.receipts import Receipt, block_url, read_dropped, read_receipt
 from storage.urls import join

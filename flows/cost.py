@@ -12,7 +12,7 @@ from typing import Any
 
 from configs.schema import Config
 from configs.settings import ConfigError
-from flows.plan import FILES_PER_CHECK
+from flows.file_groups import FILES_PER_CHECK
 from storage.fingerprint import Identity
 from storage.receipts import Receipt, block_url, read_dropped, read_receipt
 from storage.urls import children, join

@@ -10,9 +10,9 @@ from typing import Any
 
 from configs.schema import Config
 from configs.settings import ConfigError
-from flows.plan import stored_plan
 from flows.record import user_name
 from flows.store import nearest_item, quarantined_items
+from flows.stored import stored_plan
 from storage.runs import latest_run
 from storage.urls import exists, join, read_bytes, write_bytes
 

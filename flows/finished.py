@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from configs.schema import Config
 from flows.invocation import command
-from flows.plan import Plan, make_plan, plan_if_listed
+from flows.plan import Plan, make_plan
+from flows.stored import plan_if_listed
 from storage.about import common_about, refuse_other_arrays
 from storage.arrays import BlockReader, arrays_digest, damaged
 from storage.fingerprint import Identity

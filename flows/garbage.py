@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from configs.schema import Config
 from flows.needed import Made, in_work, needed
-from flows.plan import Plan, read_by_all, stored_plan
+from flows.plan import Plan, read_by_all
+from flows.stored import stored_plan
 from storage import attempts
 from storage.receipts import DROPPED, FILE, block_url, blocks_with_receipts, drop_data, read_receipt
 from storage.urls import children, files_below, filesystem, join, remove

@@ -23,11 +23,12 @@ from flows.blocks import in_a_window, make_blocks
 from flows.drain import Interrupted, asked_to_stop, draining_in_flow
 from flows.events import report_quarantined
 from flows.fidelity import write_audit
+from flows.file_groups import file_groups
 from flows.labels import STORAGE, config_tag, stage_tags, tag_this_run, untagged
 from flows.lineage_events import RunEvents
 from flows.nothing_made import refuse_empty_source, refuse_nothing_made
 from flows.parameters import ConfigParameter
-from flows.plan import Plan, file_groups, make_plan
+from flows.plan import Plan, make_plan
 from flows.progress import observer
 from flows.record import RunRecord, new_run_name
 from flows.report import write_run_report

@@ -8,23 +8,16 @@ from statistics import median
 from typing import Any
 
 from configs.schema import Config
-from configs.settings import ConfigError
 from storage.fingerprint import differences
-from storage.manifest import Block, Item, ManifestError, blocks_of
+from storage.manifest import Block, Item, blocks_of
 from storage.receipts import Receipt, block_url, blocks_with_receipts, dropped_blocks, read_receipt, receipt_files
 from storage.runs import latest_run
-from storage.urls import children, exists, join
+from storage.urls import children, join
 from tasks import ingest
 from tasks.adapt.blocks import stands_for
 from tasks.entries import Entry
 from tasks.ingest import Retry, Scan, wants_retry
 from tasks.stages import Stage, Step, steps
-
-FILES_PER_CHECK = 256
-BYTES_PER_CHECK = 1 << 29
-"""Most files, and most bytes, that one task run of ingest reads: what a kill in the middle of it loses."""
-LEAST_PER_CHECK = 16
-"""Files that a task run reads at least, where that leaves every worker something to do."""
 
 
 @dataclass(frozen=True)
@@ -76,38 +69,6 @@ class Plan:
             "files": sorted(entry.item for entry in self.scan.to_read),
             "notes": list(self.scan.notes),
         }
-
-
-def stored_plan(config: Config) -> Plan:
-    """The plan by what the store alone knows: its source is not looked at, and need not be there.
-
-    Raises
-    ------
-    ConfigError
-        There is no store.
-    """
-    require_store(config.root)
-    return make_plan(config, scan=ingest.recorded(config))
-
-
-def plan_if_listed(config: Config) -> Plan:
-    """:func:`make_plan`; where the source cannot be listed, the :func:`stored_plan`, whose scan says why."""
-    require_store(config.root)
-    try:
-        scan = ingest.scan(config)
-    except ManifestError:
-        raise
-    except (ValueError, OSError) as error:
-        scan = ingest.recorded(config, str(error))
-    return make_plan(config, scan=scan)
-
-
-def require_store(root: str) -> None:
-    """Raise ConfigError if a root is not there at all."""
-    if not exists(root):
-        raise ConfigError(
-            f"root {root}: there is no store; correct root, mount the disk that holds it, or make it with `panolabel run`"
-        )
 
 
 def make_plan(config: Config, retry: Retry = False, scan: Scan | None = None) -> Plan:
@@ -219,20 +180,6 @@ def _pending_blocks(config: Config, scan: Scan) -> list[Block]:
     items = [Item(entry.item, entry.uri, "", 0, 0, entry.size, entry.stamp) for entry in new]
     groups = [tuple(items[start : start + config.block_size]) for start in range(0, len(items), config.block_size)]
     return [Block(first + number, group) for number, group in enumerate(groups)]
-
-
-def file_groups(entries: Sequence[Entry], window: int) -> list[list[Entry]]:
-    """Files for the task runs of ingest: many for each, but few enough that ``window`` workers have something to do."""
-    most = min(FILES_PER_CHECK, max(LEAST_PER_CHECK, -(-len(entries) // (2 * window))))
-    groups: list[list[Entry]] = []
-    room = 0
-    for entry in entries:
-        if not groups or len(groups[-1]) == most or entry.size > room:
-            groups.append([])
-            room = BYTES_PER_CHECK
-        groups[-1].append(entry)
-        room -= entry.size
-    return groups
 
 
 def _receipt(config: Config, stage: Stage, block: str) -> Receipt | None:

@@ -9,9 +9,10 @@ from typing import Any
 
 from configs.schema import Config
 from flows.failures import causes, read_waivers
-from flows.plan import Plan, plan_if_listed
+from flows.plan import Plan
 from flows.record import stage_receipts
 from flows.store import quarantined_items
+from flows.stored import plan_if_listed
 from storage.credentials import mask_credentials
 from storage.receipts import Receipt
 from storage.runs import latest_run

@@ -9,8 +9,9 @@ from typing import Any
 
 from configs.schema import Config
 from configs.settings import ConfigError
-from flows.plan import Plan, stored_plan
+from flows.plan import Plan
 from flows.record import stage_receipts
+from flows.stored import stored_plan
 from storage.fingerprint import Identity
 from storage.lineage import trace, trace_as_json
 from storage.manifest import Block, Item, blocks_of

@@ -90,8 +90,7 @@ def look_at_folder(url: str, allow: Sequence[str] = ()) -> Found:
     entries = []
     for name, image in images.items():
         stem = name.rsplit(".", 1)[0]
-        metadata, problem = _sidecar(url, base, f"{stem}.json", kept, name_of, allow, passed)
-        split = str(metadata.pop("split", "") or "")
+        metadata, split, problem = _sidecar(url, base, f"{stem}.json", kept, name_of, allow, passed)
         problem = str(image.get("problem") or problem)
         size = int(image.get("size") or 0)
         entries.append(Entry(stem.removeprefix(base), name_of(name), size, stamp_of(image), split, metadata, problem))
@@ -169,8 +168,8 @@ def refuse_missing(url: str, path: str) -> NoReturn:
     """Raise SourceError: there is no such place; it tells how far the path leads."""
     there = next(folder for folder in Path(path).parents if folder.exists())
     raise SourceError(
-        f"source {url}: there is no such folder or file ({there} is the last that is there); correct the path, or mount the disk "
-        "or share that holds it"
+        f"source {url}: no panoramas found: there is no such folder or file ({there} is the last that is there); "
+        "correct the path, or mount the disk or share that holds it"
     )
 
 
@@ -228,10 +227,10 @@ def _asked(images: Files, name_of: Callable[[str], str]) -> Files:
 
 def _sidecar(
     url: str, base: str, name: str, kept: Files, name_of: Callable[[str], str], allow: Sequence[str], passed: _Passed
-) -> tuple[dict[str, Any], str]:
-    """Metadata of the sidecar of that name, and what is wrong with them; none where there is none, or another program's."""
+) -> tuple[dict[str, Any], str, str]:
+    """Metadata and split of a sidecar, and what is wrong with them; none where it is not there, or another program's."""
     if name not in kept:
-        return {}, ""
+        return {}, "", ""
     about = kept[name]
     if is_local(url):
         if os.path.islink(name) or not os.path.isfile(name):
@@ -239,8 +238,8 @@ def _sidecar(
         about = {"size": os.path.getsize(name) if os.path.exists(name) else 0}
     path = name.removeprefix(base)
     try:
-        metadata, problem = read_sidecar(name_of(name), about)
+        metadata, split, problem = read_sidecar(name_of(name), about)
     except ForeignSidecar as error:
         passed.sidecars.append(f"{path} {error}")
-        return {}, ""
-    return metadata, f"{path}: {problem}" if problem else ""
+        return {}, "", ""
+    return metadata, split, f"{path}: {problem}" if problem else ""

@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any
 
 from configs.schema import Config, Ingest
+from storage.addresses import url_at
 from storage.cells import DamagedParquet
 from storage.credentials import mask_credentials
 from storage.fingerprint import Identity, canonical_json, digest
 from storage.manifest import Item, ManifestError, place, read_manifest, write_manifest
-from storage.urls import children, filesystem, join, read_bytes, remove
+from storage.urls import children, filesystem, is_local, join, read_bytes, remove
 from tasks.bands import vertical_degrees
 from tasks.datasets.listing import look_at
 from tasks.entries import Entry
@@ -30,7 +31,9 @@ def identity(config: Config) -> Identity:
 def manifest_url(config: Config) -> str:
     """One manifest for each source and way of reading it."""
     files, path = filesystem(config.source.url)
-    source = mask_credentials(files.unstrip_protocol(path))
+    # A path within an archive does not say which archive.
+    place = files.unstrip_protocol(path) if is_local(config.source.url) else url_at(config.source.url)(path)
+    source = mask_credentials(place)
     if (chosen := (config.source.kind, config.source.split)) != ("files", None):
         source = canonical_json([source, *chosen])
     return join(config.root, "stages", "ingest", identity(config).fingerprint, f"{digest(source)[:12]}.parquet")

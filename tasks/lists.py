@@ -73,10 +73,9 @@ def _entry(url: str, row: Row, uri: str, about: dict[str, Any] | None) -> Entry:
     except BadMetadata as error:
         raise SourceError(f"{where}: {error}") from error
     item = item or mask_credentials(filesystem(uri)[1]).rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    problem = f"{row.where}: {problem}" if problem else "there is no such file" if about is None else ""
     about = about or {}
-    return Entry(
-        item, uri, int(about.get("size") or 0), stamp_of(about), split, metadata, f"{row.where}: {problem}" if problem else ""
-    )
+    return Entry(item, uri, int(about.get("size") or 0), stamp_of(about), split, metadata, problem)
 
 
 def _uri(where: str, url: str, uri: Any, allow: Sequence[str]) -> str:

@@ -53,7 +53,7 @@ def text_of(name: str, value: Any) -> str:
     """
     if value is None or value != value:
         return ""
-    if isinstance(value, (float, Decimal)) and value == int(value):
+    if isinstance(value, (float, Decimal)) and math.isfinite(value) and value == int(value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise BadMetadata(f"{name} {_shown(value)} is neither text nor a whole number; write it as text")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from storage.urls import read_bytes
-from tasks.metadata import BadMetadata, understand
+from tasks.metadata import BadMetadata, text_of, understand
 
 MOST_BYTES = 1_000_000
 
@@ -16,8 +16,8 @@ class ForeignSidecar(ValueError):
     """The JSON file beside an image is no capture metadata; the message says why it is not read."""
 
 
-def read_sidecar(uri: str, about: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-    """The metadata in a sidecar, and what is wrong with them; empty if nothing is.
+def read_sidecar(uri: str, about: Mapping[str, Any]) -> tuple[dict[str, Any], str, str]:
+    """The metadata in a sidecar, the split that it states, and what is wrong with them; empty if nothing is.
 
     Raises
     ------
@@ -35,6 +35,8 @@ def read_sidecar(uri: str, about: Mapping[str, Any]) -> tuple[dict[str, Any], st
     if not isinstance(said, dict):
         raise ForeignSidecar(f"holds no JSON object, but {type(said).__name__}")
     try:
-        return understand(said)
+        split = text_of("split", said.pop("split", None))
+        metadata, problem = understand(said)
     except BadMetadata as error:
         raise ForeignSidecar(str(error)) from error
+    return metadata, split, problem

@@ -176,7 +176,9 @@ def _read_json_lines(text: str) -> tuple[list[str], list[tuple[str, list[Any]]]]
             where = f"row {len(found) + 1} (line {number})"
             try:
                 value = json.loads(line, object_pairs_hook=partial(_one_each, where))
-            except (json.JSONDecodeError, RecursionError) as error:
+            except BadTable:
+                raise
+            except (ValueError, RecursionError) as error:
                 raise BadTable(f"{where} is not valid JSON ({str(error)[:100]}); every line holds one JSON object") from error
             if not isinstance(value, dict):
                 raise BadTable(f"{where} is no JSON object; every line holds one")

@@ -16,7 +16,8 @@ from threading import Event, Thread
 
 import pytest
 
-from flows.plan import file_groups, make_plan
+from flows.file_groups import file_groups
+from flows.plan import make_plan
 from storage.manifest import read_manifest
 from tasks import ingest
 from tasks.entries import Entry

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from storage.addresses import AddressError, filesystem, url_at
 from storage.urls import is_local, read_bytes, write_bytes
+from tasks.ingest import manifest_url
 from tasks.sources import list_source
 from tests.support.object_store import s3_bucket
+from tests.support.pipelines import load, write_pipeline
 
 NAMES = [
     *("shot::1.jpg", "a*b.jpg", "x?y.jpg", "[1].jpg", "50%.jpg", "%41.jpg", "#1.png", "~.jpg", "~root.jpg", "s3:.jpg"),
@@ -103,3 +105,12 @@ def test_what_cannot_be_opened_is_said_with_what_to_do(url: str, told: str) -> N
     with pytest.raises(AddressError) as caught:
         filesystem(url)
     assert told in str(caught.value)
+
+
+def test_two_archives_have_two_manifests(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
+            archive.writestr("a.jpg", name)
+    path = write_pipeline(tmp_path, 1)
+    urls = {manifest_url(load(path, source__url=f"zip://::{tmp_path}/{name}.zip")) for name in ("one", "two")}
+    assert len(urls) == 2

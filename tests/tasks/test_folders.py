@@ -123,7 +123,7 @@ def test_a_sidecar_that_states_nonsense_costs_its_item(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text('{"vertical_degrees": "70.5", "split": 0}')
     first, second = list_source(str(tmp_path))
     assert check_entry(first, Ingest()).reason.startswith("a.json: vertical_degrees 'wide' is not a number")
-    assert (second.problem, second.metadata) == ("", {"vertical_degrees": 70.5})
+    assert (second.problem, second.split, second.metadata) == ("", "0", {"vertical_degrees": 70.5})
 
 
 @pytest.mark.parametrize(

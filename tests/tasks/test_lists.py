@@ -188,6 +188,8 @@ def test_typed_metadata_keep_their_meaning(folder: Path) -> None:
         ('{"uri": "a.jpg"}\n[1]\n', "list.jsonl", "row 2 (line 2) is no JSON object"),
         ('{"uri": "a.jpg"\n', "list.jsonl", "row 1 (line 1) is not valid JSON"),
         ('{"uri": "a.jpg", "x": NaN, "y": Infinity}\n', "list.jsonl", "row 1 (line 1): x nan has no form in JSON"),
+        ('{"uri": "a.jpg", "item": 1e999}\n', "list.jsonl", "item inf is neither text nor a whole number"),
+        ('{"uri": "a.jpg", "x": ' + "9" * 5000 + "}\n", "list.jsonl", "row 1 (line 1) is not valid JSON"),
         ("uri\na\\b.jpg\n", "list.csv", "with / between folders"),
         (
             pa.table({"uri": ["a.jpg"], "thumb": [b"\x00\x01"]}),
@@ -230,3 +232,12 @@ def test_files_elsewhere_may_be_named_where_they_are_allowed(tmp_path: Path) -> 
     with pytest.raises(SourceError, match="leads out of"):
         list_source(written(tmp_path / "lists", f"uri\n{data}/link.jpg\n", "third.csv"), [str(data)])
     assert list_source(written(tmp_path / "lists", f"uri\n{data}/link.jpg\n", "third.csv"), [str(data), f"{data}base"])
+
+
+def test_a_file_that_is_not_there_costs_its_item_until_it_is(folder: Path) -> None:
+    url = written(folder, "uri\na.jpg\ngone.jpg\n")
+    there, gone = list_source(url)
+    assert (there.problem, check_entry(gone, Ingest()).reason) == ("", "there is no such file")
+    (folder / "gone.jpg").write_bytes(b"here")
+    again = list_source(url)[1]
+    assert (again.problem, again.size, again.stamp != gone.stamp) == ("", 4, True)
