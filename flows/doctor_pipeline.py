@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from configs.adapt import AdaptConfig
 from configs.schema import Config
 from flows.doctor import Check, guarded
+from flows.first_look import figures_in_words, look_into
 from storage.urls import exists, join
 from tasks import label
 from tasks.datasets.inspection import inspect
 from tasks.datasets.listing import look_at
 from tasks.devices import resolve_device
+from tasks.entries import Entry
 from tasks.teacher_trial import missing_files, unread_urls
 
 
@@ -71,12 +73,22 @@ def check_source(config: Config) -> Iterator[Check]:
         yield Check(
             "source", "warning", f"{len(wrong)} panoramas would be quarantined; the first: {wrong[0]}", "correct the source"
         )
+    yield from guarded("source.pictures", lambda: _check_pictures(config, found.entries), "see docs/operations.md, Pictures")
     if config.source.kind != "files":
         yield from guarded("source.truth", lambda: _check_data_set(config), "see docs/datasets.md for what is expected")
     if config.source.truth is not None:
         there = exists(join(config.source.truth, "dataset.json"))
         seen = f"{config.source.truth} {'has' if there else 'lacks'} dataset.json"
         yield Check("source.truth", "ok" if there else "failure", seen, "" if there else "correct source.truth, or remove it")
+
+
+def _check_pictures(config: Config, entries: Sequence[Entry]) -> Iterator[Check]:
+    """Some panoramas are what they seem: they decode, and each joins itself."""
+    items = look_into(entries, config.ingest)
+    reasons = [f"{item.item}: {item.reason}" for item in items if item.reason]
+    figures = figures_in_words([item for item in items if not item.reason])
+    seen = f"{len(items)} looked into, {len(reasons)} would be quarantined" + (f"; {figures}" if figures else "")
+    yield Check("source.pictures", "warning" if reasons else "ok", seen, "; ".join(reasons[:3]))
 
 
 def _check_data_set(config: Config) -> Iterator[Check]:

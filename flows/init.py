@@ -15,6 +15,7 @@ from typing import Any
 from configs.json_schema import schema_text
 from configs.schema import Config, Ingest, Source
 from configs.settings import ConfigError
+from flows.first_look import figures_in_words, look_into
 from storage.urls import exists, filesystem, is_local, join, write_bytes
 from tasks.bands import vertical_degrees
 from tasks.datasets.listing import guess_kind
@@ -48,6 +49,8 @@ class Survey:
     kind: str = "files"
     splits: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    figures: str = ""
+    doubtful: tuple[str, ...] = ()
 
     @property
     def usable(self) -> list[tuple[int, int]]:
@@ -77,6 +80,7 @@ def look_at(source: str) -> Survey:
     step = -(-len(entries) // MOST_HEADERS)
     looked_at = entries[::step]
     sizes, odd, unreadable = _sizes(looked_at)
+    pictures = look_into(looked_at, Ingest())
     survey = Survey(
         url,
         len(entries),
@@ -91,12 +95,14 @@ def look_at(source: str) -> Survey:
         kind,
         tuple(sorted({entry.split for entry in entries} - {""})),
         found.notes,
+        figures=figures_in_words([item for item in pictures if not item.reason]),
+        doubtful=tuple(f"{item.item}: {item.reason}" for item in pictures if item.reason and item.width),
     )
     if not survey.usable:
         example = next(iter([*odd, *unreadable]))
         raise ConfigError(
             f"source {source}: none of {len(looked_at)} files looked at is a panorama ({example}); "
-            "equirectangular images of 2:1 are accepted, as JPEG, PNG, TIFF, WebP, BMP, HDR or EXR"
+            "equirectangular images of 2:1 are accepted, as JPEG, PNG, TIFF, WebP, AVIF, BMP, HDR or EXR"
         )
     return survey
 
@@ -110,11 +116,10 @@ def _sizes(entries: Sequence[Entry]) -> tuple[dict[str, int], list[str], list[st
             unreadable.append(f"{entry.item}: {entry.problem}")
             continue
         try:
-            width, height = read_size(entry.uri)
+            width, height = read_size(entry.uri, vertical_degrees(entry.metadata))
         except (BadImage, OSError) as error:
             unreadable.append(f"{entry.item}: {error}")
             continue
-        height = round(height * 180 / vertical_degrees(entry.metadata))  # of the whole sphere, which ingest makes of a band
         sizes[f"{width}x{height}"] += 1
         if not _is_panorama(width, height):
             odd.append(f"{entry.item}: {width}x{height} is not 2:1")
@@ -243,9 +248,10 @@ def _heading(survey: Survey) -> list[str]:
     """What was seen, as comments."""
     formats = ", ".join(f"{count} {suffix}" for suffix, count in survey.formats.items())
     sizes = ", ".join(f"{count} of {size}" for size, count in list(survey.sizes.items())[:4])
-    rejected = len(survey.not_two_to_one) + len(survey.unreadable)
+    rejected = len(survey.not_two_to_one) + len(survey.unreadable) + len(survey.doubtful)
     return [
         f"# yaml-language-server: $schema={SCHEMA_FILE}",
         f"# {survey.panoramas} files ({formats}), {survey.with_metadata} with capture metadata.",
         f"# Looked at {survey.looked_at}: {sizes}; {rejected} of them would be quarantined.",
+        *([f"# Of those looked into: {survey.figures} (docs/operations.md, Pictures)."] if survey.figures else []),
     ]

@@ -54,7 +54,9 @@ def print_survey(survey: Survey, path: Path) -> None:
     console.print(f"{survey.panoramas} panoramas ({formats}), {survey.with_metadata} with capture metadata", soft_wrap=True)
     sizes = ", ".join(f"{count} of {size}" for size, count in survey.sizes.items())
     console.print(f"looked at {survey.looked_at}: {sizes}", soft_wrap=True)
-    for problem in [*survey.not_two_to_one, *survey.unreadable][:10]:
+    if survey.figures:
+        console.print(f"looked into: {survey.figures}", soft_wrap=True)
+    for problem in [*survey.not_two_to_one, *survey.unreadable, *survey.doubtful][:10]:
         console.print(f"[yellow]would be quarantined[/] {escape(problem)}", soft_wrap=True)
     for note in survey.notes:
         console.print(f"[yellow]source:[/] {escape(note)}", soft_wrap=True)

@@ -54,8 +54,7 @@ def decode_exr(data: bytes, settings: Ingest) -> Light:
     if alpha is None:
         return Light(linear, np.ones((height, width), np.bool_), place)
     observed = alpha >= SEEN
-    weight = np.where(observed, alpha, 1).astype(np.float32)
-    return Light(linear / weight[..., None], observed, place)
+    return Light((linear / np.where(observed, alpha, 1)[..., None]).astype(np.float32), observed, place)
 
 
 def exr_size(head: bytes) -> tuple[int, int]:

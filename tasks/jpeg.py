@@ -17,8 +17,8 @@ def damage(data: bytes) -> str:
     """What is wrong with the compressed data of a JPEG, in libjpeg's words; empty if nothing is.
 
     The data are decoded strictly, at an eighth of their size, which costs a tenth of decoding them. Not seen: a change after
-    which the data happen to make valid codes of equal number, as some small holes do, and the end of a progressive file that
-    was cut between two scans.
+    which they happen to make valid codes of equal number, as some small holes do, and the end of a progressive file that was cut
+    between two scans.
     """
     found = _complaint(data)
     if "extraneous bytes before marker 0xd9" in found:  # some cameras fill up with zeros there

@@ -75,10 +75,10 @@ def damage(data: bytes, tags: Mapping[int, Any]) -> str:
     libtiff looks at neither checksums nor the warnings of libjpeg. Uncompressed data cannot tell.
     """
     offsets, counts = ((tags.get(tag, tags.get(other, ()))) for tag, other in ((273, 324), (279, 325)))
-    compression = _one(tags, COMPRESSION)
+    compression, most = _one(tags, COMPRESSION), _most_bytes(tags)
     for offset, count in zip(offsets, counts):
         part = data[offset : offset + count]
-        if compression in DEFLATE and (found := _inflates(part)):
+        if compression in DEFLATE and (found := _inflates(part, most)):
             return found
         if compression == JPEG:
             tables = tags.get(JPEG_TABLES, b"")
@@ -87,15 +87,23 @@ def damage(data: bytes, tags: Mapping[int, Any]) -> str:
     return ""
 
 
-def _inflates(part: bytes) -> str:
-    """What zlib says of a stream with its checksum, which is read in pieces: it may be a bomb."""
-    stream = zlib.decompressobj()
+def _most_bytes(tags: Mapping[int, Any]) -> int:
+    """Bytes that no strip or tile exceeds."""
+    whole, tile = (_one(tags, width, 0) * _one(tags, height, 0) for width, height in ((WIDTH, HEIGHT), (TILE_WIDTH, TILE_HEIGHT)))
+    return (max(whole, tile) + _one(tags, HEIGHT, 0)) * _one(tags, SAMPLES) * max(_one(tags, BITS), 8) // 8
+
+
+def _inflates(part: bytes, most: int) -> str:
+    """What zlib says of a stream with its checksum, which is read in pieces and not beyond ``most`` bytes: it may be a bomb."""
+    stream, rest, made = zlib.decompressobj(), part, 0
     try:
-        stream.decompress(part, PIECE)
-        while not stream.eof and stream.unconsumed_tail:
-            stream.decompress(stream.unconsumed_tail, PIECE)
+        while not stream.eof and rest and made <= most:
+            made += len(stream.decompress(rest, PIECE))
+            rest = stream.unconsumed_tail
     except zlib.error as error:
         return str(error)
+    if made > most:
+        return "a deflated part holds more than the picture"
     return "" if stream.eof else "a deflated part is cut short"
 
 
@@ -135,7 +143,7 @@ def decode_light(data: bytes, tags: Mapping[int, Any], settings: Ingest) -> Ligh
     if pixels.shape[2] == 4 and (kind := _one(tags, EXTRA, 0)) in (ASSOCIATED, UNASSOCIATED):
         observed = pixels[..., 3] >= SEEN
         if kind == ASSOCIATED:
-            colours = colours / np.where(observed, pixels[..., 3], 1).astype(np.float32)[..., None]
+            colours = (colours / np.where(observed, pixels[..., 3], 1)[..., None]).astype(np.float32)
     return Light(colours, observed, place, gpano.pose(_about(tags)))
 
 

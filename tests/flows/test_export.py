@@ -9,11 +9,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from flows.export import export
 from flows.finished import NotFinished
 from storage.arrays import BlockReader
 from storage.export import shard_counts
+from tasks import ingest
+from tasks.block import load_panorama
+from tasks.sources import Entry
 from tests.flows.test_cli import panolabel
 from tests.support.pipelines import load, run_pipeline, write_pipeline
 
@@ -91,6 +95,46 @@ def test_a_changed_image_leaves_no_index_and_old_shards_go(tmp_path: Path, prefe
         export(load(path), "webdataset", str(out), allow_incomplete=True)
     assert not (out / "index.json").exists()
     assert panolabel("export", path, out, "--to", "csv").returncode == 2
+
+
+def turned(pixels: np.ndarray, kind: str) -> bytes:
+    """Upside down, with the EXIF orientation that says so."""
+    exif, buffer = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 3
+    Image.fromarray(pixels[::-1, ::-1].copy()).save(buffer, kind, exif=exif, **({"quality": 95} if kind == "JPEG" else {}))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("layout", ["webdataset", "parquet"])
+def test_what_is_exported_lies_on_the_labels(tmp_path: Path, prefect_api: str, layout: str) -> None:
+    """By decoders that know nothing of EXIF, of bands or of light: those of webdataset and datasets."""
+    path = write_pipeline(tmp_path, 1)
+    images = tmp_path / "images"
+    upright = cv2.imread(str(images / "p00.png"))[..., ::-1]
+    (images / "p01.jpg").write_bytes(turned(upright, "JPEG"))
+    (images / "p02.png").write_bytes(turned(upright, "PNG"))
+    cv2.imwrite(str(images / "p03.hdr"), (upright / 255).astype(np.float32))
+    Image.fromarray(upright[10:38]).save(images / "p04.png")
+    (images / "p04.json").write_text(json.dumps({"vertical_degrees": 28 / 48 * 180}))
+    run_pipeline(load(path))
+    export(load(path), layout, str(tmp_path / "out"))
+    if layout == "webdataset":
+        samples = list(webdataset.WebDataset([str(tmp_path / "out/train-00000.tar")], shardshuffle=False).decode("rgb8"))
+        read = [(one["json"], one["png"] if "png" in one else one["jpg"]) for one in samples]
+    else:
+        file = next(str(file) for file in (tmp_path / "out").rglob("*.parquet"))
+        rows = datasets.load_dataset("parquet", data_files={"train": [file]}, cache_dir=str(tmp_path / "cache"))["train"]
+        read = [({**json.loads(row["about"]), "item": row["item"]}, np.asarray(row["image"])) for row in rows]
+    shown = {about["item"]: image.astype(int) for about, image in read}
+    told = {about["item"]: about["image"] for about, _ in read}
+    assert told == {"p00": "file", "p01": "drawn anew", "p02": "drawn anew", "p03": "drawn anew", "p04": "drawn anew"}
+    for name in ("p00", "p02"):
+        np.testing.assert_array_equal(shown[name], upright)
+    assert np.abs(shown["p01"] - upright).mean() < 3
+    item = ingest.check_entry(Entry("p03", str(images / "p03.hdr"), 1, ""), load(path).ingest)
+    np.testing.assert_array_equal(shown["p03"], load_panorama(item, load(path)).pixels)
+    np.testing.assert_array_equal(shown["p04"][10:38], upright[10:38])
+    assert not shown["p04"][:10].any()
 
 
 def test_shards_stay_within_their_limit() -> None:

@@ -1,12 +1,15 @@
 """Whatever bytes come: pixels (H, W, 3) uint8 of a 2:1 image, or a BadImage; in bounded time and memory."""
 
+import random
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 from PIL import Image
 
 from configs.schema import Ingest
+from tasks.headers import read_size
 from tasks.images import BadImage, decode_panorama
 from tests.faults.test_bad_images import exr, hdr, jpeg_of_size, saved, tiff, vp8x
 from tests.fuzz.support import bounded, corpus, fuzz, mutated, outcome
@@ -39,6 +42,15 @@ def originals() -> list[bytes]:
     ]
 
 
+XMP = (
+    b'<r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><r:Description '
+    b'xmlns:GPano="http://ns.google.com/photos/1.0/panorama/" GPano:FullPanoWidthPixels="64" GPano:FullPanoHeightPixels="32" '
+    b'GPano:CroppedAreaImageWidthPixels="32" GPano:CroppedAreaImageHeightPixels="16" GPano:CroppedAreaLeftPixels="9" '
+    b'GPano:CroppedAreaTopPixels="8"/></r:RDF>'
+)
+ORIGINALS = [*originals(), *(saved(IMAGE, kind, xmp=XMP) for kind in ("JPEG", "WEBP", "AVIF"))]
+
+
 def check(data: bytes) -> None:
     pixels = outcome(lambda: decode_panorama(data, SETTINGS), BadImage)
     if isinstance(pixels, BadImage):
@@ -53,10 +65,26 @@ def check(data: bytes) -> None:
 
 
 def test_damaged_images() -> None:
-    files = originals()
+    files = ORIGINALS
     decoded = [outcome(lambda data=data: decode_panorama(data, SETTINGS), BadImage) for data in files]
     assert sum(isinstance(one, np.ndarray) for one in decoded) > 20, "most originals are sound"
     fuzz(mutated(files), check, 400)
+
+
+def test_headers_tell_what_is_decoded() -> None:
+    """Whatever decodes has the size that a look at its header told, and what the header refuses does not decode."""
+    for index in range(1200):
+        data = ORIGINALS[index % len(ORIGINALS)]
+        draw = random.Random(index)
+        if index >= len(ORIGINALS):
+            at = draw.randrange(len(data))
+            data = data[:at] + bytes([draw.randrange(256)]) + data[at + 1 :]
+        pixels = outcome(lambda data=data: decode_panorama(data, SETTINGS), BadImage)
+        if isinstance(pixels, BadImage):
+            continue
+        with fsspec.filesystem("memory").open("/headers/one", "wb") as file:
+            file.write(data)
+        assert read_size("memory://headers/one") == pixels.shape[1::-1], index
 
 
 @pytest.mark.parametrize("path", corpus("images"), ids=lambda path: path.name)

@@ -19,9 +19,9 @@ REAL = sorted((DATA / "panoramas").glob("*.hdr")) + sorted((DATA / "panoramas").
 needs_panoramas = pytest.mark.skipif(not REAL, reason="no real panoramas; set PANOLABEL_DATA")
 
 
-def waves(longitude: np.ndarray, latitude: np.ndarray) -> np.ndarray:
+def waves(longitude: np.ndarray, latitude: np.ndarray, fine: float = 1.0) -> np.ndarray:
     """Texture that is a function of the direction, so that edges join and poles are points: (..., 3) uint8."""
-    x, y, z = np.cos(latitude) * np.sin(longitude), np.sin(latitude), np.cos(latitude) * np.cos(longitude)
+    x, y, z = fine * np.array([np.cos(latitude) * np.sin(longitude), np.sin(latitude), np.cos(latitude) * np.cos(longitude)])
     channels = [np.sin(17 * x + 5 * y) * np.cos(23 * z), np.sin(31 * y + 11 * z), np.cos(29 * x - 13 * z) * np.sin(19 * y + 1)]
     return np.round(np.stack(channels, axis=-1) * 100 + 128).astype(np.uint8)
 
@@ -63,7 +63,7 @@ def fisheyes(side: int) -> np.ndarray:
 def view() -> np.ndarray:
     """A pinhole camera of 90 degrees, 2:1."""
     x, y = np.meshgrid(np.linspace(-1, 1, 600), np.linspace(0.5, -0.5, 300))
-    return waves(np.arctan2(x, 1) + 1, np.arctan2(y, np.hypot(x, 1)))
+    return waves(np.arctan2(x, 1) + 1, np.arctan2(y, np.hypot(x, 1)), fine=3)
 
 
 def squeezed(upright: bool) -> np.ndarray:
