@@ -61,7 +61,9 @@ def gradient_correction(
     bands = by_band(views)
 
     def ask_band(number: int) -> None:
-        rows = bands[number][0]
+        rows, seen = bands[number]
+        if not seen:
+            return  # nobody looks there, and nothing is asked
         below = bands[number + 1 : number + 2]
         logs, weights = _stack(bands[number], below, packed, width)
         known = slice(rows.start, rows.stop + len(below))
