@@ -1,5 +1,7 @@
 """What was photographed: nothing valid follows from any other pixel, whatever the mask and the views."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -116,11 +118,21 @@ def test_a_changed_item_counts_only_what_nothing_unseen_flows_into(seed: int, ho
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(0, 10**6), st.sampled_from(["single", "blend", "align", "gradient"]), st.booleans())
-def test_fused_labels_lie_within_the_mask(seed: int, depth: str, enforce: bool) -> None:
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from(["single", "blend", "align", "gradient"]),
+    st.sampled_from(["metre", "scale", "inverse"]),
+    st.booleans(),
+)
+def test_fused_labels_lie_within_the_mask(seed: int, depth: str, unit: str, enforce: bool) -> None:
+    """Whether the teacher's fields were cut to the photograph or not, and whatever views show nothing of it at all."""
     generator = np.random.default_rng(seed)
     mask, cameras = some_mask(generator), some_views(generator)
     fields = said(cameras, generator)
+    fields["depth"] = replace(fields["depth"], unit=unit)
+    if seed % 2:
+        seen = observed_in_patches(mask, cameras)
+        fields = {name: where_observed(field, seen) for name, field in fields.items()}
     how = FusionSettings(depth=depth, enforce_normals=enforce, classes=3)  # type: ignore[arg-type]
     labels = fuse(fields, cameras, HEIGHT, WIDTH, how, mask)
     for name, array in labels.items():
