@@ -23,12 +23,9 @@ OF_LAND = ("depth", "normals")
 
 
 def sky_class(classes: Sequence[str]) -> int | None:
-    """Index of the class that means sky, or None.
-
-    Vocabularies list synonyms after commas and say more of it after hyphens, as in COCO's ``sky-other-merged``.
-    """
-    named = (name.split(",")[0].split("-")[0].strip().lower() for name in classes)
-    return next((index for index, name in enumerate(named) if name == "sky"), None)
+    """Index of the class that means sky, or None: ``sky``, alone or before synonyms, or COCO's ``sky-other-merged``."""
+    named = (name.split(",")[0].strip().lower() for name in classes)
+    return next((index for index, name in enumerate(named) if name in ("sky", "sky-other", "sky-other-merged")), None)
 
 
 def without_sky(fields: Mapping[str, Field], sky_class: int | None) -> dict[str, Field]:

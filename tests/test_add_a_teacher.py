@@ -74,6 +74,16 @@ def test_the_document_runs(folder):
     assert labels["depth_valid"].mean() > 0.9
 
 
+def test_a_class_that_no_panorama_shows_is_told_at_the_end_of_a_run(folder):
+    code = folder / "mypackage" / "teachers.py"
+    code.write_text(code.read_text().replace('CLASSES = ("dark", "bright")', 'CLASSES = ("dark", "bright", "purple")'))
+    run = panolabel(folder, "run", "mine.yaml", *SMALL)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert re.search(r"classes never seen: .*purple", run.stdout)
+    report = next((folder / "store" / "reports").glob("*.html")).read_text(encoding="utf-8")
+    assert re.search(r"Classes never seen in any panorama: .*purple", report)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

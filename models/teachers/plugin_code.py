@@ -24,16 +24,19 @@ from typing import Any
 from models.teachers.weights import digest_file
 
 DOTTED = re.compile(r"\.{0,3}[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+FILE_NAME = re.compile(r"[^/\\]+\.\w+")
 OWN_ROOMS = ("configs", "flows", "geometry", "metrics", "models", "panolabel", "scenes", "storage", "tasks")
 
 
-def code_of(module: str) -> dict[str, Any]:
+def code_of(module: str, alone: bool = False) -> dict[str, Any]:
     """What a module's code rests on, as JSON values: ``modules`` and ``files`` by name with digests, and ``versions``.
 
     Parameters
     ----------
     module : str
         Dotted name; its top-level package can be imported.
+    alone : bool
+        Only ``modules``, and of these only those of its own top-level package.
     """
     top = module.partition(".")[0]
     modules: dict[str, str] = {}
@@ -45,7 +48,7 @@ def code_of(module: str) -> dict[str, Any]:
         if name in modules or not name:
             continue
         owner = name.partition(".")[0]
-        if owner != top and (owner in sys.stdlib_module_names or owner in OWN_ROOMS):
+        if owner != top and (alone or owner in sys.stdlib_module_names or owner in OWN_ROOMS):
             continue
         if owner != top and (owned := _distributions(owner)):
             versions |= owned
@@ -63,6 +66,8 @@ def code_of(module: str) -> dict[str, Any]:
         waiting += [_absolute(one, package) for one in found]
         spelt = (_absolute(word, package) for word in words if DOTTED.fullmatch(word))
         waiting += [one for one in spelt if one.partition(".")[0] == top]
+        if alone:
+            continue
         files |= {f"{name}: {file}": digest for file, digest in _named_files(path.parent, package, words)}
     return {"modules": modules, "versions": versions, "files": files}
 
@@ -156,8 +161,9 @@ def _named_files(folder: Path, package: str, words: tuple[str, ...]) -> Iterator
     """
     tails = {word.strip("/") for word in words if "\n" not in word and "\0" not in word} - {""}
     found = {folder / tail for tail in tails}
-    if package:
-        found |= {path for path in folder.rglob("*") if path.name in tails and "__pycache__" not in path.parts}
+    names = {tail for tail in tails if FILE_NAME.fullmatch(tail)}
+    if package and names:
+        found |= {path for path in folder.rglob("*") if path.name in names and "__pycache__" not in path.parts}
     for path in found:
         if path.suffix not in (".py", ".pyc") and path.is_relative_to(folder) and path.is_file():
             yield path.relative_to(folder).as_posix(), digest_file(path)

@@ -85,7 +85,7 @@ def weights_digest(kind: str, settings: Mapping[str, Any]) -> str:
     if kind in FILE_KINDS:
         return digest_files((path.name, path) for path in _model_files(kind, parse(FILE_KINDS[kind], settings, kind)))
     if kind in KINDS:  # what scenes say is made by code alone
-        return digest_settings({"settings": settings, "code": code_of(KINDS[kind].partition(":")[0])["modules"]})
+        return digest_settings({"settings": settings, "code": code_of(KINDS[kind].partition(":")[0], alone=True)["modules"]})
     return _own_digest(kind, settings)
 
 

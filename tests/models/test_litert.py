@@ -88,3 +88,40 @@ def test_quantised_numbers_become_real_and_back():
     teacher(rgb, cameras(1, 2, 2), {})
     assert given[0].dtype == np.int8
     assert given[0][0, :, 0, 0].tolist() == [-128, 126]
+
+
+def with_open_sides(path, folder, stored=224):
+    """The same file with the sides of its input left open."""
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    flatbuffers = pytest.importorskip("flatbuffers")
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(bytearray(path.read_bytes()), 0))
+    graph = model.subgraphs[0]
+    taken = graph.tensors[graph.inputs[0]]
+    taken.shape, taken.shapeSignature = [1, stored, stored, 3], [1, -1, -1, 3]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    (folder / "open.tflite").write_bytes(bytes(builder.Output()))
+    return folder / "open.tflite"
+
+
+def test_open_sides_are_sized_by_the_settings(tmp_path):
+    path = shared("fast_depth_224.tflite")
+    settings = {"file": str(with_open_sides(path, tmp_path)), "output": {"field": "depth", "unit": "metre"}}
+    rgb, views = patches(1, 224, 224), cameras(1, 224, 224)
+    fixed = load_teacher("litert", {**settings, "file": str(path)}, "cpu")(rgb, views, {})["depth"].values
+    for more in ({}, {"size": 224}):
+        said = load_teacher("litert", {**settings, **more}, "cpu")(rgb, views, {})["depth"].values
+        np.testing.assert_allclose(said, fixed, rtol=1e-5)
+    unsized = {**settings, "file": str(with_open_sides(path, tmp_path, 1))}
+    said = load_teacher("litert", {**unsized, "size": 224}, "cpu")(rgb, views, {})["depth"].values
+    np.testing.assert_allclose(said, fixed, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"size: .*leaves its input size open"):
+        load_teacher("litert", unsized, "cpu")
+
+
+@pytest.mark.parametrize("size", [230, 100])
+def test_a_size_that_a_file_with_open_sides_does_not_divide_is_refused(size, tmp_path):
+    file = with_open_sides(shared("fast_depth_224.tflite"), tmp_path)
+    settings = {"file": str(file), "output": {"field": "depth", "unit": "metre"}}
+    with pytest.raises(ValueError, match=r"no fixed multiple or fraction|drops the last|cannot take an input"):
+        load_teacher("litert", {**settings, "size": size}, "cpu")

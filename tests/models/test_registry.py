@@ -144,9 +144,9 @@ def test_the_digest_of_scenes_is_that_of_their_settings_and_code(monkeypatch):
     one = weights_digest("scenes", {"noise": 0.1, "seed": 3})
     assert one == weights_digest("scenes", {"seed": 3, "noise": 0.1})
     assert one != weights_digest("scenes", {"seed": 4, "noise": 0.1})
-    code = code_of("scenes.teacher")["modules"]
+    code = code_of("scenes.teacher", alone=True)["modules"]
     assert {"scenes.teacher", "scenes.render", "scenes.world", "scenes.rooms", "scenes.streets"} <= set(code)
-    monkeypatch.setattr(registry, "code_of", lambda _: {"modules": {**code, "scenes.render": "another"}})
+    monkeypatch.setattr(registry, "code_of", lambda _, alone: {"modules": {**code, "scenes.render": "another"}})
     assert one != weights_digest("scenes", {"noise": 0.1, "seed": 3})
 
 

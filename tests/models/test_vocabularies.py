@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.teachers.vocabularies import STUFF, stuff_of, things_of
+from models.teachers.vocabularies import STUFF, sky_class, stuff_of, things_of
 
 CITYSCAPES = (
     "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain", "sky",
@@ -341,3 +341,11 @@ def test_another_vocabulary_is_not_known():
     assert stuff_of(("wall", "floor", "chair")) is None
     assert stuff_of(tuple(f"c{index}" for index in range(133))) is None
     assert things_of(words(COCO_THINGS)) is None
+
+
+@pytest.mark.parametrize(
+    ("classes", "index"),
+    [(("wall", "Sky"), 1), (("sky, heavens", "a"), 0), (("banner", "sky-other-merged"), 1), (("skyscraper", "a"), None)],
+)
+def test_the_sky_is_found_whatever_a_vocabulary_calls_it(classes, index):
+    assert sky_class(classes) == index
