@@ -146,7 +146,7 @@ def read_by_all(definitions: Sequence[Stage], name: str, there: Mapping[str, set
 
 
 def _has_one_to_retry(receipt: Receipt, retry: Retry) -> bool:
-    return any(wants_retry(retry, row.item) for row in receipt.quarantined)
+    return any(wants_retry(retry, row.item) for row in receipt.given_up)
 
 
 def _plan_ingest(config: Config, scan: Scan) -> StagePlan:

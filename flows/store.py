@@ -72,7 +72,7 @@ def quarantined_items(config: Config, plan: Plan) -> list[dict[str, str]]:
     rows = {item.item: ("ingest", item.reason) for item in plan.scan.known if item.reason and item.block < 0}
     for stage, receipts in stage_receipts(config, plan).items():
         for receipt in receipts:
-            for row in receipt.quarantined:
+            for row in receipt.given_up:
                 rows.setdefault(row.item, (stage, row.reason))
     return [{"item": item, "stage": stage, "reason": reason} for item, (stage, reason) in sorted(rows.items())]
 

@@ -67,6 +67,21 @@ class Receipt:
         return [row for row in self.items if row.state == "quarantined"]
 
     @property
+    def given_up(self) -> list[ItemRow]:
+        """Rows of all items that were given up: also of those that a block which stands for others left out.
+
+        Such a block has one item of its own, whose figures tell them: ``given_up`` maps items to reasons.
+        """
+        left_out = [row.figures.get("given_up") for row in self.items]
+        rows = [
+            ItemRow(item, "quarantined", str(reason))
+            for found in left_out
+            if isinstance(found, dict)
+            for item, reason in found.items()
+        ]
+        return [*self.quarantined, *rows]
+
+    @property
     def bytes(self) -> int:
         """Bytes stored."""
         return sum(entry["bytes"] for entry in self.files.values())

@@ -66,7 +66,9 @@ def _start(name: str, config: TrainingConfig, run: str, step: int) -> GeneralTra
     if name == "tensorboard":
         settings = {"purge_step": step, **settings}
     if kind.requires_logging_directory:
-        folder = Path(config.tracking.folder or filesystem(join(config.root, "logs"))[1])
+        # Trackers write to a disk; where the root is none, beside whoever trains.
+        own = filesystem(join(config.root, "logs"))[1] if is_local(config.root) else f"{config.name}-logs"
+        folder = Path(config.tracking.folder or own)
         folder.mkdir(parents=True, exist_ok=True)
         tracker = kind(run, str(folder), **settings)
     else:

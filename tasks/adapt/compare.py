@@ -71,7 +71,7 @@ def compare_block(job: Job) -> Receipt:
         for arm, parts in counts.items():
             if parts:
                 files |= write_file(job.url, f"counts-{arm}.npz", _packed(merged(parts)))
-        return Output(figures={"panoramas": len(counts["source"])} | ({"truth_unread": unread} if unread else {}), files=files)
+        return Output(figures={"panoramas": len(counts["source"])} | ({"given_up": unread} if unread else {}), files=files)
 
     return make_whole(job, compare, about, device=device_name(device))
 

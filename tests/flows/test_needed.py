@@ -25,6 +25,7 @@ from tests.support.processes import holder, start_run, write_faulty_pipeline
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
 
+@pytest.mark.fault("gc beside a run", expected="takes nothing of what the run makes or reads")
 def test_a_gc_beside_a_run_takes_nothing_from_it(tmp_path: Path, prefect_api: str) -> None:
     path = write_faulty_pipeline(tmp_path, 4)
     switch(tmp_path, hold_on="p03")

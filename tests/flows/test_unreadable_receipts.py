@@ -40,6 +40,7 @@ def fused(path: Path) -> list[Path]:
     return sorted((path.parent / "store" / "stages" / "fuse").rglob("receipt.json"))
 
 
+@pytest.mark.fault("A receipt that cannot be read", expected="counts as absent for every command; that block is made again")
 @pytest.mark.parametrize("damage", ["half", "empty", "other"])
 def test_it_is_owed_for_everybody(path: Path, damage: str, tmp_path: Path) -> None:
     config, file = load(path), fused(path)[1]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from geometry.cameras import Camera
 from geometry.fields import Field
+from models.teachers import CannotLabel
 
 
 class BrightnessTeacher:
@@ -28,7 +29,7 @@ class BrightnessTeacher:
 
     def __call__(self, patches: NDArray[np.uint8], cameras: Sequence[Camera], item: Mapping[str, object]) -> dict[str, Field]:
         if item["item"] == self.fail_on:
-            raise ValueError("this panorama is too much for the teacher")
+            raise CannotLabel("this panorama is too much for the teacher")
         if item["item"] == self.kill_on:
             os.kill(os.getpid(), signal.SIGKILL)
         brightness = patches.mean(axis=-1, dtype=np.float32) / 255

@@ -30,6 +30,7 @@ def values(item: Item, _inputs: Any = None) -> Output:
     return Output({"depth": np.full((4, 8), int(item.item[1:]), np.float32)})
 
 
+@pytest.mark.fault("A bug in a stage", expected="its block fails; nothing is quarantined")
 @pytest.mark.parametrize("error", [ValueError("a bug"), KeyError("a bug"), ZeroDivisionError("a bug"), AssertionError("a bug")])
 @pytest.mark.parametrize("where", ["read", "compute", "encode"])
 def test_what_is_not_said_on_purpose_fails_the_block(tmp_path: Path, error: Exception, where: str) -> None:
@@ -68,6 +69,7 @@ def test_what_an_earlier_stage_gave_up_is_known_as_such(tmp_path: Path) -> None:
     assert (inherited(killed, "fuse"), inherited(killed, "evaluate")) == (False, True)
 
 
+@pytest.mark.fault("Files go while their block is made", expected="no receipt; the block is made again")
 def test_a_receipt_is_not_written_over_data_that_went_while_it_was_made(tmp_path: Path) -> None:
     job = job_in(tmp_path, 20)  # sixteen items make a shard, which lies there when the seventeenth is in work
 
