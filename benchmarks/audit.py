@@ -28,8 +28,8 @@ from tasks.fidelity import NAMES, gather, summarise
 
 PERFECT = {"name": "truth", "kind": "scenes", "fields": ["depth", "normals", "semantics"]}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
-    "demo teacher": ("configs/demo.yaml", {}),
-    "demo teacher, `fuse.depth: align`": ("configs/demo.yaml", {"fuse.depth": "align"}),
+    "demo teacher, `blend`": ("configs/demo.yaml", {"fuse.depth": "blend"}),
+    "demo teacher, `align`": ("configs/demo.yaml", {"fuse.depth": "align"}),
     "corrupted truth, `align`": ("configs/corrupted_truth.yaml", {}),
     "corrupted truth, `blend`": ("configs/corrupted_truth.yaml", {"fuse.depth": "blend"}),
     "truth, nothing wrong": ("configs/corrupted_truth.yaml", {"teachers": [PERFECT]}),

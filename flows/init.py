@@ -231,6 +231,7 @@ def config_text(survey: Survey, name: str, root: str) -> str:
         "    settings: {model: demo}",
         "",
         "fuse:",
+        "  depth: blend   # for the bundled network, whose views are wrong in no slow way; drop it with a foundation model",
         "  depth_edge: 0.3   # views of the bundled network differ by about so much without seeing different things",
         f"  height: {fit['height']}   # rows of the labels; panoramas are typically {fit['typical_width']} wide",
     ]

@@ -28,16 +28,17 @@ def aligned_distance(depth: Field, cameras: Sequence[Camera]) -> tuple[NDArray[n
     Metres are left as they are; a scale of each view's own means nothing, so the rest is aligned. Only what is valid has a part
     in that, but all that is finite comes out on its view's scale: zero where there is no distance.
     """
-    values = np.where(np.isfinite(depth.values), depth.values, 0).astype(np.float32)
+    finite = np.isfinite(depth.values)
     if depth.unit == "inverse":
-        distance = _distance_from_inverse(values, depth.valid & np.isfinite(depth.values), cameras)
-    else:
-        distance = np.maximum(values, 0)
-    usable = depth.valid & (distance > 0)
+        values = np.where(finite, depth.values, 0).astype(np.float32)
+        distance = _distance_from_inverse(values, depth.valid & finite, cameras)
+        return distance, depth.valid & (distance > 0)
+    positive = finite & (depth.values > 0)
+    distance, usable = depth.values if positive.all() else np.where(positive, depth.values, 0), depth.valid & positive
     if depth.unit == "scale":
         coarse = [backprojection(camera, *COARSE) for camera in cameras]
-        logs = np.log(np.where(usable, distance, 1))
-        distance *= view_scales(coarse_samples(logs, usable, coarse)).astype(np.float32)[:, None, None]
+        scales = view_scales(coarse_samples(np.log(np.where(usable, distance, 1)), usable, coarse))
+        distance = distance * scales.astype(np.float32)[:, None, None]
     return distance, usable
 
 

@@ -1,4 +1,4 @@
-"""Distances without a scale, from a teacher to the figures: stored whole, told as what they are, never judged as metres."""
+"""Distances without a scale, and directions that no view sees, from a teacher to the figures: told as what they are."""
 
 from pathlib import Path
 
@@ -97,3 +97,30 @@ def test_only_metric_protocols_of_what_is_not_metric_change() -> None:
         else:
             assert found is protocol
         assert for_unit(protocol, "inverse") == for_unit(protocol, "scale")
+
+
+@pytest.mark.parametrize(
+    "layout", [{"kind": "rings", "poles": False}, {"kind": "list", "views": [{"yaw_degrees": 20, "pitch_degrees": 0}]}]
+)
+def test_panoramas_of_which_views_see_a_part_go_through_every_stage(tmp_path: Path, streets: Path, layout: dict) -> None:
+    config = Config.model_validate(
+        {
+            "name": "part",
+            "root": str(tmp_path / "store"),
+            "source": {"url": str(streets / "images"), "truth": str(streets)},
+            "project": {"patch_size": 32, "layout": layout},
+            "teachers": [{"name": "truth", "kind": "scenes", "fields": ["depth", "normals", "semantics", "sky", "instances"]}],
+            "fuse": {"height": 64, "depth": "gradient", "depth_normal": "enforce", "auxiliaries": ["points", "edge_distance"]},
+            "audit": {"enabled": True},
+        }
+    )
+    run(config)
+    plan = make_plan(config)
+    assert not any(plan.owed.values())
+    (block,) = plan.blocks
+    for stage in plan.definitions:
+        receipt = read_receipt(block_url(config.root, stage.identity.stage, stage.identity.fingerprint, block.name))
+        assert [row.state for row in receipt.items] == ["done", "done"], [row.reason for row in receipt.items]
+        if stage.name == "evaluate":
+            assert all(row.figures["depth"]["abs_rel"] < 0.05 for row in receipt.items)
+            assert all(row.figures["coverage"]["depth"] < 0.8 for row in receipt.items)

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from geometry.alignment import coarse_samples, view_affines, view_scales
+from geometry.alignment import aligned_distance, coarse_samples, view_affines, view_scales
 from geometry.backproject import build_backprojection
 from geometry.cameras import Camera
+from geometry.fields import Field
 
 CAMERAS = [Camera.looking(64, 64, np.radians(100), yaw, pitch) for pitch in (-0.9, 0.0, 0.9) for yaw in np.arange(4) * np.pi / 2]
 VIEWS = [build_backprojection(camera, 64, 128) for camera in CAMERAS]
@@ -99,3 +100,28 @@ def test_factor_and_offset_of_inverse_distances_are_recovered(truth, outlying):
     assert a.mean() == pytest.approx(1)
     np.testing.assert_allclose(a, factor / factor.mean(), rtol=2e-3)
     np.testing.assert_allclose(b, offset / factor.mean(), atol=2e-3)
+
+
+@pytest.mark.parametrize("level", [1e-3, 1.0, 1e4])
+def test_inverse_distances_at_infinity_and_beyond_have_no_distance(level):
+    inverse = np.full((1, 4, 4), level, np.float32)
+    inverse[0, 0] = 0, -level, np.nan, 1e-3 * level
+    camera = Camera.looking(4, 4, np.pi / 2, 0.0, 0.0)
+    distance, usable = aligned_distance(Field("depth", inverse, np.ones((1, 4, 4), bool), "inverse", "ray"), [camera])
+    np.testing.assert_array_equal(usable[0, 0], [False, False, False, True])
+    assert usable[0, 1:].all()
+    assert not distance[~usable].any()
+    np.testing.assert_allclose(distance[usable], 1 / inverse[usable], rtol=1e-6)
+
+
+@pytest.mark.parametrize("unit", ["metre", "scale", "inverse"])
+def test_what_is_not_valid_has_no_part_in_the_alignment_but_comes_out_on_its_views_scale(unit, truth):
+    valid = np.random.default_rng(6).random(truth.shape) > 0.3
+    said = truth if unit != "inverse" else 1 / truth
+    wild = np.where(valid, said, 50 * said).astype(np.float32)
+    one, usable = aligned_distance(Field("depth", said.astype(np.float32), valid, unit, "ray"), CAMERAS)
+    other, also = aligned_distance(Field("depth", wild, valid, unit, "ray"), CAMERAS)
+    np.testing.assert_array_equal(usable, valid)
+    np.testing.assert_array_equal(also, valid)
+    np.testing.assert_allclose(one[valid], other[valid], rtol=1e-6)
+    assert (other[~valid] > 0).all() or unit == "inverse"

@@ -10,7 +10,7 @@ from geometry.depth_sharpening import sharpened
 from geometry.directions import erp_directions
 from geometry.fields import Field
 from geometry.fusion import FusionSettings, fuse
-from geometry.fusion_sky import without_sky
+from geometry.fusion_sky import sky_class, without_sky
 from tests.geometry.test_fusion import area_mean, depth_field, label_field, normals_field, room
 
 METHODS = ("single", "blend", "align", "gradient")
@@ -119,3 +119,18 @@ def test_masks_follow_each_views_own_sky(views):
     unknown = replace(sky_field(sky), values=np.full(sky.shape, np.nan, np.float32))
     assert without_sky({**fields, "sky": unknown}, SKY)["depth"].valid.all()
     assert without_sky(fields, SKY)["semantics"] is fields["semantics"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [
+        (("wall", "sky"), 1),
+        (("Sky", "sky"), 0),
+        (("road", "sky-other-merged"), 1),
+        (("tree", "sky, heavens"), 1),
+        (("skyscraper", "skylight", "ski"), None),
+        ((), None),
+    ],
+)
+def test_the_class_that_means_sky_is_known_by_its_name(classes, expected):
+    assert sky_class(classes) == expected

@@ -142,3 +142,14 @@ def test_pixels_next_to_a_bad_depth_are_invalid_and_others_untouched():
     assert depth.valid[0, :3].all()
     np.testing.assert_allclose(depth.values[depth.valid], 3, rtol=1e-6)
     assert not depth.values[~depth.valid].any()
+
+
+@pytest.mark.parametrize("level", [1e-6, 1e-5, 1.0, 3e4, 1e6])
+def test_distances_of_any_scale_are_resized_alike(level):
+    """A scale of its own is any number: nothing is near or far but beside the view's other distances."""
+    values = torch.from_numpy(np.random.default_rng(0).uniform(0.5, 20, (2, 1, 8, 8)))
+    values[1, :, 2] = 0
+    one, other = (depth_field(scale * values, (16, 16), "scale", "ray") for scale in (1.0, level))
+    np.testing.assert_array_equal(one.valid, other.valid)
+    assert one.valid[0].all()
+    np.testing.assert_allclose(other.values, level * one.values, rtol=1e-5)
