@@ -19,7 +19,6 @@ from geometry.fusion_sky import OF_LAND, sky_class
 from geometry.rotations import rotation_consistency
 from metrics.consistency import consistency_figures
 from metrics.depth_normals import depth_normal_figures
-from models.teachers.vocabularies import sky_class
 from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt

@@ -52,11 +52,6 @@ def things_of(classes: Sequence[str]) -> tuple[str, ...] | None:
     return None if stuff is None else tuple(name for index, name in enumerate(classes) if index not in stuff)
 
 
-def sky_class(classes: Sequence[str]) -> int | None:
-    """Index of the class ``sky``, which COCO calls ``sky-other-merged``; None where there is none."""
-    return next((index for index, name in enumerate(classes) if _plain(name) in ("sky", "sky-other-merged")), None)
-
-
 def _plain(name: str) -> str:
     """The first of the synonyms after which vocabularies put commas."""
     first = name.split(",")[0].strip().lower()

@@ -2,7 +2,8 @@
 
 import pytest
 
-from models.teachers.vocabularies import STUFF, sky_class, stuff_of, things_of
+from geometry.fusion_sky import sky_class
+from models.teachers.vocabularies import STUFF, stuff_of, things_of
 
 CITYSCAPES = (
     "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain", "sky",
