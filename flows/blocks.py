@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from prefect.futures import PrefectFuture
 
 from flows.artifacts import StageProgress
-from flows.drain import Interrupted, asked_to_stop
+from flows.drain import asked_to_stop
+from flows.errors import Interrupted, RunFailed
 from flows.labels import GPU, resources, untagged
 from flows.progress import observer
 from flows.workers import Workers, died_with_its_worker, own_error
@@ -25,14 +26,6 @@ LEAST_TRIED = 20  # items, before a share of quarantined ones means anything
 HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 _Job = TypeVar("_Job")
-
-
-class RunFailed(RuntimeError):
-    """Blocks could not be made; the message names them, ``failures`` lists them all as (stage, block, message)."""
-
-    def __init__(self, message: str, failures: Sequence[tuple[str, str, str]] = ()) -> None:
-        super().__init__(message)
-        self.failures = list(failures)
 
 
 def make_blocks(stage: Stage, jobs: Sequence[Job], workers: Workers) -> list[ItemRow]:

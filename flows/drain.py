@@ -11,12 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from flows.errors import Interrupted
+
 EXIT_CODE = 130  # as a shell reports a process that SIGINT ended
 _asked = threading.Event()
-
-
-class Interrupted(RuntimeError):
-    """The run was asked to stop and has drained; what is done stays done."""
 
 
 def asked_to_stop() -> bool:

@@ -32,8 +32,8 @@ from openlineage.client.facet_v2 import (
 from openlineage.client.facet_v2 import data_quality_assertions_dataset as assertion
 
 from configs.schema import Config
-from flows.drain import Interrupted
 from flows.emitter import Emitter
+from flows.errors import Interrupted
 from storage.fingerprint import Identity
 from storage.manifest import Block
 from storage.receipts import Receipt, block_url, read_receipt

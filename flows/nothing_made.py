@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from configs.schema import Config
-from flows.blocks import RunFailed
+from flows.errors import RunFailed
 from flows.failures import cause_of, read_waivers
 from flows.invocation import command
 from flows.plan import Plan

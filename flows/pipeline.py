@@ -20,7 +20,8 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from configs.schema import Config
 from flows.artifacts import publish_audit, publish_outcome, publish_plan
 from flows.blocks import in_a_window, make_blocks
-from flows.drain import Interrupted, asked_to_stop, draining_in_flow
+from flows.drain import asked_to_stop, draining_in_flow
+from flows.errors import Interrupted
 from flows.events import report_quarantined
 from flows.fidelity import write_audit
 from flows.file_groups import file_groups

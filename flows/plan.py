@@ -101,7 +101,10 @@ def make_plan(config: Config, retry: Retry = False, scan: Scan | None = None) ->
         if pending:
             count = sum(len(block.items) for block in pending)
             reasons.append(f"new items: {count} in {len(pending)} block{'s' * (len(pending) > 1)}")
-        to_run = _missing(grown, there[step.name] | satisfied, redo) if pending else missing
+        # What is made of a whole data set has another fingerprint once that has grown.
+        alike = grown.stage.identity == step.stage.identity
+        then = there[step.name] if alike else _existing(config, grown.stage)
+        to_run = _missing(grown, then | satisfied, redo) if pending else missing
         items = sum(len(block.items) for block in to_run)
         cached = len(grown.blocks) - len(to_run)
         estimate = _estimate(config, step.stage, items)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flows.errors import Interrupted, RunFailed
 from flows.proxies import environment_without_proxies, loopback_without_proxies
 from flows.server_answers import ask_version
 from flows.server_settings import (
@@ -93,9 +94,6 @@ def _quiet(log_level: str) -> None:
 
 def _told_without_traceback(record: logging.LogRecord) -> bool:
     """Errors that speak to the user need no traceback through Prefect, and a run that was asked to stop has no error."""
-    from flows.blocks import RunFailed
-    from flows.drain import Interrupted
-
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, (Interrupted, RunFailed)):
         record.exc_info = record.exc_text = None

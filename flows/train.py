@@ -18,8 +18,8 @@ from prefect.runtime import flow_run
 
 from configs.reading import load_config
 from configs.settings import ConfigError
-from flows.blocks import RunFailed
-from flows.drain import Interrupted, asked_to_stop, draining_in_flow, draining_on_signals
+from flows.drain import asked_to_stop, draining_in_flow, draining_on_signals
+from flows.errors import Interrupted, RunFailed
 from flows.finished import finished_labels
 from flows.invocation import command, command_for
 from flows.labels import config_tag, stage_tags

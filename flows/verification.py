@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from configs.schema import Config
-from flows.plan import make_plan
 from flows.store import Broken
+from flows.stored import stored_plan
 from storage import published
 from storage.published import ICECHUNK
 from storage.receipts import block_url, damage, read_receipt, receipt_files, strays
@@ -29,7 +29,7 @@ def verify_others(config: Config) -> Iterator[tuple[int, Broken | None]]:
 def find_strays(config: Config) -> dict[str, list[str]]:
     """Files in finished blocks that are no part of them, by the block's URL. Nobody reads them."""
     found = {}
-    for stage in make_plan(config).definitions:
+    for stage in stored_plan(config).definitions:
         for name in receipt_files(config.root, stage.name, stage.identity.fingerprint):
             url = block_url(config.root, stage.name, stage.identity.fingerprint, name)
             if (receipt := read_receipt(url)) and (names := strays(url, receipt)):

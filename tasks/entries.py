@@ -78,8 +78,8 @@ def without_clashes(url: str, entries: Iterable[Entry]) -> Found:
             seen[entry.item] = entry
         except SourceError as error:
             refused[entry.uri] = str(error)
-    told = [f"{len(refused)} files would stop a run; the first: {next(iter(refused.values()))}"] * bool(refused)
-    return Found([seen[item] for item in sorted(seen)], tuple(told))
+    told = (f"{len(refused)} files would stop a run; the first: {next(iter(refused.values()))}",) if refused else ()
+    return Found([seen[item] for item in sorted(seen)], told)
 
 
 def refuse_outside(where: str, path: str, folder: str, allow: Sequence[str] = ()) -> None:

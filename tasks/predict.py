@@ -91,14 +91,17 @@ def predict(model: StudentModel, image: NDArray[np.uint8], device: str) -> dict[
     ------
     BadItem
         The student says what is no number.
-    ValueError
+    ConfigError
         It does not take panoramas of this size, and so none of the run's.
     """
     import torch
 
     pixels = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255
     with torch.inference_mode():
-        output = model(pixels)
+        try:
+            output = model(pixels)
+        except ValueError as error:
+            raise ConfigError(f"student.height: {str(error).removeprefix('pixel_values: ')}") from error
     said = {task: output[task][0].float() for task in model.config.main_tasks}
     if bad := [task for task, values in said.items() if not bool(values.isfinite().all())]:
         raise BadItem(f"the student's {', '.join(bad)} of this panorama is NaN or infinite")

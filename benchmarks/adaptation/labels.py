@@ -14,7 +14,7 @@ from models.seamless.object_pool import PoolObject, cut_objects, surest
 from models.seamless.pseudo_labels import Veto, omni_labels, semantic_labels, thing_area
 from models.seamless.saved import SeamlessModel
 from models.seamless.thresholds import AMODAL, INSTANCE, SEMANTIC, Rule, ScoreHistogram, class_thresholds, score_histogram
-from tasks.adapt.arrays import pack_mask, pack_objects
+from tasks.adapt.arrays import pack_mask, pack_objects, pack_observed
 from tasks.adapt.examples import Panoramas, Place
 from tasks.adapt.vocabulary import BRANCHES
 from tasks.seamless_data.vocabularies import THINGS
@@ -106,6 +106,7 @@ def _histogram(one: Predicted, part: str, rule: Rule, classes: int) -> ScoreHist
 
 def _labels(one: Predicted, labelling: Labelling, limits: dict[str, NDArray[np.floating]]) -> dict[str, NDArray]:
     values: dict[str, NDArray] = {"semantics": semantic_labels(one.semantics, one.confidence, limits["semantic"])}
+    values |= pack_observed(None, one.semantics.shape)
     area = np.ones(one.semantics.shape, bool) if labelling.veto is None else thing_area(one.semantics, THINGS)
     for branch in BRANCHES:
         found: Detections = getattr(one, branch)

@@ -15,6 +15,8 @@ RUNNERS_UP = 3
 """Classes kept per pixel: later stages vote over these instead of carrying all scores through warps."""
 NEAREST = 1e-3
 """Metres: distances below are taken for this much where they are inverted."""
+NEAREST_SHARE = 1e-6
+"""Of a view's median, where distances have no scale: a sky that a network puts far away must not hide what is near."""
 
 
 def resize(values: torch.Tensor, size: tuple[int, int], corners: bool = False) -> torch.Tensor:
@@ -58,7 +60,8 @@ def depth_field(
     # What is near depends on the scale, which is any: the views' own medians stand for a metre.
     scale = _medians(values, usable) if unit == "scale" else values.new_ones(1, 1, 1, 1)
     # The inverse distance of a plane is linear in the image, so interpolating that keeps planes flat.
-    linear = values if unit == "inverse" else 1 / (values / scale).clamp(min=NEAREST)
+    nearest = NEAREST_SHARE if unit == "scale" else NEAREST
+    linear = values if unit == "inverse" else 1 / (values / scale).clamp(min=nearest)
     linear = _resize_and_crop(torch.where(usable, linear, 0), size, border, corners)
     depth = linear if unit == "inverse" else scale[:, 0] / linear.clamp(min=1e-9)
     # A pixel is as good as all that flowed into it.

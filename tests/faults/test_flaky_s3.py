@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from configs.schema import Config
-from flows.blocks import RunFailed
+from flows.errors import RunFailed
 from flows.plan import make_plan
 from storage import attempts, retries
 from storage.receipts import FILE

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.blocks import RunFailed
+from flows.errors import RunFailed
 from flows.nothing_made import NothingMade
 from flows.plan import make_plan
 from flows.store import verify_store

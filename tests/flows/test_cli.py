@@ -56,9 +56,8 @@ def test_status_shows_blocks_and_quarantine(path: Path) -> None:
     state = json.loads(panolabel("status", path, "--json").stdout)
     assert state["last_run"]["prefect"].startswith("http://127.0.0.1")
     assert [(row["done"], row["blocks"]) for row in state["stages"]] == [(1, 1)] * 5
-    assert state["quarantined"] == [
-        {"item": "p02", "stage": "ingest", "reason": "not an image in a known format (JPEG, PNG, TIFF, WebP, BMP, HDR, EXR)"}
-    ]
+    reason = "not an image in a known format (JPEG, PNG, TIFF, WebP, AVIF, BMP, HDR, EXR)"
+    assert state["quarantined"] == [{"item": "p02", "stage": "ingest", "reason": reason}]
 
 
 def test_trace_goes_back_to_pixels_and_weights(path: Path) -> None:

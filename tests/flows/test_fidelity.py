@@ -65,7 +65,7 @@ def command(*words: object) -> tuple[int, str]:
 
 def test_the_command_audits_what_is_fused_and_the_page_needs_nothing(tmp_path: Path, scenes: Path) -> None:
     path = write_config(tmp_path, scenes, view_scale=0.1, seed=1)
-    assert "make them with `panolabel run`" in command("audit", path)[1]
+    assert "make them with `panolabel run " in command("audit", path)[1]
     config = load(path)
     run_pipeline(config)
     assert "audit" not in [stage.stage for stage in make_plan(config).stages], "off unless asked for"

@@ -17,7 +17,7 @@ from openlineage.client.serde import Serde
 
 from configs.settings import ConfigError
 from flows import lineage_events
-from flows.blocks import RunFailed
+from flows.errors import RunFailed
 from tests.support.pipelines import load, run_pipeline, write_pipeline
 
 pytestmark = pytest.mark.usefixtures("prefect_api")

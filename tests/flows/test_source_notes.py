@@ -31,9 +31,10 @@ def test_plan_doctor_and_status_tell(tmp_path: Path) -> None:
     notes = make_plan(config).as_json()["notes"]
     assert [note.startswith(TOLD) or "p01.json holds no JSON object" in note for note in notes] == [True, True]
     seen = [(check.state, check.seen) for check in check_source(config)]
-    assert [state for state, _ in seen] == ["ok", "warning", "warning", "warning"]
+    assert [state for state, _ in seen] == ["ok", *["warning"] * 4]
     assert any(text.startswith(TOLD) for _, text in seen)
-    assert "1 panoramas would be quarantined; the first: p00: p00.json: vertical_degrees '70,3'" in seen[-1][1]
+    quarantined = "1 panoramas would be quarantined; the first: p00: p00.json: vertical_degrees '70,3'"
+    assert any(quarantined in text for _, text in seen)
     (tmp_path / "store").mkdir()
     assert list(plan_if_listed(config).scan.notes) == notes
 

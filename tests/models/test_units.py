@@ -117,7 +117,8 @@ def test_metres_may_be_claimed_as_less(name, tmp_path):
     metres = load_teacher("transformers", {"model": str(tmp_path)}, "cpu")(rgb, views, {})["depth"]
     scale = load_teacher("transformers", {"model": str(tmp_path), "depth_unit": "scale"}, "cpu")(rgb, views, {})["depth"]
     assert (metres.unit, scale.unit) == ("metre", "scale")
-    assert np.array_equal(metres.values, scale.values)
+    # Beside what is nearer than a millimetre, which is cut of metres alone: random networks say a lot of that.
+    assert np.isclose(metres.values, scale.values, rtol=1e-3).mean() > 0.9
 
 
 def test_every_depth_class_of_transformers_is_told_or_must_be_stated():

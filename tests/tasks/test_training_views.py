@@ -102,7 +102,7 @@ def test_dropped_patch_labels_and_wrong_settings_are_named(tmp_path):
     _, block, receipt = store.blocks[0]
     upstream = receipt.made["identity"]["upstream"]
     drop_data(block_url(store.config.root, "label.geometry", upstream["label.geometry"], block.name))
-    with pytest.raises(ValueError, match=r"was dropped by `panolabel gc`.*keep_patch_labels: true"):
+    with pytest.raises(ValueError, match=r"was dropped by gc.*keep_patch_labels: true"):
         TrainingData([store], SETTINGS)
 
 
