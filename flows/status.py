@@ -38,6 +38,7 @@ def store_status(config: Config) -> dict[str, Any]:
         "gone_from_source": len(plan.scan.absent) if looked else None,
         "source_not_looked_at": plan.scan.unlisted,
         "notes": list(plan.scan.notes),
+        "other_source": _other_source(config, plan),
         "stages": [
             {
                 "stage": step.name,
@@ -54,6 +55,15 @@ def store_status(config: Config) -> dict[str, Any]:
         "causes": [{"cause": cause, "items": count} for cause, count in causes(rows).most_common()],
         "last_run": _last_run(config, plan, receipts),
     }
+
+
+def _other_source(config: Config, plan: Plan) -> str:
+    """The source of the last run, where this config names another of which the store knows nothing; else empty."""
+    record = latest_run(config.root, config.name)
+    if plan.scan.known or record is None:
+        return ""
+    last = str(record.get("config", {}).get("source", {}).get("url", ""))
+    return last if last != mask_credentials(config.source.url) else ""
 
 
 def _last_run(config: Config, plan: Plan, receipts: Mapping[str, list[Receipt]]) -> dict[str, Any] | None:

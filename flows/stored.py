@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from configs.schema import Config
 from configs.settings import ConfigError
 from flows.plan import Plan, make_plan
 from storage.manifest import ManifestError
-from storage.urls import exists
+from storage.urls import exists, filesystem, is_local
 from tasks import ingest
 
 
@@ -32,6 +35,18 @@ def plan_if_listed(config: Config) -> Plan:
     except (ValueError, OSError) as error:
         scan = ingest.recorded(config, str(error))
     return make_plan(config, scan=scan)
+
+
+def require_place(root: str) -> None:
+    """Raise ConfigError if nothing can be written at a local root: it is a file, or below one, or this user has no right to."""
+    if not is_local(root):
+        return
+    path = Path(filesystem(root)[1]).absolute()
+    there = next(one for one in (path, *path.parents) if one.exists())
+    if not there.is_dir():
+        raise ConfigError(f"root {root}: {there} is a file, not a folder; name a folder for the store")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"root {root}: this user may not write to {there}; name another folder, or get the right to")
 
 
 def require_store(root: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from storage.runs import latest_run
 from storage.urls import join, location
 
 console = Console()
+SHOWN_ITEMS = 10
+"""Quarantined items that a terminal is shown."""
 SHOWN_CLASSES = 12
 """Names of classes that a terminal is shown; a report has them all."""
 if not console.is_terminal and "COLUMNS" not in os.environ:
@@ -103,8 +106,11 @@ def print_outcome(config: Config, record: dict[str, Any]) -> None:
         console.print(figures_table(headline))
     if compared := record.get("figures"):
         console.print(models_table(compared))
-    for row in record.get("quarantined", [])[:10]:
+    quarantined = record.get("quarantined", [])
+    for row in quarantined[:SHOWN_ITEMS]:
         console.print(f"[yellow]quarantined[/] {escape(row['item'])} at {row['stage']}: {escape(row['reason'])}", soft_wrap=True)
+    if more := quarantined[SHOWN_ITEMS:]:
+        print_command(f"and {len(more)} more: ", command("failures list"))
     if unseen := record.get("classes_never_seen"):
         more = f" and {len(unseen) - SHOWN_CLASSES} more (see the report)" if len(unseen) > SHOWN_CLASSES else ""
         console.print(f"classes never seen: {escape('; '.join(unseen[:SHOWN_CLASSES]))}{more}", soft_wrap=True)
@@ -161,6 +167,8 @@ def print_status(state: dict[str, Any]) -> None:
         soft_wrap=True,
     )
     print_notes(state["notes"])
+    if other := state["other_source"]:
+        print_command("this store was last run with another source: ", f"--source {shlex.quote(other)}")
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("stage")
     table.add_column("fingerprint")

@@ -9,6 +9,7 @@ record a version does not exist. ``<folder>/latest.json`` is written last, atomi
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -58,7 +59,9 @@ def write_version(
     url = join(folder, version)
     store = RecordedStore(zarr_store(url))
     write_arrays(url, store, items, rows, {**attributes, "version": version})
-    zarr.consolidate_metadata(store)
+    with warnings.catch_warnings():  # that version 3 of the format does not name it yet is known, and no news for a user
+        warnings.filterwarnings("ignore", message="Consolidated metadata")
+        zarr.consolidate_metadata(store)
     settle(url)
     refuse_unwritten(url, store.entries)
     size = sum(entry["bytes"] for entry in store.entries.values())

@@ -155,6 +155,6 @@ def _unreachable(url: str, error: BaseException, attempts: int) -> StoreError:
     text = mask_credentials(f"{type(error).__name__}: {error}")[:300]
     return StoreError(
         errno.EIO,
-        f"{mask_credentials(url)}: the store is out of reach ({text}), tried {attempts} times; check the network and the server, "
+        f"{mask_credentials(url)}: out of reach ({text}), tried {attempts} times; check the network and the server, "
         "and run again; what is done stays done",
     )

@@ -157,7 +157,7 @@ def _float_integers(header: Sequence[str], rows: list[tuple[str, list[Any]]]) ->
 
 
 def _read_parquet(data: bytes) -> tuple[list[str], list[tuple[str, list[Any]]]]:
-    table = pq.read_table(io.BytesIO(data))
+    table = pq.read_table(io.BytesIO(data), use_threads=False)  # threads of it may abort a process that ends at once
     names = table.column_names
     columns: list[list[Any]] = []
     for name, column in zip(names, table.columns, strict=True):

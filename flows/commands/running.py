@@ -61,6 +61,7 @@ def finish(
     from flows.drift import refuse_drift
     from flows.nothing_made import refuse_empty_source, refuse_nothing_made
     from flows.plan import make_plan
+    from flows.stored import require_place
     from flows.tables import console, plan_table, print_notes, print_nothing_to_do
 
     made = make_plan(wanted, retry_quarantined)
@@ -70,6 +71,7 @@ def finish(
         console.print(plan_table(made))
         print_notes(made.scan.notes)
     if made.anything_to_run:
+        require_place(wanted.root)
         carry_out(path, wanted, retry_quarantined, as_json=as_json)
         return
     refuse_empty_source(wanted, made)

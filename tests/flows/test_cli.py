@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pipelines import load, run_pipeline, write_pipeline
+from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
 
 
 def panolabel(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
@@ -50,6 +50,21 @@ def test_plan_as_json_gives_reasons_and_estimates(path: Path) -> None:
     assert (fuse["to_run"], fuse["reasons"]) == (1, ["fuse.edge_feather: 0.2 -> 0.4"])
     assert fuse["seconds"] > 0
     assert fuse["bytes"] > 0
+
+
+def test_a_root_that_can_be_no_folder_is_refused_before_the_run(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for root in (tmp_path / "file", tmp_path / "file" / "below"):
+        result = panolabel("run", path, "--root", root)
+        assert (result.returncode, "is a file, not a folder" in result.stderr) == (2, True), result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_status_names_the_source_of_the_last_run_if_it_is_asked_about_another(path: Path, tmp_path: Path) -> None:
+    write_panoramas(tmp_path / "others", ["a"])
+    other = json.loads(panolabel("status", path, "--json", "--source", tmp_path / "others").stdout)["other_source"]
+    own = json.loads(panolabel("status", path, "--json").stdout)
+    assert (other, own["other_source"]) == (own["source"], "")
 
 
 def test_status_shows_blocks_and_quarantine(path: Path) -> None:
