@@ -17,8 +17,8 @@ from flows.errors import Interrupted, RunFailed
 from flows.labels import GPU, resources, untagged
 from flows.progress import observer
 from flows.workers import Workers, died_with_its_worker, own_error
-from storage.receipts import ItemRow, Receipt
-from tasks.block import Job, inherited
+from storage.receipts import Receipt
+from tasks.block import Job
 from tasks.stages import Stage
 from tasks.task import Parcel, block_task
 
@@ -28,8 +28,8 @@ HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 _Job = TypeVar("_Job")
 
 
-def make_blocks(stage: Stage, jobs: Sequence[Job], workers: Workers) -> list[ItemRow]:
-    """Make the blocks of one stage within a Prefect flow run; returns what became of their items.
+def make_blocks(stage: Stage, jobs: Sequence[Job], workers: Workers) -> None:
+    """Make the blocks of one stage within a Prefect flow run.
 
     A block whose worker died is made again in a process of its own, which finds the item that kills.
 
@@ -52,7 +52,6 @@ def make_blocks(stage: Stage, jobs: Sequence[Job], workers: Workers) -> list[Ite
         raise RunFailed(message, made.failures)
     if made.stop:
         raise RunFailed(f"stage {stage.name}: {made.stop}")
-    return made.rows
 
 
 class _Tally:
@@ -61,13 +60,11 @@ class _Tally:
     def __init__(self, stage: str, max_quarantined: float, progress: StageProgress) -> None:
         self.stage, self.max_quarantined, self.progress = stage, max_quarantined, progress
         self.failures: list[tuple[str, str, str]] = []
-        self.rows: list[ItemRow] = []
         self.stop = ""
         self.tried = self.quarantined = 0
 
     def done(self, receipt: Receipt) -> None:
-        own = [row for row in receipt.quarantined if not inherited(row, self.stage)]
-        self.rows += [replace(row, figures={}) for row in receipt.items]
+        own = [row for row in receipt.quarantined if not row.inherited]
         self.tried += len(receipt.items)
         self.quarantined += len(own)
         observer().items_done(self.stage, len(receipt.items), len(receipt.quarantined))

@@ -118,7 +118,7 @@ def _image(item: Item, config: Config, remake: str) -> tuple[bytes, str]:
 
     A JPEG stays one, since readers of a shard expect one key in all of its samples; all else becomes PNG, which loses nothing.
     """
-    changed = NotFinished(f"{item.uri}: the file changed since it was labelled; run `{remake}`, then export again")
+    changed = NotFinished(f"{item.uri}: the file changed since it was labelled; run {remake}, then export again")
     if not _is_plain(item):
         try:
             pixels = load_panorama(item, config).pixels

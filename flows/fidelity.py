@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from configs.schema import Config
 from configs.settings import ConfigError
-from flows.invocation import command
+from flows.invocation import typed
 from flows.plan import Plan
 from flows.record import stage_receipts
 from flows.store import quarantined_items
@@ -40,7 +40,7 @@ def owed_by_audit(config: Config, plan: Plan) -> dict[str, list[str]]:
     """
     fused = {receipt.block for receipt in stage_receipts(config, plan)["fuse"]}
     if not fused:
-        raise ConfigError(f"{config.root}: no panorama has fused labels under this config; make them with `{command('run')}`")
+        raise ConfigError(f"{config.root}: no panorama has fused labels under this config; make them with {typed('run')}")
     stages = [stage for stage in plan.owed if stage == "audit" or stage.startswith("label.")]
     return {stage: owed for stage in stages if (owed := [block for block in plan.owed[stage] if block in fused])}
 

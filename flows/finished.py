@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from configs.schema import Config
-from flows.invocation import command
+from flows.invocation import typed
 from flows.plan import Plan, make_plan
 from flows.stored import plan_if_listed
 from storage.about import common_about, refuse_other_arrays
@@ -17,6 +17,7 @@ from storage.arrays import BlockReader, arrays_digest, damaged
 from storage.fingerprint import Identity
 from storage.manifest import Block, Item
 from storage.receipts import ItemRow, Receipt, block_url, damage, read_receipts, withdraw
+from tasks import ingest
 
 
 class NotFinished(ValueError):
@@ -62,7 +63,7 @@ class Finished:
                     continue
                 arrays = reader.item(slot)
                 if row.digest and arrays_digest(arrays) != row.digest:  # it was changed since the block was checked
-                    raise damaged(url, f"the arrays of {item.item} are not those that were stored")
+                    raise damaged(url, f"the arrays of {item.item} are not those that were stored", receipt.files)
                 first = first if first is not None else arrays
                 refuse_other_arrays(first, arrays, item.item)
                 yield arrays
@@ -92,8 +93,8 @@ def finished_labels(
     Contradiction
         Blocks say different things of their labels.
     """
-    remake = remake or command("run")
-    plan = make_plan(config) if need_source else plan_if_listed(config)
+    remake = f"`{remake}`" if remake else typed("run")
+    plan = make_plan(ingest.as_read(config)) if need_source else plan_if_listed(config)
     owed = {stage.stage: stage.to_run for stage in plan.stages if stage.to_run}
     fuse = next(stage.identity for stage in plan.definitions if stage.name == "fuse")
     urls = [block_url(config.root, "fuse", fuse.fingerprint, block.name) for block in plan.blocks]
@@ -105,8 +106,8 @@ def finished_labels(
         told = ", ".join(f"{stage} {count}" for stage, count in owed.items())
         raise NotFinished(
             f"not all labels are finished; owed by stage: {told}. "
-            f"Finish them with `{remake}`, or pass --allow-incomplete to take what is there"
+            f"Finish them with {remake}, or pass --allow-incomplete to take what is there"
         )
     if not any(row.state == "done" for _, _, receipt in blocks for row in receipt.items):
-        raise NotFinished(f"no panorama has labels in {config.root}; make them with `{remake}`")
+        raise NotFinished(f"no panorama has labels in {config.root}; make them with {remake}")
     return Finished(blocks, fuse, plan, owed, common_about(receipt for _, _, receipt in blocks), remake)

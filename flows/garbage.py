@@ -9,18 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal
 
 from configs.schema import Config
 from flows.needed import Made, in_work, needed
 from flows.plan import Plan, read_by_all
 from flows.stored import stored_plan
-from storage import attempts
-from storage.receipts import DROPPED, FILE, block_url, blocks_with_receipts, drop_data, read_receipt
+from storage.receipts import DROPPED, FILE, block_url, blocks_with_receipts, drop_data, read_receipt, strays
 from storage.urls import children, files_below, filesystem, join, remove
-
-OURS = {FILE, DROPPED, attempts.FILE}
+from tasks.stamps import changed_at
 
 
 @dataclass(frozen=True)
@@ -94,8 +91,7 @@ def _unfinished(url: str, before: float) -> Iterator[Garbage]:
         folder = join(url, block)
         infos = files_below(folder)
         if receipt := read_receipt(folder):
-            strays = infos.keys() - receipt.files.keys() - OURS
-            for name in sorted(name for name in strays if _touched(infos[name]) < before):
+            for name in (name for name in strays(infos, receipt) if _touched(infos[name]) < before):
                 yield Garbage(join(folder, name), "unfinished: no part of its block", infos[name].get("size") or 0, "file")
         elif DROPPED not in infos and infos and max(_touched(info) for info in infos.values()) < before:
             size = sum(info.get("size") or 0 for info in infos.values())
@@ -104,10 +100,8 @@ def _unfinished(url: str, before: float) -> Iterator[Garbage]:
 
 def _touched(info: dict[str, Any]) -> float:
     """When a file was last written; the local clock's now where the store does not say."""
-    stamp = info.get("mtime", info.get("LastModified", info.get("created")))
-    if isinstance(stamp, datetime):
-        return stamp.timestamp()
-    return float(stamp) if stamp is not None else time.time()
+    seconds = changed_at(info)
+    return time.time() if seconds is None else seconds
 
 
 def _fused_labels(config: Config, plan: Plan, busy: set[Made]) -> Iterator[Garbage]:

@@ -12,9 +12,9 @@ from storage.credentials import mask_credentials
 
 @dataclass(frozen=True)
 class Given:
-    """The config that this process was given, and what the command line replaced in it."""
+    """The config file that this process was given, if any, and what the command line replaced in it."""
 
-    config: str = "CONFIG"
+    config: str = ""
     source: str | None = None
     root: str | None = None
     settings: tuple[str, ...] = ()
@@ -37,12 +37,22 @@ def remember_file(config: str | Path) -> None:
         remember(config)
 
 
+def typed(name: str, *arguments: str) -> str:
+    """What to type, for a sentence: :func:`command` in backticks.
+
+    Where there is no file that it could name, as in a deployment, whose parameter is the whole config, words say so.
+    """
+    if _given.config:
+        return f"`{command(name, *arguments)}`"
+    return f"`{shlex.join(['panolabel', *name.split(), *arguments])}` with a file of this config"
+
+
 def command(name: str, *arguments: str) -> str:
     """``panolabel <name> CONFIG <arguments>`` for the config of this process, with its ``--source``, ``--root`` and ``--set``.
 
     ``name`` may be two words, such as ``failures retry``.
     """
-    words = ["panolabel", *name.split(), _given.config, *arguments]
+    words = ["panolabel", *name.split(), _given.config or "CONFIG", *arguments]
     words += ["--source", _given.source] if _given.source is not None else []
     words += ["--root", _given.root] if _given.root is not None else []
     words += [word for setting in _given.settings for word in ("--set", setting)]

@@ -1,21 +1,22 @@
 """A stage that made nothing: its run fails, for a store without labels is no success.
 
-Items are given up one by one, and a run with a few of them is a good run. But where none came through, or all that were tried
-failed for one reason, it is not the items that are bad.
+Items are given up one by one, and a run with a few of them is a good run. But where none came through, or all that one run tried
+failed for one reason, it is not the items that are bad. Whether that is so is read from the receipts alone: it is the same for
+the run that made them and for all that find nothing to do, until the items are made or waived.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 from configs.schema import Config
 from flows.errors import RunFailed
 from flows.failures import cause_of, read_waivers
-from flows.invocation import command
+from flows.invocation import typed
 from flows.plan import Plan
-from storage.receipts import ItemRow, block_url, read_receipt
-from tasks.block import inherited
+from storage.receipts import ItemRow, Receipt, block_url, read_receipts
 from tasks.stages import Step
 
 LEAST = 2
@@ -33,29 +34,46 @@ def refuse_empty_source(config: Config, plan: Plan) -> None:
         _refuse(config, "ingest", given_up)
 
 
-def refuse_nothing_made(config: Config, step: Step, made: Sequence[ItemRow] = ()) -> None:
-    """Raise NothingMade if a stage has no item, in all its finished blocks, or if all failed alike that this run tried.
-
-    Parameters
-    ----------
-    config : Config
-    step : the stage, after its owed blocks were made
-    made : the rows of all items of the blocks that this run made
+def refuse_nothing_made(config: Config, step: Step) -> None:
+    """Raise NothingMade if a stage made no item, in all its finished blocks, and gave some up.
 
     Items that an earlier stage gave up were not tried; nor were those that somebody waived.
     """
-    tried = [row for row in made if not inherited(row, step.name)]
-    if any(row.state == "done" for row in tried):
-        return
-    if len(tried) >= LEAST and len({_alike(row) for row in tried}) == 1:
-        _refuse(config, step.name, tried)
     rows: list[ItemRow] = []
-    for block in step.blocks:
-        receipt = read_receipt(block_url(config.root, step.name, step.stage.identity.fingerprint, block.name))
-        rows += [row for row in receipt.items if not inherited(row, step.name)] if receipt else []
+    for receipt in _receipts(config, step):
+        rows += tried(receipt)
         if any(row.state == "done" for row in rows):
             return
     _refuse(config, step.name, rows)
+
+
+def refuse_failed_alike(config: Config, plan: Plan) -> None:
+    """Raise NothingMade if all items (two or more) that one run tried at a stage failed for one reason, whatever others made."""
+    for step in plan.steps:
+        of_run: dict[str, list[ItemRow]] = defaultdict(list)
+        for receipt in _receipts(config, step):
+            of_run[receipt.made["run"]] += tried(receipt)
+        for rows in of_run.values():
+            nothing = all(row.state == "quarantined" for row in rows)
+            if nothing and len(rows) >= LEAST and len({_alike(row) for row in rows}) == 1:
+                _refuse(config, step.name, rows)
+
+
+def tried(receipt: Receipt) -> list[ItemRow]:
+    """What became of the items that a stage tried: of those that a block left out which stands for others, too."""
+    own = [row for row in receipt.items if not row.inherited and not _is_empty(row)]
+    return [*(row for row in own if row.state == "done"), *(row for row in receipt.given_up if not row.inherited)]
+
+
+def _is_empty(row: ItemRow) -> bool:
+    """Whether a block that stands for others left out all its panoramas: that it was finished is no success."""
+    return bool(row.figures.get("given_up")) and not row.figures.get("panoramas")
+
+
+def _receipts(config: Config, step: Step) -> Iterator[Receipt]:
+    fingerprint = step.stage.identity.fingerprint
+    urls = [block_url(config.root, step.name, fingerprint, block.name) for block in step.blocks]
+    return (receipt for receipt in read_receipts(urls) if receipt is not None)
 
 
 def _alike(row: ItemRow) -> str:
@@ -71,5 +89,5 @@ def _refuse(config: Config, stage: str, rows: Sequence[ItemRow]) -> None:
     first = looked_at[0]
     raise NothingMade(
         f"stage {stage}: none of {len(looked_at)} item{'s' * (len(looked_at) > 1)} could be made; the first, {first.item}: "
-        f"{first.reason}. Mend the cause, then try them again: {command('run', '--retry-quarantined')}"
+        f"{first.reason}. Mend the cause, then try them again: {typed('run', '--retry-quarantined')}"
     )

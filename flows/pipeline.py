@@ -27,7 +27,7 @@ from flows.fidelity import write_audit
 from flows.file_groups import file_groups
 from flows.labels import STORAGE, config_tag, stage_tags, tag_this_run, untagged
 from flows.lineage_events import RunEvents
-from flows.nothing_made import refuse_empty_source, refuse_nothing_made
+from flows.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
 from flows.parameters import ConfigParameter
 from flows.plan import Plan, make_plan
 from flows.progress import observer
@@ -36,7 +36,6 @@ from flows.report import write_run_report
 from flows.server import outlives_the_run
 from flows.workers import Workers, start_workers
 from storage.manifest import Block, Item
-from storage.receipts import ItemRow
 from tasks import ingest
 from tasks.block import Job
 from tasks.entries import Entry
@@ -72,7 +71,7 @@ def pipeline(
     ------
     RunFailed
         A stage could not finish; what is done stays done, and the next run goes on from there. NothingMade, one of its kind, if
-        it gave up all items.
+        it gave up all items, or if all that one run tried failed alike.
     Interrupted
         The process was asked to stop.
     """
@@ -100,12 +99,13 @@ def carry_out(
     events = RunEvents(config, run)
     events.started()
     tag_this_run(config_tag(config.name))
+    outcome: Mapping[str, Any] = {}
     try:
         with draining_in_flow(), tags(config_tag(config.name)), start_workers(config.execution.runner) as workers:
             if only is None:
                 with events.stage(ingest.identity(config)):
                     ingest_source(config, retry, workers)
-            plan = make_plan(_just_read(config), retry)
+            plan = make_plan(ingest.as_read(config), retry)
             kind.check(config, plan)
             record.planned(plan)
             publish_plan(plan)
@@ -114,16 +114,19 @@ def carry_out(
                 chosen = None if only is None else only.get(step.name, ())
                 owed = [block for block in plan.owed_blocks(step) if chosen is None or block.name in chosen]
                 with events.stage(step.stage.identity, step.blocks, owed):
-                    made = run_stage(step.stage, owed, config, run, workers)
+                    run_stage(step.stage, owed, config, run, workers)
                 if only is None:
-                    refuse_nothing_made(config, step, made)
+                    refuse_nothing_made(config, step)
                 kind.stage_done(config, step)
-        record.finished("completed", **kind.outcome(config, record))
+        outcome = kind.outcome(config, record)
+        if only is None:
+            refuse_failed_alike(config, plan)
+        record.finished("completed", **outcome)
     except BaseException as error:
         state = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
         failures = [dict(zip(("stage", "block", "message"), row)) for row in getattr(error, "failures", ())]
         with suppress(OSError):  # a store that failed the run, a full disk say, may refuse its record too
-            record.finished(state, reason=f"{type(error).__name__}: {error}", failures=failures)
+            record.finished(state, **outcome, reason=f"{type(error).__name__}: {error}", failures=failures)
         publish_outcome(record.as_json())
         events.ended(error)
         report_quarantined(config, record.plan, record.run)
@@ -149,11 +152,6 @@ LABELLING = Kind(lambda config, plan: None, lambda config, step: None, _labels_o
 def _page_in_prefect() -> str:
     """Where the run shows in the UI of a Prefect server that outlives it; empty if there is none."""
     return (flow_run.ui_url or "") if outlives_the_run() else ""
-
-
-def _just_read(config: Config) -> Config:
-    """The config once its files are read, which need not be read anew a second time."""
-    return config.model_copy(update={"ingest": config.ingest.model_copy(update={"rehash": False})})
 
 
 def ingest_source(config: Config, retry: bool | list[str], workers: Workers) -> list[Item]:
@@ -212,17 +210,16 @@ def no_heartbeat() -> AbstractContextManager[Any]:
     return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
 
 
-def run_stage(stage: Stage, owed: Sequence[Block], config: Config, run: str, workers: Workers) -> list[ItemRow]:
-    """Make the owed blocks of one stage, in one subflow for every ``blocks_per_flow_run`` of them; returns their items' rows.
+def run_stage(stage: Stage, owed: Sequence[Block], config: Config, run: str, workers: Workers) -> None:
+    """Make the owed blocks of one stage, in one subflow for every ``blocks_per_flow_run`` of them.
 
     Raises
     ------
     RunFailed
         Blocks could not be made; all others are done first, unless going on makes no sense (full disk, lost permission).
     """
-    rows: list[ItemRow] = []
     if not owed:
-        return rows
+        return
     observer().stage_started(stage.name, sum(len(block.items) for block in owed))
     size = config.execution.blocks_per_flow_run
     parts = [owed[start : start + size] for start in range(0, len(owed), size)]
@@ -230,18 +227,16 @@ def run_stage(stage: Stage, owed: Sequence[Block], config: Config, run: str, wor
         jobs = [Job(config, stage.identity, block, run) for block in part]
         name = stage.name if len(parts) == 1 else f"{stage.name} {number} of {len(parts)}"
         with no_heartbeat(), tags(*stage_tags(stage.name)):
-            _stage_flow(stage, name, jobs, workers, rows)(len(jobs), sum(len(job.block.items) for job in jobs))
+            _stage_flow(stage, name, jobs, workers)(len(jobs), sum(len(job.block.items) for job in jobs))
         workers.recycle()
-    return rows
 
 
-def _stage_flow(stage: Stage, name: str, jobs: Sequence[Job], workers: Workers, rows: list[ItemRow]) -> Flow[[int, int], None]:
-    """A flow over some blocks, which adds to ``rows``. The jobs are no parameters, nor the rows a result: Prefect would store
-    every one of them with the flow run."""
+def _stage_flow(stage: Stage, name: str, jobs: Sequence[Job], workers: Workers) -> Flow[[int, int], None]:
+    """A flow over some blocks. The jobs are no parameters: Prefect would store every one of them with the flow run."""
 
     @flow(name=stage.name, flow_run_name=name, task_runner=workers.task_runner())
     def stage_flow(blocks: int, items: int) -> None:
         with draining_in_flow():
-            rows.extend(make_blocks(stage, jobs, workers))
+            make_blocks(stage, jobs, workers)
 
     return stage_flow

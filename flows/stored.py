@@ -7,6 +7,7 @@ from pathlib import Path
 
 from configs.schema import Config
 from configs.settings import ConfigError
+from flows.invocation import typed
 from flows.plan import Plan, make_plan
 from storage.manifest import ManifestError
 from storage.urls import exists, filesystem, is_local
@@ -28,6 +29,7 @@ def stored_plan(config: Config) -> Plan:
 def plan_if_listed(config: Config) -> Plan:
     """:func:`make_plan`; where the source cannot be listed, the :func:`stored_plan`, whose scan says why."""
     require_store(config.root)
+    config = ingest.as_read(config)
     try:
         scan = ingest.scan(config)
     except ManifestError:
@@ -53,5 +55,5 @@ def require_store(root: str) -> None:
     """Raise ConfigError if a root is not there at all."""
     if not exists(root):
         raise ConfigError(
-            f"root {root}: there is no store; correct root, mount the disk that holds it, or make it with `panolabel run`"
+            f"root {root}: there is no store; correct root, mount the disk that holds it, or make it with {typed('run')}"
         )

@@ -18,7 +18,7 @@ from flows.garbage import Garbage
 from flows.invocation import command
 from flows.plan import Plan
 from flows.store import Broken
-from storage.receipts import block_url
+from storage.receipts import block_url, read_receipts
 from storage.runs import latest_run
 from storage.urls import join, location
 
@@ -116,15 +116,24 @@ def print_outcome(config: Config, record: dict[str, Any]) -> None:
         console.print(f"classes never seen: {escape('; '.join(unseen[:SHOWN_CLASSES]))}{more}", soft_wrap=True)
     console.print(f"\nReport:  {escape(record['report'])}", soft_wrap=True)
     if config.labels:
-        first, *others = record["blocks"]
-        labels = block_url(config.root, "fuse", record["identities"]["fuse"]["fingerprint"], first)
-        more = f" and {len(others)} more block{'s' * (len(others) > 1)} beside it" if others else ""
-        console.print(f"Labels:  {escape(location(join(labels, 'data.zarr')))}{more}", soft_wrap=True)
+        _print_labels(config, record)
         if record["item"]:
             print_command("Lineage: ", command("trace", record["item"]))
     else:
         console.print(f"Model:   {escape(record['model'])}", soft_wrap=True)
         print_command("Lineage: ", command("trace"))
+
+
+def _print_labels(config: Config, record: Mapping[str, Any]) -> None:
+    """Where the labels are: of the first block that has any, for all of its panoramas may have been given up."""
+    fuse = record["identities"]["fuse"]["fingerprint"]
+    urls = [block_url(config.root, "fuse", fuse, name) for name in record["blocks"]]
+    made = [url for url, receipt in zip(urls, read_receipts(urls), strict=True) if receipt and receipt.files]
+    if not made:
+        console.print("Labels:  none; every panorama was given up")
+        return
+    more = f" and {len(made) - 1} more block{'s' * (len(made) > 2)} beside it" if made[1:] else ""
+    console.print(f"Labels:  {escape(location(join(made[0], 'data.zarr')))}{more}", soft_wrap=True)
 
 
 def print_command(what: str, typed: str) -> None:

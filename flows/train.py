@@ -21,7 +21,7 @@ from configs.settings import ConfigError
 from flows.drain import asked_to_stop, draining_in_flow, draining_on_signals
 from flows.errors import Interrupted, RunFailed
 from flows.finished import finished_labels
-from flows.invocation import command, command_for
+from flows.invocation import command_for, typed
 from flows.labels import config_tag, stage_tags
 from flows.progress import observer
 from flows.record import new_run_name, user_name
@@ -100,9 +100,7 @@ def verify_training(plan: TrainingPlan) -> dict[str, Any]:
     """
     training, receipt = plan.training, plan.training.receipt
     if receipt is None:
-        raise ConfigError(
-            f"{training.url}: has no receipt, so the training is not finished; `{command('train')}` goes on with it"
-        )
+        raise ConfigError(f"{training.url}: has no receipt, so the training is not finished; {typed('train')} goes on with it")
     return {"files": len(receipt.files), "bytes": receipt.bytes, "broken": damage(training.url, receipt), "url": training.url}
 
 

@@ -32,7 +32,7 @@ def find_strays(config: Config) -> dict[str, list[str]]:
     for stage in stored_plan(config).definitions:
         for name in receipt_files(config.root, stage.name, stage.identity.fingerprint):
             url = block_url(config.root, stage.name, stage.identity.fingerprint, name)
-            if (receipt := read_receipt(url)) and (names := strays(url, receipt)):
+            if (receipt := read_receipt(url)) and (names := strays(files_below(url), receipt)):
                 found[url] = names
     return found
 

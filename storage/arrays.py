@@ -7,7 +7,7 @@ fixed number of bytes, 16 at most: memory stays bounded however large the block 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from zarr.core.sync import sync
 from zarr.storage import MemoryStore, WrapperStore
 
 from storage.credentials import mask_credentials
-from storage.receipts import entry_of, withdraw
+from storage.receipts import WITHDRAWN, differences, entry_of, files_of, read_receipt, withdraw
 from storage.retries import persist
 from storage.urls import children, join, zarr_store
 
@@ -29,6 +29,8 @@ DATA = "data.zarr"
 SHARD_BYTES = 64 << 20
 SHARD_ITEMS = 16
 TILE = 512
+Entries = Mapping[str, Mapping[str, Any]]
+"""Files by their path in a block's folder -> size and sha256, as receipts list them."""
 
 
 def arrays_digest(arrays: Mapping[str, NDArray]) -> str:
@@ -168,11 +170,12 @@ class BlockReader:
     """Reads single items of a finished block's arrays. Nothing that is missing or broken reads as zeros.
 
     ``files`` are those that the block's receipt lists; without them, an array that is gone altogether goes unnoticed.
-    Where damage is found, the receipt is withdrawn, so that the next run makes the block again.
+    Where a read fails, the files are compared with these: if they differ, the receipt that lists them is withdrawn, so that the
+    next run makes the block again. If they do not, it is no damage, and the error is raised as it came.
     """
 
-    def __init__(self, url: str, files: Collection[str] | None = None) -> None:
-        self._url = url
+    def __init__(self, url: str, files: Entries | None = None) -> None:
+        self._url, self._files = url, files
         self._arrays: dict[str, zarr.Array] = {}
         self._group = self._sound(self._open)
         folders = children(join(url, DATA)) if files is None else [name.split("/")[1] for name in files if "/" in name]
@@ -203,17 +206,28 @@ class BlockReader:
         return np.asarray(self._arrays[name][slot])
 
     def _sound(self, read: Callable[..., Any], *arguments: Any) -> Any:
-        """What a read gives. Zarr's errors are ValueErrors, which elsewhere mean that an item is bad."""
+        """What a read gives. A read fails for many a reason: a name that is not there, or an interpreter that ends."""
         try:
             return persist(self._url, read, *arguments)
         except (ValueError, KeyError, RuntimeError, FileNotFoundError) as error:
-            raise damaged(self._url, f"{type(error).__name__}: {str(error)[:200]}") from error
+            files = files_of(self._url) if self._files is None else self._files
+            if not files or not differences(self._url, files):
+                raise
+            raise damaged(self._url, f"{type(error).__name__}: {str(error)[:200]}", files) from error
 
 
-def damaged(url: str, why: str) -> DamagedBlock:
-    """The error of a block that cannot be read as its receipt says; the receipt is withdrawn."""
+def damaged(url: str, why: str, files: Entries) -> DamagedBlock:
+    """The error of a block that cannot be read as its receipt says.
+
+    The receipt is withdrawn if it lists these ``files``, and they are shown to differ: one that lists others belongs to data that
+    were made again meanwhile, and sound files were only read while somebody wrote them.
+    """
     shown = mask_credentials(url)
-    return DamagedBlock(f"{shown}: the stored block is damaged ({why}); {withdraw(url)}: run the pipeline that made it")
+    receipt = read_receipt(url)
+    if receipt is not None and (receipt.files != files or not differences(url, files)):
+        return DamagedBlock(f"{shown}: the stored block was damaged as it was read ({why}), and is sound by now: run again")
+    told = WITHDRAWN if receipt is None else withdraw(url, receipt)
+    return DamagedBlock(f"{shown}: the stored block is damaged ({why}); {told}: run the pipeline that made it")
 
 
 class _Complete(WrapperStore[Store]):

@@ -30,6 +30,7 @@ class _Row(_Form):
     reason: str
     figures: dict[str, Any]
     digest: str = ""
+    given_up_at: str = ""
 
 
 class _Entry(_Form):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -24,6 +24,9 @@ READ_AT_ONCE = 256
 """Receipts that are in memory at a time, while many are read."""
 DROPPED = "dropped.json"
 """Holds the receipt of a block whose data was dropped on purpose, so that its lineage can still be told."""
+WITHDRAWN = "its receipt is withdrawn, so that the next run makes it again"
+OURS = frozenset({FILE, DROPPED, attempts.FILE})
+"""Files in a block's folder that say something of its data."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class ItemRow:
     """What became of one item: ``done``, or ``quarantined`` with the reason. ``figures`` holds what the stage found.
 
     ``digest`` is that of the item's arrays (:func:`storage.arrays.arrays_digest`), whatever shard they lie in; empty for an item
-    without any, and in receipts older than it.
+    without any, and in receipts older than it. ``given_up_at`` names the earlier stage that gave the item up, so that this one
+    never tried it; empty if it did, and in receipts older than that.
     """
 
     item: str
@@ -39,6 +43,12 @@ class ItemRow:
     reason: str = ""
     figures: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
+    given_up_at: str = ""
+
+    @property
+    def inherited(self) -> bool:
+        """Whether an earlier stage gave the item up: this one had nothing to try."""
+        return bool(self.given_up_at)
 
 
 @dataclass(frozen=True)
@@ -101,10 +111,18 @@ def read_receipt(url: str) -> Receipt | None:
 
 
 def _read(url: str) -> Receipt | None:
+    """The receipt in a file. StoreError if it may not be read, or is a folder: only people can mend that."""
     try:
         data = parse_receipt(read_bytes(url))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
+    except IsADirectoryError as error:
+        raise StoreError(errno.EISDIR, f"{mask_credentials(url)}: is a folder, where a receipt must be; remove it") from error
+    except PermissionError as error:
+        shown = mask_credentials(url)
+        raise StoreError(
+            errno.EACCES, f"{shown}: may not be read by the user who runs this; give the right to read it"
+        ) from error
     receipt = Receipt(**{**data, "items": tuple(ItemRow(**row) for row in data["items"])})
     place = url.split("/")[-4:-1]
     return receipt if [receipt.stage, receipt.fingerprint, receipt.block] == place else None
@@ -140,7 +158,7 @@ def withdraw(url: str, receipt: Receipt | None = None) -> str:
             drop_receipt(url)
     except OSError as error:
         return f"its receipt cannot be withdrawn ({error.strerror or error}); whoever may write there makes it again"
-    return "its receipt is withdrawn, so that the next run makes it again"
+    return WITHDRAWN
 
 
 def read_receipts(urls: Sequence[str]) -> Iterator[Receipt | None]:
@@ -238,14 +256,18 @@ def damage(url: str, receipt: Receipt) -> list[str]:
     return differences(url, receipt.files)
 
 
-def strays(url: str, receipt: Receipt) -> list[str]:
-    """Names of files in a block's folder that are no part of the block; nobody reads them, and ``gc`` removes them."""
-    return [name for name in files_below(url) if _is_data(name) and name not in receipt.files]
+def strays(names: Iterable[str], receipt: Receipt) -> list[str]:
+    """Of the files in a block's folder, those that are no part of the block; nobody reads them, and ``gc`` removes them.
+
+    Temporary files of writers that died are such too, and those of one that writes now: whoever removes them looks how old they
+    are.
+    """
+    return sorted(name for name in names if name not in receipt.files and name not in OURS)
 
 
 def _is_data(name: str) -> bool:
     hidden = name.rsplit("/", 1)[-1].startswith(".") or name.endswith(".partial")
-    return name not in (FILE, DROPPED, attempts.FILE) and not hidden
+    return name not in OURS and not hidden
 
 
 def differences(url: str, wanted: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -32,8 +31,6 @@ from tasks.images import BadImage, Panorama, open_panorama
 from tasks.overlap import Background, prefetch
 
 READ_AHEAD = 2  # items between reading and computing
-GIVEN_UP_AT = re.compile(r"at ([a-z]+(?:\.\S+)?): ")
-"""How the reason of an item begins that an earlier stage gave up."""
 WRITE_BEHIND = 2  # items between computing and writing
 REPORTED_VERSIONS = ("panolabel", "torch", "transformers", "zarr", "opencv-python-headless", "numpy", "prefect")
 
@@ -42,10 +39,12 @@ class BadItem(ValueError):
     """This item cannot be processed; the message is the reason for its quarantine. The rest of the block goes on.
 
     Nothing else quarantines: any other exception is a fault of the code, of the config or of the store, and fails the block.
+    ``given_up_at`` names the earlier stage that gave the item up, if one did.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, given_up_at: str = "") -> None:
         super().__init__(mask_credentials(reason))
+        self.given_up_at = given_up_at
 
 
 @dataclass(frozen=True)
@@ -93,12 +92,6 @@ class Output:
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def inherited(row: ItemRow, stage: str) -> bool:
-    """Whether an item was given up by an earlier stage than the one whose receipt has this row."""
-    found = GIVEN_UP_AT.match(row.reason)
-    return row.state == "quarantined" and found is not None and found[1] != stage
-
-
 Read = Callable[[int, Item], Any]
 """Slot and item -> what ``compute`` needs, fetched and decoded. Raises BadItem to give the item up; all else fails the block."""
 
@@ -125,12 +118,12 @@ class Upstream:
         """The arrays of one item; BadItem if the stage gave it up."""
         row = self.receipt.items[slot]
         if row.state == "quarantined":
-            raise BadItem(row.reason if GIVEN_UP_AT.match(row.reason) else f"at {self.stage}: {row.reason}")
+            raise BadItem(row.reason if row.inherited else f"at {self.stage}: {row.reason}", row.given_up_at or self.stage)
         if self._reader is None:
             self._reader = BlockReader(self.url, self.receipt.files)
         arrays = self._reader.item(slot)
         if row.digest and arrays_digest(arrays) != row.digest:
-            raise damaged(self.url, f"the arrays of {row.item} are not those that were stored")
+            raise damaged(self.url, f"the arrays of {row.item} are not those that were stored", self.receipt.files)
         return arrays
 
 
@@ -201,7 +194,7 @@ def run_block(
                 output = compute(item, inputs())
             except BadItem as error:
                 storing.submit(store, None)
-                rows.append(ItemRow(item.item, "quarantined", str(error)))
+                rows.append(ItemRow(item.item, "quarantined", str(error), given_up_at=error.given_up_at))
             else:
                 storing.submit(store, output.values)
                 rows.append(ItemRow(item.item, "done", "", output.figures))

@@ -3,6 +3,23 @@
 from __future__ import annotations
 
 
+class OutOfMemory(RuntimeError):
+    """The device has too little memory for the settings: the machine's fault, which fails a block and gives up no item."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error is torch's own of memory, which cannot be named without importing torch."""
+    return type(error).__name__ == "OutOfMemoryError"
+
+
+def free_memory() -> None:
+    """Give back what torch keeps of a GPU's memory for later."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
 def resolve_device(device: str) -> str:
     """The torch device of a config's ``execution.device``: ``auto`` takes the first GPU, or the CPU where there is none.
 

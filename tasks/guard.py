@@ -58,7 +58,7 @@ def run_guarded(job: Job) -> Receipt:
         if in_hand == suspect:
             if not in_hand:
                 raise GuardError(f"{job.key}: its process died twice before the first item ({_cause(code)})")
-            given_up[in_hand] = f"at {job.identity.stage}: killed its process twice ({_cause(code)})"
+            given_up[in_hand] = f"killed its process twice ({_cause(code)})"
             suspect = None
         else:
             suspect = in_hand

@@ -83,6 +83,11 @@ def scan(config: Config, retry: Retry = False) -> Scan:
     return Scan(known, to_read, present, tuple(checked.values()), (*found.notes, *_blind_spots(config, found.entries)))
 
 
+def as_read(config: Config) -> Config:
+    """The config for whoever asks what is finished: that a run would read all files anew (``rehash``) makes nothing owed."""
+    return config.model_copy(update={"ingest": config.ingest.model_copy(update={"rehash": False})})
+
+
 def recorded(config: Config, unlisted: str = "not needed") -> Scan:
     """What the manifest alone knows, for whoever asks about a store whose source need not be there."""
     known = read_manifest(manifest_url(config))

@@ -22,7 +22,7 @@ from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks import project
 from tasks.block import BadItem, Job, Output, Upstream, load_panorama, run_block
-from tasks.devices import device_name, resolve_device
+from tasks.devices import OutOfMemory, device_name, free_memory, is_out_of_memory, resolve_device
 from tasks.observed import Observed, partly_observed, share
 from tasks.ranges import stored_confidence, stored_distances, view_factors
 from tasks.rotations import rotated_views, rotation_of, stage_name
@@ -137,6 +137,8 @@ def look(
     ------
     BadItem
         The teacher says that it cannot label this panorama, or a field has no valid pixel in any view.
+    OutOfMemory
+        Half a batch is too much for the device too.
     ValueError
         The teacher does not give a wanted field.
     """
@@ -202,25 +204,18 @@ def check_said(field: Field, cameras: Sequence[Camera], classes: Sequence[str] |
 
 
 def _halving_once(look: Callable[[int], list[dict[str, Field]]], batch_size: int) -> list[dict[str, Field]]:
-    """``look`` with the batch size, or half of it where the device's memory is too small; BadItem if that is too much too."""
+    """``look`` with the batch size, or half of it where the device's memory is too small; OutOfMemory if that is too much too."""
     for patches in (batch_size, max(1, batch_size // 2)):
         try:
             return look(patches)
         except RuntimeError as error:
-            if type(error).__name__ != "OutOfMemoryError":  # torch's own; it cannot be named without importing torch
+            if not is_out_of_memory(error):
                 raise
-            _free_device_memory()
-    raise BadItem(
+            free_memory()
+    raise OutOfMemory(
         f"the device ran out of memory with {max(1, batch_size // 2)} patches at a time; lower execution.batch_size or "
         "project.patch_size"
     )
-
-
-def _free_device_memory() -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def concatenate(parts: list[Field]) -> Field:

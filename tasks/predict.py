@@ -22,7 +22,7 @@ from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.block import BadItem, Job, Output, load_panorama, run_block
-from tasks.devices import device_name, resolve_device
+from tasks.devices import OutOfMemory, device_name, is_out_of_memory, resolve_device
 from tasks.fuse import distances_to_store, encode_labels, fused_unit, require_labels
 from tasks.observed import Observed, observed_of, require_observed, share
 from tasks.student_folder import student_about, student_folder, without_progress_bars
@@ -93,6 +93,8 @@ def predict(model: StudentModel, image: NDArray[np.uint8], device: str) -> dict[
         The student says what is no number.
     ConfigError
         It does not take panoramas of this size, and so none of the run's.
+    OutOfMemory
+        The device is too small for one.
     """
     import torch
 
@@ -102,6 +104,12 @@ def predict(model: StudentModel, image: NDArray[np.uint8], device: str) -> dict[
             output = model(pixels)
         except ValueError as error:
             raise ConfigError(f"student.height: {str(error).removeprefix('pixel_values: ')}") from error
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise OutOfMemory(
+                f"the device ran out of memory with a panorama of {len(image)} rows; lower student.height, or free memory on it"
+            ) from error
     said = {task: output[task][0].float() for task in model.config.main_tasks}
     if bad := [task for task, values in said.items() if not bool(values.isfinite().all())]:
         raise BadItem(f"the student's {', '.join(bad)} of this panorama is NaN or infinite")

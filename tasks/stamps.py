@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 TAGS = (
@@ -23,3 +25,23 @@ def stamp_of(about: Mapping[str, Any]) -> str:
         if about.get(key) not in (None, "", b""):
             return str(about[key])
     return ""
+
+
+def changed_at(about: Mapping[str, Any]) -> float | None:
+    """When a file was last changed, in seconds since the epoch; None if the file system does not say, or not in known words."""
+    stamp = next((about[key] for key in TIMES if about.get(key) not in (None, "", b"")), None)
+    if isinstance(stamp, str):
+        stamp = _parsed(stamp)
+    if isinstance(stamp, datetime):
+        return stamp.timestamp()
+    return float(stamp) if isinstance(stamp, int | float) else None
+
+
+def _parsed(text: str) -> datetime | None:
+    """The time in a text of ISO 8601, or of an HTTP header."""
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            return parse(text)
+        except ValueError:
+            continue
+    return None

@@ -18,7 +18,7 @@ from tasks.block import Job
 from tasks.guard import run_guarded
 
 DEATHS_BEFORE_GUARD = 3
-LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.ENOENT, errno.EROFS, errno.EINVAL)
+LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.ENOENT, errno.EROFS, errno.EINVAL, errno.EISDIR)
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from configs.schema import Config
 from geometry.augment import Augmentation, augment
-from storage.arrays import BlockReader
+from storage.arrays import BlockReader, Entries
 from storage.manifest import Item
 from tasks.block import load_panorama
 from tasks.fuse import decode_labels
@@ -61,7 +61,7 @@ class StoredBlock:
     """A block of labels, opened when it is first read: a store may have many."""
 
     url: str
-    files: Collection[str]
+    files: Entries
     patches: Mapping[str, PatchBlock] = field(default_factory=dict)
     classes: int = 0
     depth_unit: str = ""

@@ -26,9 +26,10 @@ def audit(
     """
     from flows.fidelity import owed_by_audit, with_audit, write_audit
     from flows.plan import make_plan
+    from tasks.ingest import as_read
 
     wanted = with_audit(load(config, source, root, settings))
-    plan = make_plan(wanted)
+    plan = make_plan(as_read(wanted))
     if owed := owed_by_audit(wanted, plan):
         _run(wanted, owed, quiet=as_json)
     found = write_audit(wanted, plan, items)

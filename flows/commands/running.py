@@ -59,7 +59,7 @@ def finish(
 ) -> None:
     """Show the plan and carry it out; nothing more happens if all is there."""
     from flows.drift import refuse_drift
-    from flows.nothing_made import refuse_empty_source, refuse_nothing_made
+    from flows.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
     from flows.plan import make_plan
     from flows.stored import require_place
     from flows.tables import console, plan_table, print_notes, print_nothing_to_do
@@ -77,6 +77,7 @@ def finish(
     refuse_empty_source(wanted, made)
     for step in made.steps:
         refuse_nothing_made(wanted, step)
+    refuse_failed_alike(wanted, made)
     if as_json:
         print_json({"state": "nothing to run", **made.as_json()})
     else:

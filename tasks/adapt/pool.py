@@ -104,7 +104,7 @@ def read_pool(url: str, receipt: Receipt) -> list[PoolObject]:
 def _sound(url: str, receipt: Receipt, name: str) -> bytes:
     data = read_bytes(join(url, name)) if exists(join(url, name)) else b""
     if name not in receipt.files or digest(data) != receipt.files[name]["sha256"]:
-        raise damaged(url, f"{name} of the object pool is not what was written")
+        raise damaged(url, f"{name} of the object pool is not what was written", receipt.files)
     return data
 
 

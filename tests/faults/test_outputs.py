@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from flows.errors import RunFailed
-from flows.nothing_made import NothingMade
 from flows.plan import make_plan
 from flows.store import verify_store
 from storage.arrays import BlockReader
@@ -30,7 +29,9 @@ def label_receipts(path: Path) -> list[Path]:
     return sorted((path.parent / "store" / "stages" / "label.geometry").rglob("receipt.json"))
 
 
-@pytest.mark.fault("CUDA out of memory", expected="the batch is halved once; if that is too much too, the item is quarantined")
+@pytest.mark.fault(
+    "CUDA out of memory", expected="the batch is halved once; if that is too much too, the block fails, and no item is given up"
+)
 def test_out_of_memory_halves_the_batch_once(tmp_path: Path, seen: Seen) -> None:
     whole, halved, hopeless = (write_faulty_pipeline(tmp_path / name, 2) for name in ("whole", "halved", "hopeless"))
     switch(halved.parent, memory_for=4)
@@ -40,9 +41,12 @@ def test_out_of_memory_halves_the_batch_once(tmp_path: Path, seen: Seen) -> None
     assert without_fingerprints(whole.parent / "store") == without_fingerprints(halved.parent / "store")
     assert len(journal(whole.parent)) == 2
     assert len(journal(halved.parent)) == 2 + 2 * 2, "one try of six patches, then four and two"
-    with pytest.raises(NothingMade, match=r"none of 2 items .* the device ran out of memory with 4 patches at a time"):
+    with pytest.raises(RunFailed, match=r"ran out of memory with 4 patches at a time; lower execution.batch_size"):
         run_pipeline(load(hopeless, execution__batch_size=8))
-    seen("memory for 4 of 8 patches: labels byte-identical to those of a whole batch; memory for 3: the run fails")
+    assert not label_receipts(hopeless), "a machine that is too small says nothing of an item"
+    run_pipeline(load(hopeless, execution__batch_size=3))
+    assert without_fingerprints(whole.parent / "store") == without_fingerprints(hopeless.parent / "store")
+    seen("memory for 4 of 8 patches: labels byte-identical to a whole batch; for 3: the block fails; a batch of 3 mends it")
 
 
 @pytest.mark.fault("NaN or infinite output", expected="invalid in the mask, zero in the values, counted in the receipt")

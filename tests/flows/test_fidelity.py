@@ -57,13 +57,13 @@ class Page(HTMLParser):
         self.fetched += [value or "" for name, value in attributes if name in ("src", "href")]
 
 
-def command(*words: object) -> tuple[int, str]:
+def command(*words: object, server: str = "") -> tuple[int, str]:
     """Exit code and output of a command in this process: a new one would spend seconds on imports."""
-    result = CliRunner().invoke(app, [str(word) for word in words])
+    result = CliRunner().invoke(app, [str(word) for word in words], env={"PREFECT_API_URL": server or None})
     return result.exit_code, result.stdout or str(result.exception)
 
 
-def test_the_command_audits_what_is_fused_and_the_page_needs_nothing(tmp_path: Path, scenes: Path) -> None:
+def test_the_command_audits_what_is_fused_and_the_page_needs_nothing(tmp_path: Path, scenes: Path, prefect_api: str) -> None:
     path = write_config(tmp_path, scenes, view_scale=0.1, seed=1)
     assert "make them with `panolabel run " in command("audit", path)[1]
     config = load(path)
@@ -72,7 +72,7 @@ def test_the_command_audits_what_is_fused_and_the_page_needs_nothing(tmp_path: P
     collect(config, find_garbage(config))
     assert not make_plan(config).anything_to_run, "dropped patch labels are not owed"
 
-    code, printed = command("audit", path, "--json", "--items", "1")
+    code, printed = command("audit", path, "--json", "--items", "1", server=prefect_api)
     assert code == 0, printed
     found = json.loads(printed)
     assert (found["items"], found["with_truth"]) == (3, 3)

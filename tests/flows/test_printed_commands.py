@@ -38,7 +38,7 @@ def test_words_are_quoted_for_the_shell(odd: str) -> None:
     try:
         words = shlex.split(command("failures waive", odd, "--reason", odd))
     finally:
-        remember("CONFIG")
+        remember("")
     start = ["panolabel", "failures", "waive", f"{odd}.yaml", odd, "--reason", odd]
     assert words == [*start, "--source", f"/{odd}/*.jpg", "--root", f"s3://{odd}", "--set", f"name={odd}"]
 
@@ -48,7 +48,33 @@ def test_secrets_are_not_printed() -> None:
     try:
         assert "secret" not in command("run")
     finally:
-        remember("CONFIG")
+        remember("")
+
+
+def test_what_is_told_before_a_run_works_when_pasted(tmp_path: Path, prefect_api: str) -> None:
+    written = write_pipeline(tmp_path / "in", 2)
+    path = tmp_path / "my labels.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(written.read_text()), "source": {"url": "/nowhere"}}))
+    given = ["--source", tmp_path / "in" / "images", "--root", tmp_path / "a store"]
+    asked = [panolabel(name, path, *given) for name in ("status", "publish", "audit")]
+    (tmp_path / "a store").mkdir()
+    asked += [panolabel(name, path, *given) for name in ("audit", "plan")]
+    training = tmp_path / "my training.yaml"
+    store = {"config": str(path), "set": {"root": str(tmp_path / "a store"), "source.url": str(tmp_path / "in" / "images")}}
+    values = {"name": "s", "root": str(tmp_path / "students"), "stores": [store], "height": 32, "training": {"steps": 4}}
+    training.write_text(yaml.safe_dump(values))
+    asked += [
+        panolabel("train", training, "--plan"),
+        panolabel("init", tmp_path / "in" / "images", "--out", tmp_path / "a b.yaml"),
+    ]
+    assert [result.returncode for result in asked] == [2, 2, 2, 2, 0, 2, 0], [result.stderr for result in asked]
+    told = [printed(result.stdout + result.stderr) for result in asked]
+    kinds = [[shlex.split(one)[1] for one in some] for some in told]
+    assert kinds == [["run"], ["run"], ["run"], ["run"], [], ["run"], ["plan"]]
+    for some in told:
+        for typed in some:
+            result = paste(typed, prefect_api)
+            assert result.returncode == 0, f"{typed}\n{result.stdout}{result.stderr}"
 
 
 def test_every_printed_command_works_when_pasted(tmp_path: Path, prefect_api: str) -> None:

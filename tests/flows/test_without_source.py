@@ -10,8 +10,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
+from flows.export import export
+from flows.finished import NotFinished
+from flows.points import write_points
+from flows.publish import publish
+from flows.status import store_status
 from tasks import ingest
-from tests.support.pipelines import load, run_pipeline, write_pipeline
+from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
 
 ABOUT_A_STORE = {
     "status": ["status"],
@@ -88,6 +93,26 @@ def test_metadata_stand_in_the_lineage_and_in_the_tables(finished: Path) -> None
     rows = json.loads(call(finished, ["query", "CONFIG", sql], "--json").stdout)
     values = [list(row.values()) if isinstance(row, dict) else row for row in (rows["rows"] if isinstance(rows, dict) else rows)]
     assert values == [["p00", "train", "theta"], ["p01", "test", None], ["p02", "test", "insta"]]
+
+
+def test_what_is_finished_stays_so_under_rehash(tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That a run would read every file anew makes no label owed; the run that is advised would never end that."""
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    path = write_pipeline(tmp_path, 2)
+    rehash = load(path, ingest__rehash=True)
+    assert run_pipeline(rehash)["state"] == "completed"
+    assert publish(rehash)["complete"]
+    assert len(write_points(rehash, str(tmp_path / "points"), "ply")["files"]) == 2
+    assert export(rehash, "webdataset", str(tmp_path / "out"))["complete"]
+    assert store_status(rehash)["not_ingested"] == 0
+    assert call(path, ["audit"], "--set", "ingest.rehash=true", "--json").exit_code == 0
+    assert call(path, ["plan"], "--check").exit_code == 0
+    asked = call(path, ["plan"], "--check", "--set", "ingest.rehash=true")
+    assert (asked.exit_code, "files to read again (ingest.rehash)" in asked.output) == (1, True), "a run does read them"
+    assert call(path, ["run"], "--set", "ingest.rehash=true").exit_code == 0
+    write_panoramas(tmp_path / "images", ["p00b"])
+    with pytest.raises(NotFinished, match="owed by stage: ingest 1"):
+        publish(rehash)
 
 
 def test_allowed_folders_and_rehash_are_in_no_fingerprint(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ class FaultyTeacher:
             raise ValueError("a bug of the teacher's")
         if how == "cannot":
             raise CannotLabel("the lens cap was on")
+        if how == "dark":
+            raise CannotLabel("at night: too dark")
         if how == "all sky":
             return replace(field, valid=np.zeros_like(field.valid))
         if field.name == "depth":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from configs.schema import Config
 from storage.arrays import BlockReader, BlockWriter, DamagedBlock
 from storage.fingerprint import Identity
 from storage.manifest import Block, Item
-from storage.receipts import ItemRow, damage, read_receipt, strays, withdraw
+from storage.receipts import damage, read_receipt, strays, withdraw
 from storage.retries import StoreError
-from tasks.block import BadItem, Job, Output, Upstream, inherited, run_block
+from storage.urls import files_below
+from tasks.block import BadItem, Job, Output, Upstream, run_block
 
 
 def job_in(folder: Path, count: int, stage: str = "fuse", upstream: dict[str, str] | None = None) -> Job:
@@ -56,17 +58,92 @@ def test_a_bad_item_is_quarantined_and_the_others_go_on(tmp_path: Path) -> None:
 
 def test_what_an_earlier_stage_gave_up_is_known_as_such(tmp_path: Path) -> None:
     def torn(_item: Item, _inputs: Any) -> Output:
-        raise BadItem("at 3 m: no wall")
+        raise BadItem("at night: too dark")
 
     first = job_in(tmp_path, 1, "label.geometry")
     (row,) = run_block(first, torn, {}).items
-    assert not inherited(row, "label.geometry"), "it begins with a word of ours, and is no stage's"
+    assert not row.inherited, "whatever its words, this stage said so"
     second = job_in(tmp_path, 1, upstream={"label.geometry": first.identity.fingerprint})
     before = Upstream(second, "label.geometry")
     (row,) = run_block(second, values, {}, read=lambda slot, _item: before.item(slot)).items
-    assert (row.reason, inherited(row, "fuse")) == ("at label.geometry: at 3 m: no wall", True)
-    killed = ItemRow("p", "quarantined", "at fuse: killed its process twice (SIGKILL)")
-    assert (inherited(killed, "fuse"), inherited(killed, "evaluate")) == (False, True)
+    told = ("at label.geometry: at night: too dark", "label.geometry")
+    assert (row.reason, row.given_up_at, row.inherited) == (*told, True)
+    last = job_in(tmp_path, 1, "evaluate", {"fuse": second.identity.fingerprint})
+    after = Upstream(last, "fuse")
+    (row,) = run_block(last, values, {}, read=lambda slot, _item: after.item(slot)).items
+    assert (row.reason, row.given_up_at) == told, "the first stage that gave it up is the one that is named"
+
+
+def test_a_receipt_older_than_the_stage_that_gave_up_is_read(tmp_path: Path) -> None:
+    job = job_in(tmp_path, 1)
+    run_block(job, values, {})
+    file = Path(job.url, "receipt.json")
+    old = json.loads(file.read_text())
+    del old["items"][0]["given_up_at"]
+    file.write_text(json.dumps(old))
+    receipt = read_receipt(job.url)
+    assert receipt is not None
+    assert not receipt.items[0].inherited
+
+
+def test_a_read_that_fails_for_another_reason_costs_no_receipt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = job_in(tmp_path, 2)
+    reader = BlockReader(job.url, run_block(job, values, {}).files)
+    with pytest.raises(KeyError, match="normals"):
+        reader.item(0, ("normals",))
+
+    def ends(*_arguments: Any) -> Any:
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reader, "_read", ends)
+        with pytest.raises(RuntimeError, match="cannot schedule new futures") as raised:
+            reader.item(0)
+    assert not isinstance(raised.value, DamagedBlock)
+    assert read_receipt(job.url) is not None
+    assert reader.item(0)["depth"].shape == (4, 8)
+
+
+def test_damage_costs_only_the_receipt_that_lists_the_damaged_files(tmp_path: Path) -> None:
+    job = job_in(tmp_path, 1)
+    old = run_block(job, values, {})
+    reader = BlockReader(job.url, old.files)
+    reader.item(0)
+    run_block(job, lambda *_: Output({"sky": np.ones((4, 8), bool)}), {})
+    shutil.rmtree(Path(job.url, "data.zarr", "depth"))
+    with pytest.raises(DamagedBlock, match="is sound by now: run again"):
+        reader.item(0)
+    assert read_receipt(job.url) is not None, "it lists other files, which are sound"
+
+
+@pytest.mark.fault("A folder in the place of a receipt", expected="one message that says which, for every command")
+def test_a_receipt_that_is_a_folder_is_told(tmp_path: Path) -> None:
+    job = job_in(tmp_path, 1)
+    run_block(job, values, {})
+    receipt = Path(job.url, "receipt.json")
+    receipt.unlink()
+    receipt.mkdir()
+    with pytest.raises(StoreError, match=r"receipt\.json: is a folder, where a receipt must be; remove it"):
+        read_receipt(job.url)
+
+
+def test_a_receipt_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_url: str) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    job = job_in(tmp_path, 1)
+    run_block(job, values, {})
+    monkeypatch.setattr("storage.receipts.read_bytes", refuse)  # rights mean nothing to root, as which tests may run
+    with pytest.raises(StoreError, match="may not be read by the user who runs this; give the right to read it"):
+        read_receipt(job.url)
+
+
+def test_what_a_killed_writer_left_is_a_stray_and_what_speaks_of_the_data_is_none(tmp_path: Path) -> None:
+    job = job_in(tmp_path, 1)
+    receipt = run_block(job, values, {})
+    for name in (".receipt.json.x1", "data.zarr/depth/c/0/0/0.ab.partial", "attempts.json", "dropped.json"):
+        Path(job.url, name).write_bytes(b"x")
+    assert strays(files_below(job.url), receipt) == [".receipt.json.x1", "data.zarr/depth/c/0/0/0.ab.partial"]
 
 
 @pytest.mark.fault("Files go while their block is made", expected="no receipt; the block is made again")
@@ -96,7 +173,7 @@ def test_what_a_dead_attempt_left_is_no_part_of_the_block(tmp_path: Path) -> Non
     receipt = run_block(job, values, {})
     assert sorted(receipt.files) == ["data.zarr/depth/c/0/0/0", "data.zarr/depth/zarr.json", "data.zarr/zarr.json"]
     assert damage(job.url, receipt) == []
-    assert strays(job.url, receipt) == ["data.zarr/old/c/0/0/0", "data.zarr/old/zarr.json"]
+    assert strays(files_below(job.url), receipt) == ["data.zarr/old/c/0/0/0", "data.zarr/old/zarr.json"]
     reader = BlockReader(job.url, receipt.files)
     assert reader.names == ("depth",)
     np.testing.assert_array_equal(reader.item(2)["depth"], np.full((4, 8), 2, np.float32))

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from configs.adapt import AdaptConfig, load_adapt_config
+from flows.nothing_made import NothingMade, refuse_nothing_made
 from models.seamless.network import SeamlessNetwork
 from models.seamless.saved import SeamlessModel, model_of_files, save_model
 from storage.arrays import BlockReader
 from tasks.adapt.compare import figures
-from tests.support.discs import CLASSES, THINGS, block_of, make_owed, source_files, write_adaptation
+from tests.support.discs import CLASSES, THINGS, block_of, make_owed, plan_of, source_files, write_adaptation
 
 ONE_STEP = {"steps": 1, "batch_size": 2, "crop": [64, 64], "learning_rate": 1e-4, "rates": {}}
 
@@ -83,3 +84,14 @@ def test_damaged_truth_leaves_its_panorama_out_of_the_comparison_and_says_so(tmp
     assert receipt.items[0].figures["panoramas"] == 1
     (row,) = receipt.given_up
     assert (row.item, "p00.npz: the truth cannot be read" in row.reason) == ("p00", True)
+
+
+def test_a_comparison_with_no_truth_that_can_be_read_is_no_success(tmp_path: Path) -> None:
+    config = adaptation(tmp_path, 2, model_of_files(source_files()))
+    for name in ("p00", "p01"):
+        (tmp_path / "target" / "truth" / f"{name}.npz").write_bytes(b"torn")
+    make_owed(config)
+    assert block_of(config, "compare")[1].items[0].figures["panoramas"] == 0
+    step = next(step for step in plan_of(config) if step.name == "compare")
+    with pytest.raises(NothingMade, match=r"stage compare: none of 2 items could be made; the first, p00: .*p00\.npz"):
+        refuse_nothing_made(config, step)
