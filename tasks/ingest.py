@@ -99,7 +99,8 @@ def _again(retry: Retry, settings: Ingest, item: Item) -> bool:
     if item.reason and wants_retry(retry, item.item):
         return True
     if item.reason.startswith(NO_RIGHT):
-        return is_local(item.uri) and os.access(filesystem(item.uri)[1], os.R_OK)
+        own = os.access in os.supports_effective_ids
+        return is_local(item.uri) and os.access(filesystem(item.uri)[1], os.R_OK, effective_ids=own)
     return _judged_otherwise(item, settings)
 
 

@@ -19,6 +19,8 @@ READ = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
 NOT_READ = (".json", ".xlsx", ".xls", ".ods", ".txt", ".feather", ".arrow", ".pkl", ".yaml", ".yml", ".xml")
 """Ends of names of tables of other kinds: to be saved as one of those that are read."""
 SEPARATORS = (",", ";", "\t")
+SAID_SEPARATOR = re.compile(r'\s*"?sep=(.)"?[ \t]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
+"""The first line that spreadsheets write and read, and that is no header."""
 INDEX = re.compile(r"unnamed: ?\d+|__index_level_\d+__", re.IGNORECASE)
 """Names that pandas gives to the numbers of rows."""
 
@@ -112,7 +114,10 @@ def _text(data: bytes) -> str:
 
 
 def _read_separated(text: str, separators: Sequence[str], wanted: str) -> tuple[list[str], list[tuple[str, list[Any]]]]:
-    separator = _separator(text, separators, wanted)
+    if said := SAID_SEPARATOR.match(text):
+        separator, text = said[1], "\n" + text[said.end() :]  # the line stays, so that others keep their numbers
+    else:
+        separator = _separator(text, separators, wanted)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     header: list[str] | None = None
     rows: list[tuple[str, list[Any]]] = []
