@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from configs.execution import Execution
 from configs.layouts import Icosahedron, Layout
@@ -44,14 +44,6 @@ class Source(Settings):
     """Only the panoramas of this split, such as ``test``."""
     allow: Annotated[tuple[str, ...], APART] = ()
     """Folders outside the source to which its links, and the rows of its list, may lead too, such as ``[/data]``."""
-
-    @field_validator("url", "truth")
-    @classmethod
-    def _says_where(cls, url: str | None) -> str | None:
-        """Nothing, which a shell makes of an unset variable, would be the folder in which one happens to be."""
-        if url is not None and not url.strip():
-            raise ValueError("is empty; name a folder, a list or a URL (`.` is the folder that you are in)")
-        return url
 
     @model_validator(mode="before")
     @classmethod

@@ -15,6 +15,7 @@ from threading import Thread
 import pytest
 
 from configs.schema import Ingest, Source
+from flows.init import look_at as survey
 from storage.manifest import Item
 from storage.retries import StoreError
 from storage.urls import filesystem
@@ -354,3 +355,5 @@ def test_a_source_that_is_empty_text_is_refused() -> None:
     for url in ("", " "):
         with pytest.raises(ValueError, match=r"is empty; name a folder"):
             Source(url=url)
+        with pytest.raises(SourceError, match=r"is empty; name a folder"):
+            survey(url)

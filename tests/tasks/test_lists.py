@@ -290,6 +290,13 @@ def test_a_value_without_a_meaning_costs_its_key_and_is_told(folder: Path, conte
     assert any(told in note for note in found.notes), found.notes
 
 
+def test_a_column_that_python_has_no_values_for_is_left_out_and_told(folder: Path) -> None:
+    table = pa.table({"uri": ["a.jpg"], "y": [2], "when": pa.array([2**62], pa.timestamp("us"))})
+    found = look_at_source(written(folder, table, "list.parquet"))
+    assert [entry.metadata for entry in found.entries] == [{"y": 2}]
+    assert any(note.startswith("the column 'when' of type timestamp") for note in found.notes), found.notes
+
+
 def test_an_infinite_number_under_a_key_that_is_read_costs_its_row(folder: Path) -> None:
     first, second = list_source(
         written(folder, '{"uri": "a.jpg", "vertical_degrees": Infinity}\n{"uri": "b.jpg"}\n', "list.jsonl")
