@@ -69,13 +69,14 @@ class Ingest(Settings):
     """Larger images are quarantined: a guard against decompression bombs. A 16k panorama has 134 megapixels."""
     middle_grey: float = Field(0.18, gt=0, lt=1)
     """Linear value that the log-average of a high-dynamic-range image is exposed to before tone mapping."""
-    most_seam: float = Field(1.25, ge=0)
+    # Which files are given up, and nothing of how pixels are read: ingest.scan compares their figures with what it kept.
+    most_seam: Annotated[float, APART] = Field(1.25, ge=0)
     """Left and right edge may differ so much more than neighbouring columns. What exceeds this and ``most_poles`` is refused."""
-    most_poles: float = Field(0.4, ge=0)
+    most_poles: Annotated[float, APART] = Field(0.4, ge=0)
     """The first and last row may vary by so much of what a typical row does; at the poles a panorama hardly does."""
-    most_halves: float = Field(0.8, ge=0)
+    most_halves: Annotated[float, APART] = Field(0.8, ge=0)
     """Correlation from which two halves are a stereo pair; 1 refuses none."""
-    least_corners: float = Field(0.15, ge=0)
+    least_corners: Annotated[float, APART] = Field(0.15, ge=0)
     """Spread outside of two circles, relative to that in them, below which two lenses were not stitched; 0 refuses none."""
     rehash: Annotated[bool, APART] = False
     """Read every file anew and compare digests, where a store does not tell when its files change."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from configs.schema import Ingest
 from storage.manifest import Item
+from tasks.entries import Entry
 from tasks.ingest import check_entry
-from tasks.sources import Entry
 
 MOST_PICTURES = 8
 """Files that are read and decoded: the first look must not take minutes."""

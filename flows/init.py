@@ -20,7 +20,7 @@ from storage.urls import exists, filesystem, is_local, join, write_bytes
 from tasks.bands import vertical_degrees
 from tasks.datasets.listing import guess_kind
 from tasks.datasets.listing import look_at as look_at_source
-from tasks.entries import Entry
+from tasks.entries import Entry, SourceError
 from tasks.headers import read_size
 from tasks.images import BadImage
 
@@ -73,6 +73,8 @@ def look_at(source: str) -> Survey:
     ConfigError
         None of the files looked at is a 2:1 image.
     """
+    if not source.strip():
+        raise SourceError("source: is empty; name a folder, a list or a URL (`.` is the folder that you are in)")
     url = _absolute(source)
     kind = guess_kind(url)
     found = look_at_source(Source(kind=kind, url=url), strict=False)

@@ -155,10 +155,11 @@ def _has_one_to_retry(receipt: Receipt, retry: Retry) -> bool:
 def _plan_ingest(config: Config, scan: Scan) -> StagePlan:
     known = {item.item: item for item in scan.known}
     new = [entry.item for entry in scan.to_read if entry.item not in known]
-    changed = [entry.item for entry in scan.to_read if entry.item in known]
+    again = [entry.item for entry in scan.to_read if entry.item in known and ingest.unchanged(entry, known[entry.item])]
+    changed = [entry.item for entry in scan.to_read if entry.item in known and not ingest.unchanged(entry, known[entry.item])]
     reasons = [f"new files: {len(new)}"] * bool(new)
-    word = "files to read again (ingest.rehash)" if config.ingest.rehash else "changed files"
-    reasons += [f"{word}: {', '.join(changed[:3])}{f' ... {len(changed)} in all' * (len(changed) > 3)}"] * bool(changed)
+    for word, items in (("changed files", changed), (f"files to read again{' (ingest.rehash)' * config.ingest.rehash}", again)):
+        reasons += [f"{word}: {', '.join(items[:3])}{f' ... {len(items)} in all' * (len(items) > 3)}"] * bool(items)
     reasons += [f"files that a stopped run has read, to be placed: {len(scan.checked)}"] * bool(scan.checked)
     return StagePlan(
         "ingest",

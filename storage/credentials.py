@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import PlainSerializer
+from pydantic import AfterValidator, PlainSerializer
 
 HIDDEN = "***"
 
@@ -33,5 +33,12 @@ def mask_settings(value: Any) -> Any:
     return mask_credentials(value) if isinstance(value, str) else value
 
 
-MaskedUrl = Annotated[str, PlainSerializer(mask_credentials, return_type=str)]
+def _refuse_empty(url: str) -> str:
+    """Nothing, which a shell makes of a variable that is not set, would be the folder in which one happens to be."""
+    if not url.strip():
+        raise ValueError("is empty; name a folder, a file or a URL (`.` is the folder that you are in)")
+    return url
+
+
+MaskedUrl = Annotated[str, AfterValidator(_refuse_empty), PlainSerializer(mask_credentials, return_type=str)]
 """A URL in a model: in full within the program, masked wherever the model is written down."""

@@ -23,7 +23,7 @@ from storage.credentials import mask_credentials
 from storage.fingerprint import canonical_json, digest
 from storage.urls import exists, read_bytes, write_bytes
 
-DRIVE = re.compile(r"[A-Za-z]:")
+DRIVE = re.compile(r"[A-Za-z]:(?!:)")
 BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that make a terminal or browser show a name backwards."""
 
@@ -74,7 +74,8 @@ class Item:
 
 @dataclass(frozen=True)
 class Block:
-    """The items of one block in the order of their slots; ``name`` changes when any item's bytes do."""
+    """The items of one block in the order of their slots; ``name`` changes when any item's bytes do, or when
+    ingest gives one up, or takes one up again."""
 
     index: int
     items: tuple[Item, ...]
@@ -82,7 +83,8 @@ class Block:
     @cached_property
     def name(self) -> str:
         """Number and digest of the contents, such as ``000002-3fa9c1d0e5b7``."""
-        contents = [[item.item, item.digest, item.metadata] for item in self.items]
+        given_up = [["given up"] if item.reason else [] for item in self.items]
+        contents = [[item.item, item.digest, item.metadata, *more] for item, more in zip(self.items, given_up, strict=True)]
         return f"{self.index:06d}-{digest(canonical_json(contents))[:12]}"
 
 
@@ -217,7 +219,7 @@ def place(known: Sequence[Item], checked: Sequence[Item], block_size: int) -> li
     for item in checked:
         before = merged.get(item.item)
         if before is not None and before.block >= 0:
-            # Its slot stays taken even if the new file is broken: later stages then quarantine it by its digest.
+            # Its slot stays taken even if the file is given up: later stages then quarantine it by its reason.
             merged[item.item] = replace(item, block=before.block, slot=before.slot)
         else:
             merged[item.item] = item

@@ -128,7 +128,9 @@ class Upstream:
 
 
 def load_panorama(item: Item, config: Config) -> Panorama:
-    """The decoded panorama of an item; BadItem if the file is not the one that ``ingest`` saw."""
+    """The decoded panorama of an item; BadItem if ``ingest`` gave it up, or the file is not the one that it saw."""
+    if item.reason:
+        raise BadItem(item.reason)
     try:
         data = read_bytes(item.uri)
     except FileNotFoundError as error:

@@ -7,10 +7,12 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import quote
 
 from storage.credentials import mask_credentials
+from storage.fingerprint import digest
 from storage.manifest import unsafe_name
 from storage.urls import filesystem
 
@@ -22,6 +24,8 @@ WAYS_OUT = {
 """Part of the path that a link leads to -> whose it is, and how it becomes a file."""
 SNAPSHOT = re.compile(r"(.*)/snapshots/[^/]+(/.*)?")
 """A folder of the hub's cache; the files lie beside it, in ``blobs``, and belong to the same download."""
+MOST_LETTERS = 180
+"""Of the coded name of a file whose own cannot be an item's."""
 
 
 class SourceError(ValueError):
@@ -53,6 +57,17 @@ class Found:
 
     entries: list[Entry]
     notes: tuple[str, ...] = ()
+
+
+def with_safe_name(entry: Entry) -> Entry:
+    """The entry as it is, or, where its file's name cannot be an item's, under a name that stands for it, with the problem."""
+    if not (why := unsafe_name(entry.item)):
+        return entry
+    coded = quote(entry.item, safe="", errors="backslashreplace")
+    short = coded if len(coded) <= MOST_LETTERS else f"{coded[:MOST_LETTERS]}-{digest(coded)[:12]}"
+    letters = (one if one.isprintable() else one.encode("unicode_escape", "backslashreplace").decode() for one in entry.uri)
+    problem = f"the name {entry.item[:80]!r} {why}; rename the file, or give it an id in a list"
+    return replace(entry, item=short, uri="".join(letters), problem=problem)
 
 
 def in_order(url: str, entries: Iterable[Entry]) -> list[Entry]:

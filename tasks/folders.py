@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from storage.addresses import url_at
 from storage.retries import persist
 from storage.urls import filesystem, info, is_local
-from tasks.entries import Entry, Found, SourceError, refuse_outside
+from tasks.entries import Entry, Found, SourceError, refuse_outside, with_safe_name
 from tasks.images import NOT_READ, SUFFIXES
 from tasks.leftovers import PARTS, is_left, is_left_folder
 from tasks.sidecars import ForeignSidecar, read_sidecar
@@ -36,6 +36,7 @@ class _Passed:
     unfinished: list[str] = field(default_factory=list)
     linked: list[str] = field(default_factory=list)
     sidecars: list[str] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
 
     def notes(self) -> tuple[str, ...]:
         """A sentence for each kind."""
@@ -46,6 +47,7 @@ class _Passed:
             ("files are not there yet: unfinished, or kept elsewhere (as by `dvc pull`)", self.unfinished),
             ("folders are links, and not entered; a list can name their files", self.linked),
             ("JSON files beside images are no capture metadata, and not read", self.sidecars),
+            ("values in JSON files beside images are left out", self.values),
         ):
             shown = ", ".join(names[:SHOWN]) + ", ..." * (len(names) > SHOWN)
             told += [f"{len(names)} {what}: {shown}"] * bool(names)
@@ -93,7 +95,8 @@ def look_at_folder(url: str, allow: Sequence[str] = ()) -> Found:
         metadata, split, problem = _sidecar(url, base, f"{stem}.json", kept, name_of, allow, passed)
         problem = str(image.get("problem") or problem)
         size = int(image.get("size") or 0)
-        entries.append(Entry(stem.removeprefix(base), name_of(name), size, stamp_of(image), split, metadata, problem))
+        entry = Entry(stem.removeprefix(base), name_of(name), size, stamp_of(image), split, metadata, problem)
+        entries.append(with_safe_name(entry))
     return Found(entries, passed.notes())
 
 
@@ -166,6 +169,15 @@ def listing_errors(url: str) -> Callable[[OSError], NoReturn]:
 
 def refuse_missing(url: str, path: str) -> NoReturn:
     """Raise SourceError: there is no such place; it tells how far the path leads."""
+    try:
+        os.stat(path)
+    except PermissionError as error:
+        raise SourceError(
+            f"source {url}: may not be entered by the user who runs this ({error.strerror}); give the right to read it, and to "
+            "enter the folders above it"
+        ) from None
+    except OSError:
+        pass
     there = next(folder for folder in Path(path).parents if folder.exists())
     raise SourceError(
         f"source {url}: no panoramas found: there is no such folder or file ({there} is the last that is there); "
@@ -238,8 +250,9 @@ def _sidecar(
         about = {"size": os.path.getsize(name) if os.path.exists(name) else 0}
     path = name.removeprefix(base)
     try:
-        metadata, split, problem = read_sidecar(name_of(name), about)
+        metadata, split, problem, left_out = read_sidecar(name_of(name), about)
     except ForeignSidecar as error:
         passed.sidecars.append(f"{path} {error}")
         return {}, "", ""
+    passed.values += [f"{path}: {why}" for why in left_out.values()]
     return metadata, split, f"{path}: {problem}" if problem else ""

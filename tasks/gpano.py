@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from xml.etree import ElementTree
 
 from PIL import Image
@@ -104,8 +105,14 @@ def place(about: Mapping[str, str], width: int, height: int) -> Place | None:
 
 
 def pose(about: Mapping[str, str]) -> dict[str, float]:
-    """How the camera was turned and tilted, in degrees, where it was: ``pose_pitch_degrees``, ... Pixels are left as they are."""
-    found = {ours: _number(about, theirs) for ours, theirs in POSES.items()}
+    """How the camera was turned and tilted, in degrees, where it was: ``pose_pitch_degrees``, ... Pixels are left as they are.
+
+    It is only told, so that what is no number here is as good as nothing.
+    """
+    found: dict[str, float | None] = {}
+    for ours, theirs in POSES.items():
+        with suppress(BadImage):
+            found[ours] = _number(about, theirs)
     return {name: value for name, value in found.items() if value}
 
 

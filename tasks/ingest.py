@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +15,7 @@ from storage.cells import DamagedParquet
 from storage.credentials import mask_credentials
 from storage.fingerprint import Identity, canonical_json, digest
 from storage.manifest import Item, ManifestError, place, read_manifest, write_manifest
+from storage.retries import StoreError
 from storage.urls import children, filesystem, is_local, join, read_bytes, remove
 from tasks.bands import vertical_degrees
 from tasks.datasets.listing import look_at
@@ -21,6 +24,8 @@ from tasks.images import BadImage, Panorama, open_panorama
 from tasks.joins import join_figures, refusal
 
 VERSION = "3"
+NO_RIGHT = "may not be read by the user who runs this"
+"""How the reason begins of a file that is read again once this user may."""
 
 
 def identity(config: Config) -> Identity:
@@ -73,9 +78,9 @@ def scan(config: Config, retry: Retry = False) -> Scan:
     """Compare the source's listing with the manifest; reads no panorama. ``retry`` names given-up items to read again."""
     found = look_at(config.source)  # first, since listing takes more memory than what it leaves
     known = _with_credentials(read_manifest(manifest_url(config)), found.entries)
-    again = partial(_again, retry)
-    unchanged = set() if config.ingest.rehash else {_state(item) for item in known if not again(item)}
-    owed = {_state(entry): entry for entry in found.entries if _state(entry) not in unchanged}
+    again = partial(_again, retry, config.ingest)
+    settled = set() if config.ingest.rehash else {_state(item) for item in known if not again(item)}
+    owed = {_state(entry): entry for entry in found.entries if _state(entry) not in settled}
     kept = () if config.ingest.rehash else _with_credentials(_read_parts(config), found.entries)
     checked = {_state(item): item for item in kept if _state(item) in owed and not again(item)}
     to_read = [entry for state, entry in owed.items() if state not in checked]
@@ -94,8 +99,19 @@ def recorded(config: Config, unlisted: str = "not needed") -> Scan:
     return Scan(known, [], frozenset(item.item for item in known), unlisted=unlisted)
 
 
-def _again(retry: Retry, item: Item) -> bool:
-    return bool(item.reason) and wants_retry(retry, item.item)
+def _again(retry: Retry, settings: Ingest, item: Item) -> bool:
+    """Whether a file is to be read again though nothing was seen to change of it."""
+    if item.reason and wants_retry(retry, item.item):
+        return True
+    if item.reason.startswith(NO_RIGHT):
+        own = os.access in os.supports_effective_ids
+        return is_local(item.uri) and os.access(filesystem(item.uri)[1], os.R_OK, effective_ids=own)
+    return _judged_otherwise(item, settings)
+
+
+def _judged_otherwise(item: Item, settings: Ingest) -> bool:
+    """Whether a file's figures, with the limits of today, say something else of it than was said when it was read."""
+    return bool(item.figures) and refusal(item.figures, settings) != item.reason
 
 
 def _blind_spots(config: Config, entries: Sequence[Entry]) -> list[str]:
@@ -122,6 +138,11 @@ def _state(one: Entry | Item) -> tuple[str, str, int, str, str, str]:
     return one.item, mask_credentials(one.uri), one.size, one.stamp, one.split, canonical_json(one.metadata)
 
 
+def unchanged(entry: Entry, item: Item) -> bool:
+    """Whether a file is, as far as can be seen without reading it, as it was when the manifest's item was made of it."""
+    return _state(entry) == _state(item)
+
+
 def check_entry(entry: Entry, settings: Ingest) -> Item:
     """Read one file and decode it; what is wrong with it becomes the item's ``reason``."""
     if entry.problem:
@@ -142,7 +163,12 @@ def check_entry(entry: Entry, settings: Ingest) -> Item:
     except FileNotFoundError:
         reason = "there is no such file"
     except PermissionError as error:
-        reason = f"may not be read by the user who runs this ({error.strerror}); give the right to read it"
+        then = "run again" if is_local(entry.uri) else "run again with --retry-quarantined"
+        reason = f"{NO_RIGHT} ({error.strerror}); give the right to read it, and {then}"
+    except StoreError as error:
+        if error.errno != errno.EINVAL:  # of others the next file would tell the same
+            raise
+        reason = str(error)
     return Item(
         entry.item,
         entry.uri,
@@ -160,7 +186,8 @@ def check_entry(entry: Entry, settings: Ingest) -> Item:
 
 def check(entry: Entry, settings: Ingest, before: Item | None = None) -> Item:
     """:func:`check_entry`, but what is known of an item whose bytes are as they were ``before`` is not found out again."""
-    if before is not None and not before.reason and not entry.problem and entry.metadata == before.metadata:
+    sound = before is not None and not before.reason and not _judged_otherwise(before, settings)
+    if before is not None and sound and not entry.problem and entry.metadata == before.metadata:
         try:
             same = digest(read_bytes(entry.uri)) == before.digest
         except (FileNotFoundError, PermissionError):

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 FOLDERS = frozenset(
-    {"__macosx", "@eadir", "#recycle", "#snapshot", "lost+found", "$recycle.bin", "system volume information", "__pycache__"}
+    {
+        *("__macosx", "network trash folder", "temporary items", "lost+found", "__pycache__", "_gsdata_"),
+        *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@sharebin"),
+        *("$recycle.bin", "recycled", "recycler", "system volume information"),
+    }
 )
-"""Names of folders, in lower case: of macOS, Synology, ext4, Windows. Hidden ones (``.thumbnails``, ``.git``) are left too."""
+"""Names of folders, in lower case: of macOS, ext4, Python, GoodSync; Synology and QNAP; Windows. Hidden ones are left too."""
+LIBRARY = re.compile(r"found\.\d{3}|.*\.(lrdata|photoslibrary|photolibrary|aplibrary|migratedphotolibrary)")
+"""Folders of chkdsk, and those in which programs keep previews and copies."""
 PARTS = (".part", ".partial", ".crdownload", ".download", ".filepart", ".tmp", ".temp", ".icloud", ".dvc", ".aria2", ".swp")
 """Ends of the names of files that are not whole, or stand for one that is kept elsewhere."""
 
 
 def is_left_folder(name: str) -> bool:
     """Whether a folder of that name belongs to a system or a tool."""
-    return name.startswith(".") or name.lower() in FOLDERS
+    return name.startswith(".") or name.lower() in FOLDERS or LIBRARY.fullmatch(name.lower()) is not None
 
 
 def is_left(path: str) -> bool:

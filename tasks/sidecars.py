@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from storage.urls import read_bytes
-from tasks.metadata import BadMetadata, text_of, understand
+from tasks.metadata import Understood, one_each, understand
 
 MOST_BYTES = 1_000_000
 
@@ -16,27 +16,22 @@ class ForeignSidecar(ValueError):
     """The JSON file beside an image is no capture metadata; the message says why it is not read."""
 
 
-def read_sidecar(uri: str, about: Mapping[str, Any]) -> tuple[dict[str, Any], str, str]:
-    """The metadata in a sidecar, the split that it states, and what is wrong with them; empty if nothing is.
+def read_sidecar(uri: str, about: Mapping[str, Any]) -> Understood:
+    """The metadata in a sidecar, the split that it states, and what is wrong with them.
 
     Raises
     ------
     ForeignSidecar
-        It is too large, not JSON, or something else than an object of JSON values: another program's file.
+        It is too large, not JSON, or something else than an object: another program's file.
     """
     if int(about.get("size") or 0) > MOST_BYTES:
         raise ForeignSidecar(f"is larger than {MOST_BYTES // 1000} kB")
     try:
-        said = json.loads(read_bytes(uri))
+        said = json.loads(read_bytes(uri), object_pairs_hook=one_each)
     except FileNotFoundError as error:
         raise ForeignSidecar("is gone, or a link that leads nowhere") from error
     except (ValueError, RecursionError) as error:
         raise ForeignSidecar(f"is not valid JSON ({str(error)[:200]})") from error
     if not isinstance(said, dict):
         raise ForeignSidecar(f"holds no JSON object, but {type(said).__name__}")
-    try:
-        split = text_of("split", said.pop("split", None))
-        metadata, problem = understand(said)
-    except BadMetadata as error:
-        raise ForeignSidecar(str(error)) from error
-    return metadata, split, problem
+    return understand(said)

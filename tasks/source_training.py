@@ -37,11 +37,11 @@ from storage.fingerprint import digest
 from storage.urls import join, read_bytes, write_bytes
 from tasks.block import BadItem
 from tasks.checkpoints import load_checkpoint, save_checkpoint
+from tasks.entries import SourceError
 from tasks.seamless_data.crops import training_crop
 from tasks.seamless_data.reading import SeamlessData, open_seamless_data
 from tasks.seamless_data.scoring import score
 from tasks.seamless_data.vocabularies import THINGS
-from tasks.sources import SourceError
 from tasks.training_loop import Diverged, Log
 from tasks.training_order import batch_of, epoch_order, steps_in
 

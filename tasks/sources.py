@@ -4,23 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tasks.entries import Entry, Found, SourceError, in_order, refuse_outside, without_clashes
-from tasks.folders import is_pattern, look_at_folder
+from storage.retries import StoreError
+from tasks.entries import Entry, Found, SourceError, in_order, without_clashes
+from tasks.folders import look_at_folder
 from tasks.lists import is_list, look_at_list
-from tasks.stamps import stamp_of
-
-__all__ = [
-    "Entry",
-    "Found",
-    "SourceError",
-    "in_order",
-    "is_list",
-    "is_pattern",
-    "list_source",
-    "look_at_source",
-    "refuse_outside",
-    "stamp_of",
-]
 
 
 def list_source(url: str, allow: Sequence[str] = ()) -> list[Entry]:
@@ -41,8 +28,25 @@ def look_at_source(url: str, allow: Sequence[str] = (), strict: bool = True) -> 
     SourceError
         Nothing is there, a list is malformed, or two files would get the same item name.
     """
-    found = look_at_list(url, allow) if is_list(url) else look_at_folder(url, allow)
+    try:
+        found = look_at_list(url, allow) if is_list(url) else look_at_folder(url, allow)
+    except StoreError:  # says itself what is wrong
+        raise
+    except OSError as error:
+        raise SourceError(f"source {url}: {_why(error)}") from error
     if strict:
         return Found(in_order(url, found.entries), found.notes)
     rest = without_clashes(url, found.entries)
     return Found(rest.entries, (*rest.notes, *found.notes))
+
+
+def _why(error: OSError) -> str:
+    """What an error of a file system means for a source, and what to do."""
+    seen = f"{type(error).__name__}: {error}"[:200]
+    if isinstance(error, FileNotFoundError):
+        return f"there is no such file or folder ({seen}); correct the URL, or mount the disk that holds it"
+    if isinstance(error, PermissionError):
+        return f"may not be read by the user who runs this ({seen}); give the right to read it"
+    if isinstance(error, (ConnectionError, TimeoutError)):
+        return f"its server cannot be reached ({seen}); check the URL, the network and the server"
+    return f"cannot be listed ({seen}); correct the URL, or look at what holds it"

@@ -19,6 +19,8 @@ READ = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
 NOT_READ = (".json", ".xlsx", ".xls", ".ods", ".txt", ".feather", ".arrow", ".pkl", ".yaml", ".yml", ".xml")
 """Ends of names of tables of other kinds: to be saved as one of those that are read."""
 SEPARATORS = (",", ";", "\t")
+SAID_SEPARATOR = re.compile(r'\s*"?sep=(.)"?[ \t]*(?:\r\n|\r|\n|$)', re.IGNORECASE)
+"""The first line that spreadsheets write and read, and that is no header."""
 INDEX = re.compile(r"unnamed: ?\d+|__index_level_\d+__", re.IGNORECASE)
 """Names that pandas gives to the numbers of rows."""
 
@@ -59,16 +61,18 @@ def read_table(name: str, data: bytes, columns: Sequence[str]) -> Table:
         Damaged, without a column that must be there, two columns of one name, or rows that do not fit the header.
     """
     end = name.lower().rsplit(".", 1)[-1]
+    notes: list[str] = []
     try:
         if end == "parquet":
-            header, rows = _read_parquet(data)
+            header, rows, notes = _read_parquet(data)
         elif end in ("jsonl", "ndjson"):
             header, rows = _read_json_lines(_text(data))
         else:
             header, rows = _read_separated(_text(data), ("\t",) if end == "tsv" else SEPARATORS, columns[0])
     except (csv.Error, pa.ArrowException, OSError, MemoryError, OverflowError) as error:
         raise BadTable(f"cannot be read as a list ({str(error)[:200]}); write it anew") from error
-    return _with_plain_names(header, rows, columns)
+    table = _with_plain_names(header, rows, columns)
+    return Table(table.rows, (*table.notes, *notes))
 
 
 def _with_plain_names(header: Sequence[str], rows: Sequence[tuple[str, Sequence[Any]]], columns: Sequence[str]) -> Table:
@@ -112,7 +116,10 @@ def _text(data: bytes) -> str:
 
 
 def _read_separated(text: str, separators: Sequence[str], wanted: str) -> tuple[list[str], list[tuple[str, list[Any]]]]:
-    separator = _separator(text, separators, wanted)
+    if said := SAID_SEPARATOR.match(text):
+        separator, text = said[1], "\n" + text[said.end() :]  # the line stays, so that others keep their numbers
+    else:
+        separator = _separator(text, separators, wanted)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     header: list[str] | None = None
     rows: list[tuple[str, list[Any]]] = []
@@ -156,17 +163,20 @@ def _float_integers(header: Sequence[str], rows: list[tuple[str, list[Any]]]) ->
     return rows
 
 
-def _read_parquet(data: bytes) -> tuple[list[str], list[tuple[str, list[Any]]]]:
+def _read_parquet(data: bytes) -> tuple[list[str], list[tuple[str, list[Any]]], list[str]]:
+    """Names, rows, and of which columns Python has no values: those are left out."""
     table = pq.read_table(io.BytesIO(data), use_threads=False)  # threads of it may abort a process that ends at once
-    names = table.column_names
+    names: list[str] = []
     columns: list[list[Any]] = []
-    for name, column in zip(names, table.columns, strict=True):
+    notes = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
         try:
             columns.append([None if value != value else value for value in column.to_pylist()])
+            names.append(name)
         except (ValueError, ArithmeticError) as error:
-            raise BadTable(f"the column {name!r} of type {column.type} cannot be read ({str(error)[:100]}); cast it") from error
+            notes.append(f"the column {name!r} of type {column.type} is left out ({str(error)[:100]}); cast it")
     rows = [(f"row {number}", list(values)) for number, values in enumerate(zip(*columns, strict=True), 1)]
-    return names, rows
+    return names, rows, notes
 
 
 def _read_json_lines(text: str) -> tuple[list[str], list[tuple[str, list[Any]]]]:

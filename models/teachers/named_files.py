@@ -10,6 +10,8 @@ from typing import Any
 MOST_FILES = 10_000
 """Files below a named folder: with more it is hardly one of weights."""
 LIKE_A_PATH = re.compile(r"(?:~|\.{0,2})[/\\].*|[^\s:]*\.[A-Za-z]\w{0,11}", re.DOTALL)
+PATH_KEYS = ("weights", "file", "checkpoint", "model_path")
+"""Settings that hold a path, even if it is a bare word."""
 URL = re.compile(r"[A-Za-z][\w+.-]*://")
 
 
@@ -37,6 +39,8 @@ def local_path(text: str) -> Path | None:
 def named_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
     """Every existing file that settings name, with its key; of a folder, all files in it.
 
+    A bare word is no folder's name: a variant ``models`` must not take in whatever folder is called so where a run starts.
+
     Raises
     ------
     ValueError
@@ -52,7 +56,7 @@ def named_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
             continue
         if is_file:
             yield key, path
-        elif is_folder:
+        elif is_folder and _is_path(key, text):
             for count, inner in enumerate(sorted(path.rglob("*"))):
                 if count >= MOST_FILES:
                     raise ValueError(
@@ -63,12 +67,20 @@ def named_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
                     yield f"{key}/{inner.relative_to(path).as_posix()}", inner
 
 
+def _holds_a_path(key: str) -> bool:
+    return key.split(".")[0] in PATH_KEYS
+
+
+def _is_path(key: str, text: str) -> bool:
+    """Whether a text may mean a folder: it is written as a path, or stands where there is nothing else than paths."""
+    return _holds_a_path(key) or text.startswith(("~", ".", "file://")) or "/" in text or "\\" in text
+
+
 def missing_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Key and text of settings that look like the path of a file that is not there."""
     for key, text in settings_strings(settings):
         path = local_path(text)
-        weights = key.split(".")[0] in ("weights", "file", "checkpoint", "model_path")
-        if path is None or not (weights or LIKE_A_PATH.fullmatch(text.removeprefix("file://"))):
+        if path is None or not (_holds_a_path(key) or LIKE_A_PATH.fullmatch(text.removeprefix("file://"))):
             continue
         try:
             if not path.exists():

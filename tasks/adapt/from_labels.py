@@ -44,7 +44,7 @@ def identity(config: AdaptConfig, model: str) -> Identity:
     for key, ours, theirs in (
         ("root", config.root, labelling.root),
         ("source", config.source.url, labelling.source.url),
-        ("ingest", config.ingest, labelling.ingest),
+        ("ingest", config.ingest.fingerprinted(), labelling.ingest.fingerprinted()),
         ("block_size", config.block_size, labelling.block_size),
     ):
         if ours != theirs:

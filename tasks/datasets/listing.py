@@ -14,7 +14,9 @@ from storage.urls import filesystem, is_local
 from tasks.datasets import DATA_SETS
 from tasks.datasets.layout import Files, Layout, Listing, files_below
 from tasks.entries import Entry, Found, SourceError, in_order
-from tasks.sources import is_list, is_pattern, look_at_source
+from tasks.folders import is_pattern
+from tasks.lists import is_list
+from tasks.sources import look_at_source
 
 MOST_LOOKED_AT = 10_000
 """Files among which a better root is looked for."""

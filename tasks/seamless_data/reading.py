@@ -15,10 +15,10 @@ from storage.urls import read_bytes
 from tasks.block import BadItem
 from tasks.datasets.layout import files_below
 from tasks.datasets.truth import FORMATS, MOST_PIXELS, Found
+from tasks.entries import Entry, SourceError, in_order
 from tasks.seamless_data import SEAMLESS_SETS
 from tasks.seamless_data.dataset import SeamlessSet
 from tasks.seamless_data.truth import SeamlessTruth
-from tasks.sources import Entry, SourceError, in_order
 
 
 @dataclass(frozen=True)

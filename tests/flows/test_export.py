@@ -17,7 +17,7 @@ from storage.arrays import BlockReader
 from storage.export import shard_counts
 from tasks import ingest
 from tasks.block import load_panorama
-from tasks.sources import Entry
+from tasks.entries import Entry
 from tests.flows.test_cli import panolabel
 from tests.support.pipelines import load, run_pipeline, write_pipeline
 

@@ -210,13 +210,24 @@ def test_folders_homes_and_bare_names_count_and_other_texts_do_not(plugin, tmp_p
     inner.write_bytes(b"1")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    for settings in ({"dir": str(tmp_path / "parts")}, {"dir": "~/parts"}, {"dir": "parts"}, {"net": "parts/deep/net.bin"}):
+    paths = (str(tmp_path / "parts"), "~/parts", "./parts", "parts/deep/net.bin")
+    for settings in (*({"key": path} for path in paths), {"weights": "parts"}):
         inner.write_bytes(b"1")
         before = plugin(settings)
         inner.write_bytes(b"22")
         assert plugin(settings) != before, settings
     for text in (".", "/", "~", "", "a\nb", "x" * 5000, "s3://bucket/net.bin", "org/name", "cpu"):
         assert plugin({"key": text}) == plugin({"key": text})
+
+
+def test_a_bare_word_takes_in_no_folder_that_happens_to_be_called_so(plugin, tmp_path, monkeypatch):
+    before = plugin({"variant": "models", "net": "net.bin"})
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "other.bin").write_bytes(b"1")
+    monkeypatch.chdir(tmp_path)
+    assert plugin({"variant": "models", "net": "net.bin"}) == before
+    (tmp_path / "net.bin").write_bytes(b"1")
+    assert plugin({"variant": "models", "net": "net.bin"}) != before, "a file of that name counts"
 
 
 def test_files_that_are_missing_are_told():

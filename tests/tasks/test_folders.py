@@ -15,12 +15,17 @@ from threading import Thread
 import pytest
 
 from configs.schema import Ingest, Source
+from flows.init import look_at as survey
+from storage.manifest import Item
 from storage.retries import StoreError
+from storage.urls import filesystem
 from tasks.datasets.listing import list_entries, look_at
-from tasks.ingest import check_entry
-from tasks.sources import SourceError, list_source, look_at_source
+from tasks.entries import SourceError
+from tasks.ingest import _again, check_entry, save, scan
+from tasks.sources import list_source, look_at_source
 from tasks.stamps import stamp_of
 from tests.support.object_store import s3_bucket
+from tests.support.pipelines import load, write_pipeline
 
 LEFT = [
     *(
@@ -32,6 +37,8 @@ LEFT = [
         "@eaDir/a.jpg/SYNOPHOTO_THUMB.jpg",
         "@eaDir/a.jpg",
     ),
+    *("@Recycle/a.jpg", "@Recently-Snapshot/x/a.jpg", "Recycled/a.jpg", "RECYCLER/a.jpg", "Network Trash Folder/a.jpg"),
+    *("FOUND.000/a.jpg", "Catalog Previews.lrdata/a.jpg", "Mine.photoslibrary/a.jpg", "_gsdata_/a.jpg"),
     *(".ipynb_checkpoints/a.jpg", "lost+found/#1.jpg", "#recycle/a.jpg", "deep/$RECYCLE.BIN/a.jpg", ".git/annex/objects/a.jpg"),
 ]
 
@@ -50,7 +57,7 @@ def test_what_systems_leave_is_no_panorama_and_is_told(tmp_path: Path, name: str
     (tmp_path / Path(name)).parent.mkdir(parents=True, exist_ok=True)
     found = look_at_source(filled(tmp_path, "a.jpg", "deep/b.jpg", name, "Thumbs.db", ".DS_Store"))
     assert [entry.item for entry in found.entries] == ["a", "deep/b"]
-    if "SYNOPHOTO" not in name and ".git" not in name:  # told by the folder that is not entered
+    if "SYNOPHOTO" not in name and ".git" not in name and "Recently" not in name:  # told by the folder that is not entered
         assert any(
             note.startswith("1 files that systems and tools left are passed over") and name in note for note in found.notes
         )
@@ -136,7 +143,9 @@ def test_a_sidecar_that_states_nonsense_costs_its_item(tmp_path: Path) -> None:
         (lambda root: root / "other" / "x.insp", "it is one file, no folder and no list"),
         (lambda root: root / "other" / "*.png", "0 files match this pattern"),
         (lambda root: root / "nowhere.csv", "there is no such list"),
-        (lambda root: root / "folder.csv", "a list is a file"),
+        (lambda root: root / "folder.csv", "the folder is empty"),
+        (lambda root: f"zip://x.png::{root}/gone.zip", r"there is no such file or folder \(FileNotFoundError: .*gone\.zip"),
+        (lambda root: "ftp://127.0.0.1:9/x", r"its server cannot be reached \(ConnectionRefusedError"),
         (lambda root: root / "pipe", "is a pipe or device"),
     ],
 )
@@ -152,6 +161,11 @@ def test_each_way_of_there_being_nothing_has_its_message(tmp_path: Path, make, t
 def test_a_data_sets_root_that_is_a_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="is a file, and a data set is a folder"):
         list_entries(Source(kind="structured3d", url=filled(tmp_path, "x") + "/x"))
+
+
+def is_to_be_read_again(item: Item) -> bool:
+    """What :func:`tasks.ingest.scan` asks of an item whose file has the size and the time that it had."""
+    return _again(False, Ingest(), item)
 
 
 def test_a_folder_without_rights_does_not_pass_for_an_empty_one() -> None:
@@ -175,7 +189,17 @@ def test_a_folder_without_rights_does_not_pass_for_an_empty_one() -> None:
                 os.seteuid(65534)
             entries = list_source(name)
             assert [entry.item for entry in entries] == ["a", "closed/b", "file"]
-            assert "may not be read by the user who runs this" in check_entry(entries[2], Ingest()).reason
+            given_up = check_entry(entries[2], Ingest())
+            assert given_up.reason.startswith("may not be read by the user who runs this (Permission denied); give the right")
+            assert not is_to_be_read_again(given_up)
+            os.seteuid(user)
+            (folder / "file.jpg").chmod(0o644)
+            (folder / "closed").chmod(0o000)
+            if user == 0:
+                os.seteuid(65534)
+            assert is_to_be_read_again(given_up)
+            with pytest.raises(SourceError, match=r"may not be entered by the user who runs this \(Permission denied\)"):
+                list_source(f"{name}/closed/deep")
         finally:
             os.seteuid(user)
             for closed in ("closed", "lost+found"):
@@ -264,3 +288,72 @@ def test_source_allow_reaches_links_of_folders_and_data_sets(tmp_path: Path) -> 
         look_at(Source.model_validate(source))
     assert len(look_at(Source.model_validate({**source, "allow": [str(tmp_path / "elsewhere")]})).entries) == 1
     assert json.loads(Source.model_validate(source).model_dump_json())["allow"] == []
+
+
+@pytest.mark.parametrize(
+    "empty", ['{"vertical_degrees": null, "x": 1}', '{"vertical_degrees": "", "x": 1}', '{"vertical_degrees": NaN, "x": 1}']
+)
+def test_what_is_missing_in_a_sidecar_is_missing(tmp_path: Path, empty: str) -> None:
+    filled(tmp_path, "a.jpg")
+    (tmp_path / "a.json").write_text(empty)
+    found = look_at_source(str(tmp_path))
+    assert [(entry.metadata, entry.problem) for entry in found.entries] == [({"x": 1}, "")]
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("odd", "told"),
+    [
+        ('"x": [NaN]', "a.json: x [nan] has no form in JSON"),
+        ('"split": true', "a.json: split True is neither text nor a whole number"),
+        ('"x": 1, "x": 2', "a.json: x is there twice; remove one"),
+        ('"x": {"y": 1, "y": 2}', "has no form in JSON (it has a key twice)"),
+        ('"split": "test", "split": "train"', "a.json: split is there twice"),
+    ],
+)
+def test_an_odd_value_in_a_sidecar_costs_its_key_and_is_told(tmp_path: Path, odd: str, told: str) -> None:
+    filled(tmp_path, "a.jpg")
+    (tmp_path / "a.json").write_text(f'{{"vertical_degrees": 70, {odd}}}')
+    found = look_at_source(str(tmp_path))
+    assert [(entry.metadata, entry.split, entry.problem) for entry in found.entries] == [({"vertical_degrees": 70.0}, "", "")]
+    assert any(note.startswith("1 values in JSON files beside images are left out") and told in note for note in found.notes)
+
+
+def test_a_number_that_a_sidecar_states_twice_costs_its_item(tmp_path: Path) -> None:
+    filled(tmp_path, "a.jpg")
+    (tmp_path / "a.json").write_text('{"vertical_degrees": 70, "vertical_degrees": 80}')
+    (entry,) = list_source(str(tmp_path))
+    assert entry.problem == "a.json: vertical_degrees is there twice; remove one"
+
+
+@pytest.mark.parametrize(
+    ("name", "item"),
+    [("two\nlines.jpg", "two%0Alines"), ("back\\slash.jpg", "back%5Cslash"), (os.fsdecode(b"latin\xf6.jpg"), None)],
+)
+def test_a_name_that_no_item_can_have_costs_its_file_only(tmp_path: Path, name: str, item: str | None) -> None:
+    filled(tmp_path, "a.jpg", name)
+    config = load(write_pipeline(tmp_path / "other", 1, source={"url": str(tmp_path / "*.jpg")}))
+    first, second = scan(config).to_read
+    assert (first.item, first.problem) == ("a", "")
+    assert item in (None, second.item)
+    given_up = check_entry(second, Ingest())
+    assert "rename the file" in given_up.reason
+    save(config, [], [given_up])
+    assert [entry.item for entry in scan(config).to_read] == ["a"], "it is known, and not read again"
+
+
+def test_keys_of_buckets_that_no_item_can_have_cost_their_file_only() -> None:
+    files = filesystem("memory://")[0]
+    for key in ("a.png", "dir//dd.png", "b::c.png"):
+        files.pipe_file(f"/keys/pre/{key}", b"x")
+    found = {entry.item: entry.problem for entry in list_source("memory:///keys/pre")}
+    assert found.keys() == {"a", "b::c", "dir%2F%2Fdd"}
+    assert [item for item, problem in found.items() if problem] == ["dir%2F%2Fdd"]
+
+
+def test_a_source_that_is_empty_text_is_refused() -> None:
+    for url in ("", " "):
+        with pytest.raises(ValueError, match=r"is empty; name a folder"):
+            Source(url=url)
+        with pytest.raises(SourceError, match=r"is empty; name a folder"):
+            survey(url)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from configs.schema import Ingest
+from tasks.entries import Entry
 from tasks.images import decode_panorama, open_panorama
 from tasks.ingest import check_entry
 from tasks.joins import join_figures, refusal
-from tasks.sources import Entry
 
 SETTINGS = Ingest()
 DATA = Path(os.environ.get("PANOLABEL_DATA", "../shared"))

@@ -14,8 +14,11 @@ import pytest
 from PIL import Image
 
 from configs.schema import Ingest
+from storage.urls import filesystem
+from tasks.entries import SourceError
 from tasks.ingest import check_entry
-from tasks.sources import SourceError, list_source, look_at_source
+from tasks.sources import list_source, look_at_source
+from tests.support.object_store import s3_bucket
 
 
 @pytest.fixture
@@ -51,6 +54,10 @@ PLAIN = "uri,item,camera\na.jpg,one,theta\nb.jpg,two,\n"
         (PLAIN.replace("uri", "URI"), "list.csv"),
         (PLAIN.replace("uri,item", '"Uri ", Item'), "list.csv"),
         ("\n" + PLAIN.replace("\nb", "\n\n,,\nb") + "\n,,\n", "list.csv"),
+        ("sep=;\r\n" + PLAIN.replace(",", ";"), "list.csv"),
+        ('"sep=|"\n' + PLAIN.replace(",", "|"), "list.csv"),
+        (("\ufeffsep=,\r\n" + PLAIN).encode(), "list.csv"),
+        ("uri , item,camera\na.jpg , one,theta\n b.jpg, two,\n", "list.csv"),
         ("uri,item,camera,,\na.jpg,one,theta,,\nb.jpg,two,,,\n", "list.csv"),
         (",uri,item,camera\n0,a.jpg,one,theta\n1,b.jpg,two,\n", "list.csv"),
         ("Unnamed: 0,uri,item,camera\n3,a.jpg,one,theta\n7,b.jpg,two,\n", "list.csv"),
@@ -135,7 +142,7 @@ def test_what_is_no_number_is_named_and_costs_its_item_only(folder: Path, stated
 
 
 @pytest.mark.parametrize(
-    "values", [pa.array([True, False]), pa.array([0.0, 200.0]), pa.array([[1.0], [2.0]]), pa.array(["", "x"])]
+    "values", [pa.array([True, False]), pa.array([0.0, 200.0]), pa.array([[1.0], [2.0]]), pa.array(["wide", "x"])]
 )
 def test_types_that_are_no_number_are_named(folder: Path, values: pa.Array) -> None:
     entries = list_source(written(folder, pa.table({"uri": ["a.jpg", "b.jpg"], "vertical_degrees": values}), "list.parquet"))
@@ -158,7 +165,6 @@ def test_typed_metadata_keep_their_meaning(folder: Path) -> None:
     (entry,) = list_source(written(folder, table, "list.parquet"))
     assert entry.metadata == {
         "zero": 0,
-        "empty": "",
         "no": False,
         "price": 1.5,
         "count": 2,
@@ -187,15 +193,9 @@ def test_typed_metadata_keep_their_meaning(folder: Path) -> None:
         ('{"uri": "a.jpg", "x": 1, "x": 2}\n', "list.jsonl", "row 1 (line 1) has the key 'x' twice"),
         ('{"uri": "a.jpg"}\n[1]\n', "list.jsonl", "row 2 (line 2) is no JSON object"),
         ('{"uri": "a.jpg"\n', "list.jsonl", "row 1 (line 1) is not valid JSON"),
-        ('{"uri": "a.jpg", "x": NaN, "y": Infinity}\n', "list.jsonl", "row 1 (line 1): x nan has no form in JSON"),
         ('{"uri": "a.jpg", "item": 1e999}\n', "list.jsonl", "item inf is neither text nor a whole number"),
         ('{"uri": "a.jpg", "x": ' + "9" * 5000 + "}\n", "list.jsonl", "row 1 (line 1) is not valid JSON"),
         ("uri\na\\b.jpg\n", "list.csv", "with / between folders"),
-        (
-            pa.table({"uri": ["a.jpg"], "thumb": [b"\x00\x01"]}),
-            "list.parquet",
-            "row 1: thumb b'.*' has no form in JSON (holds bytes)",
-        ),
         (pa.table({"uri": [1]}), "list.parquet", "row 1: uri '1' must be a path or URL"),
         (pa.table({"uri": [None]}, schema=pa.schema([("uri", pa.string())])), "list.parquet", "row 1 has no `uri`"),
     ],
@@ -241,3 +241,110 @@ def test_a_file_that_is_not_there_costs_its_item_until_it_is(folder: Path) -> No
     (folder / "gone.jpg").write_bytes(b"here")
     again = list_source(url)[1]
     assert (again.problem, again.size, again.stamp != gone.stamp) == ("", 4, True)
+
+
+MISSING = {
+    "list.csv": "uri,vertical_degrees,camera,split\na.jpg,,,\nb.jpg,70,theta,test\n",
+    "spaces.csv": "uri,vertical_degrees,camera,split\na.jpg, , , \nb.jpg,70,theta,test\n",
+    "null.jsonl": '{"uri": "a.jpg", "vertical_degrees": null, "camera": null, "split": null}\n'
+    '{"uri": "b.jpg", "vertical_degrees": 70, "camera": "theta", "split": "test"}\n',
+    "nan.jsonl": '{"uri": "a.jpg", "vertical_degrees": NaN, "camera": NaN, "split": NaN}\n'
+    '{"uri": "b.jpg", "vertical_degrees": 70.0, "camera": "theta", "split": "test"}\n',
+    "text.jsonl": '{"uri": "a.jpg", "vertical_degrees": "", "camera": " ", "split": ""}\n'
+    '{"uri": "b.jpg", "vertical_degrees": "70", "camera": "theta", "split": "test"}\n',
+    "list.parquet": pa.table(
+        {
+            "uri": ["a.jpg", "b.jpg"],
+            "vertical_degrees": [float("nan"), 70.0],
+            "camera": ["", "theta"],
+            "split": [None, "test"],
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_what_is_missing_is_missing_in_every_format(folder: Path, name: str) -> None:
+    first, second = list_source(written(folder, MISSING[name], name))
+    assert (first.metadata, first.split, first.problem) == ({}, "", "")
+    assert (second.metadata, second.split, second.problem) == ({"vertical_degrees": 70.0, "camera": "theta"}, "test", "")
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "told"),
+    [
+        ('{"uri": "a.jpg", "x": [1, NaN], "y": 2}\n{"uri": "b.jpg", "y": 3}\n', "list.jsonl", "1 values of 'x' are left out"),
+        (
+            '{"uri": "a.jpg", "x": Infinity, "y": 2}\n{"uri": "b.jpg", "y": 3}\n',
+            "list.jsonl",
+            "the first in row 1 (line 1): x inf",
+        ),
+        ('{"uri": "a.jpg", "split": true, "y": 2}\n{"uri": "b.jpg", "y": 3}\n', "list.jsonl", "split True is neither text"),
+        (pa.table({"uri": ["a.jpg", "b.jpg"], "y": [2, 3], "thumb": [b"0", b"1"]}), "list.parquet", "2 values of 'thumb'"),
+        ('{"uri": "a.jpg", "y": 2, "\\ud800": 1}\n{"uri": "b.jpg", "y": 3}\n', "list.jsonl", "has no form in JSON"),
+    ],
+)
+def test_a_value_without_a_meaning_costs_its_key_and_is_told(folder: Path, content: str | pa.Table, name: str, told: str) -> None:
+    found = look_at_source(written(folder, content, name))
+    assert [(entry.metadata, entry.problem) for entry in found.entries] == [({"y": 2}, ""), ({"y": 3}, "")]
+    assert any(told in note for note in found.notes), found.notes
+
+
+def test_a_column_that_python_has_no_values_for_is_left_out_and_told(folder: Path) -> None:
+    table = pa.table({"uri": ["a.jpg"], "y": [2], "when": pa.array([2**62], pa.timestamp("us"))})
+    found = look_at_source(written(folder, table, "list.parquet"))
+    assert [entry.metadata for entry in found.entries] == [{"y": 2}]
+    assert any(note.startswith("the column 'when' of type timestamp") for note in found.notes), found.notes
+
+
+def test_an_infinite_number_under_a_key_that_is_read_costs_its_row(folder: Path) -> None:
+    first, second = list_source(
+        written(folder, '{"uri": "a.jpg", "vertical_degrees": Infinity}\n{"uri": "b.jpg"}\n', "list.jsonl")
+    )
+    assert "vertical_degrees inf has no form in JSON" in first.problem
+    assert first.metadata == {"vertical_degrees": "inf"}
+    assert not second.problem
+
+
+def test_blanks_around_a_path_are_its_own_where_such_a_file_is(folder: Path) -> None:
+    (folder / " b.jpg").write_bytes(b"other")
+    assert [entry.uri for entry in list_source(written(folder, "uri\na.jpg \n b.jpg\n"))] == [
+        str(folder / " b.jpg"),
+        str(folder / "a.jpg"),
+    ]
+
+
+def test_a_path_up_is_held_against_what_is_allowed(tmp_path: Path) -> None:
+    for name in ("lists/one", "data", "other"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "x.jpg").write_bytes(b"x")
+    url = written(tmp_path / "lists", "uri\n../data/x.jpg\none/../one/x.jpg\n")
+    with pytest.raises(SourceError, match=r"leads out of .*allow it: --set 'source\.allow=\["):
+        list_source(url)
+    url = written(tmp_path / "lists", "uri,item\n../data/x.jpg,a\none/../one/x.jpg,b\n")
+    assert [entry.uri for entry in list_source(url, [str(tmp_path / "data")])] == [
+        str(tmp_path / "data/x.jpg"),
+        str(tmp_path / "lists/one/x.jpg"),
+    ]
+    with pytest.raises(SourceError, match="leads out of"):
+        list_source(written(tmp_path / "lists", "uri\n../data/../other/x.jpg\n"), [str(tmp_path / "data")])
+
+
+@pytest.mark.parametrize("name", ["pics.txt", "2024.json", "data.csv", "old.PARQUET"])
+def test_a_folder_is_a_folder_whatever_its_name_ends_in(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "a.jpg").write_bytes(b"a")
+    assert [entry.item for entry in list_source(str(tmp_path / name))] == ["a"]
+    memory = filesystem(f"memory://{tmp_path}/{name}")[0]
+    memory.pipe_file(f"{tmp_path}/{name}/b.jpg", b"b")
+    assert [entry.item for entry in list_source(f"memory://{tmp_path}/{name}")] == ["b"]
+
+
+def test_a_key_that_a_server_refuses_costs_its_row() -> None:
+    with s3_bucket("keys") as bucket:
+        files, path = filesystem(bucket)
+        files.pipe_file(f"{path}/a.jpg", b"a")
+        files.pipe_file(f"{path}/list.csv", b"uri\na.jpg\nb?versionId=3.png\n")
+        first, second = list_source(f"{bucket}/list.csv")
+        assert (first.item, first.problem) == ("a", "")
+        assert check_entry(second, Ingest()).reason

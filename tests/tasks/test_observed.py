@@ -15,13 +15,13 @@ from metrics.protocols import protocol_named
 from storage.manifest import Item
 from tasks.audit import truth_labels
 from tasks.block import BadItem
+from tasks.entries import Entry
 from tasks.fuse import require_labels
 from tasks.images import open_panorama
 from tasks.ingest import check_entry
 from tasks.label import Patches, look_at_observed
 from tasks.observed import observed_of, partly_observed, require_observed
 from tasks.predict import as_labels
-from tasks.sources import Entry
 from tests.support.datasets import png
 
 HEIGHT, WIDTH, SIZE = 32, 64, 16

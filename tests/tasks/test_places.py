@@ -194,6 +194,13 @@ def test_how_the_camera_was_held_is_told_and_nothing_is_turned() -> None:
     np.testing.assert_array_equal(panorama.pixels, WHOLE)
 
 
+@pytest.mark.parametrize("odd", ["1,5", "nan", "inf", "level", ""])
+def test_a_pose_that_is_no_number_costs_nothing_else(odd: str) -> None:
+    panorama = open_panorama(saved(WHOLE, "PNG", attributes(PosePitchDegrees=odd, PoseHeadingDegrees=120)), SETTINGS)
+    assert panorama.pose == {"pose_heading_degrees": 120.0}
+    np.testing.assert_array_equal(panorama.pixels, WHOLE)
+
+
 def exr(window: tuple[int, int, int, int], shape: tuple[int, int], alpha: np.ndarray | None = None) -> bytes:
     """A file of the given display window whose data window begins at 0, 0; grey of 0.18 where alpha is 1."""
     corner = np.array(window, np.int32)

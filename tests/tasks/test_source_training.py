@@ -18,12 +18,12 @@ from models.seamless.network import SeamlessNetwork
 from models.seamless.saved import load_model
 from scenes.pinholes import write_pinholes
 from tasks.checkpoints import load_checkpoint
+from tasks.entries import SourceError
 from tasks.seamless_data.reading import open_seamless_data
 from tasks.seamless_data.scoring import find_in, majority_figures
 from tasks.seamless_data.vocabularies import A2B, K2B
 from tasks.seamless_measure import main as measure_main
 from tasks.source_training import seamless_settings, train_source
-from tasks.sources import SourceError
 from tasks.training_loop import Diverged
 from tests.support.seamless_sets import write_blendpass, write_cityscapes
 

@@ -11,8 +11,9 @@ import pytest
 
 from configs.schema import Source
 from tasks.datasets.listing import list_entries
+from tasks.entries import SourceError
 from tasks.ingest import manifest_url
-from tasks.sources import SourceError, list_source, look_at_source
+from tasks.sources import list_source, look_at_source
 from tests.support.pipelines import load, write_pipeline
 
 

@@ -21,8 +21,8 @@ from tasks.datasets import DATA_SETS
 from tasks.datasets.inspection import inspect, normals_against_depth
 from tasks.datasets.listing import guess_kind, list_entries
 from tasks.datasets.reading import read_data_set_truth
+from tasks.entries import SourceError
 from tasks.ingest import check_entry
-from tasks.sources import SourceError
 from tests.support.datasets import WRITERS, box_room
 from tests.support.object_store import s3_bucket
 

@@ -17,8 +17,8 @@ from tasks.datasets import DATA_SETS
 from tasks.datasets.inspection import inspect
 from tasks.datasets.listing import guess_kind, list_entries
 from tasks.datasets.reading import read_data_set_truth
+from tasks.entries import SourceError
 from tasks.ingest import check_entry
-from tasks.sources import SourceError
 from tests.support.datasets import WRITERS, box_room, dpt, npy, parquet, png, structured3d_normals
 
 HEIGHT = 32

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from tasks.block import BadItem
+from tasks.entries import SourceError
 from tasks.seamless_data import SEAMLESS_SETS
 from tasks.seamless_data.coco_panoptic import amodals_of, segments_of
 from tasks.seamless_data.reading import open_seamless_data
 from tasks.seamless_data.vocabularies import A2B, A2B_OF_LABEL_ID, A2B_OF_TRAIN_ID, IGNORED, K2B, THINGS
-from tasks.sources import SourceError
 from tests.support import seamless_sets as sets
 
 AMODAL = {
