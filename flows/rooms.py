@@ -6,6 +6,7 @@ the path, takes the place of ours, and all that one sees is that some module of 
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,11 +21,15 @@ class ForeignPackage(ImportError):
 def refuse_foreign_packages() -> None:
     """Look where every room would be imported from.
 
+    A mere folder of that name gives way to ours: Dask's workers have one, ``storage``, in the place they start from.
+
     Raises
     ------
     ForeignPackage
         It is not beside this one.
     """
+    if any(_is_mere_folder(room) for room in ROOMS):
+        sys.path.insert(0, str(HOME))
     for room in ROOMS:
         spec = find_spec(room)
         places = (
@@ -32,6 +37,11 @@ def refuse_foreign_packages() -> None:
         )
         if HOME / room not in places[:1]:
             raise ForeignPackage(message(room, places[0] if places else None))
+
+
+def _is_mere_folder(room: str) -> bool:
+    spec = find_spec(room)
+    return spec is not None and spec.origin is None
 
 
 def message(room: str, place: Path | None) -> str:

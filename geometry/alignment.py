@@ -173,6 +173,9 @@ def view_affines(inverse: Array, cosine: Array) -> tuple[Array, Array]:
     """
     count = len(inverse)
     a, b = np.ones(count), np.zeros(count)
+    # Of numbers far from 1, as those of teachers whose unit is tiny or huge, nothing would be left beside the cosines.
+    size = _typical_size(inverse)
+    inverse = inverse / size
     pairs = _pair_equations(inverse, cosine)
     if not pairs:
         return a, b
@@ -183,7 +186,13 @@ def view_affines(inverse: Array, cosine: Array) -> tuple[Array, Array]:
             place = {int(view): k for k, view in enumerate(members)}
             own = [(place[i], place[j], rows) for i, j, rows in pairs if group[i] == one]
             a[members], b[members] = _connected_affines(inverse[members], cosine[members], own)
-    return a, b
+    return a, b * size
+
+
+def _typical_size(values: Array) -> float:
+    """Power of two near the median absolute value: dividing by it rounds nothing."""
+    seen = np.abs(values[np.isfinite(values) & (values != 0)], dtype=np.float64)
+    return float(2.0 ** np.round(np.log2(np.median(seen)))) if seen.size else 1.0
 
 
 def _connected_affines(inverse: Array, cosine: Array, pairs: list[Pair]) -> tuple[Array, Array]:

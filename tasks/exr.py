@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 
 from configs.schema import Ingest
-from tasks.hdr import Light
+from tasks.hdr import SEEN, Light
 from tasks.image_size import BadImage, check_area, check_size
 from tasks.places import Place
 
 SIGNATURE = b"\x76\x2f\x31\x01"
 MOST_CHANNELS = 64
 """Those of a file are unpacked together, wanted or not, and renderers may write hundreds."""
-SEEN = 0.5
-"""A pixel of this alpha or more shows something."""
 CUBE = 1
 """Value of the attribute ``envmap`` for six faces; 0 is a panorama."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from contextlib import suppress
 from xml.etree import ElementTree
 
 from PIL import Image
@@ -30,6 +29,7 @@ POSES = {
 RESIZED = 0.01
 """A picture may have been resized since its XMP was written, by factors that differ no more than this between its axes."""
 MOST_PIXELS = 1e9
+FULL_TURN = 360.0
 
 
 def packets(image: Image.Image) -> list[bytes]:
@@ -96,36 +96,38 @@ def place(about: Mapping[str, str], width: int, height: int) -> Place | None:
     left, top = (
         _corner(at, size, whole, name) for at, size, whole, name in zip(corner, crop, full, ("left", "top"), strict=True)
     )
-    if min(left, top) < 0 or left + crop[0] > full[0] + 1 or top + crop[1] > full[1] + 1:
+    if top < 0 or crop[0] > full[0] + 1 or top + crop[1] > full[1] + 1 or not -full[0] < left <= full[0]:
         raise BadImage(
             f"the file says that it shows {crop[0]:g}x{crop[1]:g} pixels from {left:g}, {top:g} on, "
             f"of a whole of {full[0]:g}x{full[1]:g}, where that has no room"
         )
-    return Place(round(full[0] * across), round(full[1] * down), round(left * across), round(top * down))
+    whole = round(full[0] * across)
+    return Place(whole, round(full[1] * down), round(left * across) % whole, round(top * down), around=True)
 
 
 def pose(about: Mapping[str, str]) -> dict[str, float]:
     """How the camera was turned and tilted, in degrees, where it was: ``pose_pitch_degrees``, ... Pixels are left as they are.
 
-    It is only told, so that what is no number here is as good as nothing.
+    Since it is only told, what is no angle says nothing, and harms nothing.
     """
-    found: dict[str, float | None] = {}
-    for ours, theirs in POSES.items():
-        with suppress(BadImage):
-            found[ours] = _number(about, theirs)
-    return {name: value for name, value in found.items() if value}
+    found = {ours: _float(about.get(theirs, "")) for ours, theirs in POSES.items()}
+    return {name: value for name, value in found.items() if value and abs(value) <= FULL_TURN}
 
 
 def _number(about: Mapping[str, str], name: str) -> float | None:
     if not about.get(name):
         return None
-    try:
-        value = float(about[name])
-    except ValueError:
-        value = math.nan
+    value = _float(about[name])
     if not abs(value) <= MOST_PIXELS:
         raise BadImage(f"the XMP of the file says {name} = {about[name][:40]!r}, which is no number that makes sense")
     return value
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _pair(about: Mapping[str, str], names: tuple[str, ...]) -> tuple[float, float] | None:

@@ -18,6 +18,8 @@ SIGNATURES = (b"#?RADIANCE", b"#?RGBE")
 AXES = re.compile(rb"\n\n([-+])([XY]) (\d{1,9}) ([-+])([XY]) (\d{1,9})\n")
 BRIGHTEST = 1e12
 """Linear light is cut here: the squares that tone mapping takes stay finite in float32."""
+SEEN = 0.5
+"""A pixel of this alpha or more shows something, here and in pictures of 8 bits."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,10 @@ COARSE = 128
 """Pixels across at which halves and lenses are compared: two eyes differ by less."""
 SMOOTH = 0.45
 """Grey levels. Where second differences along rows are smaller, there is no texture to compare a seam with: charts, fog."""
+GRAIN = 3.5
+"""Times that rows vary less once they are smoothed. Where it is more, their variation is noise, and poles would have as much."""
+SYMMETRIC = 0.9
+"""Correlation of a half with its own mirror image, turned at will, above which what it shows may be seen twice in one picture."""
 LEAST_CONTRAST = 4.0
 """Grey levels of spread below which a picture is too flat to say what its halves or corners are."""
 COLUMN_ROUNDING, ROW_ROUNDING = 0.5, 0.1
@@ -37,18 +41,25 @@ def join_figures(pixels: NDArray[np.uint8], observed: NDArray[np.bool_]) -> dict
     Returns
     -------
     dict
-        ``seam``: mean difference of the first and the last column over the 95th percentile of that of neighbouring columns; up to
-        1 where they join. ``poles``: mean difference of neighbours in the first or the last row, whichever has more, over that of
-        a typical row; near 0 where they are points of the sphere, about 1 in a photograph. ``halves``: correlation of left and
-        right or upper and lower half, whichever is more alike; near 1 for two eyes. ``corners``: spread of the pixels outside of
-        two circles side by side over that just within them; near 0 for what two lenses saw.
+        ``seam``: mean difference of the first and the last column over the 95th percentile of that of neighbouring columns, in
+        the middle half of the rows; up to 1 where they join. ``poles``: mean difference of neighbours in the first or the last
+        row, whichever has less, over that of a typical row; near 0 where they are points of the sphere, about 1 in a photograph.
+        ``halves``: correlation of left and right or upper and lower half, whichever is more alike; near 1 for two eyes.
+        ``corners``: spread of the pixels outside of two circles side by side over that just within them; near 0 for what two
+        lenses saw.
+
+    Notes
+    -----
+    A logo at the nadir reaches neither the middle rows nor the other pole. Left and right half of a corridor may be alike, if
+    front and back are; then each is also its own mirror image, which a panorama of one eye rarely is.
     """
     small, seen = _reduced(pixels, observed, min(WIDTH, pixels.shape[1] // 4 * 4))
     figures: dict[str, float] = {}
     if small.shape[1] >= LEAST_WIDTH and _texture(small, seen) >= SMOOTH:
         across = np.abs(np.roll(small, -1, axis=1) - small).mean(axis=2)
         usable = seen & np.roll(seen, -1, axis=1)
-        figures |= _seam(across, usable) | _poles(across, usable)
+        figures |= _seam(across, usable)
+        figures |= {} if _is_grain(small, across, usable) else _poles(across, usable)
     if observed.all():
         coarse, _ = _reduced(pixels, observed, min(COARSE, small.shape[1]))
         figures |= {"halves": _likeness_of_halves(coarse), "corners": _spread_of_corners(coarse)}
@@ -56,7 +67,10 @@ def join_figures(pixels: NDArray[np.uint8], observed: NDArray[np.bool_]) -> dict
 
 
 def _seam(across: NDArray[np.float32], usable: NDArray[np.bool_]) -> dict[str, float]:
-    """Differences to the next column, of which the last has the first; only rows in which both edges are seen."""
+    """Differences to the next column, of which the last has the first; only rows in which both edges are seen, and no nadir."""
+    height = len(usable)
+    middle = np.abs(np.arange(height) * 2 + 1 - height) * 2 <= height
+    across, usable = across[middle], usable[middle]
     rows = usable[:, -1]
     if rows.sum() * 4 < max(1, usable.any(axis=1).sum()):
         return {}
@@ -70,7 +84,15 @@ def _poles(across: NDArray[np.float32], usable: NDArray[np.bool_]) -> dict[str, 
     if not ends:
         return {}
     typical = np.median([row[use].mean() for row, use in zip(across, usable, strict=True) if use.any()])
-    return {"poles": (max(ends) + ROW_ROUNDING) / (typical + ROW_ROUNDING)}
+    return {"poles": (min(ends) + ROW_ROUNDING) / (typical + ROW_ROUNDING)}
+
+
+def _is_grain(small: NDArray[np.float32], across: NDArray[np.float32], usable: NDArray[np.bool_]) -> bool:
+    """Whether what a typical row varies by is gone once the rows are smoothed: walls and skies with the noise of a sensor."""
+    smooth = cv2.GaussianBlur(small, (0, 0), sigmaX=2, sigmaY=1e-3)
+    even = np.abs(np.roll(smooth, -1, axis=1) - smooth).mean(axis=2)
+    typical = [np.median([row[use].mean() for row, use in zip(one, usable, strict=True) if use.any()]) for one in (across, even)]
+    return bool(typical[0] > GRAIN * typical[1])
 
 
 def refusal(figures: dict[str, float], settings: Ingest) -> str:
@@ -113,8 +135,16 @@ def _likeness_of_halves(coarse: NDArray[np.float32]) -> float:
     """Rows lose their mean first: sky above and ground below are alike in any two halves."""
     flat = coarse - coarse.mean(axis=1, keepdims=True)
     middle, centre = coarse.shape[0] // 2, coarse.shape[1] // 2
-    pairs = ((flat[:, :centre], flat[:, centre : 2 * centre]), (flat[:middle], flat[middle : 2 * middle]))
-    return max(_correlation(one, other) for one, other in pairs)
+    left, right = flat[:, :centre], flat[:, centre : 2 * centre]
+    beside = 0.0 if _likeness_to_mirror(left) > SYMMETRIC else _correlation(left, right)
+    return max(beside, _correlation(flat[:middle], flat[middle : 2 * middle]))
+
+
+def _likeness_to_mirror(half: NDArray[np.float32]) -> float:
+    """Correlation with its mirror image, turned to where that is highest, by the theorem of convolution."""
+    spectra = [np.fft.rfft(one, axis=1) for one in (half, half[:, ::-1])]
+    turned = np.fft.irfft((spectra[0] * np.conj(spectra[1])).sum(axis=(0, 2)), half.shape[1])
+    return float(turned.max() / max(float((half * half).sum()), 1e-9))
 
 
 def _correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

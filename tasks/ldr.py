@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, BinaryIO
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
@@ -17,6 +18,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from configs.schema import Ingest
 from tasks import gpano, jpeg, png, tiff
 from tasks.colour import to_srgb
+from tasks.hdr import SEEN
 from tasks.image_size import BadImage, check_area
 from tasks.places import Place
 
@@ -46,8 +48,6 @@ TURNS = {
 }
 """EXIF orientation -> what brings the image upright."""
 ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
-SEEN = 128
-"""A pixel of this alpha or more shows something."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ def decode_ldr(data: bytes, settings: Ingest) -> Decoded:
             image.load()
             _refuse_damage(image, data)
             orientation = _orientation(image)
-            upright = image.transpose(TURNS[orientation]) if orientation in TURNS else image
+            upright = _with_true_alpha(image, data)
+            upright = upright.transpose(TURNS[orientation]) if orientation in TURNS else upright
             check_area(*upright.size, settings)
             about = gpano.properties(gpano.packets(image))
             place = gpano.place(about, *upright.size)
@@ -193,12 +194,26 @@ def _to_rgb(image: Image.Image, info: Mapping[Any, Any]) -> tuple[NDArray[np.uin
     observed, same = None, image.mode in ("RGB", "L")
     if image.mode in ALPHA or "transparency" in info:
         blended = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
-        observed = np.asarray(blended.getchannel("A")) >= SEEN
+        observed = np.asarray(blended.getchannel("A")) >= SEEN * 255
         image, same = blended.convert("RGB"), False
     elif image.mode not in ("RGB", "L", "CMYK", "LAB"):
         image = image.convert("RGB")
     rgb, moved = to_srgb(image, info.get("icc_profile"))
     return np.asarray(rgb), observed, same and not moved
+
+
+def _with_true_alpha(image: Image.Image, data: bytes) -> Image.Image:
+    """A PNG whose one transparent colour has another depth than Pillow's pixels, with which Pillow would compare it in vain."""
+    clear, depth = image.info.get("transparency"), data[24]
+    if image.format == "PNG" and depth == 16 and isinstance(clear, tuple):
+        found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)  # of all 16 bits, and not turned
+        if found is None or found.shape != (image.height, image.width, 4):
+            raise BadImage("a PNG of 16 bits with a transparent colour cannot be decoded; save it with an alpha channel")
+        image = image.convert("RGB")
+        image.putalpha(Image.fromarray(np.where(found[..., 3] > 0, np.uint8(255), np.uint8(0))))
+    elif image.format == "PNG" and depth < 8 and image.mode == "L" and isinstance(clear, int):
+        image.info["transparency"] = clear * 255 // (2**depth - 1)
+    return image
 
 
 def _grey16(image: Image.Image, info: Mapping[Any, Any]) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None, bool]:

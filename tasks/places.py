@@ -6,7 +6,7 @@ EXR): any upright rectangle of the frame.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +17,25 @@ from tasks.image_size import BadImage, check_area, check_size
 
 @dataclass(frozen=True)
 class Place:
-    """Size of the frame of the whole sphere, and the pixel of it where the upper left corner of a picture lies."""
+    """Size of the frame of the whole sphere, and the pixel of it where the upper left corner of a picture lies.
+
+    ``around``: what lies beyond the right edge goes on at the left one, as on the sphere.
+    """
 
     width: int
     height: int
     left: int = 0
     top: int = 0
+    around: bool = False
 
     def fill(self, picture: NDArray) -> NDArray:
         """The frame (height, width, ...) with a picture (h, w, ...) in its place, 0 (or False) elsewhere.
 
-        What of the picture lies outside the frame is cut off; a picture that is the frame is returned as it is.
+        What of the picture lies outside the frame is cut off, unless it goes ``around``; a picture that is the frame is returned
+        as it is.
         """
+        if self.around and self.left:
+            return np.roll(replace(self, left=0).fill(picture), self.left, axis=1)
         rows, columns = picture.shape[:2]
         if (self.left, self.top, columns, rows) == (0, 0, self.width, self.height):
             return picture

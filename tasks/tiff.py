@@ -12,7 +12,7 @@ from PIL import TiffImagePlugin
 
 from configs.schema import Ingest
 from tasks import gpano, jpeg
-from tasks.hdr import Light
+from tasks.hdr import SEEN, Light
 from tasks.image_size import BadImage, check_area
 from tasks.places import Place
 
@@ -23,8 +23,6 @@ FLOAT, SIGNED = 3, 2
 DEFLATE, JPEG, JPEG_TABLES = (8, 32946), 7, 347
 PIECE = 1 << 20
 ASSOCIATED, UNASSOCIATED = 1, 2
-SEEN = 0.5
-"""A pixel of this alpha or more shows something."""
 
 
 def read_tags(file: BinaryIO) -> Mapping[int, Any]:

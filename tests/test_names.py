@@ -59,6 +59,23 @@ def test_a_package_in_the_place_of_ours_is_told_in_one_line(room: str, init: boo
     assert "PYTHONPATH" in line
 
 
+def test_a_mere_folder_gives_way_where_our_packages_come_last(tmp_path: Path) -> None:
+    """As in an editable installation, whose packages are looked for after all of the path."""
+    (tmp_path / "storage").mkdir()
+    (tmp_path / "last.py").write_text(
+        "import sys\n"
+        "from importlib.machinery import PathFinder\n"
+        "class Last:\n"
+        f"    find_spec = staticmethod(lambda name, path, target=None: None if path else PathFinder.find_spec(name, [{str(ROOT)!r}]))\n"
+        "sys.meta_path.append(Last)\n"
+    )
+    code = "import last, flows, storage.urls; print(storage.__file__)"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    assert result.stdout.strip() == str(ROOT / "storage" / "__init__.py"), result.stderr
+
+
 def test_a_worker_that_loads_a_flow_is_told_too(tmp_path: Path) -> None:
     (tmp_path / "storage.py").touch()
     code = (

@@ -125,3 +125,16 @@ def test_what_is_not_valid_has_no_part_in_the_alignment_but_comes_out_on_its_vie
     np.testing.assert_array_equal(also, valid)
     np.testing.assert_allclose(one[valid], other[valid], rtol=1e-6)
     assert (other[~valid] > 0).all() or unit == "inverse"
+
+
+@pytest.mark.parametrize("unit", ["scale", "inverse"])
+@pytest.mark.parametrize("size", [1e-20, 1e-9, 1e-7, 1e6, 1e20])
+def test_alignment_is_the_same_at_any_size_of_the_numbers(unit, size, truth, scales):
+    """Of tiny inverse distances nothing was left beside the cosines of their offsets."""
+    said = (truth if unit == "scale" else 1 / truth) * scales[:, None, None]
+    valid = np.ones(said.shape, bool)
+    one, _ = aligned_distance(Field("depth", said.astype(np.float32), valid, unit, "ray"), CAMERAS)
+    other, usable = aligned_distance(Field("depth", (said * size).astype(np.float32), valid, unit, "ray"), CAMERAS)
+    assert usable.all()
+    ratio = other / one
+    np.testing.assert_allclose(ratio, np.float32(size if unit == "scale" else 1 / size), rtol=1e-4)

@@ -3,6 +3,7 @@
 import io
 import os
 import random
+import re
 from pathlib import Path
 
 import cv2
@@ -97,6 +98,48 @@ def test_nearly_all_damaged_jpegs_are_refused(size: int, least: float) -> None:
     print(f"{refused} of {refused + wrong} damaged JPEGs are refused")
     assert refused > 80
     assert refused / (refused + wrong) >= least
+
+
+FLAT = {
+    **{f"all {value}": np.full((64, 128, 3), value, np.uint8) for value in (0, 127, 128, 255)},
+    "red": np.broadcast_to(np.uint8([255, 0, 0]), (64, 128, 3)),
+    "ramp down": np.broadcast_to(np.linspace(255, 0, 128)[:, None], (64, 128, 3)).astype(np.uint8),
+    "rows down": np.broadcast_to(np.linspace(255, 0, 64)[:, None, None], (64, 128, 3)).astype(np.uint8),
+    "squares": (np.indices((64, 128)).sum(0) // 8 % 2 * 255)[..., None].repeat(3, 2).astype(np.uint8),
+    "dots": (np.indices((64, 128)).sum(0) % 2 * 255)[..., None].repeat(3, 2).astype(np.uint8),
+    "black, then noise": np.where(np.indices((64, 128))[0][..., None] < 32, 0, picture(64, 100)).astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize("name", FLAT)
+def test_zeros_that_are_code_are_no_damage(name: str) -> None:
+    """Optimised and progressive JPEGs of flat pictures are of nothing but zeros."""
+    most = 0
+    for quality in (1, 10, 50, 75, 90, 100):
+        for options in ({}, {"optimize": True}, {"progressive": True}, {"subsampling": 0}):
+            for mode in ("RGB", "L"):
+                data = saved(FLAT[name], "JPEG", mode, quality=quality, **(options if mode == "RGB" else {}))
+                assert jpeg.damage(data) == "", (quality, options, mode)
+                most = max(most, *(len(run) for run in re.findall(rb"\0+", data[data.index(b"\xff\xda") :])))
+        for sampling in (0x111111, 0x221111, 0x411111):
+            options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+            assert jpeg.damage(cv2.imencode(".jpg", FLAT[name], options)[1].tobytes()) == ""
+    assert most > len(jpeg.HOLE) or not name.startswith("all"), "nothing was tried"
+
+
+@pytest.mark.parametrize("quality", [75, 90])
+@pytest.mark.parametrize("size", [32, 64])
+def test_a_hole_of_zeros_is_refused_where_usual_tables_are(size: int, quality: int) -> None:
+    """Strict decoding passes most of these: what is left are valid codes, of as many blocks, all of another brightness."""
+    draw, data = random.Random(2), saved(picture(256, 12), "JPEG", quality=quality)
+    begins, strict = data.index(b"\xff\xda") + 14, 0
+    for _ in range(40):
+        at = draw.randrange(begins, len(data) - size - 100)
+        damaged = data[:at] + bytes(size) + data[at + size :]
+        strict += bool(jpeg._complaint(damaged))
+        with pytest.raises(BadImage, match="damaged"):
+            decode_panorama(damaged, SETTINGS)
+    print(f"strict decoding alone refuses {strict} of 40")
 
 
 LOSSY_OR_NOT = {

@@ -86,7 +86,35 @@ def test_other_2_to_1_pictures_are_refused(name: str) -> None:
     assert reason in said(pixels)
 
 
+def with_logo() -> np.ndarray:
+    """A disc of 40 degrees at the nadir, of sectors, one of whose edges is the seam."""
+    sectors = (np.arange(512) // 64 % 2 * 255).astype(np.uint8)[:, None]
+    return np.where((np.arange(256) > 256 * 140 / 180)[:, None, None], sectors, PANORAMA).astype(np.uint8)
+
+
+def corridor() -> np.ndarray:
+    """Two walls, a floor and a ceiling without end; front and back are alike, and left and right."""
+    longitude, latitude = directions(256)
+    sides = np.abs([np.cos(latitude) * np.sin(longitude), np.sin(latitude)])
+    away = np.abs(np.cos(latitude) * np.cos(longitude)) / np.maximum(sides.max(axis=0), 1e-6)
+    shade = np.where(sides[0] > sides[1], 200, np.where(latitude > 0, 240, 110)) * np.exp(-away / 6)
+    grain = np.random.default_rng(0).normal(0, 1.5, (256, 512, 3))
+    return np.clip((shade * np.where(np.sin(away * 3) > 0.9, 0.6, 1))[..., None] + grain, 0, 255).astype(np.uint8)
+
+
+def plain_room() -> np.ndarray:
+    """Grey with the noise of a sensor, and a door whose left edge is the seam."""
+    shade = np.full((256, 512, 1), 180.0)
+    shade[100:180, :60] = 90
+    return np.clip(shade + np.random.default_rng(1).normal(0, 3, (256, 512, 3)), 0, 255).astype(np.uint8)
+
+
 PASSING = {
+    "a logo at the nadir": with_logo(),
+    "a corridor": corridor(),
+    "a corridor, turned": np.roll(corridor(), 77, axis=1),
+    "an exposure that differs over the seam": (PANORAMA * np.linspace(0.8, 1, 512)[None, :, None]).astype(np.uint8),
+    "a wall's edge at the seam, and noise": plain_room(),
     "flat": np.full((256, 512, 3), 90, np.uint8),
     "noise": np.random.default_rng(0).integers(0, 256, (256, 512, 3)).astype(np.uint8),
     "small noise": np.random.default_rng(0).integers(0, 256, (16, 32, 3)).astype(np.uint8),
