@@ -66,7 +66,9 @@ def test_a_mere_folder_gives_way_where_our_packages_come_last(tmp_path: Path) ->
         "import sys\n"
         "from importlib.machinery import PathFinder\n"
         "class Last:\n"
-        f"    find_spec = staticmethod(lambda name, path, target=None: None if path else PathFinder.find_spec(name, [{str(ROOT)!r}]))\n"
+        "    @staticmethod\n"
+        "    def find_spec(name, path, target=None):\n"
+        f"        return None if path else PathFinder.find_spec(name, [{str(ROOT)!r}])\n"
         "sys.meta_path.append(Last)\n"
     )
     code = "import last, flows, storage.urls; print(storage.__file__)"
