@@ -289,7 +289,9 @@ def test_two_processes_train_what_one_trains_with_twice_the_batch(store, tmp_pat
     script, url = tmp_path / "train.py", tmp_path / "run"
     script.write_text(ONE_OF_TWO)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run([*launch, str(script), str(tmp_path / "store"), str(url)], capture_output=True, text=True, check=False)
+    command = [*launch, str(script), str(tmp_path / "store"), str(url)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}  # the script lies elsewhere and imports this file
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     for rank in "01":  # only the second one was asked to stop
         assert (url / f"stopped{rank}").read_text().startswith("stopped after step 1 of 6")
