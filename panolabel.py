@@ -12,8 +12,8 @@ HOME = Path(__file__).resolve().parent
 def main() -> None:
     """Run the command line, unless packages of somebody else would be taken for ours: then say which, in one line."""
     spec = find_spec("flows")
-    if spec is not None and spec.origin is None:  # a mere folder, which gives way to ours
-        sys.path.insert(0, str(HOME))
+    if spec is not None and spec.origin is None:  # a mere folder, which gives way to ours once that is on the path
+        sys.path.append(str(HOME))
         spec = find_spec("flows")
     if spec is None or spec.origin is None or Path(spec.origin).resolve().parent != HOME / "flows":
         place = "nowhere" if spec is None else "".join(list(spec.submodule_search_locations or [])[:1]) or spec.origin

@@ -21,15 +21,16 @@ class ForeignPackage(ImportError):
 def refuse_foreign_packages() -> None:
     """Look where every room would be imported from.
 
-    A mere folder of that name gives way to ours: Dask's workers have one, ``storage``, in the place they start from.
+    A mere folder gives way to a package anywhere on the path, but an editable installation is looked at after all of the path: so
+    ours is put there. Dask's workers, which inherit it, have a folder ``storage`` in the place where they start.
 
     Raises
     ------
     ForeignPackage
         It is not beside this one.
     """
-    if any(_is_mere_folder(room) for room in ROOMS):
-        sys.path.insert(0, str(HOME))
+    if str(HOME) not in sys.path:
+        sys.path.append(str(HOME))
     for room in ROOMS:
         spec = find_spec(room)
         places = (
@@ -37,11 +38,6 @@ def refuse_foreign_packages() -> None:
         )
         if HOME / room not in places[:1]:
             raise ForeignPackage(message(room, places[0] if places else None))
-
-
-def _is_mere_folder(room: str) -> bool:
-    spec = find_spec(room)
-    return spec is not None and spec.origin is None
 
 
 def message(room: str, place: Path | None) -> str:
