@@ -47,15 +47,18 @@ def typed(name: str, *arguments: str) -> str:
     return f"`{shlex.join(['panolabel', *name.split(), *arguments])}` with a file of this config"
 
 
-def command(name: str, *arguments: str) -> str:
-    """``panolabel <name> CONFIG <arguments>`` for the config of this process, with its ``--source``, ``--root`` and ``--set``.
+def command(name: str, *arguments: str, item: str = "") -> str:
+    """``panolabel <name> CONFIG <item> <arguments>`` for this process's config, with its ``--source``, ``--root``, ``--set``.
 
-    ``name`` may be two words, such as ``failures retry``.
+    ``name`` may be two words, such as ``failures retry``. An item that looks like an option stands behind ``--``, at the end.
     """
-    words = ["panolabel", *name.split(), _given.config or "CONFIG", *arguments]
+    words = ["panolabel", *name.split(), _given.config or "CONFIG"]
+    words += [item] if item and not item.startswith("-") else []
+    words += arguments
     words += ["--source", _given.source] if _given.source is not None else []
     words += ["--root", _given.root] if _given.root is not None else []
     words += [word for setting in _given.settings for word in ("--set", setting)]
+    words += ["--", item] if item.startswith("-") else []
     return shlex.join(mask_credentials(word) for word in words)
 
 

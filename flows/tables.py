@@ -118,7 +118,7 @@ def print_outcome(config: Config, record: dict[str, Any]) -> None:
     if config.labels:
         _print_labels(config, record)
         if record["item"]:
-            print_command("Lineage: ", command("trace", record["item"]))
+            print_command("Lineage: ", command("trace", item=record["item"]))
     else:
         console.print(f"Model:   {escape(record['model'])}", soft_wrap=True)
         print_command("Lineage: ", command("trace"))
@@ -235,7 +235,7 @@ def print_failures(found: dict[str, Any]) -> None:
     else:
         print_command("Try again:  ", command("failures retry"))
     if found["items"]:
-        print_command("Accept:     ", command("failures waive", found["items"][0]["item"], "--reason", "looked at"))
+        print_command("Accept:     ", command("failures waive", "--reason", "looked at", item=found["items"][0]["item"]))
 
 
 def print_garbage(found: Sequence[Garbage], dry_run: bool) -> None:

@@ -218,7 +218,7 @@ def _mounts_of_fstab() -> set[str]:
 
 def _looked_at(url: str, base: str, path: str, allow: Sequence[str]) -> Mapping[str, Any]:
     """Size and time of a local image. A link must not lead out of the folder."""
-    if os.path.islink(path) or not os.path.isfile(path):
+    if os.path.exists(path) and (os.path.islink(path) or not os.path.isfile(path)):
         refuse_outside(f"source {url}", path, base, allow)
     try:
         found = os.stat(path)

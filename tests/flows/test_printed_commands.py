@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows import invocation
 from flows.invocation import command, remember
 from tests.flows.test_cli import panolabel
 from tests.support.pipelines import write_pipeline
@@ -102,3 +103,9 @@ def test_every_printed_command_works_when_pasted(tmp_path: Path, prefect_api: st
         result = paste(typed, prefect_api)
         assert result.returncode == 0, f"{typed}\n{result.stdout}{result.stderr}"
     assert panolabel("publish", path, *given).returncode == 0
+
+
+def test_an_item_that_looks_like_an_option_stands_behind_dashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(invocation, "_given", invocation.Given("a b.yaml", source="/pics"))
+    assert invocation.command("trace", item="-dash") == "panolabel trace 'a b.yaml' --source /pics -- -dash"
+    assert invocation.command("trace", item="p 1") == "panolabel trace 'a b.yaml' 'p 1' --source /pics"

@@ -357,3 +357,11 @@ def test_a_source_that_is_empty_text_is_refused() -> None:
             Source(url=url)
         with pytest.raises(SourceError, match=r"is empty; name a folder"):
             survey(url)
+
+
+def test_a_link_that_leads_nowhere_costs_its_own_item(tmp_path: Path) -> None:
+    filled(tmp_path, "a.jpg")
+    (tmp_path / "dangling.jpg").symlink_to("/nowhere/else.jpg")
+    found = {entry.item: entry.problem for entry in look_at_source(str(tmp_path)).entries}
+    assert found["a"] == ""
+    assert "the link leads to /nowhere/else.jpg, which is not there" in found["dangling"]
