@@ -124,6 +124,8 @@ def _answer(error: BaseException) -> tuple[int | None, str]:
     if isinstance(response, dict):
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         return status, str(response.get("Error", {}).get("Code", ""))
+    if type(error).__module__ == "aiohttp.http_exceptions":  # its numbers say what is wrong with a body that came, not an answer
+        return None, ""
     for name in ("status", "status_code", "code"):
         if isinstance(status := getattr(error, name, None), int):
             return status, ""

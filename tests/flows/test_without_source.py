@@ -107,7 +107,7 @@ def test_what_is_finished_stays_so_under_rehash(tmp_path: Path, prefect_api: str
     assert store_status(rehash)["not_ingested"] == 0
     assert call(path, ["audit"], "--set", "ingest.rehash=true", "--json").exit_code == 0
     assert call(path, ["plan"], "--check").exit_code == 0
-    asked = call(path, ["plan"], "--check", "--set", "ingest.rehash=true")
+    asked = call(path, ["plan"], "--check", "--json", "--set", "ingest.rehash=true")
     assert (asked.exit_code, "files to read again (ingest.rehash)" in asked.output) == (1, True), "a run does read them"
     assert call(path, ["run"], "--set", "ingest.rehash=true").exit_code == 0
     write_panoramas(tmp_path / "images", ["p00b"])

@@ -139,7 +139,7 @@ def test_a_store_that_stays_away_is_told_after_a_bounded_time(monkeypatch: pytes
         calls.append(1)
         raise ConnectionResetError("Connection reset by peer")
 
-    with pytest.raises(StoreError, match=r"https://\*\*\*@host/a: the store is out of reach .* tried 6 times"):
+    with pytest.raises(StoreError, match=r"https://\*\*\*@host/a: out of reach .* tried 6 times"):
         retries.persist("https://me:SECRET@host/a", refuse)
     assert len(calls) == retries.ATTEMPTS
     assert all(0 <= wait <= retries.FIRST_WAIT * 2**number for number, wait in enumerate(waits))
