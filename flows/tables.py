@@ -106,11 +106,11 @@ def print_outcome(config: Config, record: dict[str, Any]) -> None:
         console.print(figures_table(headline))
     if compared := record.get("figures"):
         console.print(models_table(compared))
-    quarantined = record.get("quarantined", [])
-    for row in quarantined[:SHOWN_ITEMS]:
+    given_up = record.get("quarantined", [])
+    for row in given_up[:SHOWN_ITEMS]:
         console.print(f"[yellow]quarantined[/] {escape(row['item'])} at {row['stage']}: {escape(row['reason'])}", soft_wrap=True)
-    if more := quarantined[SHOWN_ITEMS:]:
-        print_command(f"and {len(more)} more: ", command("failures list"))
+    if hidden := given_up[SHOWN_ITEMS:]:
+        print_command(f"and {len(hidden)} more: ", command("failures list"))
     if unseen := record.get("classes_never_seen"):
         more = f" and {len(unseen) - SHOWN_CLASSES} more (see the report)" if len(unseen) > SHOWN_CLASSES else ""
         console.print(f"classes never seen: {escape('; '.join(unseen[:SHOWN_CLASSES]))}{more}", soft_wrap=True)
