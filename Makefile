@@ -43,11 +43,11 @@ teacher: $(READY)
 	$(BIN)/python -m scenes.train_demo_teacher --out models/teachers/demo
 
 ui: $(READY)
-	$(BIN)/python -m flows.ui
+	$(BIN)/python -m flows.deploying.ui
 
 # Only on a server that stays: without one that is named, Prefect would start its own for the command.
 limits: $(READY)
-	$(BIN)/python -m flows.server_answers
+	$(BIN)/python -m flows.running.server_answers
 	$(BIN)/prefect concurrency-limit create gpu $(GPU_BLOCKS)
 	$(BIN)/prefect concurrency-limit create storage $(STORAGE_BLOCKS)
 
@@ -57,13 +57,13 @@ faults: $(READY)
 
 benchmarks: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt ".[benchmarks]"
-	$(BIN)/python -m benchmarks.projection > benchmarks/results/projection.md
-	$(BIN)/python -m benchmarks.fusion > benchmarks/results/fusion.md
+	$(BIN)/python -m benchmarks.labels.projection > benchmarks/results/projection.md
+	$(BIN)/python -m benchmarks.labels.fusion > benchmarks/results/fusion.md
 
 experiments-adapt: $(READY)
-	$(BIN)/python -m benchmarks.seamless_metrics
-	$(BIN)/python -m benchmarks.omni_labels
-	$(BIN)/python -m benchmarks.source_training
+	$(BIN)/python -m benchmarks.adaptation.seamless_metrics
+	$(BIN)/python -m benchmarks.adaptation.omni_labels
+	$(BIN)/python -m benchmarks.adaptation.source_training
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.adaptation.run
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.adaptation.run --experiment pvt_v2
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.adaptation.run --experiment posters

@@ -175,7 +175,7 @@ class Fuse(Settings):
     instances: Instances = Instances()
     auxiliaries: Annotated[tuple[AuxiliaryName, ...], AfterValidator(lambda names: tuple(sorted(set(names))))] = ()
     """Labels derived from the panorama and its fused labels, and stored with them. None by default: a training loop can derive
-    them as it reads, with geometry/auxiliaries.py. See docs/quality.md."""
+    them as it reads, with geometry/surfaces/auxiliaries.py. See docs/quality.md."""
 
     @model_validator(mode="after")
     def _even(self) -> Fuse:

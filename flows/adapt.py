@@ -18,14 +18,14 @@ from configs.settings import ConfigError
 from flows.adapt_artifacts import publish_stage
 from flows.adapt_report import write_adapt_report
 from flows.invocation import command_for
-from flows.parameters import AdaptParameter
 from flows.pipeline import Kind, carry_out
 from flows.plan import Plan
-from flows.record import new_run_name
+from flows.running.parameters import AdaptParameter
+from flows.stores.record import new_run_name
 from storage.receipts import blocks_with_receipts
 from tasks.adapt.fit import refuse_misfit
 from tasks.adapt.from_labels import STAGE as FUSED
-from tasks.adapt.model import read_model
+from tasks.seamless.model import read_model
 
 
 def _flow_run_name() -> str:

@@ -9,12 +9,12 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from configs.adapt import AdaptConfig
 from configs.schema import Config
-from flows.artifacts import harmless
+from flows.telling.artifacts import harmless
 from storage.receipts import block_url, read_receipt
 from tasks.adapt import compare
 from tasks.adapt.showcase import Blocks, label_pictures_of
-from tasks.report import picture_uri
-from tasks.stages import Step
+from tasks.pages.report import picture_uri
+from tasks.pipeline import Step
 
 
 def finished_blocks(root: str, step: Step) -> Blocks:

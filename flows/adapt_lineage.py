@@ -9,12 +9,12 @@ from configs.adapt import AdaptConfig
 from configs.schema import Config
 from configs.settings import ConfigError
 from flows.plan import Plan
-from flows.stored import stored_plan
+from flows.stores.stored import stored_plan
 from storage.credentials import mask_credentials
 from storage.receipts import Receipt, block_url, read_dropped, read_receipt
 from storage.urls import join
 from tasks.adapt.adapt import MODEL
-from tasks.stages import Step
+from tasks.pipeline import Step
 
 
 def trace_model(config: Config) -> dict[str, Any]:

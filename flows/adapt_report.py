@@ -10,14 +10,14 @@ from typing import Any
 from configs.adapt import AdaptConfig
 from configs.schema import Config
 from flows.adapt_artifacts import Blocks, finished_blocks
-from flows.artifacts import publish_preview
-from flows.record import RunRecord, stage_counts
-from flows.store import quarantined_items
+from flows.stores.items import quarantined_items
+from flows.stores.record import RunRecord, stage_counts
+from flows.telling.artifacts import publish_preview
 from storage.about import common_about
 from storage.urls import join, location, read_bytes, write_bytes
 from tasks.adapt import compare
 from tasks.adapt.adapt import MODEL
-from tasks.adapt.report import render_adapt_report
+from tasks.adapt.page import render_adapt_report
 from tasks.adapt.showcase import ADAPTED, INPUT, pictured_items
 
 

@@ -11,15 +11,15 @@ from configs.schema import Config
 from configs.settings import ConfigError
 from flows.invocation import typed
 from flows.plan import Plan
-from flows.record import stage_receipts
-from flows.store import quarantined_items
+from flows.stores.items import quarantined_items
+from flows.stores.record import stage_receipts
 from storage.about import common_about
 from storage.arrays import BlockReader
 from storage.receipts import ItemRow, Receipt, block_url
 from storage.urls import join, location, write_bytes
-from tasks.audit_page import render_audit
-from tasks.fidelity import gather, summarise
-from tasks.showcase import item_pictures
+from tasks.evaluate.page import render_audit
+from tasks.evaluate.showcase import item_pictures
+from tasks.evaluate.summary import gather, summarise
 
 SHOWN = ("panorama", "depth", "depth error", "consistency", "semantics", "confidence")
 """Pictures of a panorama that help to see why it stands out."""
@@ -58,7 +58,7 @@ def write_audit(config: Config, plan: Plan, items: int | None = None) -> dict[st
     Returns
     -------
     dict
-        What ``tasks.fidelity.summarise`` gives, and ``page``, the path of the page; empty if no panorama was audited.
+        What ``tasks.evaluate.summary.summarise`` gives, and ``page``, the path of the page; empty if no panorama was audited.
     """
     receipts = [receipt for receipt in stage_receipts(config, plan)["audit"] if any(row.state == "done" for row in receipt.items)]
     if not receipts:

@@ -18,29 +18,29 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from configs.schema import Config
-from flows.artifacts import publish_audit, publish_outcome, publish_plan
-from flows.blocks import in_a_window, make_blocks
-from flows.drain import asked_to_stop, draining_in_flow
 from flows.errors import Interrupted
-from flows.events import report_quarantined
 from flows.fidelity import write_audit
-from flows.file_groups import file_groups
-from flows.labels import STORAGE, config_tag, stage_tags, tag_this_run, untagged
-from flows.lineage_events import RunEvents
-from flows.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
-from flows.parameters import ConfigParameter
 from flows.plan import Plan, make_plan
-from flows.progress import observer
-from flows.record import RunRecord, new_run_name
 from flows.report import write_run_report
-from flows.server import outlives_the_run
-from flows.workers import Workers, start_workers
+from flows.running.blocks import in_a_window, make_blocks
+from flows.running.drain import asked_to_stop, draining_in_flow
+from flows.running.file_groups import file_groups
+from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
+from flows.running.parameters import ConfigParameter
+from flows.running.server import outlives_the_run
+from flows.running.workers import Workers, start_workers
+from flows.stores.record import RunRecord, new_run_name
+from flows.telling.artifacts import publish_audit, publish_outcome, publish_plan
+from flows.telling.events import report_quarantined
+from flows.telling.lineage_events import RunEvents
+from flows.telling.progress import observer
+from flows.telling.tags import STORAGE, config_tag, stage_tags, tag_this_run, untagged
 from storage.manifest import Block, Item
-from tasks import ingest
-from tasks.block import Job
-from tasks.entries import Entry
-from tasks.stages import Stage, Step
-from tasks.task import passing_fault
+from tasks.ingest import ingest
+from tasks.ingest.entries import Entry
+from tasks.pipeline import Stage, Step
+from tasks.stage.block import Job
+from tasks.stage.prefect_task import passing_fault
 
 
 def _flow_run_name() -> str:

@@ -13,11 +13,11 @@ from storage.manifest import Block, Item, blocks_of
 from storage.receipts import Receipt, block_url, blocks_with_receipts, dropped_blocks, read_receipt, receipt_files
 from storage.runs import latest_run
 from storage.urls import children, join
-from tasks import ingest
-from tasks.adapt.blocks import stands_for
-from tasks.entries import Entry
-from tasks.ingest import Retry, Scan, wants_retry
-from tasks.stages import Stage, Step, steps
+from tasks.ingest import ingest
+from tasks.ingest.entries import Entry
+from tasks.ingest.ingest import Retry, Scan, wants_retry
+from tasks.pipeline import Stage, Step, steps
+from tasks.stage.grain import stands_for
 
 
 @dataclass(frozen=True)

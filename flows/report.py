@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from configs.schema import Config
-from flows.artifacts import publish_preview
-from flows.record import RunRecord, stage_counts, stage_receipts
-from flows.store import quarantined_items
+from flows.stores.items import quarantined_items
+from flows.stores.record import RunRecord, stage_counts, stage_receipts
+from flows.telling.artifacts import publish_preview
 from storage.about import common_about
 from storage.manifest import Item
 from storage.receipts import Receipt
 from storage.urls import join, location, write_bytes
-from tasks.classes import never_seen
-from tasks.evaluate import summarise_rows
-from tasks.report import render_report
-from tasks.showcase import item_pictures
-from tasks.stages import Stage
+from tasks.evaluate.evaluate import summarise_rows
+from tasks.evaluate.showcase import item_pictures
+from tasks.label.classes import never_seen
+from tasks.pages.report import render_report
+from tasks.pipeline import Stage
 
 
 def write_run_report(config: Config, record: RunRecord) -> dict[str, Any]:

@@ -18,25 +18,25 @@ from prefect.runtime import flow_run
 
 from configs.reading import load_config
 from configs.settings import ConfigError
-from flows.drain import asked_to_stop, draining_in_flow, draining_on_signals
 from flows.errors import Interrupted, RunFailed
-from flows.finished import finished_labels
 from flows.invocation import command_for, typed
-from flows.labels import config_tag, stage_tags
-from flows.progress import observer
-from flows.record import new_run_name, user_name
-from flows.server import outlives_the_run
+from flows.running.drain import asked_to_stop, draining_in_flow, draining_on_signals
+from flows.running.server import outlives_the_run
+from flows.stores.finished import finished_labels
+from flows.stores.record import new_run_name, user_name
+from flows.telling.progress import observer
+from flows.telling.tags import config_tag, stage_tags
 from storage.credentials import mask_settings
 from storage.fingerprint import differences
 from storage.receipts import Receipt, damage
 from storage.runs import latest_run, write_run
 from storage.urls import join, location
-from tasks.checkpoints import load_checkpoint
-from tasks.task import passing_fault
-from tasks.train import PAGE, STAGE, Training, check_training, train_student
-from tasks.training_config import TrainingConfig
-from tasks.training_data import LabelStore
-from tasks.training_loop import Diverged, Stopped
+from tasks.stage.prefect_task import passing_fault
+from tasks.train.checkpoints import load_checkpoint
+from tasks.train.labels.data import LabelStore
+from tasks.train.loop import Diverged, Stopped
+from tasks.train.student.settings import TrainingConfig
+from tasks.train.train import PAGE, STAGE, Training, check_training, train_student
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.backproject import BackProjection, Box
 from geometry.cameras import Camera
-from geometry.gradients import sphere_neighbours
-from geometry.resample import extract_patches
+from geometry.resampling.backproject import BackProjection, Box
+from geometry.resampling.patches import extract_patches
+from geometry.surfaces.gradients import sphere_neighbours
 
 Mask = NDArray[np.bool_]
 
@@ -31,7 +31,8 @@ def observed_at(observed: Mask, height: int) -> Mask:
 
 
 def observed_in_patches(observed: Mask, cameras: Sequence[Camera], antialias: bool = True) -> Mask:
-    """Which pixels (N, h, w) of the patches that :func:`geometry.resample.extract_patches` cuts show observed pixels alone.
+    """Which pixels (N, h, w) of the patches that :func:`geometry.resampling.patches.extract_patches` cuts show observed pixels
+    alone.
 
     The share that was not observed goes the way of the pixels, through the same smoothing and sampling, and must be nothing.
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.consistency import angle_consistency
-from geometry.depth_normals import normals_from_depth
+from geometry.fusion.consistency import angle_consistency
+from geometry.surfaces.normals import normals_from_depth
 from metrics.weights import area_mean
 
 DEPTH_EDGE = 0.1
@@ -26,7 +26,7 @@ def depth_normal_angles(
     labels : ERP arrays as the stage ``fuse`` makes them
         ``depth`` (H, W) float32 and ``normals`` (H, W, 3) float32, world frame, each with its mask ``..._valid``.
     depth_edge : float
-        As in :func:`geometry.depth_normals.depth_edges`; beside an edge nothing is compared.
+        As in :func:`geometry.surfaces.normals.depth_edges`; beside an edge nothing is compared.
 
     Returns
     -------

@@ -14,7 +14,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a Prefect server with a database of its own, in the folder that ``PREFECT_HOME`` names meanwhile."""
-    from flows.server import prefect_server
+    from flows.running.server import prefect_server
 
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:

@@ -27,15 +27,11 @@ def test_the_rooms_are_those_that_are_installed() -> None:
     assert sorted(one.rstrip("*") for one in include) == sorted(ROOMS)
 
 
-PARTS_OF_TASKS = {"code", "datasets"}
-"""Taken names that stay: nothing loads a file of this room, whose modules are no entry points."""
-
-
 @pytest.mark.parametrize("room", ROOMS)
 def test_no_module_of_a_room_has_the_name_of_another_package(room: str) -> None:
     """Tools that load a file put its folder first on the path; then its neighbours must hide nothing."""
     taken = set(packages_distributions()) | set(sys.stdlib_module_names) | set(ROOMS)
-    assert inside(room) & taken <= (PARTS_OF_TASKS if room == "tasks" else set())
+    assert not inside(room) & taken
 
 
 def start(*command: str, path: Path) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from benchmarks.adaptation.labels import OMNI, Labelling
 from benchmarks.comparisons import NUDGE
-from models.seamless.thresholds import POOL, Rule
+from models.adaptation.thresholds import POOL, Rule
 
 NUDGED = "OPLL, first weights nudged"
 """The same training but for rounding: what lies between this and OPLL is no effect of an idea."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmarks.adaptation.arms import ARMS, FULL_ARMS, STEADY_ARMS, Arm
 from benchmarks.adaptation.world import PLAIN, World
 from configs.adapt import AdaptTraining
-from configs.source_training import Network
+from tasks.train.seamless.settings import Network
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from benchmarks.adaptation.records import Record
 from benchmarks.comparisons import Compared, over_seeds
 from metrics.seamless.suite import merged
-from tasks.seamless_data.vocabularies import THINGS
+from tasks.seamless.vocabularies import THINGS
 
 Floats = NDArray[np.floating]
 FIGURES = ("mIoU", "mPQ", "mAPQ", "mAP", "mAAP", "mAAP_seam")

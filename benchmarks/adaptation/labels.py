@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.adaptation.object_pool import PoolObject, cut_objects, surest
+from models.adaptation.pseudo_labels import Veto, omni_labels, semantic_labels, thing_area
+from models.adaptation.thresholds import AMODAL, INSTANCE, SEMANTIC, Rule, ScoreHistogram, class_thresholds, score_histogram
 from models.seamless.branch import BranchDetections
 from models.seamless.fusion import Detections
-from models.seamless.object_pool import PoolObject, cut_objects, surest
-from models.seamless.pseudo_labels import Veto, omni_labels, semantic_labels, thing_area
 from models.seamless.saved import SeamlessModel
-from models.seamless.thresholds import AMODAL, INSTANCE, SEMANTIC, Rule, ScoreHistogram, class_thresholds, score_histogram
 from tasks.adapt.arrays import pack_mask, pack_objects, pack_observed
 from tasks.adapt.examples import Panoramas, Place
 from tasks.adapt.vocabulary import BRANCHES
-from tasks.seamless_data.vocabularies import THINGS
+from tasks.seamless.vocabularies import THINGS
 
 LEAST, PER_CLASS = 0.05, 200
 

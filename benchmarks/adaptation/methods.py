@@ -15,8 +15,8 @@ from benchmarks.adaptation.arms import Arm
 from benchmarks.adaptation.labels import Predicted, labelled, object_pool, predicted
 from benchmarks.adaptation.prototypes import prototype_adaptation
 from configs.adapt import AdaptTraining
-from geometry.wrapped_boxes import cut
-from models.seamless.crops import random_window
+from geometry.instances.boxes import cut
+from models.adaptation.crops import random_window
 from models.seamless.saved import SeamlessModel
 from tasks.adapt.examples import Examples
 from tasks.adapt.training import adapt_model

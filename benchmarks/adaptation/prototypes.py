@@ -16,12 +16,12 @@ from torch.nn.functional import cross_entropy, interpolate, kl_div
 
 from benchmarks.adaptation.labels import Predicted
 from configs.adapt import AdaptTraining
-from geometry.wrapped_boxes import cut
-from models.seamless.crops import random_window
+from geometry.instances.boxes import cut
+from models.adaptation.crops import random_window
+from models.adaptation.pseudo_labels import semantic_labels
+from models.adaptation.thresholds import Rule
 from models.seamless.network import IGNORED, SeamlessNetwork
-from models.seamless.pseudo_labels import semantic_labels
 from models.seamless.saved import SeamlessModel
-from models.seamless.thresholds import Rule
 from tasks.adapt.training import rate_groups
 
 INERTIA = 0.9

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from metrics.seamless.suite import SuiteCounts, from_arrays, merged
-from tasks.seamless_data.vocabularies import THINGS
+from tasks.seamless.vocabularies import THINGS
 
 
 @dataclass(frozen=True, eq=False)

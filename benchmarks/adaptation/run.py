@@ -25,8 +25,8 @@ from benchmarks.adaptation.world import Panorama, panoramas
 from metrics.seamless.suite import SuiteCounts, suite_counts
 from models.seamless.fusion import FusionRule
 from models.seamless.saved import SeamlessModel
-from tasks.seamless_data.scoring import find_in, truth_labels
-from tasks.seamless_found import found_labels
+from tasks.seamless.found import found_labels
+from tasks.seamless.scores import find_in, truth_labels
 
 FOLDER = Path("work/experiments/adaptation")
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from benchmarks.adaptation.experiments import Experiment
 from benchmarks.adaptation.world import PINHOLE, pinholes
-from configs.source_training import SourceTraining
 from models.seamless.fusion import FusionRule
 from models.seamless.saved import SeamlessModel, load_model
-from tasks.seamless_data.vocabularies import THINGS
-from tasks.source_training import train_source
+from tasks.seamless.vocabularies import THINGS
+from tasks.train.seamless.settings import SourceTraining
+from tasks.train.seamless.train import train_source
 
 LEAST_STUFF = 64
 

@@ -19,7 +19,7 @@ from benchmarks.adaptation.run import FOLDER, run_arm
 from benchmarks.adaptation.sources import source
 from benchmarks.adaptation.world import panoramas
 from metrics.seamless.suite import merged
-from tasks.seamless_data.vocabularies import THINGS
+from tasks.seamless.vocabularies import THINGS
 
 
 def main() -> None:

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.adaptation.streets import in_company, with_posters
-from configs.source_training import PinholeData
 from geometry.directions import erp_directions
 from scenes.amodal import amodal_masks
 from scenes.pinholes import CATEGORIES, VAN, write_pinholes
@@ -25,8 +24,9 @@ from scenes.streets import vans
 from scenes.textures import Material
 from scenes.vocabulary import CLASSES, ID
 from scenes.world import Light, Scene, build_scene
-from tasks.seamless_data.truth import SeamlessTruth, Segment, truth_of_segments
-from tasks.seamless_data.vocabularies import IGNORED
+from tasks.seamless.labels import SeamlessTruth, Segment, truth_of_segments
+from tasks.seamless.vocabularies import IGNORED
+from tasks.train.seamless.settings import PinholeData
 
 HEIGHT, WIDTH = 96, 512
 PINHOLE = 96, 192

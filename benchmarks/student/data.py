@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.direct import ingested
+from benchmarks.runs.direct import ingested
 from benchmarks.student.scale import SCALES, scale_of, write_scale
 from configs.reading import load_config
 from configs.schema import Config
@@ -33,12 +33,12 @@ from scenes.vocabulary import CLASSES
 from storage.fingerprint import Identity
 from storage.manifest import Block, Item, blocks_of, read_manifest
 from storage.receipts import read_receipt
-from tasks.block import Job, Output, run_block
-from tasks.fuse import encode_labels
-from tasks.ingest import manifest_url
-from tasks.stages import stages
-from tasks.training_data import LabelStore
-from tasks.training_items import resize_image, resize_labels
+from tasks.ingest.ingest import manifest_url
+from tasks.label.fuse import encode_labels
+from tasks.pipeline import stages
+from tasks.stage.block import Job, Output, run_block
+from tasks.train.labels.data import LabelStore
+from tasks.train.labels.items import resize_image, resize_labels
 
 FOLDER = Path("work/experiments/student")
 FIRST_SEED = 60_000

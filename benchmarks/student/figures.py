@@ -19,8 +19,8 @@ from models.student import StudentModel
 from scenes.vocabulary import CLASSES
 from storage.arrays import BlockReader
 from storage.manifest import Item
-from tasks.fuse import decode_labels
-from tasks.predict import predict
+from tasks.label.fuse import decode_labels
+from tasks.predict.predict import predict
 
 
 def scene_figures(said: Mapping[str, NDArray[Any]], truth: Arrays, classes: Sequence[str]) -> dict[str, Any]:

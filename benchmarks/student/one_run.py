@@ -16,14 +16,14 @@ from benchmarks.student.data import choose, open_store, split_items
 from benchmarks.student.figures import student_figures
 from benchmarks.student.recipe import Recipe, make_network
 from benchmarks.student.scale import CPU, Scale, scale_of
-from geometry.augment import Augmentation
+from geometry.resampling.augment import Augmentation
 from models.student import StudentModel
 from models.student.cosines import gradient_cosines, task_losses
 from models.student.losses import student_losses
-from tasks.training_auxiliaries import deriving
-from tasks.training_data import Batch, DataSettings, LabelStore, TrainingData
-from tasks.training_items import ItemSettings
-from tasks.training_loop import TrainSettings, train
+from tasks.train.labels.auxiliaries import deriving
+from tasks.train.labels.data import Batch, DataSettings, LabelStore, TrainingData
+from tasks.train.labels.items import ItemSettings
+from tasks.train.loop import TrainSettings, train
 
 DEPTH_EDGE = 0.1
 COSINES = 3

@@ -14,17 +14,17 @@ import numpy as np
 import torch
 from torch.profiler import profile, record_function
 
-from benchmarks.training_data import rate, write_store
-from geometry.augment import Augmentation
+from benchmarks.labels.training_data import rate, write_store
+from geometry.resampling.augment import Augmentation
 from models.student import StudentConfig, StudentModel
 from models.student.configuration import tiny_config
 from models.student.labels import Label
 from models.student.losses import student_losses
-from tasks.predict import predict
-from tasks.training_auxiliaries import deriving
-from tasks.training_data import Batch, DataSettings, TrainingData
-from tasks.training_items import ItemSettings
-from tasks.training_loop import TrainSettings, train
+from tasks.predict.predict import predict
+from tasks.train.labels.auxiliaries import deriving
+from tasks.train.labels.data import Batch, DataSettings, TrainingData
+from tasks.train.labels.items import ItemSettings
+from tasks.train.loop import TrainSettings, train
 
 TASKS = ("depth", "normals", "semantics")
 SMALL_VIT = {

@@ -26,7 +26,7 @@ def audit(
     """
     from flows.fidelity import owed_by_audit, with_audit, write_audit
     from flows.plan import make_plan
-    from tasks.ingest import as_read
+    from tasks.ingest.ingest import as_read
 
     wanted = with_audit(load(config, source, root, settings))
     plan = make_plan(as_read(wanted))
@@ -36,7 +36,7 @@ def audit(
     if as_json:
         print_json(found)
     else:
-        from flows.fidelity_tables import print_audit
+        from flows.tables.audit import print_audit
 
         print_audit(found)
 
@@ -46,11 +46,11 @@ def _run(config: Config, owed: dict[str, list[str]], quiet: bool) -> None:
     from contextlib import nullcontext
     from typing import Any
 
-    from flows.drain import draining_on_signals
-    from flows.progress import Silent, TerminalProgress, reporting_to
-    from flows.record import new_run_name
-    from flows.server import prefect_server
-    from flows.tables import console
+    from flows.running.drain import draining_on_signals
+    from flows.running.server import prefect_server
+    from flows.stores.record import new_run_name
+    from flows.tables.run import console
+    from flows.telling.progress import Silent, TerminalProgress, reporting_to
 
     with prefect_server(config.execution.log_level):
         from flows.pipeline import pipeline

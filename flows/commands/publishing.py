@@ -23,8 +23,8 @@ def publish(
     as_json: JsonOption = False,
 ) -> None:
     """Publish finished labels as an immutable version under a stable name, for training."""
-    from flows.publish import publish as publish_labels
-    from flows.publish import published_versions
+    from flows.publishing.publish import publish as publish_labels
+    from flows.publishing.publish import published_versions
 
     wanted = load(config, source, root, settings)
     shown = published_versions(wanted, name, to) if list_versions else [publish_labels(wanted, name, allow_incomplete, to)]
@@ -51,7 +51,7 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Export images with their finished labels as WebDataset shards or Hugging Face Parquet."""
-    from flows.export import export as export_labels
+    from flows.publishing.export import export as export_labels
 
     index = export_labels(load(config, source, root, settings), to, folder, allow_incomplete)
     if as_json:
@@ -72,7 +72,7 @@ def points(
     as_json: JsonOption = False,
 ) -> None:
     """Write finished labels or predictions as coloured point clouds, one file a panorama."""
-    from flows.points import write_points
+    from flows.publishing.points import write_points
 
     written = write_points(load(config, source, root, settings), folder, to, item or (), allow_incomplete)
     if as_json:

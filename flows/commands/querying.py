@@ -19,8 +19,8 @@ def query(
 ) -> None:
     """Ask the store's audit tables: which weights made which labels, what a run cost, what changed. In SQL, or by name."""
     from configs.settings import ConfigError
-    from flows import query as answers
-    from flows.questions import QUESTIONS
+    from flows.ledger import query as answers
+    from flows.ledger.questions import QUESTIONS
 
     if (sql is None) == (ask is None):
         known = "\n".join(f"  {name}: {one.words}" for name, one in QUESTIONS.items())
@@ -46,7 +46,7 @@ def _show(columns: list[str], rows: list[tuple[object, ...]], as_json: bool) -> 
     from rich.table import Table
     from rich.text import Text
 
-    from flows.tables import console
+    from flows.tables.run import console
 
     if as_json:
         records = [dict(zip(columns, row, strict=True)) for row in rows]

@@ -30,7 +30,7 @@ def plan(
 ) -> None:
     """Say per stage what is cached, what would run, and why. The JSON can be kept and run: ``run --from-plan``."""
     from flows.plan import make_plan
-    from flows.tables import console, plan_table, print_notes
+    from flows.tables.run import console, plan_table, print_notes
 
     made = make_plan(load_any(config, source, root, settings), retry_quarantined)
     if as_json:
@@ -58,11 +58,11 @@ def finish(
     path: Path, wanted: Config, retry_quarantined: bool = False, from_plan: Path | None = None, as_json: bool = False
 ) -> None:
     """Show the plan and carry it out; nothing more happens if all is there."""
-    from flows.drift import refuse_drift
-    from flows.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
     from flows.plan import make_plan
-    from flows.stored import require_place
-    from flows.tables import console, plan_table, print_notes, print_nothing_to_do
+    from flows.running.drift import refuse_drift
+    from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
+    from flows.stores.stored import require_place
+    from flows.tables.run import console, plan_table, print_notes, print_nothing_to_do
 
     made = make_plan(wanted, retry_quarantined)
     if from_plan is not None:
@@ -94,12 +94,12 @@ def carry_out(
     """Run a labelling or an adaptation on a Prefect server, with progress and a summary on the terminal unless JSON is wanted."""
     from contextlib import nullcontext
 
-    from flows.drain import draining_on_signals
     from flows.invocation import remember_file
-    from flows.progress import Silent, TerminalProgress, reporting_to
-    from flows.record import new_run_name
-    from flows.server import prefect_server
-    from flows.tables import console, print_outcome
+    from flows.running.drain import draining_on_signals
+    from flows.running.server import prefect_server
+    from flows.stores.record import new_run_name
+    from flows.tables.run import console, print_outcome
+    from flows.telling.progress import Silent, TerminalProgress, reporting_to
 
     remember_file(path)
     with prefect_server(config.execution.log_level):
@@ -126,9 +126,9 @@ def verify(
 
     Exits with 1 if any stays broken.
     """
-    from flows.store import verify_store
-    from flows.tables import print_verification
-    from flows.verification import find_strays, verify_others
+    from flows.stores.items import verify_store
+    from flows.stores.verification import find_strays, verify_others
+    from flows.tables.run import print_verification
 
     wanted = load_any(config, source, root, settings)
     checked = list(verify_store(wanted))
@@ -164,8 +164,8 @@ def list_failures(
     as_json: JsonOption = False,
 ) -> None:
     """List what failed and why, by cause."""
-    from flows.failures import failed
-    from flows.tables import print_failures
+    from flows.stores.failures import failed
+    from flows.tables.run import print_failures
 
     found = failed(load_any(config, source, root, settings))
     if as_json:
@@ -184,7 +184,7 @@ def retry_failures(
     as_json: JsonOption = False,
 ) -> None:
     """Try given-up items again: those named, or all that are not waived."""
-    from flows.failures import items_to_retry
+    from flows.stores.failures import items_to_retry
 
     wanted = load_any(config, source, root, settings)
     carry_out(config, wanted, retry=items_to_retry(wanted, items or []), as_json=as_json)
@@ -201,7 +201,7 @@ def waive_failures(
     as_json: JsonOption = False,
 ) -> None:
     """Accept that items stay without labels: they are counted apart from now on, and not tried again."""
-    from flows.failures import waive
+    from flows.stores.failures import waive
 
     waived = waive(load_any(config, source, root, settings), items, reason)
     if as_json:

@@ -32,8 +32,8 @@ def doctor(
     """Check this machine, and what a config needs: packages, devices, weights, source, store, disk, clock, Prefect."""
     if load_teachers and config is None:
         raise typer.BadParameter("needs a config, whose teachers are loaded: panolabel doctor CONFIG --load", param_hint="--load")
-    from flows.doctor import diagnose, has_failed
-    from flows.setup_tables import print_checks
+    from flows.setup.doctor import diagnose, has_failed
+    from flows.tables.setup import print_checks
 
     reading = None if config is None else partial(load_any, config, source, root, settings)
     checks = diagnose(reading, load_teachers)
@@ -51,8 +51,8 @@ def init(
     as_json: JsonOption = False,
 ) -> None:
     """Look at a source and write a commented config that fits it. Never overwrites a config."""
-    from flows.init import look_at, write_config
-    from flows.setup_tables import print_survey
+    from flows.setup.init import look_at, write_config
+    from flows.tables.setup import print_survey
 
     survey = look_at(source)
     path = write_config(survey, out)
@@ -86,8 +86,8 @@ def cost(
     as_json: JsonOption = False,
 ) -> None:
     """Estimate GPU-hours, wall time, bytes and Prefect runs from what the store's own receipts have measured."""
-    from flows.cost import estimate_cost
-    from flows.setup_tables import print_cost
+    from flows.setup.cost import estimate_cost
+    from flows.tables.setup import print_cost
 
     estimated = estimate_cost(load(config, source, root, settings), panoramas, workers, price_per_gpu_hour)
     if as_json:

@@ -19,8 +19,8 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Show the state of the store and of its runs: what is done, how fast it goes, what failed, where to watch."""
-    from flows.status import store_status
-    from flows.tables import print_status
+    from flows.stores.status import store_status
+    from flows.tables.run import print_status
 
     state = store_status(load_any(config, source, root, settings))
     if as_json:
@@ -52,12 +52,12 @@ def trace(
     show: Callable[[dict[str, Any]], None]
     if item is None:
         from flows.adapt_lineage import trace_model
-        from flows.adapt_tables import print_model_trace
+        from flows.tables.adapt import print_model_trace
 
         lineage, show = trace_model(wanted), print_model_trace
     else:
-        from flows.store import trace_item
-        from flows.tables import print_trace
+        from flows.stores.items import trace_item
+        from flows.tables.run import print_trace
 
         lineage, show = trace_item(wanted, item, stage), print_trace
     (print_json if as_json else show)(lineage)
@@ -74,8 +74,8 @@ def collect_garbage(
     as_json: JsonOption = False,
 ) -> None:
     """Remove what nothing needs: superseded fingerprints, data without a receipt, patch labels that are no longer wanted."""
-    from flows.garbage import collect, find_garbage
-    from flows.tables import print_garbage
+    from flows.stores.garbage import collect, find_garbage
+    from flows.tables.run import print_garbage
 
     wanted = load_any(config, source, root, settings)
     found = find_garbage(wanted, keep_runs, older_than)

@@ -13,7 +13,7 @@ from flows.commands.options import JsonOption, SetOption, print_json
 
 if TYPE_CHECKING:
     from flows.train import TrainingPlan
-    from tasks.training_config import TrainingConfig
+    from tasks.train.student.settings import TrainingConfig
 
 TrainingFile = Annotated[
     Path, typer.Argument(help="YAML file of the training.", show_default=False, autocompletion=complete_config)
@@ -32,9 +32,9 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a student on finished labels; what is finished is not done again, what was interrupted goes on."""
-    from flows.server_settings import import_prefect
-    from flows.tables import console
-    from flows.training_tables import print_student, training_table
+    from flows.running.server_settings import import_prefect
+    from flows.tables.run import console
+    from flows.tables.training import print_student, training_table
 
     wanted = _load(config, root, settings)
     import_prefect()
@@ -86,7 +86,7 @@ def _load(path: Path, root: str | None, settings: list[str] | None) -> TrainingC
 
     remember(path, None, root, settings)
     try:
-        from tasks.training_config import load_training
+        from tasks.train.student.settings import load_training
     except ModuleNotFoundError as error:
         raise ConfigError(f"training needs the package {error.name}: pip install 'panolabel[train]'") from error
     return load_training(path, ({"root": root} if root else {}) | overrides(settings))
@@ -95,10 +95,10 @@ def _load(path: Path, root: str | None, settings: list[str] | None) -> TrainingC
 def _carry_out(plan: TrainingPlan, as_json: bool) -> dict[str, Any]:
     from contextlib import nullcontext
 
-    from flows.drain import draining_on_signals
-    from flows.progress import Silent, TerminalProgress, reporting_to
-    from flows.server import prefect_server
-    from flows.tables import console
+    from flows.running.drain import draining_on_signals
+    from flows.running.server import prefect_server
+    from flows.tables.run import console
+    from flows.telling.progress import Silent, TerminalProgress, reporting_to
     from flows.train import new_training_run, training_flow
 
     config = plan.training.config
@@ -132,7 +132,7 @@ def predict(
     from flows.commands.options import overrides
     from flows.commands.running import finish
     from flows.invocation import remember
-    from flows.points import check_format, write_points
+    from flows.publishing.points import check_format, write_points
     from storage.fingerprint import digest
     from storage.urls import filesystem, is_local, join, location, read_bytes, write_bytes
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from geometry.directions import erp_directions
-from geometry.padding import rows_round_the_poles
+from geometry.resampling.padding import rows_round_the_poles
 
 SHORTEST = 0.1
 """Length below which a vector's direction is taken to be open."""

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.cameras import Camera
-from geometry.depth import normals_from_depth
 from geometry.fields import Field, canonical
+from geometry.surfaces.patch_normals import normals_from_depth
 from models.teachers.base import Teacher
 
 

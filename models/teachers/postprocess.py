@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import interpolate, normalize
 
 from geometry.fields import Field
-from geometry.fusion_sky import sky_class
+from geometry.fusion.sky import sky_class
 
 RUNNERS_UP = 3
 """Classes kept per pixel: later stages vote over these instead of carrying all scores through warps."""

@@ -28,9 +28,9 @@ from models.teachers.weights import (
 )
 
 KINDS = {
-    "transformers": "models.teachers.transformers_adapter:load",
-    "onnx": "models.teachers.onnx:load",
-    "litert": "models.teachers.litert:load",
+    "transformers": "models.teachers.hub.adapter:load",
+    "onnx": "models.teachers.files.onnx:load",
+    "litert": "models.teachers.files.litert:load",
     "scenes": "scenes.teacher:load",
 }
 """Where the loader of each kind is; names, so that nothing is imported before it is needed."""

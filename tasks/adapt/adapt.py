@@ -8,14 +8,14 @@ from configs.adapt import AdaptConfig
 from storage.fingerprint import Identity
 from storage.receipts import Receipt, write_file
 from storage.urls import files_below, join, remove
-from tasks.adapt.blocks import blocks_behind, make_whole, of_all, open_block
 from tasks.adapt.examples import Examples, Panoramas
-from tasks.adapt.model import read_model, write_model
 from tasks.adapt.pool import read_pool
 from tasks.adapt.training import adapt_model
 from tasks.adapt.vocabulary import adapt_config, vocabulary
-from tasks.block import Job, Output
-from tasks.devices import device_name, resolve_device
+from tasks.seamless.model import read_model, write_model
+from tasks.stage.block import Job, Output
+from tasks.stage.devices import device_name, resolve_device
+from tasks.stage.grain import blocks_behind, make_whole, of_all, open_block
 
 VERSION = "3"
 MODEL = "model"

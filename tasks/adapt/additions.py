@@ -7,7 +7,7 @@ from copy import deepcopy
 import torch
 
 from configs.adapt import AdaptTraining
-from models.seamless.class_mixing import IGNORED, mix_classes, sure_share, weighted_cross_entropy
+from models.adaptation.class_mixing import IGNORED, mix_classes, sure_share, weighted_cross_entropy
 from models.seamless.losses import anchor_distance
 from models.seamless.network import SeamlessNetwork
 from models.seamless.semantic import SemanticNetwork

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from models.adaptation.pseudo_labels import IGNORED
 from models.seamless.fusion import Detections
-from models.seamless.pseudo_labels import IGNORED
 
 CONFIDENCE = 65535
 """Of which a stored confidence, uint16, is a share."""

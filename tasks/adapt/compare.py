@@ -18,14 +18,14 @@ from storage.receipts import Entries, Receipt, write_file
 from storage.urls import join, read_bytes
 from tasks.adapt.adapt import MODEL
 from tasks.adapt.arrays import unpack_objects, unpack_observed
-from tasks.adapt.blocks import blocks_behind, make_whole, open_block, read_items
-from tasks.adapt.model import loaded_model
 from tasks.adapt.predict import predicted
-from tasks.adapt.truth import truth_source
 from tasks.adapt.vocabulary import BRANCHES, adapt_config, things_of
-from tasks.block import BadItem, Job, Output
-from tasks.devices import device_name, resolve_device
-from tasks.seamless_found import found_labels
+from tasks.seamless.found import found_labels
+from tasks.seamless.model import loaded_model
+from tasks.seamless.panorama_truth import truth_source
+from tasks.stage.block import BadItem, Job, Output
+from tasks.stage.devices import device_name, resolve_device
+from tasks.stage.grain import blocks_behind, make_whole, open_block, read_items
 
 VERSION = "3"
 ARMS = ("source", "adapted")

@@ -12,20 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.adapt import AdaptTraining
-from geometry.wrapped_boxes import cut
-from models.seamless.crops import crop, random_window
-from models.seamless.mixing import MIXINGS, choose, mix
+from geometry.instances.boxes import cut
+from models.adaptation.crops import crop, random_window
+from models.adaptation.mixing import MIXINGS, choose, mix
+from models.adaptation.object_pool import PoolObject
+from models.adaptation.targets import example_target
 from models.seamless.network import Target
-from models.seamless.object_pool import PoolObject
-from models.seamless.targets import example_target
 from storage.about import common_about
 from storage.arrays import BlockReader
 from storage.receipts import Receipt
 from tasks.adapt.arrays import unpack_observed
-from tasks.adapt.blocks import blocks_behind, open_block
 from tasks.adapt.omni import unpack_labels
 from tasks.adapt.vocabulary import BRANCHES, things_of
-from tasks.block import Job
+from tasks.stage.block import Job
+from tasks.stage.grain import blocks_behind, open_block
 
 OPEN_BLOCKS = 8
 """Blocks whose readers are kept."""

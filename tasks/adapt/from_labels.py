@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 from configs.adapt import AdaptConfig
 from configs.reading import load_config
 from configs.settings import ConfigError
-from geometry.spherical_masks import decode_mask
+from geometry.instances.masks import decode_mask
+from models.adaptation.pseudo_labels import IGNORED
 from models.seamless.fusion import Detections
-from models.seamless.pseudo_labels import IGNORED
 from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
-from tasks import ingest
 from tasks.adapt.arrays import classes_within, objects_within, pack_confidence, pack_objects, pack_observed
-from tasks.adapt.model import loaded_model
-from tasks.adapt.truth import class_lookup, resized
 from tasks.adapt.vocabulary import BRANCHES, adapt_config, at_height, vocabulary
-from tasks.block import Job, Output, Upstream, load_panorama, run_block
-from tasks.fuse import decode_labels
-from tasks.instances import whole_masks
-from tasks.observed import Observed, observed_of, require_observed
+from tasks.ingest import ingest
+from tasks.ingest.observed import Observed, observed_of, require_observed
+from tasks.label.fuse import decode_labels
+from tasks.label.instances import whole_masks
+from tasks.seamless.model import loaded_model
+from tasks.seamless.panorama_truth import class_lookup, resized
+from tasks.stage.block import Job, Output, Upstream, load_panorama, run_block
 
 VERSION = "2"
 STAGE = "fuse"
@@ -51,7 +51,7 @@ def identity(config: AdaptConfig, model: str) -> Identity:
             raise ConfigError(
                 f"predictions: {config.predictions} has another {key} than this adaptation; both must have the same"
             )
-    from tasks.stages import stages  # here, since it lists adaptations too
+    from tasks.pipeline import stages  # here, since it lists adaptations too
 
     labels = next(stage.identity for stage in stages(labelling) if stage.name == STAGE)
     upstream = {"ingest": ingest.identity(config).fingerprint, STAGE: labels.fingerprint}

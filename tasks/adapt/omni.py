@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.adapt import AdaptConfig
-from geometry.wrapped_boxes import mask_boxes
-from models.seamless.pseudo_labels import IGNORED, OmniLabels, omni_labels, semantic_labels, thing_area
+from geometry.instances.boxes import mask_boxes
+from models.adaptation.pseudo_labels import IGNORED, OmniLabels, omni_labels, semantic_labels, thing_area
 from storage.arrays import BlockReader
 from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.adapt.arrays import pack_mask, pack_objects, unpack_confidence, unpack_mask, unpack_objects, unpack_observed
-from tasks.adapt.blocks import open_block
 from tasks.adapt.vocabulary import BRANCHES, adapt_config, things_of
-from tasks.block import Job, Output, Upstream, run_block
+from tasks.stage.block import Job, Output, Upstream, run_block
+from tasks.stage.grain import open_block
 
 VERSION = "2"
 

@@ -18,18 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.adapt import AdaptConfig
-from models.seamless.object_pool import PoolObject, cut_objects, surest
-from models.seamless.pseudo_labels import thing_area
+from models.adaptation.object_pool import PoolObject, cut_objects, surest
+from models.adaptation.pseudo_labels import thing_area
 from storage.about import common_about
 from storage.arrays import damaged
 from storage.fingerprint import Identity, digest
 from storage.receipts import Entries, Receipt, write_file
 from storage.urls import exists, join, read_bytes
 from tasks.adapt.arrays import unpack_mask, unpack_scores
-from tasks.adapt.blocks import blocks_behind, make_whole, open_block, read_items
 from tasks.adapt.thresholds import class_rule, table
 from tasks.adapt.vocabulary import adapt_config, things_of
-from tasks.block import Job, Output
+from tasks.stage.block import Job, Output
+from tasks.stage.grain import blocks_behind, make_whole, open_block, read_items
 
 VERSION = "1"
 SURE, CLAIMED = 255, 96

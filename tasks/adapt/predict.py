@@ -14,14 +14,14 @@ from models.seamless.network import Finding
 from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
-from tasks import ingest
 from tasks.adapt import from_labels
 from tasks.adapt.arrays import classes_within, objects_within, pack_confidence, pack_objects, pack_observed
-from tasks.adapt.model import loaded_model
 from tasks.adapt.vocabulary import BRANCHES, adapt_config, at_height, vocabulary
-from tasks.block import BadItem, Job, Output, load_panorama, run_block
-from tasks.devices import device_name, resolve_device
-from tasks.observed import Observed, observed_of, require_observed
+from tasks.ingest import ingest
+from tasks.ingest.observed import Observed, observed_of, require_observed
+from tasks.seamless.model import loaded_model
+from tasks.stage.block import BadItem, Job, Output, load_panorama, run_block
+from tasks.stage.devices import device_name, resolve_device
 
 VERSION = "3"
 

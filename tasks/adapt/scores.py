@@ -7,13 +7,13 @@ from operator import add
 
 import numpy as np
 
-from models.seamless.thresholds import ScoreHistogram, score_histogram
+from models.adaptation.thresholds import ScoreHistogram, score_histogram
 from storage.fingerprint import Identity
 from storage.receipts import Receipt
 from tasks.adapt.arrays import unpack_confidence, unpack_scores
-from tasks.adapt.blocks import blocks_behind, make_whole, of_block, open_block, read_items
 from tasks.adapt.vocabulary import BRANCHES
-from tasks.block import Job, Output
+from tasks.stage.block import Job, Output
+from tasks.stage.grain import blocks_behind, make_whole, of_block, open_block, read_items
 
 VERSION = "1"
 PARTS = ("semantic", *BRANCHES)

@@ -12,7 +12,7 @@ from configs.adapt import Scoring
 from metrics.seamless.objects import Objects
 from metrics.seamless.panoptic import VOID
 from metrics.seamless.suite import SeamlessLabels
-from models.seamless.pseudo_labels import IGNORED
+from models.adaptation.pseudo_labels import IGNORED
 from models.seamless.saved import SeamlessModel
 from storage.arrays import BlockReader
 from storage.receipts import Receipt, block_url, files_of
@@ -20,11 +20,11 @@ from storage.urls import join
 from tasks.adapt.adapt import MODEL
 from tasks.adapt.arrays import unpack_observed
 from tasks.adapt.compare import Said, found_by, fused, said_of
-from tasks.adapt.model import loaded_model
 from tasks.adapt.omni import unpack_labels
 from tasks.adapt.vocabulary import things_of
-from tasks.devices import resolve_device
-from tasks.pictures import Picture, palette, panorama_picture, semantics_picture
+from tasks.pages.pictures import Picture, palette, panorama_picture, semantics_picture
+from tasks.seamless.model import loaded_model
+from tasks.stage.devices import resolve_device
 
 Mask = NDArray[np.bool_]
 Blocks = Sequence[tuple[str, Receipt]]

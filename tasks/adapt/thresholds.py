@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.adapt import AdaptConfig, ThresholdRule
-from models.seamless.thresholds import Rule, class_thresholds
+from models.adaptation.thresholds import Rule, class_thresholds
 from storage.about import common_about
 from storage.fingerprint import Identity
 from storage.receipts import Receipt
-from tasks.adapt.blocks import blocks_behind, make_whole, of_block, open_block
 from tasks.adapt.scores import PARTS, added_histograms
 from tasks.adapt.vocabulary import adapt_config
-from tasks.block import Job, Output
+from tasks.stage.block import Job, Output
+from tasks.stage.grain import blocks_behind, make_whole, of_block, open_block
 
 VERSION = "1"
 

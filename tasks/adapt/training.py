@@ -21,7 +21,7 @@ from models.seamless.saved import SeamlessModel
 from models.seamless.semantic import SemanticNetwork
 from tasks.adapt.additions import Additions
 from tasks.adapt.examples import Examples
-from tasks.checkpoints import load_checkpoint, save_checkpoint
+from tasks.train.checkpoints import load_checkpoint, save_checkpoint
 
 MOST_LOGGED = 200
 """Steps that a training logs, spread evenly."""

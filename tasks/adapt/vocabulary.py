@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from configs.adapt import AdaptConfig
 from models.seamless.saved import SeamlessModel
-from tasks.block import Job
+from tasks.stage.block import Job
 
 BRANCHES = ("instances", "amodals")
 

@@ -17,13 +17,13 @@ from benchmarks.adaptation.methods import Start, adapted
 from benchmarks.adaptation.prototypes import class_means
 from benchmarks.comparisons import NUDGE
 from configs.adapt import AdaptTraining
+from models.adaptation.thresholds import POOL
 from models.seamless.fusion import Detections
 from models.seamless.network import SeamlessNetwork
 from models.seamless.saved import SeamlessModel
-from models.seamless.thresholds import POOL
 from tasks.adapt.omni import unpack_labels
-from tasks.seamless_data.vocabularies import K2B, THINGS
-from tasks.source_training import seamless_settings
+from tasks.seamless.vocabularies import K2B, THINGS
+from tasks.train.seamless.train import seamless_settings
 
 CAR = THINGS.start
 SETTINGS = AdaptTraining(steps=2, batch_size=2, crop=(32, 64), mixing="none", learning_rate=1e-3, rates={}, pasted=2)

@@ -18,7 +18,7 @@ from benchmarks.adaptation.run import recorded
 from metrics.seamless.average_precision import DetectionCounts
 from metrics.seamless.quality import QualityCounts
 from metrics.seamless.suite import SuiteCounts, merged
-from tasks.seamless_data.vocabularies import K2B, THINGS
+from tasks.seamless.vocabularies import K2B, THINGS
 
 C = len(K2B)
 RESNET = EXPERIMENTS["resnet"]

@@ -14,8 +14,8 @@ from scenes.render import cast
 from scenes.streets import vans
 from scenes.vocabulary import ID
 from scenes.world import Scene, build_scene
-from tasks.seamless_data.truth import SeamlessTruth
-from tasks.seamless_data.vocabularies import K2B
+from tasks.seamless.labels import SeamlessTruth
+from tasks.seamless.vocabularies import K2B
 
 SEEDS = range(220_000, 220_012)
 FULL = world.World("full", full=True)

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.adaptation import world
 from scenes.world import build_scene
-from tasks.seamless_data.vocabularies import IGNORED, THINGS
+from tasks.seamless.vocabularies import IGNORED, THINGS
 
 SEED = world.FIRST_SEED["adapt"] + 1
 

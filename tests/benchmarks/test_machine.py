@@ -3,7 +3,7 @@
 import os
 import re
 
-from benchmarks.fusion import METHODS, table
+from benchmarks.labels.fusion import METHODS, table
 from benchmarks.machine import machine, span
 
 

@@ -9,10 +9,10 @@ from configs.adapt import AdaptConfig, load_any_config
 from configs.reading import load_config
 from configs.schema import Config
 from configs.settings import ConfigError
-from configs.source_training import load_source_training
 from models.seamless.network import SeamlessNetwork
-from tasks.seamless_data import SEAMLESS_SETS
-from tasks.source_training import seamless_settings
+from tasks.seamless import SEAMLESS_SETS
+from tasks.train.seamless.settings import load_source_training
+from tasks.train.seamless.train import seamless_settings
 
 
 @pytest.mark.parametrize("path", sorted(Path("configs/adaptations").glob("*.yaml")), ids=lambda path: path.stem)

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from configs.schema import Ingest
-from tasks.images import BadImage, decode_panorama, open_panorama
+from tasks.ingest.images.decode import BadImage, decode_panorama, open_panorama
 
 SETTINGS = Ingest(min_width=16)
 HEIGHT, WIDTH = 48, 96
@@ -112,7 +112,7 @@ import resource, sys
 from pathlib import Path
 import OpenEXR
 from configs.schema import Ingest
-from tasks.images import BadImage, decode_panorama
+from tasks.ingest.images.decode import BadImage, decode_panorama
 
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 limit = pages * resource.getpagesize() + 64 * 2**20
@@ -328,7 +328,7 @@ DECODE_ALL = """
 import sys
 from pathlib import Path
 from configs.schema import Ingest
-from tasks.images import BadImage, decode_panorama
+from tasks.ingest.images.decode import BadImage, decode_panorama
 
 for path in sorted(Path(sys.argv[1]).iterdir()):
     try:

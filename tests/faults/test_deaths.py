@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flows.plan import make_plan
-from flows.store import verify_store
+from flows.stores.items import verify_store
 from tests.support.faulty import journal, switch
 from tests.support.pipelines import data_bytes, load, run_pipeline, without_fingerprints
 from tests.support.processes import cluster, holder, start_run, until, write_faulty_pipeline

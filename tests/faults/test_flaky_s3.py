@@ -15,9 +15,9 @@ from storage import attempts, retries
 from storage.receipts import FILE
 from storage.retries import StoreError
 from storage.urls import files_below, read_bytes, write_bytes
-from tasks.block import load_panorama
-from tasks.entries import Entry
-from tasks.ingest import check_entry
+from tasks.ingest.entries import Entry
+from tasks.ingest.ingest import check_entry
+from tasks.stage.block import load_panorama
 from tests.support.flaky_proxy import Choose, FlakyProxy, flaky_bucket, sometimes
 from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_pipeline
 

@@ -16,11 +16,11 @@ from threading import Event, Thread
 
 import pytest
 
-from flows.file_groups import file_groups
 from flows.plan import make_plan
+from flows.running.file_groups import file_groups
 from storage.manifest import read_manifest
-from tasks import ingest
-from tasks.entries import Entry
+from tasks.ingest import ingest
+from tasks.ingest.entries import Entry
 from tests.support.pipelines import load, write_panoramas, write_pipeline
 from tests.support.processes import until
 
@@ -29,9 +29,9 @@ FILES = 100
 RUN = """
 import sys
 from pathlib import Path
-from flows.drain import draining_on_signals
+from flows.running.drain import draining_on_signals
 from flows.pipeline import ingest_source
-from flows.workers import start_workers
+from flows.running.workers import start_workers
 from tests.support.pipelines import load
 config = load(Path(sys.argv[1]), execution__runner__workers=1)
 with draining_on_signals(), start_workers(config.execution.runner) as workers:
@@ -168,7 +168,7 @@ def test_rehash_reads_everything_and_finds_what_no_stamp_tells(tmp_path: Path) -
 def test_where_a_store_tells_nothing_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = load(write_pipeline(tmp_path, 2))
     assert not ingest.scan(config).notes
-    monkeypatch.setattr("tasks.folders.stamp_of", lambda about: "")
+    monkeypatch.setattr("tasks.ingest.folders.stamp_of", lambda about: "")
     (note,) = make_plan(config).scan.notes
     assert re.match("changes of 2 files cannot be seen, .* --set ingest.rehash=true", note)
 

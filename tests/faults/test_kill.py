@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.garbage import collect, find_garbage
 from flows.plan import make_plan
+from flows.stores.garbage import collect, find_garbage
 from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_pipeline
 from tests.support.processes import cluster, start_run, until
 

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.manifest import SCHEMA, Item, ManifestError, place, read_manifest, unsafe_name, write_manifest
-from tasks.entries import SourceError
-from tasks.sources import list_source, look_at_source
+from tasks.ingest.entries import SourceError
+from tasks.ingest.sources import list_source, look_at_source
 
 
 @pytest.fixture

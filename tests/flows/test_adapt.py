@@ -12,7 +12,7 @@ from configs.settings import ConfigError
 from flows.cli import app
 from storage.fingerprint import digest
 from storage.runs import latest_run
-from tasks.adapt.model import BadModel
+from tasks.seamless.model import BadModel
 from tests.support.discs import write_adaptation, write_source_model
 
 pytestmark = pytest.mark.usefixtures("prefect_api")

@@ -12,22 +12,22 @@ from typer.testing import CliRunner
 
 from configs.adapt import AdaptConfig, load_any_config
 from configs.settings import ConfigError
-from flows import maintenance
 from flows.adapt import adapt
 from flows.adapt_lineage import trace_model
 from flows.cli import app
-from flows.deployment import deploy
-from flows.drift import PlanDrift, refuse_drift
-from flows.failures import failed
-from flows.garbage import collect, find_garbage
-from flows.labels import GPU, STORAGE, resources
+from flows.deploying import maintenance
+from flows.deploying.deployment import deploy
+from flows.ledger.query import ask, query
 from flows.plan import make_plan
-from flows.query import ask, query
-from flows.record import new_run_name
-from flows.status import store_status
-from flows.store import trace_item
+from flows.running.drift import PlanDrift, refuse_drift
+from flows.stores.failures import failed
+from flows.stores.garbage import collect, find_garbage
+from flows.stores.items import trace_item
+from flows.stores.record import new_run_name
+from flows.stores.status import store_status
+from flows.telling.tags import GPU, STORAGE, resources
 from storage.fingerprint import digest
-from tasks.adapt.model import model_digest
+from tasks.seamless.model import model_digest
 from tests.flows.test_setup_commands import complete
 from tests.support.discs import make_owed, plan_of, write_adaptation, write_panoramas
 from tests.support.pipelines import data_bytes, load, run_pipeline, write_pipeline

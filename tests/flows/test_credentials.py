@@ -16,9 +16,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from flows.plan import make_plan
-from flows.store import trace_item
+from flows.stores.items import trace_item
 from storage.manifest import read_manifest
-from tasks.ingest import manifest_url
+from tasks.ingest.ingest import manifest_url
 from tests.support.pipelines import load, run_pipeline, write_pipeline
 
 SECRET = "s3cr3tw0rd"

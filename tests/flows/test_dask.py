@@ -9,7 +9,7 @@ import pytest
 
 from configs.settings import ConfigError
 from flows.plan import make_plan
-from flows.workers import start_workers
+from flows.running.workers import start_workers
 from storage.receipts import read_receipt
 from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_pipeline
 

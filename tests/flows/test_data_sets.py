@@ -12,12 +12,12 @@ import yaml
 
 from configs.reading import load_config
 from configs.schema import Config
-from flows.doctor_pipeline import check_source
-from flows.init import look_at, write_config
 from flows.plan import make_plan
-from flows.store import trace_item
+from flows.setup.init import look_at, write_config
+from flows.setup.needs import check_source
+from flows.stores.items import trace_item
 from storage.manifest import Item
-from tasks import evaluate
+from tasks.evaluate import evaluate
 from tests.support.datasets import WRITERS, box_room
 from tests.support.pipelines import run_pipeline
 from tests.support.truth_teacher import frame_of, write_rooms

@@ -9,10 +9,10 @@ import yaml
 from typer.testing import CliRunner
 
 from flows.cli import app
-from flows.failures import failed, items_to_retry, waive
 from flows.fidelity import with_audit, write_audit
-from flows.garbage import collect, find_garbage
 from flows.plan import make_plan
+from flows.stores.failures import failed, items_to_retry, waive
+from flows.stores.garbage import collect, find_garbage
 from scenes.dataset import write_dataset
 from storage.receipts import read_receipt
 from tests.support.pipelines import load, run_pipeline, write_pipeline

@@ -10,8 +10,8 @@ import pytest
 
 from configs.schema import Config
 from flows.plan import make_plan
-from flows.store import quarantined_items
-from tasks import ingest
+from flows.stores.items import quarantined_items
+from tasks.ingest import ingest
 from tests.support.pipelines import load, run_pipeline, write_pipeline
 
 pytestmark = pytest.mark.usefixtures("prefect_api")

@@ -14,17 +14,17 @@ import pytest
 import zarr
 
 from flows.cli import main
-from flows.export import export
-from flows.finished import finished_labels
-from flows.points import write_points
-from flows.publish import publish
+from flows.publishing.export import export
+from flows.publishing.points import write_points
+from flows.publishing.publish import publish
+from flows.stores.finished import finished_labels
 from flows.train import training_flow
-from geometry.augment import Augmentation
-from storage.published import open_published
-from tasks.training_auxiliaries import deriving
-from tasks.training_config import load_training
-from tasks.training_data import DataSettings, LabelStore, TrainingData
-from tasks.training_items import ItemSettings
+from geometry.resampling.augment import Augmentation
+from storage.published.plain import open_published
+from tasks.train.labels.auxiliaries import deriving
+from tasks.train.labels.data import DataSettings, LabelStore, TrainingData
+from tasks.train.labels.items import ItemSettings
+from tasks.train.student.settings import load_training
 from tests.flows.test_train import predict_command, write_training
 from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from configs.settings import ConfigError
-from flows.drift import PlanDrift, refuse_drift
-from flows.failures import failed, items_to_retry, waive
-from flows.garbage import collect, find_garbage
 from flows.plan import make_plan
-from flows.status import store_status
-from flows.store import trace_item, verify_store
+from flows.running.drift import PlanDrift, refuse_drift
+from flows.stores.failures import failed, items_to_retry, waive
+from flows.stores.garbage import collect, find_garbage
+from flows.stores.items import trace_item, verify_store
+from flows.stores.status import store_status
 from tests.flows.test_cli import panolabel
 from tests.support.pipelines import data_bytes, keep, load, restore, run_pipeline, write_panoramas, write_pipeline
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows import invocation
-from flows.tables import SHOWN_ITEMS, console, print_outcome
+from flows.tables.run import SHOWN_ITEMS, console, print_outcome
 from tests.support.pipelines import load, write_pipeline
 
 

@@ -14,8 +14,8 @@ from prefect import get_client
 from prefect.exceptions import ParameterTypeError
 from prefect.utilities.importtools import import_object
 
-from flows.events import QUARANTINED
 from flows.pipeline import pipeline
+from flows.telling.events import QUARANTINED
 from tests.support.pipelines import load, run_pipeline, write_pipeline
 
 ROOT = Path(__file__).parents[2]

@@ -9,8 +9,8 @@ import pytest
 
 from configs.schema import Config
 from flows.plan import make_plan
-from flows.store import verify_store
-from tasks import fuse
+from flows.stores.items import verify_store
+from tasks.label import fuse
 from tests.support.pipelines import (
     data_bytes,
     keep,

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from configs.schema import Config, Project
-from flows.cost import estimate_cost
 from flows.plan import make_plan
+from flows.setup.cost import estimate_cost
 from geometry.layouts import coverage
 from storage.arrays import BlockReader
-from tasks import ingest
-from tasks.block import Job
-from tasks.project import choose_views
-from tasks.rotations import rotated_views, yaw_degrees
+from tasks.ingest import ingest
+from tasks.label.project import choose_views
+from tasks.label.rotations import rotated_views, yaw_degrees
+from tasks.stage.block import Job
 from tests.support.pipelines import data_bytes, load, write_pipeline
 
 TURNED = ("label.geometry.rotation1", "label.classes.rotation1")

@@ -162,7 +162,7 @@ class TornFileSystem(MemoryFileSystem):
 
 @pytest.mark.parametrize(("scheme", "state"), [("torn", "failure"), ("memory", "ok")])
 def test_doctor_sees_a_store_that_tears_files(tmp_path: Path, scheme: str, state: str) -> None:
-    from flows.doctor_store import check_store
+    from flows.setup.store import check_store
 
     fsspec.register_implementation("torn", TornFileSystem, clobber=True)
     config = load(write_pipeline(tmp_path, 1), root=f"{scheme}://doctor/store")
@@ -174,7 +174,7 @@ def test_doctor_sees_a_store_that_tears_files(tmp_path: Path, scheme: str, state
 def test_versions_outside_the_declared_ranges_fail() -> None:
     from packaging.requirements import Requirement
 
-    from flows.doctor_machine import _check_requirement
+    from flows.setup.machine import _check_requirement
 
     def states(line: str) -> list[str]:
         return [check.state for check in _check_requirement(Requirement(line))]
@@ -227,7 +227,7 @@ def test_init_says_what_is_accepted(tmp_path: Path, shape: tuple[int, ...] | Non
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp", "bmp", "hdr", "exr"])
 def test_headers_tell_the_size_that_was_written(tmp_path: Path, suffix: str) -> None:
-    from tasks.headers import read_size
+    from tasks.ingest.images.headers import read_size
 
     path = tmp_path / f"a.{suffix}"
     pixels = np.random.default_rng(0).random((20, 40, 3), np.float32)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from flows.cli import app
-from flows.doctor_pipeline import check_source
 from flows.plan import make_plan
-from flows.stored import plan_if_listed
+from flows.setup.needs import check_source
+from flows.stores.stored import plan_if_listed
 from tests.support.pipelines import load, write_pipeline
 
 OTHERS = ("x.insp", "y.insp", "z.dng")

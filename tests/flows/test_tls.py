@@ -13,7 +13,7 @@ from prefect import flow, task
 
 from configs.execution import Runner
 from configs.settings import ConfigError
-from flows.workers import start_workers
+from flows.running.workers import start_workers
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 pytest.importorskip("cryptography")

@@ -15,12 +15,12 @@ import yaml
 from transformers import AutoModel
 
 from flows.cli import main
-from flows.finished import finished_labels
-from flows.query import ask
+from flows.ledger.query import ask
+from flows.stores.finished import finished_labels
 from flows.train import training_flow
 from storage.receipts import read_receipt
-from tasks.fuse import decode_labels
-from tasks.training_config import load_training
+from tasks.label.fuse import decode_labels
+from tasks.train.student.settings import load_training
 from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
 
 SMALL = {"bottlenecks": 1, "bridges": False}

@@ -11,9 +11,9 @@ from metrics.protocols import PROTOCOLS, for_unit
 from scenes.dataset import write_dataset
 from storage.arrays import BlockReader
 from storage.receipts import Receipt, block_url, read_receipt
-from tasks.evaluate import summarise_rows
-from tasks.fuse import decode_labels
-from tasks.report import render_report
+from tasks.evaluate.evaluate import summarise_rows
+from tasks.label.fuse import decode_labels
+from tasks.pages.report import render_report
 from tests.flows.test_rotations import run
 
 TOLD = "panolabel, but depth after one scale per image: the labels have none"

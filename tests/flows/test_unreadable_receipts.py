@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from flows.export import export
-from flows.finished import NotFinished, finished_labels
-from flows.garbage import find_garbage
 from flows.plan import make_plan
-from flows.points import write_points
-from flows.publish import publish
-from flows.status import store_status
-from flows.verification import find_strays, verify_others
+from flows.publishing.export import export
+from flows.publishing.points import write_points
+from flows.publishing.publish import publish
+from flows.stores.finished import NotFinished, finished_labels
+from flows.stores.garbage import find_garbage
+from flows.stores.status import store_status
+from flows.stores.verification import find_strays, verify_others
 from storage.about import Contradiction
-from storage.published import latest_version, open_published, versions
+from storage.published.plain import latest_version, open_published, versions
 from tests.support.pipelines import keep, load, restore, run_pipeline, write_pipeline
 
 pytestmark = pytest.mark.usefixtures("prefect_api")

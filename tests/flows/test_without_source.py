@@ -10,12 +10,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from flows.cli import app
-from flows.export import export
-from flows.finished import NotFinished
-from flows.points import write_points
-from flows.publish import publish
-from flows.status import store_status
-from tasks import ingest
+from flows.publishing.export import export
+from flows.publishing.points import write_points
+from flows.publishing.publish import publish
+from flows.stores.finished import NotFinished
+from flows.stores.status import store_status
+from tasks.ingest import ingest
 from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
 
 ABOUT_A_STORE = {
@@ -119,6 +119,6 @@ def test_allowed_folders_and_rehash_are_in_no_fingerprint(tmp_path: Path) -> Non
     path = write_pipeline(tmp_path, 1)
     plain, other = load(path), load(path, source__allow=["/data"], ingest__rehash=True)
     assert ingest.manifest_url(plain) == ingest.manifest_url(other)
-    from tasks.stages import stages
+    from tasks.pipeline import stages
 
     assert [stage.identity for stage in stages(plain)] == [stage.identity for stage in stages(other)]

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from configs.schema import Ingest
-from tasks.headers import read_size
-from tasks.images import BadImage, decode_panorama
+from tasks.ingest.images.decode import BadImage, decode_panorama
+from tasks.ingest.images.headers import read_size
 from tests.faults.test_bad_images import exr, hdr, jpeg_of_size, saved, tiff, vp8x
 from tests.fuzz.support import bounded, corpus, fuzz, mutated, outcome
 

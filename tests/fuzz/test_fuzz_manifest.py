@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from storage.fingerprint import canonical_json
 from storage.manifest import Item, ManifestError, blocks_of, place, read_manifest, unsafe_name, write_manifest
-from tasks.entries import SourceError
-from tasks.sources import list_source
+from tasks.ingest.entries import SourceError
+from tasks.ingest.sources import list_source
 from tests.fuzz.support import bounded, corpus, fuzz, mutated, outcome
 
 ITEMS = [

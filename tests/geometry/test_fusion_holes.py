@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from geometry import layouts
-from geometry.auxiliaries import AUXILIARIES, derive_auxiliaries
 from geometry.cameras import Camera
 from geometry.directions import erp_directions
 from geometry.fields import Field
-from geometry.fusion import FusionSettings, fuse
+from geometry.fusion.fuse import FusionSettings, fuse
+from geometry.surfaces.auxiliaries import AUXILIARIES, derive_auxiliaries
 from metrics.consistency import consistency_figures
 from metrics.depth_normals import depth_normal_figures
 from metrics.seams import seam_figures
-from tests.geometry.test_fusion import depth_field, label_field, room
+from tests.geometry.fusion.test_fuse import depth_field, label_field, room
 
 SIZE, HEIGHT, WIDTH = 32, 64, 128
 

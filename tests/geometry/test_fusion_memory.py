@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from geometry import layouts
-from geometry.backproject import WORKERS
 from geometry.directions import erp_directions
-from geometry.edge_distance import edge_distance
-from geometry.fusion import FusionSettings, fuse
-from geometry.fusion_normals import normal_correction
-from tests.geometry.test_auxiliaries import box, everywhere
-from tests.geometry.test_fusion import depth_field
+from geometry.fusion.fuse import FusionSettings, fuse
+from geometry.fusion.normals import normal_correction
+from geometry.resampling.backproject import WORKERS
+from geometry.surfaces.edges import edge_distance
+from tests.geometry.fusion.test_fuse import depth_field
+from tests.geometry.surfaces.test_auxiliaries import box, everywhere
 
 HEIGHT = 512
 PLANE = HEIGHT * 2 * HEIGHT * 4  # bytes of one float32 a pixel

@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geometry import layouts
-from geometry.augment import Augmentation, augment
-from geometry.backproject import backprojection
 from geometry.directions import erp_directions
 from geometry.fields import Field, spread, where_observed
-from geometry.fusion import FusionSettings, fuse
-from geometry.fusion_instances import InstanceSettings, fuse_instances
+from geometry.fusion.fuse import FusionSettings, fuse
+from geometry.instances.fuse import InstanceSettings, fuse_instances
 from geometry.observed import looking_at, observed_at, observed_in_patches, surrounded
-from geometry.resample import extract_patches
-from tasks.training_items import resize_image
+from geometry.resampling.augment import Augmentation, augment
+from geometry.resampling.backproject import backprojection
+from geometry.resampling.patches import extract_patches
+from tasks.train.labels.items import resize_image
 
 HEIGHT, WIDTH, SIZE = 48, 96, 20
 

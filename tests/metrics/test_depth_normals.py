@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from geometry.depth_normals import normals_from_depth
 from geometry.directions import erp_area_weights, erp_directions
+from geometry.surfaces.normals import normals_from_depth
 from metrics.depth_normals import depth_normal_angles, depth_normal_figures
 from metrics.normals import angles, normal_figures
-from tests.geometry.test_auxiliaries import box, everywhere
+from tests.geometry.surfaces.test_auxiliaries import box, everywhere
 
 HEIGHT, WIDTH = 64, 128
 AREA = np.broadcast_to(erp_area_weights(HEIGHT)[:, None], (HEIGHT, WIDTH))

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from metrics.evaluate import evaluate_item
+from metrics.panorama import evaluate_item
 from metrics.protocols import protocol_named
 from metrics.summary import summarise
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from models.teachers import load_teacher
-from models.teachers.file_network import FileTeacher, Tensor
-from models.teachers.litert import _dequantise
+from models.teachers.files.litert import _dequantise
+from models.teachers.files.network import FileTeacher, Tensor
 from models.teachers.settings import LitertSettings
 from tests.models.tiny import cameras, patches
 

@@ -9,8 +9,8 @@ import torch
 from transformers.models.eomt.image_processing_pil_eomt import EomtImageProcessorPil
 
 from models.teachers import load_teacher
+from models.teachers.hub.panoptic import PanopticTeacher, _stuff, segments
 from models.teachers.settings import TransformersSettings
-from models.teachers.transformers_panoptic import PanopticTeacher, _stuff, segments
 from tests.models.oracles import assert_semantics, resized, softmax
 from tests.models.test_vocabularies import CITYSCAPES
 from tests.models.tiny import cameras, inputs, patches, save

@@ -2,7 +2,7 @@
 
 import pytest
 
-from geometry.fusion_sky import sky_class
+from geometry.fusion.sky import sky_class
 from models.teachers.vocabularies import STUFF, stuff_of, things_of
 
 CITYSCAPES = (

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from scenes.pinholes import CATEGORIES, write_pinholes
-from tasks.seamless_data.reading import open_seamless_data
-from tasks.seamless_data.vocabularies import K2B, THINGS
+from tasks.seamless.reading import open_seamless_data
+from tasks.seamless.vocabularies import K2B, THINGS
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from storage.manifest import Item
-from tasks.block import BadItem
-from tasks.evaluate import read_truth
+from tasks.evaluate.evaluate import read_truth
+from tasks.stage.block import BadItem
 from tests.support.pipelines import load, write_pipeline
 
 ITEM = Item("p00", "p00.png", "0", 48, 96, 1, "1")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from storage.addresses import AddressError, filesystem, url_at
 from storage.urls import is_local, read_bytes, write_bytes
-from tasks.ingest import manifest_url
-from tasks.sources import list_source
+from tasks.ingest.ingest import manifest_url
+from tasks.ingest.sources import list_source
 from tests.support.object_store import s3_bucket
 from tests.support.pipelines import load, write_pipeline
 

@@ -15,19 +15,19 @@ import yaml
 from numpy.typing import NDArray
 
 from configs.adapt import AdaptConfig
+from models.adaptation.mixing import Example
+from models.adaptation.targets import example_target
 from models.seamless.branch import BranchSettings
-from models.seamless.mixing import Example
 from models.seamless.network import SMALL, SeamlessNetwork, SeamlessSettings
 from models.seamless.proposals import ProposalSettings
 from models.seamless.saved import SeamlessModel, model_files, model_of_files, save_model
-from models.seamless.targets import example_target
 from scenes.amodal import run_lengths
 from storage.manifest import blocks_of
 from storage.receipts import Receipt, block_url, blocks_with_receipts, read_receipt
-from tasks import ingest
-from tasks.adapt.model import model_digest
-from tasks.adapt.stages import Step, steps
-from tasks.block import Job
+from tasks.adapt.recipe import Step, steps
+from tasks.ingest import ingest
+from tasks.seamless.model import model_digest
+from tasks.stage.block import Job
 
 HEIGHT, WIDTH = 64, 128
 CLASSES, THINGS = ("sky", "ground", "car", "person"), range(2, 4)

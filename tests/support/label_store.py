@@ -15,9 +15,9 @@ from configs.schema import Config, Fuse
 from geometry.directions import erp_directions
 from storage.fingerprint import Identity
 from storage.manifest import Block, Item
-from tasks.block import BadItem, Job, Output, load_panorama, run_block
-from tasks.fuse import encode_labels
-from tasks.training_data import LabelStore
+from tasks.label.fuse import encode_labels
+from tasks.stage.block import BadItem, Job, Output, load_panorama, run_block
+from tasks.train.labels.data import LabelStore
 
 CLASSES = ("dark", "dim", "light", "bright")
 

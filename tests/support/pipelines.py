@@ -55,7 +55,7 @@ def _teacher(folder: Path, name: str, fields: list[str]) -> dict[str, Any]:
 def run_pipeline(config: Config, retry: bool | list[str] = False, only: dict[str, list[str]] | None = None) -> dict[str, Any]:
     """Run the real flow on the server that ``PREFECT_API_URL`` names, and return the record of the run."""
     from flows.pipeline import pipeline
-    from flows.record import new_run_name
+    from flows.stores.record import new_run_name
 
     return pipeline(config, new_run_name(config.name), retry, only)
 

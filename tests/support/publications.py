@@ -14,7 +14,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from storage import published_icechunk
+from storage.published import icechunk as published_icechunk
 
 
 def labels(version: str, count: int = 3) -> list[dict[str, NDArray]]:

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from configs.schema import Ingest
-from tasks import jpeg
-from tasks.images import BadImage, decode_panorama
+from tasks.ingest.images import jpeg
+from tasks.ingest.images.decode import BadImage, decode_panorama
 
 SETTINGS = Ingest(min_width=16)
 DATA = Path(os.environ.get("PANOLABEL_DATA", "../shared"))

@@ -1,7 +1,7 @@
 """The configuration of full size fits any finished labels, and builds the network that it describes."""
 
-from tasks.train import Training, check_training
-from tasks.training_config import load_training
+from tasks.train.student.settings import load_training
+from tasks.train.train import Training, check_training
 from tests.support.label_store import write_label_store
 
 CONFIG = "configs/trainings/mtpano_gpu.yaml"

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from configs.schema import Ingest
-from tasks.hdr import tone_map
-from tasks.images import BadImage, decode_panorama, open_panorama
+from tasks.ingest.images.decode import BadImage, decode_panorama, open_panorama
+from tasks.ingest.images.hdr import tone_map
 
 SETTINGS = Ingest(min_width=16)
 HEIGHT, WIDTH = 32, 64

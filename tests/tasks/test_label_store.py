@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from configs.schema import Fuse, Project
 from geometry.cameras import Camera
 from geometry.fields import Field
-from tasks import label, project
-from tasks.fuse import decode_labels, distances_to_store, encode_labels
-from tasks.project import choose_views, decode_cameras, encode_cameras
+from tasks.label import label, project
+from tasks.label.fuse import decode_labels, distances_to_store, encode_labels
+from tasks.label.project import choose_views, decode_cameras, encode_cameras
 
 GENERATOR = np.random.default_rng(0)
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from configs.schema import Ingest
-from tasks.images import open_panorama
+from tasks.ingest.images.decode import open_panorama
 
 SETTINGS = Ingest(min_width=16)
 HEIGHT, WIDTH = 32, 64

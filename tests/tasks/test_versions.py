@@ -12,8 +12,12 @@ from pathlib import Path
 import grimp
 import pytest
 
-from tasks import audit, evaluate, fuse, ingest, label, predict, project, train
-from tasks.adapt import stages as adaptation
+from tasks.adapt import recipe as adaptation
+from tasks.evaluate import audit, evaluate
+from tasks.ingest import ingest
+from tasks.label import fuse, label, project
+from tasks.predict import predict
+from tasks.train import train
 
 STAGES = {
     "ingest": ingest, "project": project, "label": label, "fuse": fuse, "predict": predict, "train": train,
@@ -22,7 +26,15 @@ STAGES = {
 ROOMS = ("tasks", "models", "geometry", "metrics")
 """Where code that makes outputs lives; what only moves them (storage, block loop, other stages) has tests of its own."""
 
-CARRIERS = {"tasks.block", "tasks.devices", "tasks.sources", "tasks.pictures", "tasks.report", "tasks.showcase", "tasks.stages"}
+CARRIERS = {
+    "tasks.stage.block",
+    "tasks.stage.devices",
+    "tasks.ingest.sources",
+    "tasks.pages.pictures",
+    "tasks.pages.report",
+    "tasks.evaluate.showcase",
+    "tasks.pipeline",
+}
 RECORD = Path(__file__).with_name("stage_code.json")
 
 
@@ -46,9 +58,9 @@ def current_code() -> dict[str, dict]:
     code = {}
     for name, module in STAGES.items():
         graph = grimp.build_graph(*ROOMS, cache_dir=None)
-        for other in CARRIERS | {f"tasks.{stage}" for stage in STAGES if stage != name}:
+        for other in CARRIERS | {one.__name__ for one in STAGES.values() if one is not module}:
             graph.remove_module(other)
-        modules = sorted(graph.find_upstream_modules(f"tasks.{name}") | {f"tasks.{name}"})
+        modules = sorted(graph.find_upstream_modules(module.__name__) | {module.__name__})
         code[name] = {"version": module.VERSION, "modules": {one: code_digest(one) for one in modules}}
     return code
 
@@ -61,7 +73,7 @@ def test_changed_code_comes_with_a_changed_version(stage: str) -> None:
     changed = sorted(name for one, other in ((after, before), (before, after)) for name in one if one[name] not in other.values())
     if now["version"] == recorded["version"]:
         assert not changed, (
-            f"{', '.join(changed)} changed under stage {stage!r}: if its output can differ, raise VERSION in tasks/{stage}.py; "
+            f"{', '.join(changed)} changed under stage {stage!r}: if its output can differ, raise VERSION in {STAGES[stage].__name__}; "
             "then record the code with `python -m tests.tasks.test_versions`"
         )
 

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from models.seamless import class_mixing, proposals
+from models.adaptation import class_mixing
+from models.seamless import proposals
 
 ROOMS = ("geometry", "metrics", "models", "scenes", "tasks")
 DRAWS = re.compile(r"torch\.(?:randperm|randint|rand|randn|normal|bernoulli|multinomial)\([^\n]*generator=[^\n]*")

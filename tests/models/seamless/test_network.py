@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from models.adaptation.mixing import Example
+from models.adaptation.targets import branch_target, example_target
 from models.seamless.boxes import box_iou
 from models.seamless.branch import BranchSettings, InstanceBranch
-from models.seamless.mixing import Example
 from models.seamless.network import LARGE, SMALL, SeamlessNetwork, SeamlessSettings, Target
 from models.seamless.proposals import ProposalSettings
-from models.seamless.targets import branch_target, example_target
 
 HEIGHT, WIDTH, CLASSES, THINGS = 64, 128, 4, range(2, 4)
 PROPOSALS = ProposalSettings(size=4, candidates=100, limit=40, sampled=64)

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from geometry.directions import erp_angles
-from geometry.padding import pad_sphere as numpy_pad
+from geometry.resampling.padding import pad_sphere as numpy_pad
 from models.student import StudentModel
 from models.student.bridge import Bridge
 from models.student.configuration import tiny_config

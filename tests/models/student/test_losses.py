@@ -6,7 +6,7 @@ import torch
 from scipy import ndimage
 
 from geometry.directions import erp_area_weights
-from geometry.padding import pad_sphere
+from geometry.resampling.padding import pad_sphere
 from models.student import StudentOutput
 from models.student.labels import Label
 from models.student.losses import LossSettings, student_losses

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from geometry.directions import angles_to_directions, directions_to_erp, erp_angles, erp_directions
-from geometry.padding import pad_sphere as numpy_pad
+from geometry.resampling.padding import pad_sphere as numpy_pad
 from models.student.sphere import (
     SphereConv2d,
     erp_rays,

@@ -13,7 +13,7 @@ from tasks.adapt.adapt import identity
 from tasks.adapt.additions import INERTIA, Additions
 from tasks.adapt.examples import Examples, Panoramas
 from tasks.adapt.training import adapt_model
-from tasks.block import Job
+from tasks.stage.block import Job
 from tests.support.discs import make_owed, plan_of, source_files, write_adaptation
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from configs.adapt import AdaptConfig, load_adapt_config
-from flows.nothing_made import NothingMade, refuse_nothing_made
+from flows.running.nothing_made import NothingMade, refuse_nothing_made
 from models.seamless.network import SeamlessNetwork
 from models.seamless.saved import SeamlessModel, model_of_files, save_model
 from storage.arrays import BlockReader

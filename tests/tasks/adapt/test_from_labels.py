@@ -14,19 +14,19 @@ from configs.schema import Config
 from configs.settings import ConfigError
 from flows.adapt import refuse, refuse_unlabelled
 from flows.plan import make_plan
+from models.adaptation.pseudo_labels import IGNORED
 from models.seamless.network import SMALL, SeamlessNetwork, SeamlessSettings
-from models.seamless.pseudo_labels import IGNORED
 from models.seamless.saved import SeamlessModel, save_model
 from scenes.dataset import write_dataset
 from scenes.vocabulary import CLASSES
 from storage.arrays import BlockReader
 from storage.manifest import blocks_of
 from storage.receipts import blocks_with_receipts
-from tasks import ingest
 from tasks.adapt.arrays import unpack_objects
 from tasks.adapt.vocabulary import BRANCHES
-from tasks.block import Job
-from tasks.stages import steps
+from tasks.ingest import ingest
+from tasks.pipeline import steps
+from tasks.stage.block import Job
 from tests.support.discs import BRANCH, block_of
 
 HEIGHT = 64

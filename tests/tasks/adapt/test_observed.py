@@ -10,21 +10,21 @@ import pytest
 import torch
 
 from configs.adapt import AdaptConfig, load_adapt_config
-from models.seamless.class_mixing import IGNORED, mix_classes, sure_share, weighted_cross_entropy
+from models.adaptation.class_mixing import IGNORED, mix_classes, sure_share, weighted_cross_entropy
+from models.adaptation.targets import branch_target
 from models.seamless.network import SeamlessNetwork, Target, blank_in
 from models.seamless.proposals import ProposalSettings, level_anchors, proposal_loss
 from models.seamless.saved import model_of_files
-from models.seamless.targets import branch_target
 from storage.arrays import BlockReader
 from tasks.adapt.arrays import unpack_mask, unpack_objects
 from tasks.adapt.compare import found_by
 from tasks.adapt.examples import Examples, Panoramas
 from tasks.adapt.pool import read_pool
 from tasks.adapt.showcase import pictured_items
-from tasks.adapt.truth import truth_source
 from tasks.adapt.vocabulary import BRANCHES
-from tasks.block import Job
-from tasks.pictures import INVALID
+from tasks.pages.pictures import INVALID
+from tasks.seamless.panorama_truth import truth_source
+from tasks.stage.block import Job
 from tests.support.discs import HEIGHT, THINGS, WIDTH, block_of, make_owed, plan_of, source_files, write_adaptation
 
 SEEN = np.zeros((HEIGHT, WIDTH), bool)

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from configs.adapt import AdaptConfig
-from models.seamless.thresholds import BINS
+from models.adaptation.thresholds import BINS
 from storage.arrays import BlockReader, BlockWriter
 from storage.receipts import ItemRow, Receipt, block_url, digest_files, write_receipt
 from tasks.adapt import scores, thresholds
-from tasks.adapt.blocks import of_all, of_block
-from tasks.block import Job
+from tasks.stage.block import Job
+from tasks.stage.grain import of_all, of_block
 
 CLASSES = 6
 

@@ -5,7 +5,7 @@ import numpy as np
 from models.seamless.fusion import Detections
 from tasks.adapt.compare import Scoring, fused
 from tasks.adapt.showcase import map_pictures, objects_picture
-from tasks.pictures import INVALID, palette
+from tasks.pages.pictures import INVALID, palette
 from tests.support.discs import CLASSES, HEIGHT, THINGS, WIDTH, scene, visible_parts
 
 SCORING = Scoring(least_stuff=0)

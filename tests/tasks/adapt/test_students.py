@@ -11,16 +11,16 @@ from transformers import AutoModel
 from configs.adapt import AdaptConfig, load_adapt_config
 from configs.settings import ConfigError
 from flows.adapt import refuse
-from flows.doctor_pipeline import check_weights
 from flows.plan import make_plan
+from flows.setup.needs import check_weights
 from models.student import StudentModel
 from models.student.configuration import tiny_config
 from storage.arrays import BlockReader
 from tasks.adapt.adapt import MODEL
 from tasks.adapt.compare import figures
-from tasks.adapt.model import BadModel, model_digest, read_model
-from tasks.predict import predict
-from tasks.student_folder import student_about
+from tasks.predict.folder import student_about
+from tasks.predict.predict import predict
+from tasks.seamless.model import BadModel, model_digest, read_model
 from tests.support.discs import CLASSES, HEIGHT, block_of, make_owed, plan_of, scene, write_adaptation
 
 

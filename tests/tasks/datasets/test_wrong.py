@@ -12,13 +12,13 @@ import pytest
 
 from configs.schema import Ingest, Source
 from storage.manifest import Item
-from tasks.block import BadItem
-from tasks.datasets import DATA_SETS
-from tasks.datasets.inspection import inspect
-from tasks.datasets.listing import guess_kind, list_entries
-from tasks.datasets.reading import read_data_set_truth
-from tasks.entries import SourceError
-from tasks.ingest import check_entry
+from tasks.ingest.datasets import DATA_SETS
+from tasks.ingest.datasets.inspection import inspect
+from tasks.ingest.datasets.listing import guess_kind, list_entries
+from tasks.ingest.datasets.reading import read_data_set_truth
+from tasks.ingest.entries import SourceError
+from tasks.ingest.ingest import check_entry
+from tasks.stage.block import BadItem
 from tests.support.datasets import WRITERS, box_room, dpt, npy, parquet, png, structured3d_normals
 
 HEIGHT = 32

@@ -1,0 +1,197 @@
+"""How labelling scales over Dask workers, as one Markdown page.
+
+A teacher that sleeps stands for a device that is busy: it shows what the scheduler, Prefect and the store add. The demo teacher
+shows real work on the cores there are. Run from the project's root::
+
+    python -m benchmarks.runs.scaling [--workers 1 2 4 8 16 32] > benchmarks/results/scaling.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import yaml
+
+from benchmarks.runs.overhead import write_config
+from configs.execution import Runner
+from configs.reading import load_config
+from configs.schema import Config
+from flows.pipeline import run_stage
+from flows.plan import make_plan
+from flows.running.server import prefect_server
+from flows.running.workers import Workers, start_workers
+from storage.manifest import blocks_of
+from tasks.ingest import ingest
+from tasks.ingest.sources import list_source
+from tasks.pipeline import stages
+from tasks.stage.block import Job
+
+BLOCK = 16
+TEACHER_SECONDS = 1.0
+BLOCKS_PER_WORKER = 3
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32], help="workers with the sleeping teacher")
+    counts = parser.parse_args().workers
+    command = " ".join(["python -m benchmarks.runs.scaling", *sys.argv[1:]])
+    print(f"# Labelling over Dask workers\n\n{os.cpu_count()} cores, CPU; {date.today().isoformat()}; `{command}`.\n")
+    print("Worker processes of a `LocalCluster`, started and warm (all imports done) before the clock; the label stage alone.")
+    with tempfile.TemporaryDirectory() as folder, prefect_server():
+        print_simulated(Path(folder), counts)
+        print_cost_of_a_block(Path(folder))
+        print_real(Path(folder))
+
+
+def print_simulated(folder: Path, counts: list[int]) -> None:
+    """Efficiency with the sleeping teacher."""
+    cores = os.cpu_count()
+    print(
+        f"""
+## A teacher that sleeps {TEACHER_SECONDS:g} s a panorama
+
+Blocks of {BLOCK}, {BLOCKS_PER_WORKER} blocks a worker, window of 2 blocks a worker. Efficiency: the teacher's time over workers x
+wall time. *Cores busy*: with all processes of the run, server and scheduler included; at {cores} the machine has no more to give,
+and decoding, cutting, writing and Prefect wait for each other instead of for the teacher.
+
+| workers | blocks | wall time | efficiency | cores busy |
+|---|---|---|---|---|"""
+    )
+    for count in counts:
+        blocks = BLOCKS_PER_WORKER * count
+        config = load_config(write_config(folder / f"sleep-{count}", BLOCK * blocks, BLOCK, TEACHER_SECONDS))
+        wall, busy = time_to_label(config, count)
+        ideal = BLOCKS_PER_WORKER * BLOCK * TEACHER_SECONDS
+        print(f"| {count} | {blocks} | {wall:.1f} s | {ideal / wall:.3f} | {busy / wall:.2f} |", flush=True)
+
+
+def print_cost_of_a_block(folder: Path, blocks: int = 200) -> None:
+    """Blocks of one panorama of no work: what is left is the cost of a task run."""
+    print(
+        f"""
+## What a block costs
+
+{blocks} blocks of one panorama of 64x32 pixels and a teacher that takes no time. *Directly*: the same function, called.
+
+| runner | workers | milliseconds a block | without the block's own work |
+|---|---|---|---|"""
+    )
+    own = 1000 * seconds_directly(prepared(load_config(write_config(folder / "own", blocks, 1, 0.0)))) / blocks
+    print(f"| directly | 1 | {own:.1f} | |")
+    for kind, count in (("threads", 1), ("dask", 1), ("dask", 2)):
+        config = load_config(write_config(folder / f"cost-{kind}-{count}", blocks, 1, 0.0))
+        each = 1000 * time_to_label(config, count, kind)[0] / blocks
+        print(f"| {kind} | {count} | {each:.1f} | {each - own / min(count, os.cpu_count() or 1):.1f} |", flush=True)
+
+
+def print_real(folder: Path, count: int = 48) -> None:
+    """The demo teacher on the cores there are."""
+    print(
+        f"""
+## The demo teacher, real work
+
+{count} panoramas of 512x256 pixels, 20 views of 192 pixels, blocks of 4; one thread a worker.
+
+| workers | wall time | speed-up | efficiency |
+|---|---|---|---|"""
+    )
+    first = None
+    for workers in (1, 2):
+        wall, _ = time_to_label(demo_config(folder / f"demo-{workers}", count), workers, threads=1)
+        first = first or wall
+        print(f"| {workers} | {wall:.1f} s | {first / wall:.2f} | {first / wall / workers:.2f} |", flush=True)
+
+
+def time_to_label(config: Config, workers: int, kind: str = "dask", threads: int | None = None) -> tuple[float, float]:
+    """Wall time of the label stage through Prefect on warm workers, and processor time of all processes of ours."""
+    config = prepared(config)
+    runner = Runner(kind=kind, workers=workers) if kind == "dask" else Runner(workers=workers)
+    with start_workers(runner) as started:
+        warm(started, threads)
+        stage = next(stage for stage in stages(config) if stage.name.startswith("label."))
+        blocks = make_plan(config).blocks
+        begin, busy = time.monotonic(), processor_time()
+        run_stage(stage, blocks, config, "scaling", started)
+        return time.monotonic() - begin, processor_time() - busy
+
+
+def processor_time() -> float:
+    """Seconds of this process and of those that it started."""
+    ours = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    return sum(sum(process.cpu_times()[:2]) for process in ours)
+
+
+def seconds_directly(config: Config) -> float:
+    """Wall time of the label stage's function over all blocks."""
+    stage = next(stage for stage in stages(config) if stage.name.startswith("label."))
+    begin = time.monotonic()
+    for block in make_plan(config).blocks:
+        stage.make(Job(config, stage.identity, block, "scaling"))
+    return time.monotonic() - begin
+
+
+def prepared(config: Config) -> Config:
+    """The config, its panoramas ingested and projected."""
+    checked = [ingest.check_entry(entry, config.ingest) for entry in list_source(config.source.url)]
+    blocks = blocks_of(ingest.save(config, [], checked))
+    project = next(stage for stage in stages(config) if stage.name == "project")
+    for block in blocks:
+        project.make(Job(config, project.identity, block, "scaling"))
+    return config
+
+
+def warm(workers: Workers, threads: int | None) -> None:
+    """Let every worker import what a block needs."""
+    if workers.address:
+        from distributed import Client
+
+        with Client(workers.address, set_as_default=False) as client:
+            client.wait_for_workers(workers.settings.workers)
+            client.run(_import_all, threads)
+
+
+def _import_all(threads: int | None) -> None:
+    import prefect_dask  # noqa: F401
+    import torch
+
+    import flows.pipeline  # noqa: F401
+    import tasks.label.label  # noqa: F401
+
+    if threads:
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(threads)
+
+
+def demo_config(folder: Path, count: int) -> Config:
+    """Random panoramas and the demo teacher."""
+    (folder / "images").mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    for number in range(count):
+        coarse = generator.integers(0, 256, (8, 16, 3)).astype(np.uint8)
+        cv2.imwrite(str(folder / "images" / f"{number:04d}.png"), cv2.resize(coarse, (512, 256), interpolation=cv2.INTER_CUBIC))
+    fields = ["depth", "normals", "semantics"]
+    config = {
+        "name": "scaling",
+        "root": str(folder / "store"),
+        "source": {"url": str(folder / "images")},
+        "block_size": 4,
+        "project": {"patch_size": 192, "layout": {"kind": "icosahedron", "fov_degrees": 90}},
+        "teachers": [{"name": "dense", "kind": "transformers", "fields": fields, "settings": {"model": "demo"}}],
+    }
+    (folder / "scaling.yaml").write_text(yaml.safe_dump(config))
+    return load_config(folder / "scaling.yaml")
+
+
+if __name__ == "__main__":
+    main()

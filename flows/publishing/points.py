@@ -1,0 +1,85 @@
+"""Point clouds of finished labels, whether teachers or a student made them: one file a panorama."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import Config
+from configs.settings import ConfigError
+from flows.stores.finished import finished_labels
+from flows.stores.items import nearest_item
+from storage.addresses import AddressError
+from storage.arrays import BlockReader
+from storage.manifest import Item
+from storage.retries import StoreError
+from storage.urls import join, location, write_bytes
+from tasks.label.fuse import decode_labels
+from tasks.pages.point_clouds import FORMATS, encode, point_cloud
+from tasks.stage.block import BadItem, load_panorama
+from tasks.train.labels.items import resize_image
+
+GREY = 128
+NEEDED = ("depth", "depth_valid", "normals", "normals_valid")
+
+
+def check_format(to: str) -> None:
+    """Raises ConfigError for anything but the formats of point clouds."""
+    if to not in FORMATS:
+        raise ConfigError(f"{to}: point clouds are written as {' or '.join(FORMATS)}")
+
+
+def write_points(
+    config: Config, folder: str, to: str, names: Sequence[str] = (), allow_incomplete: bool = False
+) -> dict[str, Any]:
+    """Write the panoramas that are named, or all, as ``folder/<item>.ply`` or ``.glb``.
+
+    Returns
+    -------
+    dict
+        ``files`` with their paths and numbers of points, and ``skipped``: item -> reason.
+
+    Raises
+    ------
+    ConfigError
+        Another format is asked for, or an item that there is not.
+    NotFinished
+        Labels are owed, and ``allow_incomplete`` is false.
+    """
+    check_format(to)
+    finished = finished_labels(config, allow_incomplete, need_source=False)
+    known = [item.item for item, _ in finished.rows()]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"item {name!r} has no place in {config.root}; {nearest_item(name, known, 'items with labels')}")
+    files: list[dict[str, Any]] = []
+    skipped: dict[str, str] = {}
+    for url, block, receipt in finished.blocks:
+        rows = zip(block.items, receipt.items, strict=True)
+        wanted = [(slot, item, row) for slot, (item, row) in enumerate(rows) if not names or item.item in names]
+        for slot, item, row in wanted:
+            try:
+                if row.state != "done":
+                    raise BadItem(row.reason)
+                reader = BlockReader(url, receipt.files)
+                labels = decode_labels(reader.item(slot, tuple(name for name in NEEDED if name in reader.names) or None))
+                image, coloured = _picture(item, config)
+                cloud = point_cloud(labels, resize_image(image, len(labels.get("depth", image))))
+            except BadItem as error:
+                skipped[item.item] = str(error)
+                continue
+            file = join(folder, f"{item.item}.{to}")
+            write_bytes(file, encode(cloud, to))
+            files.append({"item": item.item, "file": location(file), "points": len(cloud.points), "coloured": coloured})
+    return {"files": files, "skipped": skipped}
+
+
+def _picture(item: Item, config: Config) -> tuple[NDArray[np.uint8], bool]:
+    """The panorama, and True; all grey, and False, where its file is not there any more."""
+    try:
+        return load_panorama(item, config).pixels, True
+    except (BadItem, StoreError, AddressError):
+        return np.full((item.height, item.width, 3), GREY, np.uint8), False

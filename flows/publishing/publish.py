@@ -1,0 +1,109 @@
+"""Publishing: finished labels as one immutable version under a stable name, as plain Zarr or in an Icechunk repository."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import ModuleType
+from typing import Any
+
+from configs.schema import Config
+from configs.settings import ConfigError
+from flows.stores.finished import Finished, finished_labels
+from storage.fingerprint import canonical_json
+from storage.manifest import unsafe_name
+from storage.published import plain as published
+from storage.published.plain import ICECHUNK, version_of
+from storage.urls import join
+
+KINDS = ("zarr", "icechunk")
+
+
+def published_folder(config: Config, name: str | None = None, to: str = "zarr") -> str:
+    """URL of a publication of one of ``KINDS``; named like the config if no name is given. ConfigError if that cannot be."""
+    if to not in KINDS:
+        raise ConfigError(f"--to {to!r}: must be one of {', '.join(KINDS)}")
+    wanted = config.name if name is None else name
+    if unsafe_name(wanted) or "/" in wanted or wanted.startswith(".") or wanted.endswith(ICECHUNK):
+        raise ConfigError(f"--name {wanted!r}: must be one plain folder name, without slashes, a leading dot, or {ICECHUNK}")
+    return join(config.root, "published", f"{wanted}{ICECHUNK}" if to == "icechunk" else wanted)
+
+
+def published_versions(config: Config, name: str | None = None, to: str = "zarr") -> list[dict[str, Any]]:
+    """The records of what is published, oldest first; see :func:`storage.published.plain.versions`."""
+    return _keeper(to).versions(published_folder(config, name, to))
+
+
+def publish(config: Config, name: str | None = None, allow_incomplete: bool = False, to: str = "zarr") -> dict[str, Any]:
+    """Publish the finished labels of a config and make them the latest version.
+
+    Publishing the same labels twice changes nothing. What dies on the way leaves the former version in place.
+
+    Returns
+    -------
+    dict
+        The version's record, with its ``url`` and whether it is ``new``.
+
+    Raises
+    ------
+    NotFinished
+        Blocks are owed, or damaged.
+    PublishConflict
+        Another publisher was faster (``to="icechunk"``).
+    ConfigError
+        ``name`` cannot be a folder's name, or ``to`` is none of ``KINDS``, or icechunk is not installed.
+    """
+    folder = published_folder(config, name, to)
+    keeper = _keeper(to)
+    finished = finished_labels(config, allow_incomplete)
+    rows = _rows(finished)
+    version = version_of([_facts(finished), rows, [[block.name, receipt.files] for _, block, receipt in finished.blocks]])
+    new = not keeper.is_published(folder, version)
+    if new:
+        attributes = {
+            **_facts(finished),
+            "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "config": config.model_dump(mode="json"),
+            "run": max(receipt.made["run"] for _, _, receipt in finished.blocks),
+        }
+        keeper.write_version(folder, version, finished.arrays(), rows, attributes)
+    else:
+        keeper.point_at(folder, version)
+    record = next(one for one in keeper.versions(folder) if one["version"] == version)
+    return {**record, "url": folder if to == "icechunk" else join(folder, version), "new": new}
+
+
+def _keeper(to: str) -> ModuleType:
+    """The module that keeps publications of one of ``KINDS``: all have the same functions."""
+    if to != "icechunk":
+        return published
+    try:
+        from storage.published import icechunk as published_icechunk  # an optional library
+    except ModuleNotFoundError as error:
+        raise ConfigError(str(error)) from error
+    return published_icechunk
+
+
+def _facts(finished: Finished) -> dict[str, Any]:
+    """What holds for all panoramas, and follows from the labels alone."""
+    return {
+        "fingerprints": {stage.name: stage.identity.fingerprint for stage in finished.plan.definitions},
+        "complete": not finished.owed,
+        "owed": dict(finished.owed),
+        "normals_scale": 127 if finished.fuse.settings["normals_dtype"] == "int8" else 1,
+        **finished.about,
+    }
+
+
+def _rows(finished: Finished) -> list[dict[str, str | bool]]:
+    return [
+        {
+            "item": item.item,
+            "split": item.split,
+            "uri": item.uri,
+            "digest": item.digest,
+            "valid": row.state == "done",
+            "reason": row.reason,
+            "figures": canonical_json(row.figures),
+        }
+        for item, row in finished.rows()
+    ]

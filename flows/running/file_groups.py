@@ -1,0 +1,27 @@
+"""Which files one task run of ingest reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tasks.ingest.entries import Entry
+
+FILES_PER_CHECK = 256
+BYTES_PER_CHECK = 1 << 29
+"""Most files, and most bytes, that one task run of ingest reads: what a kill in the middle of it loses."""
+LEAST_PER_CHECK = 16
+"""Files that a task run reads at least, where that leaves every worker something to do."""
+
+
+def file_groups(entries: Sequence[Entry], window: int) -> list[list[Entry]]:
+    """Files for the task runs of ingest: many for each, but few enough that ``window`` workers have something to do."""
+    most = min(FILES_PER_CHECK, max(LEAST_PER_CHECK, -(-len(entries) // (2 * window))))
+    groups: list[list[Entry]] = []
+    room = 0
+    for entry in entries:
+        if not groups or len(groups[-1]) == most or entry.size > room:
+            groups.append([])
+            room = BYTES_PER_CHECK
+        groups[-1].append(entry)
+        room -= entry.size
+    return groups

@@ -1,0 +1,93 @@
+"""A stage that made nothing: its run fails, for a store without labels is no success.
+
+Items are given up one by one, and a run with a few of them is a good run. But where none came through, or all that one run tried
+failed for one reason, it is not the items that are bad. Whether that is so is read from the receipts alone: it is the same for
+the run that made them and for all that find nothing to do, until the items are made or waived.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from configs.schema import Config
+from flows.errors import RunFailed
+from flows.invocation import typed
+from flows.plan import Plan
+from flows.stores.failures import cause_of, read_waivers
+from storage.receipts import ItemRow, Receipt, block_url, read_receipts
+from tasks.pipeline import Step
+
+LEAST = 2
+"""Items that must have failed alike in one run: among many that are made, a single one may be bad."""
+
+
+class NothingMade(RunFailed):
+    """A stage gave up all its items; the message says why, and how to go on."""
+
+
+def refuse_empty_source(config: Config, plan: Plan) -> None:
+    """Raise NothingMade if ingest gave up every file of the source."""
+    given_up = [ItemRow(item.item, "quarantined", item.reason) for item in plan.scan.known if item.block < 0]
+    if given_up and not plan.blocks:
+        _refuse(config, "ingest", given_up)
+
+
+def refuse_nothing_made(config: Config, step: Step) -> None:
+    """Raise NothingMade if a stage made no item, in all its finished blocks, and gave some up.
+
+    Items that an earlier stage gave up were not tried; nor were those that somebody waived.
+    """
+    rows: list[ItemRow] = []
+    for receipt in _receipts(config, step):
+        rows += tried(receipt)
+        if any(row.state == "done" for row in rows):
+            return
+    _refuse(config, step.name, rows)
+
+
+def refuse_failed_alike(config: Config, plan: Plan) -> None:
+    """Raise NothingMade if all items (two or more) that one run tried at a stage failed for one reason, whatever others made."""
+    for step in plan.steps:
+        of_run: dict[str, list[ItemRow]] = defaultdict(list)
+        for receipt in _receipts(config, step):
+            of_run[receipt.made["run"]] += tried(receipt)
+        for rows in of_run.values():
+            nothing = all(row.state == "quarantined" for row in rows)
+            if nothing and len(rows) >= LEAST and len({_alike(row) for row in rows}) == 1:
+                _refuse(config, step.name, rows)
+
+
+def tried(receipt: Receipt) -> list[ItemRow]:
+    """What became of the items that a stage tried: of those that a block left out which stands for others, too."""
+    own = [row for row in receipt.items if not row.inherited and not _is_empty(row)]
+    return [*(row for row in own if row.state == "done"), *(row for row in receipt.given_up if not row.inherited)]
+
+
+def _is_empty(row: ItemRow) -> bool:
+    """Whether a block that stands for others left out all its panoramas: that it was finished is no success."""
+    return bool(row.figures.get("given_up")) and not row.figures.get("panoramas")
+
+
+def _receipts(config: Config, step: Step) -> Iterator[Receipt]:
+    fingerprint = step.stage.identity.fingerprint
+    urls = [block_url(config.root, step.name, fingerprint, block.name) for block in step.blocks]
+    return (receipt for receipt in read_receipts(urls) if receipt is not None)
+
+
+def _alike(row: ItemRow) -> str:
+    return re.sub(r"\d+(\.\d+)?", "#", cause_of(row.reason))
+
+
+def _refuse(config: Config, stage: str, rows: Sequence[ItemRow]) -> None:
+    """Raise, unless somebody has looked at all of these and waived them."""
+    waived = read_waivers(config.root)
+    looked_at = [row for row in rows if row.item not in waived]
+    if not looked_at:
+        return
+    first = looked_at[0]
+    raise NothingMade(
+        f"stage {stage}: none of {len(looked_at)} item{'s' * (len(looked_at) > 1)} could be made; the first, {first.item}: "
+        f"{first.reason}. Mend the cause, then try them again: {typed('run', '--retry-quarantined')}"
+    )

@@ -1,0 +1,113 @@
+"""The finished labels of a config: every fused block with its receipt, or a refusal that says what is owed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from configs.schema import Config
+from flows.invocation import typed
+from flows.plan import Plan, make_plan
+from flows.stores.stored import plan_if_listed
+from storage.about import common_about, refuse_other_arrays
+from storage.arrays import BlockReader, arrays_digest, damaged
+from storage.fingerprint import Identity
+from storage.manifest import Block, Item
+from storage.receipts import ItemRow, Receipt, block_url, damage, read_receipts, withdraw
+from tasks.ingest import ingest
+
+
+class NotFinished(ValueError):
+    """Labels are owed, or damaged; the message says which and how to go on."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Fused blocks and their receipts, in the order of the manifest; ``owed`` counts the blocks that each stage still owes.
+
+    ``about`` is what all blocks with labels say of them; ``remake`` the command that makes what is owed.
+    """
+
+    blocks: tuple[tuple[str, Block, Receipt], ...]
+    fuse: Identity
+    plan: Plan
+    owed: Mapping[str, int]
+    about: Mapping[str, Any] = field(default_factory=dict)
+    remake: str = ""
+
+    def rows(self) -> Iterator[tuple[Item, ItemRow]]:
+        """Every panorama with what became of it."""
+        for _, block, receipt in self.blocks:
+            yield from zip(block.items, receipt.items, strict=True)
+
+    def arrays(self) -> Iterator[Mapping[str, NDArray] | None]:
+        """The stored labels of every panorama, None where it was given up. Each block's bytes are checked before they are read.
+
+        Raises
+        ------
+        NotFinished
+            A block's bytes are not those of its receipt.
+        Contradiction
+            The labels of a panorama have another form than those before.
+        """
+        first: Mapping[str, NDArray] | None = None
+        for url, block, receipt in self.blocks:
+            self.refuse_damaged(url, receipt)
+            reader = BlockReader(url, receipt.files) if receipt.files else None
+            for slot, (item, row) in enumerate(zip(block.items, receipt.items, strict=True)):
+                if reader is None or row.state != "done":
+                    yield None
+                    continue
+                arrays = reader.item(slot)
+                if row.digest and arrays_digest(arrays) != row.digest:  # it was changed since the block was checked
+                    raise damaged(url, f"the arrays of {item.item} are not those that were stored", receipt.files)
+                first = first if first is not None else arrays
+                refuse_other_arrays(first, arrays, item.item)
+                yield arrays
+
+    def refuse_damaged(self, url: str, receipt: Receipt) -> None:
+        """Raise NotFinished if a block's bytes are not those of its receipt, which is withdrawn then."""
+        if problems := damage(url, receipt):
+            raise NotFinished(f"{url}: {problems[0]}; {withdraw(url, receipt)}: {self.remake}, then try again")
+
+
+def finished_labels(
+    config: Config, allow_incomplete: bool = False, need_source: bool = True, remake: str | None = None
+) -> Finished:
+    """The fused blocks of a config that exist. Without ``need_source`` the manifest is enough where the source cannot be listed.
+
+    Parameters
+    ----------
+    config : Config
+    allow_incomplete : bool
+    remake : str, optional
+        The command that makes what is owed; that of the config which the command line names if none is given.
+
+    Raises
+    ------
+    NotFinished
+        A stage owes blocks and ``allow_incomplete`` is false, or there are no labels at all.
+    Contradiction
+        Blocks say different things of their labels.
+    """
+    remake = f"`{remake}`" if remake else typed("run")
+    plan = make_plan(ingest.as_read(config)) if need_source else plan_if_listed(config)
+    owed = {stage.stage: stage.to_run for stage in plan.stages if stage.to_run}
+    fuse = next(stage.identity for stage in plan.definitions if stage.name == "fuse")
+    urls = [block_url(config.root, "fuse", fuse.fingerprint, block.name) for block in plan.blocks]
+    read = zip(urls, plan.blocks, read_receipts(urls), strict=True)
+    blocks = tuple((url, block, receipt) for url, block, receipt in read if receipt is not None)
+    if len(blocks) < len(urls):  # one may have gone since the plan was made
+        owed["fuse"] = max(owed.get("fuse", 0), len(urls) - len(blocks))
+    if owed and not allow_incomplete:
+        told = ", ".join(f"{stage} {count}" for stage, count in owed.items())
+        raise NotFinished(
+            f"not all labels are finished; owed by stage: {told}. "
+            f"Finish them with {remake}, or pass --allow-incomplete to take what is there"
+        )
+    if not any(row.state == "done" for _, _, receipt in blocks for row in receipt.items):
+        raise NotFinished(f"no panorama has labels in {config.root}; make them with {remake}")
+    return Finished(blocks, fuse, plan, owed, common_about(receipt for _, _, receipt in blocks), remake)

@@ -1,0 +1,124 @@
+"""What a store holds and nothing needs, and its removal.
+
+Needed is what ``flows.stores.needed`` says. In it, blocks that have a receipt are kept, and data without a receipt is left alone
+while somebody may still be writing it: for a while after it was touched, and all the time while a run is going that makes such
+data.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from configs.schema import Config
+from flows.plan import Plan, read_by_all
+from flows.stores.needed import Made, in_work, needed
+from flows.stores.stored import stored_plan
+from storage.receipts import DROPPED, FILE, block_url, blocks_with_receipts, drop_data, read_receipt, strays
+from storage.urls import children, files_below, filesystem, join, remove
+from tasks.ingest.stamps import changed_at
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A folder or file to remove, or patch labels whose data goes and whose receipt stays (``kind`` is ``labels``)."""
+
+    url: str
+    why: str
+    bytes: int
+    kind: Literal["folder", "block", "file", "labels"] = "folder"
+
+
+def find_garbage(config: Config, keep_runs: int = 1, older_than_hours: float = 1.0) -> list[Garbage]:
+    """Everything under the root's stages and checkpoints that may go.
+
+    Parameters
+    ----------
+    config : Config
+    keep_runs : int
+        Fingerprints that the last so many runs of every config used are kept, and those of runs that may still be going.
+    older_than_hours : float
+        Data without a receipt goes only if nothing in it was touched for so long.
+    """
+    plan = stored_plan(config)
+    kept, busy = needed(config, plan, keep_runs), in_work(config)
+    found: list[Garbage] = []
+    for stage in children(join(config.root, "stages")):
+        if stage in ("ingest", "train"):
+            continue  # manifests are small, and the order of everything else; checkpoints of trainings have no receipt yet
+        for fingerprint in children(join(config.root, "stages", stage)):
+            url = join(config.root, "stages", stage, fingerprint)
+            if (stage, fingerprint) not in kept:
+                found.append(Garbage(url, "superseded: no config in use has this fingerprint", _bytes(url)))
+            elif (stage, fingerprint) not in busy:
+                found += _unfinished(url, time.time() - 3600 * older_than_hours)
+    found += _checkpoints(config.root, {fingerprint for _, fingerprint in kept})
+    if not config.execution.keep_patch_labels:
+        found += _fused_labels(config, plan, busy)
+    return found
+
+
+def _checkpoints(root: str, needed: set[str]) -> Iterator[Garbage]:
+    """Checkpoints of adaptations that were not finished, and that no config in use would go on with."""
+    for fingerprint in children(join(root, "checkpoints")):
+        if fingerprint not in needed:
+            url = join(root, "checkpoints", fingerprint)
+            yield Garbage(url, "superseded: no config in use goes on with these checkpoints", _bytes(url))
+
+
+def collect(config: Config, garbage: list[Garbage]) -> None:
+    """Remove what :func:`find_garbage` found; receipts go first, so that nothing half removed can be read."""
+    for one in garbage:
+        if one.kind == "labels":
+            drop_data(one.url)
+            continue
+        if one.kind == "file":
+            remove(one.url)
+            continue
+        if one.kind == "block" and read_receipt(one.url):
+            continue  # somebody finished it since it was found
+        for name in files_below(one.url):
+            if name.endswith(FILE):
+                remove(join(one.url, name))
+        files, path = filesystem(one.url)
+        files.rm(path, recursive=True)
+
+
+def _unfinished(url: str, before: float) -> Iterator[Garbage]:
+    """What writers left that died, and that nobody touched since ``before``, in seconds since the epoch."""
+    for block in children(url):
+        folder = join(url, block)
+        infos = files_below(folder)
+        if receipt := read_receipt(folder):
+            for name in (name for name in strays(infos, receipt) if _touched(infos[name]) < before):
+                yield Garbage(join(folder, name), "unfinished: no part of its block", infos[name].get("size") or 0, "file")
+        elif DROPPED not in infos and infos and max(_touched(info) for info in infos.values()) < before:
+            size = sum(info.get("size") or 0 for info in infos.values())
+            yield Garbage(folder, "unfinished: data without a receipt", size, "block")
+
+
+def _touched(info: dict[str, Any]) -> float:
+    """When a file was last written; the local clock's now where the store does not say."""
+    seconds = changed_at(info)
+    return time.time() if seconds is None else seconds
+
+
+def _fused_labels(config: Config, plan: Plan, busy: set[Made]) -> Iterator[Garbage]:
+    """Patch labels whose fused block has its receipt, and its audit where there is one, and that no run reads now."""
+    there = {
+        stage.name: set(blocks_with_receipts(config.root, stage.name, stage.identity.fingerprint)) for stage in plan.definitions
+    }
+    for stage in plan.definitions:
+        if not stage.name.startswith("label.") or (stage.name, stage.identity.fingerprint) in busy:
+            continue
+        fused = read_by_all(plan.definitions, stage.name, there)
+        for block in sorted(there[stage.name]):
+            url = block_url(config.root, stage.name, stage.identity.fingerprint, block)
+            if block in fused and (receipt := read_receipt(url)):
+                yield Garbage(url, "patch labels: fused, and execution.keep_patch_labels is false", receipt.bytes, "labels")
+
+
+def _bytes(url: str) -> int:
+    return sum(info.get("size") or 0 for info in files_below(url).values())

@@ -1,0 +1,85 @@
+"""The state of a store and of its last run: what is done, how fast it goes, when it will be done, what failed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from configs.schema import Config
+from flows.plan import Plan
+from flows.stores.failures import causes, read_waivers
+from flows.stores.items import quarantined_items
+from flows.stores.record import stage_receipts
+from flows.stores.stored import plan_if_listed
+from storage.credentials import mask_credentials
+from storage.receipts import Receipt
+from storage.runs import latest_run
+
+RUN_FIELDS = ("run", "state", "reason", "started", "seconds", "user", "prefect")
+
+
+def store_status(config: Config) -> dict[str, Any]:
+    """The state of the store under this config, as JSON values: items, blocks a stage, quarantine, the last run.
+
+    Where the source cannot be listed, the manifest speaks alone, and ``source_not_looked_at`` says why.
+    """
+    plan = plan_if_listed(config)
+    looked = not plan.scan.unlisted
+    receipts = stage_receipts(config, plan)
+    rows = quarantined_items(config, plan)
+    waived = read_waivers(config.root)
+    return {
+        "root": config.root,
+        "source": mask_credentials(config.source.url),
+        "items": len(plan.scan.known),
+        "not_ingested": len(plan.scan.to_read) if looked else None,
+        "gone_from_source": len(plan.scan.absent) if looked else None,
+        "source_not_looked_at": plan.scan.unlisted,
+        "notes": list(plan.scan.notes),
+        "other_source": _other_source(config, plan),
+        "stages": [
+            {
+                "stage": step.name,
+                "fingerprint": step.stage.identity.fingerprint,
+                "blocks": len(step.blocks),
+                "done": len(step.blocks) - len(plan.owed[step.name]),
+                "bytes": sum(receipt.bytes for receipt in receipts[step.name]),
+                "seconds": round(sum(receipt.made["seconds"] for receipt in receipts[step.name]), 1),
+            }
+            for step in plan.steps
+        ],
+        "quarantined": [row for row in rows if row["item"] not in waived],
+        "waived": sum(row["item"] in waived for row in rows),
+        "causes": [{"cause": cause, "items": count} for cause, count in causes(rows).most_common()],
+        "last_run": _last_run(config, plan, receipts),
+    }
+
+
+def _other_source(config: Config, plan: Plan) -> str:
+    """The source of the last run, where this config names another of which the store knows nothing; else empty."""
+    record = latest_run(config.root, config.name)
+    if plan.scan.known or record is None:
+        return ""
+    last = str(record.get("config", {}).get("source", {}).get("url", ""))
+    return last if last != mask_credentials(config.source.url) else ""
+
+
+def _last_run(config: Config, plan: Plan, receipts: Mapping[str, list[Receipt]]) -> dict[str, Any] | None:
+    record = latest_run(config.root, config.name)
+    if record is None:
+        return None
+    shown: dict[str, Any] = {key: record[key] for key in RUN_FIELDS if key in record}
+    made = [receipt for group in receipts.values() for receipt in group if receipt.made["run"] == record["run"]]
+    items = sum(len(receipt.items) for receipt in made)
+    owed = sum(len(block.items) for step in plan.steps for block in plan.owed_blocks(step))
+    elapsed = record.get("seconds") or time.time() - datetime.fromisoformat(record["started"]).timestamp()
+    rate = items / elapsed if elapsed > 0 else 0.0
+    return {
+        **shown,
+        "items_done": items,
+        "items_owed": owed,
+        "items_per_second": round(rate, 2),
+        "eta_seconds": round(owed / rate) if record["state"] == "running" and rate else None,
+    }

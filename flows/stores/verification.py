@@ -1,0 +1,82 @@
+"""Whether what was made from a store's blocks is sound too: published versions, trainings and their checkpoints.
+
+Nothing here is withdrawn: a training cost days, and a published version is somebody's data set by now.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from types import ModuleType
+
+from configs.schema import Config
+from flows.stores.items import Broken
+from flows.stores.stored import stored_plan
+from storage.published import plain as published
+from storage.published.plain import ICECHUNK
+from storage.receipts import block_url, damage, read_receipt, receipt_files, strays
+from storage.urls import children, files_below, join, read_bytes
+
+
+def verify_others(config: Config) -> Iterator[tuple[int, Broken | None]]:
+    """Read back what lies in the store of a config beside its blocks; as :func:`flows.stores.items.verify_store`."""
+    yield from _published(config.root)
+    yield from _trainings(config.root)
+    yield from _checkpoints(config.root)
+
+
+def find_strays(config: Config) -> dict[str, list[str]]:
+    """Files in finished blocks that are no part of them, by the block's URL. Nobody reads them."""
+    found = {}
+    for stage in stored_plan(config).definitions:
+        for name in receipt_files(config.root, stage.name, stage.identity.fingerprint):
+            url = block_url(config.root, stage.name, stage.identity.fingerprint, name)
+            if (receipt := read_receipt(url)) and (names := strays(files_below(url), receipt)):
+                found[url] = names
+    return found
+
+
+def _published(root: str) -> Iterator[tuple[int, Broken | None]]:
+    for name in children(join(root, "published")):
+        folder = join(root, "published", name)
+        if name.endswith(ICECHUNK):
+            from storage.published import icechunk as published_icechunk  # an optional library
+
+            keeper: ModuleType = published_icechunk
+        else:
+            keeper = published
+        for record in keeper.versions(folder):
+            problems = keeper.check_version(folder, record["version"])
+            what = Broken(f"published {name}", record["version"], problems, "publish it again from sound labels")
+            yield record["bytes"], what if problems else None
+
+
+def _trainings(root: str) -> Iterator[tuple[int, Broken | None]]:
+    for fingerprint in children(join(root, "stages", "train")):
+        for block in receipt_files(root, "train", fingerprint):
+            url = block_url(root, "train", fingerprint, block)
+            receipt = read_receipt(url)
+            problems = damage(url, receipt) if receipt else ["receipt.json: cannot be read"]
+            fix = f"restore it from a copy, or remove {join(url, 'receipt.json')} to train again"
+            yield receipt.bytes if receipt else 0, Broken("train", block, problems, fix) if problems else None
+
+
+def _checkpoints(root: str) -> Iterator[tuple[int, Broken | None]]:
+    """Checkpoints of trainings and adaptations that are not finished: zip archives, which know their own sums."""
+    for folder in (join(root, "checkpoints"), join(root, "stages", "train")):
+        for name, info in files_below(folder).items():
+            if not name.endswith(".pt"):
+                continue
+            problem = _damage_of_zip(read_bytes(join(folder, name)))
+            fix = "remove it; the training goes on from the one before"
+            yield info.get("size") or 0, Broken("checkpoint", name, [problem], fix) if problem else None
+
+
+def _damage_of_zip(data: bytes) -> str:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            torn = archive.testzip()
+    except (zipfile.BadZipFile, EOFError, ValueError, OSError, NotImplementedError) as error:
+        return f"cannot be read: {error}"
+    return f"{torn}: its bytes are not those that were written" if torn else ""

@@ -1,0 +1,299 @@
+"""Plans, outcomes and lineages as tables for a terminal."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+from configs.schema import Config
+from flows.invocation import command
+from flows.plan import Plan
+from flows.stores.garbage import Garbage
+from flows.stores.items import Broken
+from storage.receipts import block_url, read_receipts
+from storage.runs import latest_run
+from storage.urls import join, location
+
+console = Console()
+SHOWN_ITEMS = 10
+"""Quarantined items that a terminal is shown."""
+SHOWN_CLASSES = 12
+"""Names of classes that a terminal is shown; a report has them all."""
+if not console.is_terminal and "COLUMNS" not in os.environ:
+    console.width = 120  # logs have no edge to fold at
+
+
+def plan_table(plan: Plan) -> Table:
+    """One row a stage: cached, to run, why, estimated time and bytes."""
+    table = Table(title="Plan", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.add_column("stage", no_wrap=True)
+    for name in ("cached", "to run", "items", "time", "bytes"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("why", overflow="fold", min_width=24)
+    for row in plan.stages:
+        colour = "yellow" if row.to_run else "green"
+        table.add_row(
+            row.stage,
+            str(row.cached),
+            f"[{colour}]{row.to_run}[/]",
+            str(row.items),
+            duration(row.seconds),
+            size(row.bytes),
+            escape("\n".join(row.reasons)) or "[dim]nothing changed[/]",
+        )
+    return table
+
+
+def print_notes(notes: Sequence[str]) -> None:
+    """What else there is to know of a source."""
+    for note in notes:
+        console.print(f"[yellow]source:[/] {escape(note)}", soft_wrap=True)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds for people; a dash where there is nothing to estimate from."""
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(count: int | None) -> str:
+    """Bytes for people."""
+    if count is None:
+        return "–"
+    value, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def print_nothing_to_do(config: Config) -> None:
+    """Say that all is there already, and where."""
+    last = latest_run(config.root, config.name) or {}
+    console.print("[green]Nothing to run:[/] every block has its receipt.")
+    if report := last.get("report"):
+        console.print(f"Report of the last run: {report}", soft_wrap=True)
+    if model := last.get("model"):
+        console.print(f"Adapted model: {model}", soft_wrap=True)
+
+
+def print_outcome(config: Config, record: dict[str, Any]) -> None:
+    """What a run did, how accurate its labels are, and where to look next."""
+    table = Table(title=f"Run {record['run']}", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.add_column("stage")
+    for name in ("cached", "ran", "quarantined", "work", "stored"):
+        table.add_column(name, justify="right")
+    for row in record["stages"]:
+        quarantined = f"[yellow]{row['quarantined']}[/]" if row["quarantined"] else "0"
+        table.add_row(
+            row["stage"], str(row["cached"]), str(row["ran"]), quarantined, duration(row["seconds"]), size(row["bytes"])
+        )
+    console.print(table)
+    if headline := record.get("summary", {}).get("headline"):
+        console.print(figures_table(headline))
+    if compared := record.get("figures"):
+        console.print(models_table(compared))
+    given_up = record.get("quarantined", [])
+    for row in given_up[:SHOWN_ITEMS]:
+        console.print(f"[yellow]quarantined[/] {escape(row['item'])} at {row['stage']}: {escape(row['reason'])}", soft_wrap=True)
+    if hidden := given_up[SHOWN_ITEMS:]:
+        print_command(f"and {len(hidden)} more: ", command("failures list"))
+    if unseen := record.get("classes_never_seen"):
+        more = f" and {len(unseen) - SHOWN_CLASSES} more (see the report)" if len(unseen) > SHOWN_CLASSES else ""
+        console.print(f"classes never seen: {escape('; '.join(unseen[:SHOWN_CLASSES]))}{more}", soft_wrap=True)
+    console.print(f"\nReport:  {escape(record['report'])}", soft_wrap=True)
+    if config.labels:
+        _print_labels(config, record)
+        if record["item"]:
+            print_command("Lineage: ", command("trace", item=record["item"]))
+    else:
+        console.print(f"Model:   {escape(record['model'])}", soft_wrap=True)
+        print_command("Lineage: ", command("trace"))
+
+
+def _print_labels(config: Config, record: Mapping[str, Any]) -> None:
+    """Where the labels are: of the first block that has any, for all of its panoramas may have been given up."""
+    fuse = record["identities"]["fuse"]["fingerprint"]
+    urls = [block_url(config.root, "fuse", fuse, name) for name in record["blocks"]]
+    made = [url for url, receipt in zip(urls, read_receipts(urls), strict=True) if receipt and receipt.files]
+    if not made:
+        console.print("Labels:  none; every panorama was given up")
+        return
+    more = f" and {len(made) - 1} more block{'s' * (len(made) > 2)} beside it" if made[1:] else ""
+    console.print(f"Labels:  {escape(location(join(made[0], 'data.zarr')))}{more}", soft_wrap=True)
+
+
+def print_command(what: str, typed: str) -> None:
+    """A command on a line of its own, whole, as it can be pasted."""
+    console.print(f"{what}{escape(typed)}", soft_wrap=True, highlight=False)
+
+
+def models_table(compared: Mapping[str, Mapping[str, float | None]]) -> Table:
+    """The figures of an adaptation: a row for the source model and one for the adapted one."""
+    table = Table(title="Figures", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for name in ("model", *next(iter(compared.values()))):
+        table.add_column(name, justify="left" if name == "model" else "right")
+    for arm, own in compared.items():
+        table.add_row(arm, *("–" if value is None else f"{value:.4f}" for value in own.values()))
+    return table
+
+
+def figures_table(figures: Sequence[dict[str, Any]]) -> Table:
+    """The headline figures: name, value, 95 % interval over panoramas."""
+    table = Table(title="Labels", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_column("95 % interval", justify="right")
+    for row in figures:
+        interval = f"{row['low']:.3f} – {row['high']:.3f}" if row.get("low") is not None else "–"
+        table.add_row(row["figure"], f"{row['value']:.3f}", interval)
+    return table
+
+
+def print_status(state: dict[str, Any]) -> None:
+    """The state of a store."""
+    console.print(f"[bold]{state['root']}[/] from {state['source']}", soft_wrap=True)
+    console.print(
+        f"{state['items']} items, "
+        + (
+            f"source not looked at: {escape(state['source_not_looked_at'])}"
+            if state["source_not_looked_at"]
+            else f"{state['not_ingested']} not ingested, {state['gone_from_source']} gone from the source"
+        ),
+        soft_wrap=True,
+    )
+    print_notes(state["notes"])
+    if other := state["other_source"]:
+        print_command("this store was last run with another source: ", f"--source {shlex.quote(other)}")
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("stage")
+    table.add_column("fingerprint")
+    for name in ("blocks done", "work", "stored"):
+        table.add_column(name, justify="right")
+    for row in state["stages"]:
+        table.add_row(
+            row["stage"],
+            row["fingerprint"][:8],
+            f"{row['done']} of {row['blocks']}",
+            duration(row["seconds"]),
+            size(row["bytes"]),
+        )
+    console.print(table)
+    for row in state["quarantined"][:10]:
+        console.print(f"[yellow]quarantined[/] {escape(row['item'])} at {row['stage']}: {escape(row['reason'])}", soft_wrap=True)
+    for row in state["causes"] if len(state["quarantined"]) > 10 else ():
+        console.print(f"  {row['items']} x {escape(row['cause'])}", soft_wrap=True)
+    if state["waived"]:
+        console.print(f"{state['waived']} items waived")
+    if last := state["last_run"]:
+        _print_last_run(last)
+
+
+def _print_last_run(last: dict[str, Any]) -> None:
+    console.print(f"last run: {last['run']} {last['state']}, started {last['started']} by {last['user']}", soft_wrap=True)
+    if reason := last.get("reason"):
+        console.print(f"  {escape(reason)}", soft_wrap=True)
+    rest = f", {last['items_owed']} item-stages to go" + (
+        f", about {duration(last['eta_seconds'])} left" if last["eta_seconds"] is not None else ""
+    )
+    done = f"  {last['items_done']} item-stages at {last['items_per_second']:.2f} a second"
+    console.print(done + (rest if last["items_owed"] else ""), soft_wrap=True)
+    if last.get("prefect"):
+        console.print(f"  in Prefect: {last['prefect']}", soft_wrap=True)
+
+
+def print_failures(found: dict[str, Any]) -> None:
+    """Dead letters: items, blocks and causes."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("item", "stage", "reason"):
+        table.add_column(name, overflow="fold")
+    for row in found["items"]:
+        table.add_row(escape(row["item"]), row["stage"], escape(row["reason"]))
+    if found["items"]:
+        console.print(table)
+    for row in found["causes"]:
+        console.print(f"{row['items']} x {escape(row['cause'])}", soft_wrap=True)
+    for row in found["blocks"]:
+        console.print(f"[red]not made[/] {row['stage']} {row['block']}: {escape(row['message'])}", soft_wrap=True)
+    for row in found["waived"]:
+        console.print(f"[dim]waived[/] {escape(row['item'])} by {escape(row['by'])}: {escape(row['waived'])}", soft_wrap=True)
+    if not (found["items"] or found["blocks"]):
+        console.print("[green]Nothing failed[/]" + (" that is not waived" if found["waived"] else ""))
+    else:
+        print_command("Try again:  ", command("failures retry"))
+    if found["items"]:
+        print_command("Accept:     ", command("failures waive", "--reason", "looked at", item=found["items"][0]["item"]))
+
+
+def print_garbage(found: Sequence[Garbage], dry_run: bool) -> None:
+    """What goes, or would go."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("bytes", justify="right")
+    table.add_column("why")
+    table.add_column("what", overflow="fold")
+    for one in found:
+        table.add_row(size(one.bytes), one.why, escape(one.url))
+    if found:
+        console.print(table)
+    total = sum(one.bytes for one in found)
+    console.print(f"{len(found)} things, {size(total)}: {'would be removed (--dry-run)' if dry_run else 'removed'}")
+
+
+def print_trace(lineage: dict[str, Any]) -> None:
+    """A lineage as a tree, from the pixels to the figures."""
+    source = lineage["source"]
+    tree = Tree(f"[bold]{escape(lineage['item'])}[/]  block {lineage['block']}, slot {lineage['slot']}")
+    pixels = tree.add(f"source {escape(source['uri'])}")
+    pixels.add(f"sha256 {source['sha256']}")
+    pixels.add(f"{source['width']}x{source['height']} pixels")
+    for name, value in {**source["metadata"], **source["figures"]}.items():
+        pixels.add(escape(f"{name}: {json_text(value)}"))
+    for step in lineage["steps"]:
+        branch = tree.add(f"[bold]{step['stage']}[/] {step['state']} {escape(step.get('reason', ''))}".rstrip())
+        branch.add(f"fingerprint {step['fingerprint']}, code version {step['version']}")
+        for name, value in step["weights"].items():
+            branch.add(f"weights of {name}: sha256 {value}")
+        for name, value in step["settings"].items():
+            branch.add(escape(f"{name}: {json_text(value)}"))
+        if "made" in step:
+            made = step["made"]
+            branch.add(f"made by run {made['run']} on {made['device']} with torch {made['versions']['torch']}")
+            branch.add(
+                f"{len(step['files'])} files, {size(sum(file['bytes'] for file in step['files'].values()))}, at {step['url']}"
+            )
+    console.print(tree, soft_wrap=True)
+
+
+def json_text(value: Any) -> str:
+    """A setting's value on one line."""
+    return ", ".join(f"{key} {inner}" for key, inner in value.items()) if isinstance(value, dict) else str(value)
+
+
+def print_verification(blocks: int, count: int, broken: Sequence[Broken], strays: Mapping[str, Sequence[str]]) -> None:
+    """What verification found."""
+    for damage in broken:
+        fix = damage.fix or "its receipt is withdrawn, the next run makes it again"
+        console.print(f"[red]broken[/] {damage.stage} {damage.block}: {escape(fix)}", soft_wrap=True)
+        for problem in damage.problems[:5]:
+            console.print(f"  {escape(problem)}", soft_wrap=True)
+    for url, names in strays.items():
+        shown = f"{', '.join(names[:3])}{' ...' * (len(names) > 3)}"
+        console.print(f"[yellow]stray[/] {escape(url)}: {escape(shown)}: no part of the block, nobody reads it", soft_wrap=True)
+    if strays:
+        print_command("Remove strays: ", command("gc"))
+    console.print(f"{blocks} blocks, {size(count)} checked, {len(broken)} broken")
+    if any(not damage.fix for damage in broken):
+        print_command("Make them again: ", command("run"))

@@ -1,0 +1,132 @@
+"""What the Prefect UI shows of a run beyond its states: a few artifacts a run and a stage, never one an item.
+
+An artifact that cannot be written (Prefect down, its database locked) never harms the run.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+from flows.plan import Plan
+from flows.tables.run import duration, size
+from storage.urls import is_local
+from tasks.pages.report import picture_uri
+
+SECONDS_BETWEEN_UPDATES = 5
+MOST_ROWS = 200
+
+_Parameters = ParamSpec("_Parameters")
+logger = logging.getLogger(__name__)
+
+
+def harmless(write: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
+    """Log what a function raises instead of raising it."""
+
+    @wraps(write)
+    def guarded(*arguments: _Parameters.args, **named: _Parameters.kwargs) -> None:
+        try:
+            write(*arguments, **named)
+        except Exception as error:  # whatever it is, labels matter more
+            logger.warning("an artifact was not written: %s: %s", type(error).__name__, error)
+
+    return guarded
+
+
+@harmless
+def publish_plan(plan: Plan) -> None:
+    """The plan as a table: what is cached, what runs, why, and how long it should take."""
+    rows = [
+        {
+            "stage": row.stage,
+            "cached": row.cached,
+            "to run": row.to_run,
+            "items": row.items,
+            "time": duration(row.seconds),
+            "bytes": size(row.bytes),
+            "why": "; ".join(row.reasons) or "nothing changed",
+        }
+        for row in plan.stages
+    ]
+    create_table_artifact(rows, key="plan", description="What this run does, and why")
+
+
+@harmless
+def publish_outcome(record: Mapping[str, Any]) -> None:
+    """How a run ended: stages, quality of the labels, given-up items, and where the report lies."""
+    if stages := record.get("stages"):
+        create_table_artifact([dict(row) for row in stages], key="stages", description=f"Run {record['run']}: {record['state']}")
+    if headline := record.get("summary", {}).get("headline"):
+        rows = [{**row, "value": f"{row['value']:.4f}"} for row in headline]
+        create_table_artifact(rows, key="quality", description="Quality of the labels, 95 % intervals over panoramas")
+    failed = [dict(row) for row in record.get("quarantined", [])]
+    if failed:
+        text = f"{len(failed)} items were given up" + (f"; the first {MOST_ROWS}" if len(failed) > MOST_ROWS else "")
+        create_table_artifact(failed[:MOST_ROWS], key="quarantined", description=text)
+    if report := record.get("report"):
+        link = f"file://{report}" if is_local(report) else report
+        create_link_artifact(link, link_text="HTML report", key="report", description=f"Report of run {record['run']}: {report}")
+
+
+@harmless
+def publish_audit(audit: Mapping[str, Any]) -> None:
+    """Where the error comes from, the worst panoramas and the page of an audit; nothing if there was none."""
+    if not audit:
+        return
+    rows = [
+        {"error": figure, **{part: f"{own['value']:.4f}" for part, own in parts.items()}}
+        for figure, parts in audit["attribution"].items()
+    ]
+    if rows:
+        create_table_artifact(rows, key="audit", description="Where the error of the fused labels comes from; the parts add up")
+    if audit["worst"]:
+        worst = [{"item": row["item"], "reasons": "; ".join(row["reasons"])} for row in audit["worst"]]
+        create_table_artifact(worst, key="audit-worst", description="Panoramas that stand out, worst first")
+    link = f"file://{audit['page']}" if is_local(audit["page"]) else audit["page"]
+    create_link_artifact(link, link_text="Audit page", key="audit-page", description=f"Audit: {audit['page']}")
+
+
+@harmless
+def publish_preview(item: str, pictures: Mapping[str, NDArray[np.uint8]]) -> None:
+    """The first panorama and its labels, as pictures within the text: the browser needs no way to the store."""
+    text = "\n\n".join(f"**{name}**\n\n![{name}]({picture_uri(picture)})" for name, picture in pictures.items())
+    create_markdown_artifact(text, key="preview", description=f"Labels of {item}")
+
+
+class StageProgress:
+    """One progress bar a stage in the UI, moved at most every few seconds."""
+
+    def __init__(self, stage: str, blocks: int) -> None:
+        self._blocks, self._done, self._updated = blocks, 0, time.monotonic()
+        self._artifact: UUID | None = None
+        self._begin(stage)
+
+    @harmless
+    def _begin(self, stage: str) -> None:
+        key = f"progress-{stage.replace('.', '-').replace('_', '-')}"
+        created = create_progress_artifact(0.0, key=key, description=f"{stage}: {self._blocks} blocks")
+        assert isinstance(created, UUID)
+        self._artifact = created
+
+    @harmless
+    def block_done(self) -> None:
+        """Count one block."""
+        self._done += 1
+        late = time.monotonic() - self._updated > SECONDS_BETWEEN_UPDATES
+        if self._artifact and (late or self._done == self._blocks):
+            update_progress_artifact(self._artifact, 100.0 * self._done / self._blocks)
+            self._updated = time.monotonic()

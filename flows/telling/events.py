@@ -1,0 +1,59 @@
+"""Events that automations act on. Without a server that keeps them they are lost, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefect.events import emit_event
+from prefect.runtime import flow_run
+
+from configs.schema import Config
+from flows.plan import Plan
+from flows.stores.items import quarantined_items
+from flows.telling.artifacts import harmless
+from storage.runs import read_runs
+
+QUARANTINED = "panolabel.items.quarantined"
+FIRST_REASONS = 5
+
+
+@harmless
+def report_quarantined(config: Config, plan: Plan | None, run: str) -> None:
+    """Tell of the items that this run gave up and the last run of this config had not; nothing is told twice."""
+    if plan is None:
+        return
+    now = quarantined_items(config, plan)
+    before = {_key(row) for row in _given_up_before(config, run)}
+    if new := [row for row in now if _key(row) not in before]:
+        emit_event(
+            event=QUARANTINED,
+            resource={"prefect.resource.id": f"panolabel.config.{config.name}", "prefect.resource.name": config.name},
+            related=_this_run(),
+            payload={
+                "config": config.name,
+                "run": run,
+                "root": config.root,
+                "new": len(new),
+                "all": len(now),
+                "first": new[:FIRST_REASONS],
+            },
+        )
+
+
+def _key(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["item"], row["stage"], row["reason"]
+
+
+def _given_up_before(config: Config, run: str) -> Sequence[dict[str, Any]]:
+    for record in read_runs(config.root):
+        if record["run"] != run and "quarantined" in record and record["config"]["name"] == config.name:
+            rows: list[dict[str, Any]] = record["quarantined"]
+            return rows
+    return []
+
+
+def _this_run() -> list[dict[str, str]]:
+    if flow_run.id is None:
+        return []
+    return [{"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.role": "flow-run"}]

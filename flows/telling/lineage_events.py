@@ -1,0 +1,236 @@
+"""OpenLineage events of a run and of its stages: what started, what it read and wrote, how it ended.
+
+Run ids follow from run names (:func:`run_id`), so events, run records and receipts can be joined.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from urllib.parse import urlsplit, urlunsplit
+
+import attr
+from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState, set_producer
+from openlineage.client.facet_v2 import (
+    DatasetFacet,
+    JobFacet,
+    RunFacet,
+    dataset_version_dataset,
+    documentation_job,
+    error_message_run,
+    nominal_time_run,
+    output_statistics_output_dataset,
+    parent_run,
+    processing_engine_run,
+    source_code_job,
+)
+from openlineage.client.facet_v2 import data_quality_assertions_dataset as assertion
+
+from configs.schema import Config
+from flows.errors import Interrupted
+from flows.telling.emitter import Emitter
+from storage.fingerprint import Identity
+from storage.manifest import Block
+from storage.receipts import Receipt, block_url, read_receipt
+from storage.urls import filesystem, join
+from tasks.stage.code import code_digest
+
+PRODUCER = "urn:panolabel"
+set_producer(PRODUCER)
+NAMES = uuid.uuid5(uuid.NAMESPACE_URL, PRODUCER)
+WEIGHTS = "panolabel.weights"
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+
+
+def run_id(run: str, stage: str = "") -> str:
+    """The UUID of a run, or of one stage of it: always the same for the same names."""
+    return str(uuid.uuid5(NAMES, f"{run}/{stage}" if stage else run))
+
+
+def masked(url: str) -> str:
+    """A URL without user, password, query and fragment, which may hold secrets."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.partition("://")[0] + "://(unreadable)"
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")) if parts.netloc else url
+
+
+def masked_text(text: str) -> str:
+    """A text with every URL in it masked."""
+    return URL.sub(lambda found: masked(found[0]), text)
+
+
+def dataset_name(url: str) -> tuple[str, str]:
+    """Namespace and name of a data set, as OpenLineage names them: ``("s3://bucket", "key")``, ``("file", "/path")``."""
+    files, path = filesystem(url)
+    parts = urlsplit(masked(files.unstrip_protocol(path)))
+    if parts.scheme == "file":
+        return "file", parts.path
+    bucket, _, key = f"{parts.netloc}{parts.path}".strip("/").partition("/")  # fsspec writes memory:///bucket/key
+    return f"{parts.scheme}://{bucket}", key.strip("/") or "/"
+
+
+@attr.define
+class PanolabelRunFacet(RunFacet):
+    """Our own facet; ``panolabel_run_facet.json`` beside this file is its schema."""
+
+    run: str
+    code: str
+    stage: str | None = None
+    fingerprint: str | None = None
+    cached: int | None = None
+    ran: int | None = None
+    quarantined: int | None = None
+
+    @staticmethod
+    def _get_schema() -> str:
+        return "urn:panolabel:schema:PanolabelRunFacet:1#/$defs/PanolabelRunFacet"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run did of a stage: blocks that were there before, and receipts of those that it made."""
+
+    cached: int
+    made: Sequence[Receipt]
+
+    @property
+    def quarantined(self) -> int:
+        """Items given up in the blocks that were made."""
+        return sum(len(receipt.quarantined) for receipt in self.made)
+
+
+class RunEvents:
+    """Tells the events of one run. No method raises: an event that cannot be made is left out, and logged."""
+
+    def __init__(self, config: Config, run: str) -> None:
+        self._config, self._run = config, run
+        self._namespace = config.execution.openlineage.namespace
+        self._started = _now()
+        self._emitter = Emitter(config, run)
+
+    def started(self) -> None:
+        """The run starts."""
+        self._emitter.emit(lambda: self._event(RunState.START))
+
+    def ended(self, error: BaseException | None = None) -> None:
+        """The run is over, with the error that ended it if there is one; waits a moment for a slow server."""
+        self._emitter.emit(lambda: self._event(_outcome(error), error=error))
+        self._emitter.close()
+
+    @contextmanager
+    def stage(self, identity: Identity, blocks: Sequence[Block] = (), owed: Sequence[Block] = ()) -> Iterator[None]:
+        """Around the work of one stage on ``owed``, which are among ``blocks``; ``ingest`` has none yet."""
+        self._emitter.emit(lambda: self._event(RunState.START, identity))
+        error: BaseException | None = None
+        try:
+            yield
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            self._emitter.emit(lambda: self._event(_outcome(error), identity, self._work(identity, blocks, owed), error))
+
+    def _work(self, identity: Identity, blocks: Sequence[Block], owed: Sequence[Block]) -> Work | None:
+        if not blocks:
+            return None
+        urls = (block_url(self._config.root, identity.stage, identity.fingerprint, block.name) for block in owed)
+        receipts = (read_receipt(url) for url in urls)
+        return Work(len(blocks) - len(owed), [one for one in receipts if one and one.made["run"] == self._run])
+
+    def _event(
+        self,
+        state: RunState,
+        identity: Identity | None = None,
+        work: Work | None = None,
+        error: BaseException | None = None,
+    ) -> RunEvent:
+        stage = identity.stage if identity else ""
+        return RunEvent(
+            eventTime=_now(),
+            run=Run(run_id(self._run, stage), self._run_facets(state, identity, work, error)),
+            job=Job(self._namespace, f"{self._config.name}.{stage}" if stage else self._config.name, self._job_facets(stage)),
+            eventType=state,
+            inputs=self._inputs(identity, work),
+            outputs=[self._output(identity, work)] if identity else [],
+        )
+
+    def _inputs(self, identity: Identity | None, work: Work | None) -> list[InputDataset]:
+        """The source, and of a stage the stages before it and its weights."""
+        source = InputDataset(*dataset_name(self._config.source.url))
+        if work is not None:
+            assertions = [assertion.Assertion("every_item_processed", success=not work.quarantined)]
+            source.inputFacets = {"dataQualityAssertions": assertion.DataQualityAssertionsDatasetFacet(assertions)}
+        if identity is None:
+            return [source]
+        upstream = ((*dataset_name(self._stage_url(*one)), one[1]) for one in identity.upstream.items())
+        weights = ((WEIGHTS, name, digest) for name, digest in identity.weights.items())
+        return [source, *(InputDataset(space, name, facets=_version(of)) for space, name, of in (*upstream, *weights))]
+
+    def _output(self, identity: Identity, work: Work | None) -> OutputDataset:
+        output = OutputDataset(
+            *dataset_name(self._stage_url(identity.stage, identity.fingerprint)), facets=_version(identity.fingerprint)
+        )
+        if work is not None:
+            statistics = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
+                rowCount=sum(len(receipt.items) for receipt in work.made) - work.quarantined,
+                size=sum(receipt.bytes for receipt in work.made),
+                fileCount=sum(len(receipt.files) for receipt in work.made),
+            )
+            output.outputFacets = {"outputStatistics": statistics}
+        return output
+
+    def _stage_url(self, stage: str, fingerprint: str) -> str:
+        return join(self._config.root, "stages", stage, fingerprint)
+
+    def _run_facets(
+        self, state: RunState, identity: Identity | None, work: Work | None, error: BaseException | None
+    ) -> dict[str, RunFacet]:
+        ended = _now() if state is not RunState.START and identity is None else None
+        own = PanolabelRunFacet(run=self._run, code=code_digest())
+        facets: dict[str, RunFacet] = {
+            "nominalTime": nominal_time_run.NominalTimeRunFacet(self._started, ended),
+            "processing_engine": processing_engine_run.ProcessingEngineRunFacet(
+                version("prefect"), "prefect", version("openlineage-python")
+            ),
+            "panolabel": own,
+        }
+        if identity is not None:
+            own.stage, own.fingerprint = identity.stage, identity.fingerprint
+            parent = parent_run.Run(run_id(self._run)), parent_run.Job(self._namespace, self._config.name)
+            facets["parent"] = parent_run.ParentRunFacet(*parent)
+        if work is not None:
+            own.cached, own.ran, own.quarantined = work.cached, len(work.made), work.quarantined
+        if error is not None:
+            message = masked_text(f"{type(error).__name__}: {error}")
+            facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(message, "PYTHON")
+        return facets
+
+    def _job_facets(self, stage: str) -> dict[str, JobFacet]:
+        purpose = "Panoramas to audited dense labels" if self._config.labels else "Source model and panoramas to an adapted model"
+        what = f"Stage {stage} of pipeline" if stage else f"{purpose}: pipeline"
+        code = f"panolabel {version('panolabel')}, code {code_digest()}"
+        return {
+            "documentation": documentation_job.DocumentationJobFacet(f"{what} {self._config.name}"),
+            "sourceCode": source_code_job.SourceCodeJobFacet("PYTHON", code),
+        }
+
+
+def _version(digest: str) -> dict[str, DatasetFacet]:
+    return {"version": dataset_version_dataset.DatasetVersionDatasetFacet(digest)}
+
+
+def _outcome(error: BaseException | None) -> RunState:
+    if error is None:
+        return RunState.COMPLETE
+    return RunState.ABORT if isinstance(error, (Interrupted, KeyboardInterrupt)) else RunState.FAIL
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,160 @@
+"""Published labels: immutable versions of what is finished, and a small file that names the latest one.
+
+``<folder>/<version>/`` is a plain Zarr v3 group. ``<folder>/<version>.json`` is written when all of it is there; without that
+record a version does not exist. ``<folder>/latest.json`` is written last, atomically.
+
+``storage/published/icechunk.py`` keeps the same group in an Icechunk repository, with the same functions.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.abc.store import Store
+
+from storage.arrays import BlockWriter, RecordedStore
+from storage.fingerprint import canonical_json, digest
+from storage.receipts import differences, refuse_unwritten
+from storage.urls import children, files_below, join, read_bytes, settle, write_bytes, zarr_store
+
+ICECHUNK = ".icechunk"
+"""How the URL of a publication ends that is an Icechunk repository."""
+
+LATEST = "latest.json"
+LAYOUT = 1  # raise it when the same labels would be laid out otherwise
+
+Row = Mapping[str, str | bool]
+"""What is told of one panorama; the same keys for all."""
+
+
+def version_of(contents: Any) -> str:
+    """The version of these contents (JSON values): equal contents have the same one."""
+    return digest(canonical_json([LAYOUT, contents]))[:16]
+
+
+def write_version(
+    folder: str, version: str, items: Iterable[Mapping[str, NDArray] | None], rows: Sequence[Row], attributes: Mapping[str, Any]
+) -> None:
+    """Write a version whole, and make it the latest one; it exists once its record does.
+
+    Parameters
+    ----------
+    folder : str
+        URL of the publication.
+    version : str
+        From :func:`version_of`; what a killed writer left of it is overwritten with the same bytes.
+    items : iterable
+        The arrays of each panorama, or None for one without labels. Streamed: a shard of each array is in memory at once.
+    rows : sequence
+        One for each panorama; each key becomes an array of strings or booleans.
+    attributes : mapping
+        Attributes of the group, JSON values.
+    """
+    url = join(folder, version)
+    store = RecordedStore(zarr_store(url))
+    write_arrays(url, store, items, rows, {**attributes, "version": version})
+    with warnings.catch_warnings():  # that version 3 of the format does not name it yet is known, and no news for a user
+        warnings.filterwarnings("ignore", message="Consolidated metadata")
+        zarr.consolidate_metadata(store)
+    settle(url)
+    refuse_unwritten(url, store.entries)
+    size = sum(entry["bytes"] for entry in store.entries.values())
+    record: dict[str, Any] = {"version": version, "panoramas": len(rows), "bytes": size}
+    record |= {key: attributes[key] for key in ("created", "run", "complete")}
+    record["files"] = dict(sorted(store.entries.items()))
+    write_bytes(f"{url}.json", json.dumps(record, indent=1).encode())
+    point_at(folder, version)
+
+
+def write_arrays(
+    url: str, store: Store, items: Iterable[Mapping[str, NDArray] | None], rows: Sequence[Row], attributes: Mapping[str, Any]
+) -> None:
+    """Write the group of a version into the root of a store; the same group wherever it is kept. ``url`` is for messages."""
+    writer = BlockWriter(url, len(rows), store)
+    for arrays in items:
+        writer.append(arrays)
+    writer.close()
+    group = zarr.open_group(store, mode="a", zarr_format=3)
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        dtype: Any = bool if isinstance(values[0], bool) else str
+        array = group.create_array(name, shape=(len(rows),), chunks=(len(rows),), dtype=dtype, overwrite=True)
+        array[:] = np.array(values, dtype=bool if dtype is bool else np.dtypes.StringDType())
+    group.attrs.put(dict(attributes))
+
+
+def is_published(folder: str, version: str) -> bool:
+    """Whether a version is there, whole: its record can be read."""
+    return _record(join(folder, f"{version}.json")) is not None
+
+
+def check_version(folder: str, version: str) -> list[str]:
+    """What of a version is not as it was written, a line a file; of one whose record names no files, only that some are gone."""
+    url, record = join(folder, version), _record(join(folder, f"{version}.json"))
+    if record is None:
+        return [f"{version}.json: cannot be read"]
+    if "files" in record:
+        return differences(url, record["files"])
+    size = sum(info.get("size") or 0 for info in files_below(url).values())
+    return [] if size == record["bytes"] else [f"holds {size} bytes, and {record['bytes']} were written"]
+
+
+def point_at(folder: str, version: str) -> None:
+    """Make a version the latest one."""
+    write_bytes(join(folder, LATEST), json.dumps({"version": version}).encode())
+
+
+def latest_version(folder: str) -> str | None:
+    """The version that readers get, or None if nothing was published, or what says which cannot be read."""
+    return str(found["version"]) if (found := _record(join(folder, LATEST))) else None
+
+
+def _record(url: str) -> dict[str, Any] | None:
+    """The JSON object of a version, or None where there is none; what a newer version tells beyond is kept."""
+    try:
+        value = json.loads(read_bytes(url))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) and isinstance(value.get("version"), str) else None
+
+
+def versions(folder: str) -> list[dict[str, Any]]:
+    """The records of all versions, oldest first: version, created, panoramas, bytes, run, complete, latest."""
+    latest = latest_version(folder)
+    names = [name for name in children(folder) if name.endswith(".json") and name != LATEST]
+    records = [record for name in names if (record := _record(join(folder, name)))]
+    told = [{key: value for key, value in one.items() if key != "files"} for one in records]
+    return sorted(({**one, "latest": one["version"] == latest} for one in told), key=lambda one: one["created"])
+
+
+def open_published(url: str, version: str | None = None) -> zarr.Group:
+    """Published labels for reading: arrays ``(panoramas, H, W[, C])`` as they are stored.
+
+    Parameters
+    ----------
+    url : str
+        ``<root>/published/<name>``, or ``<root>/published/<name>.icechunk``.
+    version : str, optional
+        The latest if none is given.
+
+    Raises
+    ------
+    FileNotFoundError
+        Nothing, or not this version, was published there.
+    ModuleNotFoundError
+        It is an Icechunk repository, and icechunk is not installed.
+    """
+    if url.rstrip("/").endswith(ICECHUNK):
+        from storage.published import icechunk as published_icechunk  # an optional library
+
+        return published_icechunk.open_published(url, version)
+    wanted = version or latest_version(url)
+    if wanted is None or not is_published(url, wanted):
+        raise FileNotFoundError(f"{url}: {'nothing' if wanted is None else f'no version {wanted}'} is published there")
+    return zarr.open_consolidated(zarr_store(join(url, wanted), read_only=True), mode="r", zarr_format=3)

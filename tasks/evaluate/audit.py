@@ -1,0 +1,195 @@
+"""audit: fused labels (+ patch labels and truth) -> where their error comes from, and where views disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import Config
+from geometry.cameras import Camera
+from geometry.fields import Field
+from geometry.fusion.alignment import aligned_distance
+from geometry.fusion.fuse import fuse
+from geometry.fusion.sightings import patch_fields, sightings
+from geometry.fusion.sky import sky_class, without_sky
+from metrics.audit.agreement import agreement_sums
+from metrics.audit.attribution import LEVELS, PARTS, level_errors, parts
+from metrics.audit.bands import splits
+from metrics.audit.measure import FIGURES, MAP, PATCH_MAP, Measured, make_path, measure, rows_of
+from metrics.semantics import vocabulary_map
+from storage.fingerprint import Identity
+from storage.manifest import Item
+from storage.receipts import Receipt
+from tasks.evaluate.evaluate import Digests, read_truth, read_truth_classes, truth_of
+from tasks.ingest.observed import Observed, read_observed
+from tasks.label import label, project
+from tasks.label.consistency import task_consistencies
+from tasks.label.fuse import decode_labels, encode_labels, fusion_settings
+from tasks.stage.block import Job, Output, Upstream, run_block
+
+VERSION = "2"
+Labels = dict[str, NDArray]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is read of one item: fused labels, views, patch labels (none without truth), truth, the figures of ``fuse``, and what
+    was photographed."""
+
+    fused: Labels
+    cameras: tuple[Camera, ...]
+    fields: Mapping[str, Field]
+    truth: Labels
+    truth_digest: Digests
+    figures: Mapping[str, Any]
+    observed: Observed = None
+
+
+def identity(config: Config, fuse: str, labels: Mapping[str, str]) -> Identity:
+    """What the audit depends on: the patch labels only where there is a truth to hold them against."""
+    upstream = {"fuse": fuse, "project": project.identity(config).fingerprint, **(labels if truth_of(config) else {})}
+    return Identity("audit", VERSION, {"truth": truth_of(config)}, upstream=upstream)
+
+
+def audit_block(job: Job) -> Receipt:
+    """Audit every fused panorama of a block."""
+    fused, views = Upstream(job, "fuse"), Upstream(job, "project")
+    teachers = [Upstream(job, stage) for stage in sorted(job.identity.upstream) if stage.startswith("label.")]
+    label_classes, truth_classes = fused.receipt.about["classes"], read_truth_classes(job.config)
+
+    def read(slot: int, item: Item) -> Evidence:
+        fields: dict[str, Field] = {}
+        for teacher in teachers:
+            fields.update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
+        labels, cameras = decode_labels(fused.item(slot)), project.decode_cameras(views.item(slot))
+        observed = read_observed(item, job.config, len(labels["views"]))
+        return Evidence(labels, cameras, fields, *read_truth(job.config, item), fused.receipt.items[slot].figures, observed)
+
+    def audit_item(_item: Item, evidence: Evidence) -> Output:
+        parted = splits(evidence.fused, label_classes, evidence.cameras, evidence.observed)
+        arrays: Labels = {"agreement": agreement_sums(evidence.fused, parted)}
+        consistency = evidence.figures.get("consistency")
+        figures: dict[str, Any] = {"consistency": consistency, "tasks": task_consistencies(evidence.figures)}
+        if truth_of(job.config) is not None:
+            measured = attribute(job.config, evidence, label_classes, truth_classes)
+            arrays |= as_arrays(measured, truth_classes)
+            figures |= {**_headlines(measured), "truth": evidence.truth_digest}
+        return Output(arrays, figures)
+
+    return run_block(job, audit_item, {"classes": label_classes, "truth_classes": truth_classes}, read=read)
+
+
+def attribute(
+    config: Config, evidence: Evidence, label_classes: Sequence[str], truth_classes: Sequence[str]
+) -> dict[str, Measured]:
+    """The errors of every task that labels and truth share, at every place along their path."""
+    if not evidence.truth:
+        return {}
+    height, width = evidence.fused["views"].shape
+    cameras = evidence.cameras
+    truth = truth_labels(evidence.truth, (height, width), len(truth_classes), evidence.observed)
+    true = patch_fields(truth, cameras)
+    # The floor is stored and read back too: what rounding costs belongs to the round trip.
+    settings = fusion_settings(config.fuse, truth_classes)
+    floor = decode_labels(encode_labels(fuse(true, cameras, height, width, settings, evidence.observed), config.fuse))
+    land = replace(evidence, fields=without_sky(evidence.fields, sky_class(label_classes)))  # as fuse takes them
+    said, fused = in_words_of(truth_classes, label_classes, land)
+    if "depth" in said and "depth" in truth:
+        said["depth"], fused["depth"] = in_metres(said["depth"], cameras, fused, truth)
+    seen = [sightings(camera, height, width) for camera in cameras]
+    by_truth = splits(truth, truth_classes, cameras, evidence.observed)
+    return {
+        task: measure(make_path(task, said[task], true[task], truth, fused, floor), cameras, seen, by_truth, len(truth_classes))
+        for task in FIGURES
+        if task in said and task in true and task in fused
+    }
+
+
+def truth_labels(truth: Mapping[str, NDArray], shape: tuple[int, int], classes: int, observed: Observed = None) -> Labels:
+    """Truth arrays at the size of the fused labels (the nearest pixel's), each with where it says something that was seen."""
+    rows, columns = (((np.arange(size) + 0.5) * have // size).astype(int) for size, have in zip(shape, _size(truth)))
+    here = {name: array[rows[:, None], columns[None, :]] for name, array in truth.items() if array.ndim >= 2}
+    land = ~here["sky"].astype(bool) if "sky" in here else np.ones(shape, bool)
+    seen = np.ones(shape, bool) if observed is None else observed
+
+    def told(name: str) -> NDArray[np.bool_]:
+        return seen & here.get(f"{name}_valid", True)
+
+    labels: Labels = {}
+    if "depth" in here:
+        distance = here["depth"].astype(np.float32)
+        known = land & told("depth") & np.isfinite(distance) & (distance > 0)
+        labels |= {"depth": np.where(known, distance, 0), "depth_valid": known}
+    if "normals" in here:
+        length = np.linalg.norm(here["normals"].astype(np.float32), axis=-1)
+        known = land & told("normals") & np.isfinite(length) & (length > 0.5)
+        labels |= {"normals": np.where(known[..., None], here["normals"], 0).astype(np.float32), "normals_valid": known}
+    if "semantics" in here and classes:
+        known = told("semantics") & (here["semantics"] < classes)
+        labels |= {"semantics": np.where(known, here["semantics"], 0).astype(np.uint16), "semantics_valid": known}
+    return labels
+
+
+def _size(truth: Mapping[str, NDArray]) -> tuple[int, ...]:
+    return next(array.shape[:2] for array in truth.values() if array.ndim >= 2)
+
+
+def in_words_of(
+    truth_classes: Sequence[str], label_classes: Sequence[str], evidence: Evidence
+) -> tuple[dict[str, Field], Labels]:
+    """Patch and fused labels with classes of the truth's vocabulary, by name; -1, always wrong, where it has none."""
+    said, fused = dict(evidence.fields), dict(evidence.fused)
+    to_truth = np.append(vocabulary_map(label_classes, truth_classes), -1)
+    if "semantics" in said and "semantics" in fused:
+        first = said["semantics"].values[..., :1]
+        said["semantics"] = replace(said["semantics"], values=to_truth[np.minimum(first, len(to_truth) - 1)])
+        fused["semantics"] = to_truth[np.minimum(fused["semantics"], len(to_truth) - 1)]
+    return said, fused
+
+
+def in_metres(depth: Field, cameras: Sequence[Camera], fused: Labels, truth: Labels) -> tuple[Field, NDArray]:
+    """Patch and fused distances in the truth's unit. A teacher that is not metric gets one factor, the median ratio."""
+    distance, usable = aligned_distance(depth, cameras)
+    if depth.unit == "metre":
+        return replace(depth, valid=usable), fused["depth"]
+    both = fused["depth_valid"] & truth["depth_valid"]
+    factor = np.float32(np.median(truth["depth"][both] / fused["depth"][both])) if both.any() else np.float32(1)
+    values = np.where(usable, distance * factor, 0).astype(np.float32)
+    return replace(depth, values=values, valid=usable, unit="metre"), fused["depth"] * factor
+
+
+def as_arrays(measured: Mapping[str, Measured], classes: Sequence[str]) -> Labels:
+    """Measurements as arrays for the store, in the order of ``rows_of`` and ``FIGURES``; zeros for a task without truth."""
+    order = dict.fromkeys(row[:3] for row in rows_of(classes))
+    lengths = {key: sum(row[:3] == key for row in rows_of(classes)) for key in order}
+    sums = [
+        measured[task].sums[figure, split] if task in measured else np.zeros((lengths[task, figure, split], 7))
+        for task, figure, split in order
+    ]
+    semantics = measured.get("semantics")
+    maps = [(one.erp_map, one.patch_map) if (one := measured.get(task)) else _no_maps() for task in FIGURES]
+    return {
+        "sums": np.concatenate(sums),
+        "overlap": semantics.overlap if semantics else np.zeros((len(LEVELS), 3, len(classes))),
+        "erp_maps": np.stack([erp for erp, _ in maps]).astype(np.float32),
+        "patch_maps": np.stack([patch for _, patch in maps]).astype(np.float32),
+    }
+
+
+def _no_maps() -> tuple[NDArray, NDArray]:
+    return np.zeros((2, *MAP)), np.zeros((2, *PATCH_MAP))
+
+
+def _headlines(measured: Mapping[str, Measured]) -> dict[str, Any]:
+    """The parts of each error, and the share of the truth that was judged, for the receipt."""
+    found: dict[str, Any] = {"judged": {task: round(one.judged, 4) for task, one in measured.items()}, "parts": {}}
+    for task, one in measured.items():
+        for figure in FIGURES[task]:
+            values = parts(level_errors(one.sums[figure, "all"])[0])
+            if np.isfinite(values).all():
+                found["parts"][figure] = {name: round(float(value), 6) for name, value in zip(PARTS, values, strict=True)}
+    return found

@@ -1,0 +1,46 @@
+"""Pictures of one item for the report: what went in, what came out, and how far it is from the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import Config
+from metrics.panorama import known_truth
+from storage.arrays import BlockReader
+from storage.fingerprint import Identity
+from storage.manifest import Block
+from storage.receipts import block_url, files_of
+from tasks.evaluate.evaluate import read_truth
+from tasks.label.fuse import decode_labels
+from tasks.pages import pictures
+from tasks.stage.block import load_panorama
+
+
+def item_pictures(config: Config, fuse: Identity, block: Block, slot: int, classes: int) -> dict[str, NDArray[np.uint8]]:
+    """Named RGB pictures of a fused item: panorama, its labels, how sure they are, and the depth error if truth is known.
+
+    ``classes`` is the size of the labels' vocabulary, which fixes the colours.
+    """
+    item = block.items[slot]
+    url = block_url(config.root, fuse.stage, fuse.fingerprint, block.name)
+    labels = decode_labels(BlockReader(url, files_of(url)).item(slot))
+    truth, _ = read_truth(config, item)
+    panorama = load_panorama(item, config)
+    shown = {"panorama": pictures.panorama_picture(panorama.pixels, panorama.observed)}
+    if "depth" in labels:
+        shown["depth"] = pictures.depth_picture(labels["depth"], labels["depth_valid"])
+    if "normals" in labels:
+        shown["normals"] = pictures.normals_picture(labels["normals"], labels["normals_valid"])
+    if "semantics" in labels:
+        shown["semantics"] = pictures.semantics_picture(labels["semantics"], labels["semantics_valid"], classes)
+        shown["confidence"] = pictures.confidence_picture(labels["semantics_confidence"], labels["semantics_valid"])
+    if "instances" in labels:
+        ids = labels["instances"]
+        shown["instances"] = pictures.semantics_picture(ids, ids > 0, int(ids.max()) + 1)
+    if "depth" in labels:
+        shown["consistency"] = pictures.confidence_picture(labels["depth_consistency"], labels["depth_valid"])
+    if "depth" in labels and truth.get("depth", np.empty(0)).shape == labels["depth"].shape:
+        both = labels["depth_valid"] & known_truth(truth, "depth")
+        shown["depth error"] = pictures.error_picture(labels["depth"], truth["depth"], both)
+    return shown

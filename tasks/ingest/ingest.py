@@ -1,0 +1,251 @@
+"""ingest: source -> manifest. Reads every new or changed file once, checks that it is a panorama, and gives it a place."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from configs.schema import Config, Ingest
+from storage.addresses import url_at
+from storage.cells import DamagedParquet
+from storage.credentials import mask_credentials
+from storage.fingerprint import Identity, canonical_json, digest
+from storage.manifest import Item, ManifestError, place, read_manifest, write_manifest
+from storage.retries import StoreError
+from storage.urls import children, filesystem, is_local, join, read_bytes, remove
+from tasks.ingest.datasets.listing import look_at
+from tasks.ingest.entries import Entry
+from tasks.ingest.images.bands import vertical_degrees
+from tasks.ingest.images.decode import BadImage, Panorama, open_panorama
+from tasks.ingest.images.joins import join_figures, refusal
+
+VERSION = "3"
+NO_RIGHT = "may not be read by the user who runs this"
+"""How the reason begins of a file that is read again once this user may."""
+
+
+def identity(config: Config) -> Identity:
+    """What the manifest's contents depend on, apart from the files themselves."""
+    return Identity("ingest", VERSION, config.ingest.fingerprinted())
+
+
+def manifest_url(config: Config) -> str:
+    """One manifest for each source and way of reading it."""
+    files, path = filesystem(config.source.url)
+    # A path within an archive does not say which archive.
+    place = files.unstrip_protocol(path) if is_local(config.source.url) else url_at(config.source.url)(path)
+    source = mask_credentials(place)
+    if (chosen := (config.source.kind, config.source.split)) != ("files", None):
+        source = canonical_json([source, *chosen])
+    return join(config.root, "stages", "ingest", identity(config).fingerprint, f"{digest(source)[:12]}.parquet")
+
+
+Retry = bool | Collection[str]
+"""Which given-up items are to be tried again: all, none, or those named."""
+
+
+def wants_retry(retry: Retry, item: str) -> bool:
+    """Whether a given-up item is to be tried again."""
+    return retry if isinstance(retry, bool) else item in retry
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A source compared with its manifest: what is known, and what must be read.
+
+    ``checked`` are items that a run read which was then stopped; they have no place yet. ``notes`` say, in sentences, what else a
+    user should know of the source, and ``unlisted`` why it was not looked at; empty if it was.
+    """
+
+    known: list[Item]
+    to_read: list[Entry]
+    present: frozenset[str]
+    checked: tuple[Item, ...] = ()
+    notes: tuple[str, ...] = ()
+    unlisted: str = ""
+
+    @property
+    def absent(self) -> list[str]:
+        """Items of the manifest whose file is gone from the source; their labels stay."""
+        return [item.item for item in self.known if item.item not in self.present]
+
+
+def scan(config: Config, retry: Retry = False) -> Scan:
+    """Compare the source's listing with the manifest; reads no panorama. ``retry`` names given-up items to read again."""
+    found = look_at(config.source)  # first, since listing takes more memory than what it leaves
+    known = _with_credentials(read_manifest(manifest_url(config)), found.entries)
+    again = partial(_again, retry, config.ingest)
+    settled = set() if config.ingest.rehash else {_state(item) for item in known if not again(item)}
+    owed = {_state(entry): entry for entry in found.entries if _state(entry) not in settled}
+    kept = () if config.ingest.rehash else _with_credentials(_read_parts(config), found.entries)
+    checked = {_state(item): item for item in kept if _state(item) in owed and not again(item)}
+    to_read = [entry for state, entry in owed.items() if state not in checked]
+    present = frozenset(entry.item for entry in found.entries)
+    return Scan(known, to_read, present, tuple(checked.values()), (*found.notes, *_blind_spots(config, found.entries)))
+
+
+def as_read(config: Config) -> Config:
+    """The config for whoever asks what is finished: that a run would read all files anew (``rehash``) makes nothing owed."""
+    return config.model_copy(update={"ingest": config.ingest.model_copy(update={"rehash": False})})
+
+
+def recorded(config: Config, unlisted: str = "not needed") -> Scan:
+    """What the manifest alone knows, for whoever asks about a store whose source need not be there."""
+    known = read_manifest(manifest_url(config))
+    return Scan(known, [], frozenset(item.item for item in known), unlisted=unlisted)
+
+
+def _again(retry: Retry, settings: Ingest, item: Item) -> bool:
+    """Whether a file is to be read again though nothing was seen to change of it."""
+    if item.reason and wants_retry(retry, item.item):
+        return True
+    if item.reason.startswith(NO_RIGHT):
+        own = os.access in os.supports_effective_ids
+        return is_local(item.uri) and os.access(filesystem(item.uri)[1], os.R_OK, effective_ids=own)
+    return _judged_otherwise(item, settings)
+
+
+def _judged_otherwise(item: Item, settings: Ingest) -> bool:
+    """Whether a file's figures, with the limits of today, say something else of it than was said when it was read."""
+    return bool(item.figures) and refusal(item.figures, settings) != item.reason
+
+
+def _blind_spots(config: Config, entries: Sequence[Entry]) -> list[str]:
+    blind = sum(not entry.stamp for entry in entries if not entry.problem)
+    if not blind or config.ingest.rehash:
+        return []
+    return [
+        f"changes of {blind} files cannot be seen, unless their size changes: the store tells neither time nor entity tag; "
+        "--set ingest.rehash=true reads every file anew and compares"
+    ]
+
+
+def _with_credentials(known: Sequence[Item], entries: Sequence[Entry]) -> list[Item]:
+    """Items whose URIs are those of the listing again: the manifest does not keep what must stay secret, or expires."""
+    listed = {entry.item: entry.uri for entry in entries if mask_credentials(entry.uri) != entry.uri}
+    return [
+        replace(item, uri=listed[item.item]) if mask_credentials(listed.get(item.item, "")) == item.uri else item
+        for item in known
+    ]
+
+
+def _state(one: Entry | Item) -> tuple[str, str, int, str, str, str]:
+    """What tells, without reading a file, whether it is as it was. A new signature in its URI says nothing of it."""
+    return one.item, mask_credentials(one.uri), one.size, one.stamp, one.split, canonical_json(one.metadata)
+
+
+def unchanged(entry: Entry, item: Item) -> bool:
+    """Whether a file is, as far as can be seen without reading it, as it was when the manifest's item was made of it."""
+    return _state(entry) == _state(item)
+
+
+def check_entry(entry: Entry, settings: Ingest) -> Item:
+    """Read one file and decode it; what is wrong with it becomes the item's ``reason``."""
+    if entry.problem:
+        return _given_up(entry)
+    height = width = 0
+    sha256 = reason = ""
+    figures: dict[str, Any] = {}
+    try:
+        data = read_bytes(entry.uri)
+        sha256 = digest(data)
+        _refuse_pointer(data)
+        panorama = open_panorama(data, settings, vertical_degrees(entry.metadata))
+        height, width = panorama.pixels.shape[:2]
+        figures = _figures(panorama)
+        reason = refusal(figures, settings)
+    except (BadImage, DamagedParquet) as error:
+        reason = str(error)
+    except FileNotFoundError:
+        reason = "there is no such file"
+    except PermissionError as error:
+        then = "run again" if is_local(entry.uri) else "run again with --retry-quarantined"
+        reason = f"{NO_RIGHT} ({error.strerror}); give the right to read it, and {then}"
+    except StoreError as error:
+        if error.errno != errno.EINVAL:  # of others the next file would tell the same
+            raise
+        reason = str(error)
+    return Item(
+        entry.item,
+        entry.uri,
+        sha256,
+        height,
+        width,
+        entry.size,
+        entry.stamp,
+        entry.split,
+        reason=reason,
+        metadata=entry.metadata,
+        figures=figures,
+    )
+
+
+def check(entry: Entry, settings: Ingest, before: Item | None = None) -> Item:
+    """:func:`check_entry`, but what is known of an item whose bytes are as they were ``before`` is not found out again."""
+    sound = before is not None and not before.reason and not _judged_otherwise(before, settings)
+    if before is not None and sound and not entry.problem and entry.metadata == before.metadata:
+        try:
+            same = digest(read_bytes(entry.uri)) == before.digest
+        except (FileNotFoundError, PermissionError):
+            same = False
+        if same:
+            return replace(before, uri=entry.uri, size=entry.size, stamp=entry.stamp, split=entry.split, block=-1, slot=-1)
+    return check_entry(entry, settings)
+
+
+def _given_up(entry: Entry) -> Item:
+    return Item(
+        entry.item, entry.uri, "", 0, 0, entry.size, entry.stamp, entry.split, reason=entry.problem, metadata=entry.metadata
+    )
+
+
+POINTERS = {b"version https://git-lfs": "Git LFS; run git lfs pull", b"/annex/objects/": "git-annex; run git annex get"}
+
+
+def _refuse_pointer(data: bytes) -> None:
+    for start, whose in POINTERS.items():
+        if data.startswith(start):
+            raise BadImage(f"the file only stands for one that is kept elsewhere, by {whose}")
+
+
+def keep(config: Config, checked: Sequence[Item]) -> None:
+    """Write checked items beside the manifest, where they have no place yet: a run that is stopped has not read them in vain."""
+    name = digest(canonical_json([_state(item) for item in checked]))[:16]
+    write_manifest(join(_parts_url(config), f"{name}.parquet"), checked)
+
+
+def _parts_url(config: Config) -> str:
+    return manifest_url(config).removesuffix(".parquet") + ".parts"
+
+
+def _read_parts(config: Config) -> list[Item]:
+    """Items that stopped runs have read. A part that is damaged counts as none: its files are read again."""
+    items: list[Item] = []
+    for name in children(_parts_url(config)):
+        try:
+            items += read_manifest(join(_parts_url(config), name))
+        except ManifestError:
+            continue
+    return items
+
+
+def _figures(panorama: Panorama) -> dict[str, Any]:
+    """What a panorama's pixels and its file say, beyond its size; ``observed`` and ``plain`` only where they are not whole."""
+    seen = panorama.share_observed
+    figures: dict[str, Any] = {"observed": round(seen, 6)} if seen < 1 else {}
+    figures |= {} if panorama.plain else {"plain": False}
+    return {**figures, **panorama.pose, **join_figures(panorama.pixels, panorama.observed)}
+
+
+def save(config: Config, known: Sequence[Item], checked: Sequence[Item]) -> list[Item]:
+    """Place the checked items, all in one go, and write the manifest: places do not depend on who read what, and when."""
+    items = place(known, checked, config.block_size)
+    if checked:
+        write_manifest(manifest_url(config), items)
+    for name in children(_parts_url(config)):
+        remove(join(_parts_url(config), name))
+    return items

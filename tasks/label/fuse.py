@@ -1,0 +1,198 @@
+"""fuse: patch labels -> ERP labels. Brings the views of all teachers together on the sphere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import Config
+from configs.schema import Fuse as Settings
+from geometry.cameras import Camera
+from geometry.fields import Field
+from geometry.fusion.fuse import FusionSettings, fuse
+from geometry.fusion.rotations import rotation_consistency
+from geometry.fusion.sky import OF_LAND, sky_class
+from geometry.surfaces.auxiliaries import derive_auxiliaries
+from metrics.consistency import consistency_figures
+from metrics.depth_normals import depth_normal_figures
+from storage.fingerprint import Identity
+from storage.manifest import Item
+from storage.receipts import Receipt
+from tasks.ingest.images.decode import Panorama
+from tasks.ingest.observed import Observed, observed_of, partly_observed, require_observed, share
+from tasks.label import instances, label, project
+from tasks.label.auxiliaries import about_auxiliaries, encode_auxiliaries
+from tasks.label.classes import FIGURE, class_shares
+from tasks.label.consistency import require_consistency
+from tasks.label.ranges import stored_distances
+from tasks.label.rotations import fuse_work, rotated_views, rotation_of
+from tasks.stage.block import BadItem, Job, Output, Upstream, load_panorama, run_block
+
+VERSION = "5"
+
+Labelling = tuple[dict[str, Field], tuple[Camera, ...]]
+"""What teachers say of a panorama through one set of views."""
+PatchLabels = tuple[list[Labelling], Panorama | None]
+"""All labellings of a panorama, and itself where its pixels or what was photographed of it are needed."""
+
+
+def identity(config: Config, labels: Mapping[str, str]) -> Identity:
+    """What the fused labels depend on. ``labels`` maps each label stage to its fingerprint."""
+    upstream = {"project": project.identity(config).fingerprint, **labels}
+    unused = () if instances.gives_instances(config) else ("instances",)
+    return Identity("fuse", VERSION, config.fuse.fingerprinted(exclude=unused), upstream=upstream)
+
+
+def fuse_block(job: Job) -> Receipt:
+    """Fuse the patch labels of every panorama of a block."""
+    settings = job.config.fuse
+    views = Upstream(job, "project")
+    teachers = [Upstream(job, stage) for stage in sorted(job.identity.upstream) if stage.startswith("label.")]
+    classes: list[str] = next((t.receipt.about["classes"] for t in teachers if "semantics" in t.receipt.about["fields"]), [])
+    masks = next((t.receipt.about for t in teachers if "instances" in t.receipt.about["fields"]), None)
+    if masks:
+        classes = instances.joint_classes(classes, masks["classes"])
+    things = instances.thing_labels(settings, masks.get("thing_classes"), classes) if masks else None
+    fusion = fusion_settings(settings, classes)
+
+    units = {name: tags["unit"] for t in teachers for name, tags in t.receipt.about["fields"].items()}
+    metric = units.get("depth") == "metre"
+    rotations = max(rotation_of(teacher.stage) for teacher in teachers)
+
+    def read(slot: int, item: Item) -> PatchLabels:
+        cameras = project.decode_cameras(views.item(slot))
+        fields: list[dict[str, Field]] = [{} for _ in range(rotations + 1)]
+        for teacher in teachers:
+            fields[rotation_of(teacher.stage)].update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
+        labellings = [(own, rotated_views(cameras, job.config.project.layout, turn)) for turn, own in enumerate(fields)]
+        needed = "image_gradient" in settings.auxiliaries or partly_observed(item)
+        return labellings, load_panorama(item, job.config) if needed else None
+
+    def fuse_item(_item: Item, patch_labels: PatchLabels) -> Output:
+        labellings, panorama = patch_labels
+        observed = None if panorama is None else observed_of(panorama, settings.height)
+        require_observed(observed)
+        labels = fuse_labellings(labellings, settings.height, fusion, metric, observed)
+        labels |= distances_to_store(labels, settings, metric)
+        if masks:  # of the layout's own views: an object's score is the teacher's, not a vote over labellings
+            fields, cameras = labellings[0]
+            field = instances.with_classes(fields["instances"], masks["classes"], classes)
+            labels = instances.add_instances(labels, field, cameras, settings, things, len(classes), observed)
+        require_labels(labels, observed)
+        pixels = None if panorama is None else panorama.pixels
+        labels |= derive_auxiliaries(settings.auxiliaries, labels, pixels, settings.depth_edge, observed)
+        figures = _figures(labels, settings.depth_edge, observed) | {FIGURE: class_shares(labels, classes)}
+        require_consistency(figures, settings.min_consistency)
+        return Output(labels, figures)
+
+    about = _about(settings, classes, things, fused_unit(units.get("depth", "")), rotations)
+    return run_block(job, fuse_item, about, read=read, encode=partial(encode_labels, settings=settings))
+
+
+def _about(
+    settings: Settings, classes: Sequence[str], things: Sequence[int] | None, depth_unit: str, rotations: int
+) -> dict[str, Any]:
+    """What the receipt says of the labels to later stages."""
+    about: dict[str, Any] = {"classes": list(classes), "depth_unit": depth_unit, "normals_frame": "world"}
+    about |= about_auxiliaries(settings.auxiliaries, depth_unit)
+    if things is not None:
+        about["thing_classes"] = [classes[label] for label in things]
+    if rotations:
+        about |= {"rotations": rotations, "work": fuse_work(rotations)}  # as plans count it
+    return about
+
+
+def fused_unit(unit: str) -> str:
+    """The unit of fused distances, from the teacher's: they are distances even if the teacher says their inverses."""
+    return "scale" if unit == "inverse" else unit
+
+
+def fusion_settings(settings: Settings, classes: Sequence[str]) -> FusionSettings:
+    """The config's settings for labels of a vocabulary."""
+    return FusionSettings(
+        off_axis_power=settings.off_axis_power,
+        edge_feather=settings.edge_feather,
+        depth=settings.depth,
+        depth_edge=settings.depth_edge,
+        enforce_normals=settings.depth_normal == "enforce",
+        consistency_scale=settings.consistency_scale,
+        classes=len(classes) or 256,
+        sky_class=sky_class(classes),
+    )
+
+
+def fuse_labellings(
+    labellings: Sequence[Labelling], height: int, settings: FusionSettings, metric: bool, observed: Observed = None
+) -> dict[str, NDArray]:
+    """ERP labels from the views of all labellings of a panorama, and, where there are several, how far these agree."""
+    alone = [fuse(*labelling, height, 2 * height, settings, observed) for labelling in labellings]
+    if len(alone) == 1:
+        return alone[0]
+    names = labellings[0][0].keys() - {"instances"}  # which are those of the layout's own views
+    fields = {name: label.concatenate([own[name] for own, _ in labellings]) for name in sorted(names)}
+    cameras = tuple(camera for _, own in labellings for camera in own)
+    together = fuse(fields, cameras, height, 2 * height, settings, observed)
+    agreed = rotation_consistency(alone, settings.consistency_scale, metric)
+    for name in OF_LAND:
+        if "sky" in together and name in together:
+            agreed[f"{name}_rotation_consistency"][together["sky"]] = 0
+    return together | agreed
+
+
+def distances_to_store(labels: Mapping[str, NDArray], settings: Settings, metric: bool) -> dict[str, NDArray]:
+    """The depth of ERP labels as it is told and kept, if there is any: valid only where its type in the store can hold it.
+
+    Without a scale its median is made 1: what the views' alignment settled on means nothing, and may be any number.
+    """
+    if "depth" not in labels:
+        return {}
+    depth, valid = labels["depth"], labels["depth_valid"]
+    if not metric and valid.any():
+        depth = depth / np.median(depth[valid])
+    _, valid = stored_distances(depth, valid, settings.depth_dtype)
+    kept = {"depth": np.where(valid, depth, 0).astype(np.float32), "depth_valid": valid}
+    names = [name for name in labels if name.startswith("depth_") and name.endswith("consistency")]
+    return kept | {name: np.where(valid, labels[name], 0).astype(np.uint8) for name in names}
+
+
+def require_labels(labels: Mapping[str, NDArray], observed: Observed) -> None:
+    """Raises BadItem if a panorama that was photographed in part has no valid label."""
+    masks = [mask for name, mask in labels.items() if name.endswith("_valid")]
+    if observed is not None and masks and not any(mask.any() for mask in masks):
+        raise BadItem(f"no label is valid in the {observed.mean():.2%} of its pixels that were photographed")
+
+
+def _figures(labels: Mapping[str, NDArray], depth_edge: float, observed: Observed) -> dict[str, Any]:
+    """Shares and means of what was photographed."""
+    dense = {name: value for name, value in labels.items() if value.dtype == bool and value.shape == labels["views"].shape}
+    shares = {name: share(value, observed) for name, value in dense.items()} | depth_normal_figures(labels, depth_edge)
+    shares |= consistency_figures(labels)
+    counts = instances.instance_figures(labels) if "instances" in labels else {}
+    rounded = {name: round(value, 4) for name, value in shares.items()}
+    return {**rounded, **counts, "views": round(share(labels["views"], observed), 2)}
+
+
+def encode_labels(labels: Mapping[str, NDArray], settings: Settings) -> dict[str, NDArray]:
+    """ERP labels in the dtypes of the store. Depths beyond float16's range become invalid."""
+    arrays = encode_auxiliaries(labels)
+    if "depth" in arrays:
+        arrays["depth"], arrays["depth_valid"] = stored_distances(arrays["depth"], arrays["depth_valid"], settings.depth_dtype)
+    if "normals" in arrays:
+        scaled = arrays["normals"] * 127 if settings.normals_dtype == "int8" else arrays["normals"]
+        arrays["normals"] = (np.round(scaled) if settings.normals_dtype == "int8" else scaled).astype(settings.normals_dtype)
+    return instances.with_room(arrays, settings) if "instances" in arrays else arrays
+
+
+def decode_labels(arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """Stored ERP labels with depth and normals as float32; normals are unit vectors again where valid."""
+    labels = instances.without_room(arrays) if "instances" in arrays else dict(arrays)
+    if "depth" in labels:
+        labels["depth"] = labels["depth"].astype(np.float32)
+    if "normals" in labels:
+        normals = labels["normals"].astype(np.float32)
+        labels["normals"] = normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
+    return labels

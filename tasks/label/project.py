@@ -1,0 +1,82 @@
+"""project: manifest -> views. Chooses the perspective cameras of each panorama, and stores their pixels if asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.layouts import Cubemap, Icosahedron, Random, Rings
+from configs.schema import Config
+from configs.schema import Project as Settings
+from geometry import layouts
+from geometry.cameras import Camera
+from geometry.resampling.patches import extract_patches
+from storage.fingerprint import Identity
+from storage.manifest import Item
+from storage.receipts import Receipt
+from tasks.ingest import ingest
+from tasks.stage.block import Job, Output, load_panorama, run_block
+
+VERSION = "2"
+
+
+def identity(config: Config) -> Identity:
+    """What the views depend on."""
+    return Identity(
+        "project",
+        VERSION,
+        config.project.fingerprinted(),
+        upstream={"ingest": ingest.identity(config).fingerprint},
+    )
+
+
+def choose_views(settings: Settings, item_digest: str) -> tuple[Camera, ...]:
+    """The cameras of one panorama. Random layouts are seeded by the config's seed and the item's digest."""
+    layout, size = settings.layout, settings.patch_size
+    if isinstance(layout, Cubemap):
+        return layouts.cubemap(size, np.radians(layout.fov_degrees))
+    if isinstance(layout, Icosahedron):
+        return layouts.icosahedron(size, np.radians(layout.fov_degrees))
+    if isinstance(layout, Rings):
+        yaws = np.arange(layout.views_per_ring) * (2 * np.pi / layout.views_per_ring)
+        return layouts.rings(size, np.radians(layout.fov_degrees), yaws, np.radians(layout.pitches_degrees), poles=layout.poles)
+    if isinstance(layout, Random):
+        generator = np.random.default_rng([layout.seed, int(item_digest[:16] or "0", 16)])
+        fov, pitch = np.radians(layout.fov_degrees), np.radians(layout.pitch_degrees)
+        return layouts.random(size, layout.count, generator, (fov[0], fov[1]), (pitch[0], pitch[1]))
+    views = [np.radians([v.yaw_degrees, v.pitch_degrees, v.fov_degrees, v.roll_degrees]) for v in layout.views]
+    return layouts.explicit(size, [tuple(view) for view in views])
+
+
+def project_block(job: Job) -> Receipt:
+    """Store the cameras of every item of a block, and its patches with ``project.keep_pixels``."""
+    settings = job.config.project
+
+    def read(_slot: int, item: Item) -> NDArray | None:
+        return load_panorama(item, job.config).pixels if settings.keep_pixels else None
+
+    def project_item(item: Item, panorama: NDArray | None) -> Output:
+        cameras = choose_views(settings, item.digest)
+        arrays = encode_cameras(cameras)
+        if panorama is not None:
+            arrays["pixels"] = extract_patches(panorama, cameras, antialias=settings.antialias)
+        return Output(arrays)
+
+    return run_block(job, project_item, {"patch_size": settings.patch_size, "layout": settings.layout.kind}, read=read)
+
+
+def encode_cameras(cameras: tuple[Camera, ...]) -> dict[str, NDArray]:
+    """Cameras as arrays: fov (views,) in radians, rotation (views, 9), size (views, 2) as width, height."""
+    return {
+        "fov": np.array([camera.fov for camera in cameras]),
+        "rotation": np.array([camera.rotation for camera in cameras]),
+        "size": np.array([(camera.width, camera.height) for camera in cameras], np.int32),
+    }
+
+
+def decode_cameras(arrays: Mapping[str, NDArray]) -> tuple[Camera, ...]:
+    """The cameras that :func:`encode_cameras` stored."""
+    rows = zip(arrays["size"], arrays["fov"], arrays["rotation"], strict=True)
+    return tuple(Camera.from_matrix(size[0], size[1], fov, rotation) for size, fov, rotation in rows)

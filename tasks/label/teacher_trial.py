@@ -1,0 +1,129 @@
+"""One teacher looks at one patch, and what it says is put in words; and what its settings name that cannot be read here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import Config, TeacherSettings
+from geometry.cameras import Camera
+from geometry.fields import Field
+from geometry.resampling.patches import extract_patches
+from models.teachers import load_teacher
+from models.teachers.named_files import URL, local_path, missing_files, settings_strings
+from storage.manifest import Item
+from tasks.ingest import ingest
+from tasks.ingest.datasets.listing import list_entries
+from tasks.label import project
+from tasks.label.label import look
+from tasks.stage.block import load_panorama
+from tasks.stage.devices import device_name, resolve_device
+
+__all__ = ["Trial", "View", "describe", "first_view", "missing_files", "try_teacher", "unread_urls"]
+
+MOST_CLASSES = 6
+"""Classes of a patch that are shown, the most frequent first."""
+MOST_TRIED = 5
+"""Files of the source that are tried for one that can be read."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Seconds of ``loading`` and of ``saying``, the ``device``, what the teacher ``gives``, and its ``fields`` in words."""
+
+    loading: float
+    saying: float
+    device: str
+    gives: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class View:
+    """A patch (1, h, w, 3) uint8 of a panorama, and its camera."""
+
+    item: Item
+    patch: NDArray[np.uint8]
+    camera: Camera
+
+    @property
+    def words(self) -> str:
+        """What it shows, for people."""
+        camera = self.camera
+        size = f"{camera.width} x {camera.height} pixels, {np.degrees(camera.fov):.0f} degrees"
+        return f"{self.item.item}: the first view of its layout, {size}"
+
+
+def first_view(config: Config) -> View:
+    """The first view of the first panorama that can be read; nothing is written.
+
+    Raises
+    ------
+    ValueError
+        None of the first files can be read; says why.
+    """
+    reasons = []
+    for entry in list_entries(config.source)[:MOST_TRIED]:
+        item = ingest.check_entry(entry, config.ingest)
+        if item.reason:
+            reasons.append(f"{item.item}: {item.reason}")
+            continue
+        camera = project.choose_views(config.project, item.digest)[0]
+        pixels = load_panorama(item, config).pixels
+        return View(item, extract_patches(pixels, (camera,), antialias=config.project.antialias), camera)
+    raise ValueError(f"no panorama of {config.source.url} can be read: {'; '.join(reasons) or 'there is none'}")
+
+
+def try_teacher(settings: TeacherSettings, device: str, view: View) -> Trial:
+    """Load a teacher and let it look at a view, as the stage label would; raises what that would raise."""
+    resolved = resolve_device(device)
+    started = time.perf_counter()
+    teacher = load_teacher(settings.kind, settings.settings, resolved)
+    loaded = time.perf_counter()
+    about = {"item": view.item.item, **view.item.metadata}
+    fields = look(teacher, view.patch, (view.camera,), about, settings.fields, 1)
+    said = time.perf_counter()
+    gives = ", ".join(teacher.fields) + (f" with {len(teacher.classes)} classes" if teacher.classes else "")
+    described = {name: describe(field, teacher.classes) for name, field in fields.items()}
+    return Trial(loaded - started, said - loaded, device_name(resolved), gives, described)
+
+
+def unread_urls(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Key and text of settings that are URLs, whose contents are in no digest."""
+    return ((key, text) for key, text in settings_strings(settings) if URL.match(text) and local_path(text) is None)
+
+
+def describe(field: Field, classes: Sequence[str]) -> str:
+    """A field of one patch in words: unit, share of valid pixels, and range or classes with their shares."""
+    valid = field.valid
+    about = f"{field.unit}, {100 * valid.mean():.0f} % valid"
+    if not valid.any():
+        return about
+    values = field.values[valid]
+    if field.name == "semantics":
+        return f"{about}: {_shares(values[:, 0], classes)}; mean confidence {_confidence(field):.2f}"
+    if field.name == "instances":
+        table = field.tables["segment_class"]
+        return f"{about}: {int((table >= 0).sum())} segments on {100 * (values > 0).mean():.0f} % of pixels"
+    if field.name == "normals":
+        mean = ", ".join(f"{part:+.2f}" for part in values.mean(axis=0))
+        return f"{about}: mean ({mean}) in the world, where y points down"
+    low, middle, high = np.percentile(values, (1, 50, 99))
+    more = "; larger is nearer" if field.unit == "inverse" else ""
+    return f"{about}: {low:.4g} to {high:.4g}, median {middle:.4g}{more}"
+
+
+def _shares(labels: NDArray, classes: Sequence[str]) -> str:
+    counts = np.bincount(labels.astype(np.int64), minlength=len(classes))
+    most = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
+    return ", ".join(f"{classes[label]} {100 * counts[label] / len(labels):.0f} %" for label in most if counts[label])
+
+
+def _confidence(field: Field) -> float:
+    assert field.confidence is not None, "semantics have one"
+    return float(field.confidence[field.valid][:, 0].mean())

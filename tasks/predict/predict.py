@@ -1,0 +1,177 @@
+"""predict: panoramas + a student -> ERP labels, in the form and in the place of those that ``fuse`` makes.
+
+So whatever reads fused labels (evaluate, report, trace, publish, export, training) reads predictions too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.schema import Config
+from configs.settings import ConfigError
+from geometry.fusion.sky import sky_class
+from metrics.depth_normals import depth_normal_figures
+from models.teachers.weights import digest_folder
+from storage.fingerprint import Identity
+from storage.manifest import Item
+from storage.receipts import Receipt
+from tasks.ingest.observed import Observed, observed_of, require_observed, share
+from tasks.label.fuse import distances_to_store, encode_labels, fused_unit, require_labels
+from tasks.predict.folder import student_about, student_folder, without_progress_bars
+from tasks.stage.block import BadItem, Job, Output, load_panorama, run_block
+from tasks.stage.devices import OutOfMemory, device_name, is_out_of_memory, resolve_device
+from tasks.train.labels.items import resize_image
+
+if TYPE_CHECKING:
+    from models.student import StudentModel
+
+VERSION = "5"
+
+
+def identity(config: Config) -> Identity:
+    """What the predictions depend on. The stage's name is that of the labels' place; its version tells who made them."""
+    assert config.student is not None
+    folder = student_folder(config.student.model)
+    height = config.student.height or student_about(folder).get("height")
+    if height is None:
+        raise ConfigError(f"student.height: {folder} does not say at how many rows it was trained; give them")
+    stored = config.fuse.model_dump(mode="json", include={"depth_dtype", "normals_dtype"})
+    return Identity("fuse", f"predict {VERSION}", {"height": height, **stored}, weights={"student": digest_folder(folder)})
+
+
+def predict_block(job: Job) -> Receipt:
+    """Predict the labels of every panorama of a block."""
+    assert job.config.student is not None
+    device = resolve_device(job.config.execution.device)
+    folder, weights = student_folder(job.config.student.model), job.identity.weights["student"]
+    model, height = load_student(folder, weights, device), int(job.identity.settings["height"])
+    classes = list((model.config.id2label or {}).values()) if "semantics" in model.config.main_tasks else []
+    unit = fused_unit(student_about(folder).get("depth_unit", ""))
+
+    def read(_slot: int, item: Item) -> tuple[NDArray[np.uint8], Observed]:
+        panorama = load_panorama(item, job.config)
+        return resize_image(panorama.pixels, height), observed_of(panorama, height)
+
+    def predict_item(_item: Item, inputs: tuple[NDArray[np.uint8], Observed]) -> Output:
+        image, observed = inputs
+        require_observed(observed)
+        labels = as_labels(predict(model, image, device), sky_class(classes), observed)
+        labels |= distances_to_store(labels, job.config.fuse, metric=unit != "scale")
+        require_labels(labels, observed)
+        shares = {name: share(value, observed) for name, value in labels.items() if value.dtype == bool}
+        figures = shares | depth_normal_figures(labels)
+        return Output(labels, {name: round(value, 4) for name, value in figures.items()})
+
+    about = {"classes": classes, "depth_unit": unit, "normals_frame": "world", "student": weights}
+    used = {"student": digest_folder(folder)}
+    return run_block(job, predict_item, about, used, read, partial(encode_labels, settings=job.config.fuse), device_name(device))
+
+
+def predict(model: StudentModel, image: NDArray[np.uint8], device: str) -> dict[str, NDArray[np.float32]]:
+    """What a student says of one panorama.
+
+    Parameters
+    ----------
+    model : StudentModel
+    image : (H, W, 3) uint8
+    device : str
+
+    Returns
+    -------
+    dict
+        Of its main tasks: ``depth`` (H, W), ``normals`` (H, W, 3) unit, ``semantics`` (H, W, classes) probabilities; float32.
+
+    Raises
+    ------
+    BadItem
+        The student says what is no number.
+    ConfigError
+        It does not take panoramas of this size, and so none of the run's.
+    OutOfMemory
+        The device is too small for one.
+    """
+    import torch
+
+    pixels = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255
+    with torch.inference_mode():
+        try:
+            output = model(pixels)
+        except ValueError as error:
+            raise ConfigError(f"student.height: {str(error).removeprefix('pixel_values: ')}") from error
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise OutOfMemory(
+                f"the device ran out of memory with a panorama of {len(image)} rows; lower student.height, or free memory on it"
+            ) from error
+    said = {task: output[task][0].float() for task in model.config.main_tasks}
+    if bad := [task for task, values in said.items() if not bool(values.isfinite().all())]:
+        raise BadItem(f"the student's {', '.join(bad)} of this panorama is NaN or infinite")
+    if "semantics" in said:
+        said["semantics"] = said["semantics"].softmax(0)
+    arrays = {task: values.permute(1, 2, 0).cpu().numpy() for task, values in said.items()}
+    return arrays | ({"depth": arrays["depth"][..., 0]} if "depth" in arrays else {})
+
+
+def as_labels(said: Mapping[str, NDArray[np.float32]], sky: int | None, observed: Observed = None) -> dict[str, NDArray[Any]]:
+    """Predictions as ERP labels (H, W[, 3]) of the stage ``fuse``; ``sky`` is the class without distance and normal.
+
+    One look makes them: ``views`` is one, and ``depth_consistency`` zero, which means that there is nothing to agree with.
+    Where the panorama was not ``observed`` (H, W), what the student makes of black is no label: all is invalid, and zero.
+    """
+    size = next(iter(said.values())).shape[:2]
+    labels: dict[str, NDArray[Any]] = {"views": np.ones(size, np.uint8)}
+    if "semantics" in said:
+        labels |= _semantics(said["semantics"])
+        if sky is not None:
+            labels["sky"] = labels["semantics"] == sky
+    land = ~labels["sky"] if "sky" in labels else np.ones(size, bool)
+    for task, trust, value in (("depth", "consistency", 0), ("normals", "agreement", 255)):
+        if task in said:
+            kept = land if said[task].ndim == 2 else land[..., None]
+            labels |= {task: np.where(kept, said[task], 0), f"{task}_valid": land.copy()}
+            labels[f"{task}_{trust}"] = np.full(size, value, np.uint8)
+    if observed is not None:
+        for array in labels.values():
+            array[~observed] = 0
+    return labels
+
+
+def _semantics(probability: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    order = np.argsort(-probability, axis=-1, kind="stable")
+    dtype = np.uint8 if probability.shape[-1] <= 256 else np.uint16
+    best = np.take_along_axis(probability, order[..., :1], -1)[..., 0]
+    return {
+        "semantics": order[..., 0].astype(dtype),
+        "semantics_valid": np.ones(best.shape, bool),
+        "semantics_confidence": np.round(best * 255).astype(np.uint8),
+        "semantics_runner_up": order[..., min(1, order.shape[-1] - 1)].astype(dtype),
+    }
+
+
+@lru_cache(maxsize=2)
+def load_student(folder: Path, weights: str, device: str) -> StudentModel:
+    """A student for prediction, loaded once for its weights and device.
+
+    Raises
+    ------
+    ValueError
+        The folder holds another kind of model.
+    """
+    import torch
+    from transformers import AutoModel
+
+    from models.student import StudentModel
+
+    with without_progress_bars():
+        model = AutoModel.from_pretrained(folder)
+    if not isinstance(model, StudentModel):
+        raise ValueError(f"model: {folder} holds a {type(model).__name__}, not a student of `panolabel train`")
+    student: StudentModel = model.eval()
+    return student.to(torch.device(device))  # type: ignore[arg-type]

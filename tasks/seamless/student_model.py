@@ -1,0 +1,61 @@
+"""Students of ``panolabel train`` as source models: folders that transformers wrote, in and out."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+
+from models.seamless.saved import CONFIG, WEIGHTS, SeamlessModel
+from models.seamless.semantic import SemanticNetwork
+from models.student import StudentConfig, StudentModel
+from tasks.predict.folder import ABOUT, without_progress_bars
+
+
+def is_student(files: Mapping[str, bytes]) -> bool:
+    """Whether the files of a model's folder are those of a student."""
+    try:
+        return json.loads(files[CONFIG]).get("model_type") == StudentConfig.model_type
+    except (ValueError, AttributeError):
+        return False
+
+
+def student_of_files(files: Mapping[str, bytes]) -> SeamlessModel:
+    """The student as a network of classes alone, on the CPU and in evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        The files do not fit together, or the student says no semantics.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        for name in (CONFIG, WEIGHTS):
+            Path(folder, name).write_bytes(files[name])
+        try:
+            with without_progress_bars():
+                student, loaded = _loaded(folder)
+        except (OSError, RuntimeError, TypeError, KeyError, StrictDataclassError, SafetensorError) as error:
+            raise ValueError(f"this is no saved student: {str(error)[:300]}") from error
+    if missing := sorted(loaded["missing_keys"]):
+        raise ValueError(f"this is no whole student: {len(missing)} of its weights are missing, {missing[0]} the first")
+    network = SemanticNetwork(student.eval()).eval()
+    # A student normalises its images itself.
+    return SeamlessModel(network, tuple((student.config.id2label or {}).values()), (0.0,) * 3, (1.0,) * 3)
+
+
+def _loaded(folder: str) -> tuple[StudentModel, Mapping[str, Any]]:
+    return StudentModel.from_pretrained(folder, output_loading_info=True)  # type: ignore[return-value]
+
+
+def student_files(network: SemanticNetwork, about: Mapping[str, Any]) -> dict[str, bytes]:
+    """The files of a student's folder by name; ``about`` is what is told beside the weights, ``height`` for one."""
+    with tempfile.TemporaryDirectory() as folder:
+        with without_progress_bars():
+            network.student.save_pretrained(folder)
+        files = {name: Path(folder, name).read_bytes() for name in (CONFIG, WEIGHTS)}
+    return {**files, ABOUT: (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode()}

@@ -1,0 +1,84 @@
+"""The Prefect task of a stage: one run a block, keyed like the block."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.tasks import Task
+
+from storage import attempts
+from storage.arrays import DamagedBlock
+from storage.receipts import Receipt
+from storage.urls import existing_folder, is_local
+from tasks.stage.block import Job
+from tasks.stage.guard import run_guarded
+
+DEATHS_BEFORE_GUARD = 3
+LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.ENOENT, errno.EROFS, errno.EINVAL, errno.EISDIR)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Parcel:
+    """A job on its way to a worker. Prefect and Dask search dataclasses for futures, and a job holds thousands of items."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+
+def block_task(make: Callable[[Job], Receipt]) -> Task[[Parcel], Receipt]:
+    """The Prefect task around a stage's function, retried when the store fails in passing.
+
+    The receipt is the truth of whether a block exists, so a task that is submitted always runs (``refresh_cache``); its key
+    in Prefect is the block's own. A block whose earlier attempts died is made in a process of its own.
+    """
+
+    def make_block(parcel: Parcel) -> Receipt:
+        job = parcel.job
+        try:
+            guarded = attempts.begin(job.url, job.run) >= DEATHS_BEFORE_GUARD or job.guarded
+            try:
+                return run_guarded(job) if guarded else make(job)
+            finally:
+                attempts.end(job.url)
+        except OSError as error:
+            if error.errno not in FULL or not is_local(job.url):
+                raise
+            raise OSError(error.errno, told_full(error, job.url)) from error
+        except DamagedBlock:  # tells all by itself
+            raise
+        except Exception as error:  # a fault of the code or the config: Prefect tells only its message
+            get_run_logger().error("%s: %s", job.key, error, exc_info=True)
+            raise
+
+    return task(
+        task_run_name="{parcel.job.identity.stage} {parcel.job.block.name}",
+        name=make.__name__,
+        cache_key_fn=_key,
+        refresh_cache=True,
+        persist_result=True,
+        retries=2,
+        retry_delay_seconds=[1, 5],
+        retry_jitter_factor=0.5,
+        retry_condition_fn=passing_fault,
+        log_prints=False,
+    )(make_block)
+
+
+def _key(_context: Any, parameters: dict[str, Any]) -> str:
+    return parameters["parcel"].job.key
+
+
+def told_full(error: OSError, url: str) -> str:
+    """What to say of a full disk: the kernel names no path when a write fails, and never the room that is left."""
+    free = shutil.disk_usage(existing_folder(url)).free
+    return f"{error.strerror}: {url} ({free} bytes free); make room and run again, what is done stays done"
+
+
+def passing_fault(_task: Any, _run: Any, state: Any) -> bool:
+    """Whether a task failed because of a store that may be well again."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, OSError) and error.errno not in LASTING

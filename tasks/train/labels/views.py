@@ -1,0 +1,96 @@
+"""Labels of one random view: what a single patch says, on the sphere, so that no two views are ever mixed in one loss.
+
+Views of a teacher may contradict each other in scale. Merged, the contradictions become edges and bends that a student learns;
+one at a time, they become noise that it averages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geometry.cameras import Camera
+from geometry.fields import Field
+from geometry.fusion.fuse import FusionSettings, fuse
+from storage.arrays import BlockReader
+from storage.receipts import Receipt, block_url, read_dropped, read_receipt
+from tasks.label import label, project
+from tasks.label.rotations import rotation_of
+
+
+@dataclass(frozen=True)
+class PatchBlock:
+    """A block of a stage before fuse: the views, or a teacher's patch labels."""
+
+    url: str
+
+    @cached_property
+    def receipt(self) -> Receipt:
+        """Raises ValueError if its data is not there."""
+        receipt = read_receipt(self.url)
+        if receipt is None:
+            why = "was dropped by gc" if read_dropped(self.url) else "is not there"
+            raise ValueError(
+                f"{self.url}: {why}, so training cannot go view by view; run the pipeline with execution.keep_patch_labels: true "
+                "again, or train on merged labels"
+            )
+        return receipt
+
+    @cached_property
+    def reader(self) -> BlockReader:
+        return BlockReader(self.url, self.receipt.files)
+
+
+def patch_blocks(root: str, fused: Receipt) -> dict[str, PatchBlock]:
+    """Stage -> the block that a fused block was made from."""
+    upstream: Mapping[str, str] = fused.made["identity"]["upstream"]
+    return {stage: PatchBlock(block_url(root, stage, fingerprint, fused.block)) for stage, fingerprint in upstream.items()}
+
+
+def check_views(blocks: Mapping[str, PatchBlock], tasks: Sequence[str]) -> None:
+    """Raises ValueError if a task cannot be taught view by view from these blocks."""
+    for task in tasks:
+        unit = _teacher_of(task, blocks).receipt.about["fields"][task]["unit"]
+        if task == "depth" and unit != "metre":
+            raise ValueError(
+                f"depth in the unit {unit!r} has another scale in every view, so that single views cannot be compared with a "
+                "student's metres; train on merged depth, which has one scale"
+            )
+
+
+def one_view(
+    blocks: Mapping[str, PatchBlock], slot: int, tasks: Sequence[str], height: int, classes: int, generator: np.random.Generator
+) -> dict[str, NDArray[Any]]:
+    """ERP labels (height, 2 height[, C]) of one random view of an item, valid where it looks.
+
+    As those of :func:`geometry.fusion.fuse.fuse`, without the consistency of views.
+    """
+    cameras = project.decode_cameras(blocks["project"].reader.item(slot, ("fov", "rotation", "size")))
+    view = int(generator.integers(len(cameras)))
+    fields = {task: _of_view(_teacher_of(task, blocks), slot, task, view) for task in tasks}
+    seen: tuple[Camera, ...] = (cameras[view],)
+    labels = fuse(fields, seen, height, 2 * height, FusionSettings(depth="single", edge_feather=0, classes=max(classes, 1)))
+    # One view has no other to agree with: its consistency is zero, which means "not judged", not "worth nothing".
+    return {name: array for name, array in labels.items() if not name.endswith("_consistency")}
+
+
+def _of_view(teacher: PatchBlock, slot: int, task: str, view: int) -> Field:
+    about = {"fields": {task: teacher.receipt.about["fields"][task]}}
+    wanted = (task, f"{task}_valid", f"{task}_confidence", f"{task}_factor")
+    names = tuple(name for name in teacher.reader.names if name in wanted)
+    whole = label.decode_fields(teacher.reader.item(slot, names), about)[task]
+    chosen = slice(view, view + 1)
+    confidence = None if whole.confidence is None else whole.confidence[chosen]
+    return replace(whole, values=whole.values[chosen], valid=whole.valid[chosen], confidence=confidence)
+
+
+def _teacher_of(task: str, blocks: Mapping[str, PatchBlock]) -> PatchBlock:
+    for stage, block in blocks.items():
+        if stage.startswith("label.") and not rotation_of(stage) and task in block.receipt.about["fields"]:
+            return block
+    raise ValueError(f"no teacher of this store gives {task}, so it cannot be trained view by view")
