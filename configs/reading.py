@@ -5,71 +5,122 @@ from __future__ import annotations
 import difflib
 import reprlib
 import shlex
+from collections.abc import Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
+from configs.pipeline import Config
+from configs.places import is_relative, seen_from
 from configs.plain_yaml import MOST_BYTES, parse_yaml
-from configs.schema import Config
 from configs.settings import ConfigError
 
-AnyConfig = TypeVar("AnyConfig", bound=Config)
 
-
-def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Config:
-    """Read a YAML file into a :class:`Config`; see :func:`load_config_as`."""
-    return load_config_as(Config, path, overrides)
-
-
-def load_config_as(model: type[AnyConfig], path: str | Path, overrides: dict[str, Any] | None = None) -> AnyConfig:
-    """Read a YAML file into a config of that model.
+def read_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Config:
+    """The frame of a pipeline's file: what its stages say is checked by :func:`tasks.pipeline.load`.
 
     Parameters
     ----------
-    model : Config, or a model derived from it
     path : str or Path
     overrides : dict, optional
-        Dotted keys to values, laid over the file: ``{"source.url": "/data"}``.
+        Dotted keys to values, laid over the file: ``{"fuse.height": 512}`` of a stage, ``{"execution.device": "cpu"}``.
 
     Raises
     ------
     ConfigError
-        The file is missing, is not YAML, or does not fit the models; every problem is named with its key and the fix.
+        The file is missing, is not YAML, or does not fit the frame; every problem is named with its key and the fix.
     """
-    data = read_settings(path, overrides)
-    if model is Config and "stores" in data:
-        typed = f"panolabel train {shlex.quote(str(path))}"
-        raise ConfigError(f"config {path}: has stores to learn from, so it is that of a training; use `{typed}`")
-    if model is Config and is_adaptation(data):
+    return framed(read_pipeline(path, overrides), f"config {path}")
+
+
+def read_pipeline(path: str | Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The values of a pipeline's file, the folder in which it lies among them; ConfigError as :func:`read_config`."""
+    data = read_settings(path)
+    if "stages" not in data and (old := OLD_KEYS & data.keys()):
         raise ConfigError(
-            f"config {path}: has a model and no teachers, so it is that of an adaptation, which ends in a model, not in labels; "
-            "doctor, plan, run, adapt, status, trace, failures, verify, gc and query take it"
+            f"config {path}: has no stages, but {', '.join(sorted(old))} as panolabel 0.1 wrote them; "
+            f"`panolabel migrate {shlex.quote(str(path))}` prints it in the form of today"
         )
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(f"config {path}:\n{explain(error, data, model)}") from error
+    data["folder"] = folder_of(path)
+    lay_over(data, {dotted: _from_here(data["folder"], dotted, value) for dotted, value in (overrides or {}).items()})
+    _refuse_installed(path, data)
+    return data
 
 
-def is_adaptation(data: dict[str, Any]) -> bool:
-    """Whether the values of a config are those of an adaptation (configs/adapt.py)."""
-    return "model" in data and "stores" not in data and not data.get("teachers")
+OLD_KEYS = frozenset(
+    {"source", "teachers", "student", "project", "fuse", "label", "evaluate", "audit", "model", "stores", "data"}
+)
+"""Top-level keys of files before there were stages."""
 
 
-def validated(data: dict[str, Any], overrides: dict[str, Any], what: str) -> Config:
-    """Values with overrides laid over them as a :class:`Config`; a ConfigError begins with ``what`` they are."""
-    for key, value in overrides.items():
-        _lay_over(data, key.split("."), value)
+def folder_of(path: str | Path) -> str:
+    """The folder of a file as the working directory sees it; absolute if it lies elsewhere, empty if it is that itself."""
+    folder, here = Path(path).resolve().parent, Path.cwd()
+    inside = folder.relative_to(here).as_posix() if folder.is_relative_to(here) else str(folder)
+    return "" if inside == "." else inside
+
+
+def _refuse_installed(path: str | Path, data: Mapping[str, Any]) -> None:
+    """A ready-made config beside this module, where that is installed, must not put its store among the packages."""
+    package = Path(__file__).resolve().parent
+    root = data.get("root")
+    if Path(path).resolve().is_relative_to(package) and not (package.parent / "pyproject.toml").exists():
+        if isinstance(root, str) and is_relative(root) and not root.startswith(("../../..", "..\\")):
+            raise ConfigError(
+                f"config {path}: belongs to the installed package, beside which no store may lie; say where: --root FOLDER"
+            )
+
+
+def framed(data: dict[str, Any], what: str) -> Config:
+    """Values as the frame of a pipeline; a ConfigError begins with ``what`` they are."""
     try:
         return Config.model_validate(data)
     except ValidationError as error:
         raise ConfigError(f"{what}:\n{explain(error, data)}") from error
 
 
-def read_settings(path: str | Path, overrides: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The mapping in a YAML file with overrides laid over it, not validated yet; ConfigError as :func:`load_config`."""
+def lay_over(data: dict[str, Any], overrides: Mapping[str, Any]) -> None:
+    """Lay values over those of a file: the first part of a dotted key is the key of a stage, or one of the frame's own."""
+    for dotted, value in overrides.items():
+        first, *rest = dotted.split(".")
+        if first in Config.model_fields or first == "stages":
+            _lay_over(data, [first, *rest], value)
+            continue
+        stages = as_mapping(data.get("stages"))
+        if first not in stages:
+            known = [*stages, *Config.model_fields]
+            nearest = difflib.get_close_matches(first, known, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"stages are {', '.join(stages) or 'none'}"
+            raise ConfigError(f"override {dotted}: there is no stage {first!r}; {hint}")
+        data["stages"] = stages
+        stages[first] = {} if stages[first] is None else stages[first]
+        _lay_over(stages, [first, *rest], value)
+
+
+PLACES = ("root", "url", "truth", "config")
+"""Last parts of the dotted keys whose values are places."""
+
+
+def _from_here(folder: str, dotted: str, value: Any) -> Any:
+    """A value of the command line, where it names a place as the file would have to name it."""
+    last = dotted.rpartition(".")[2]
+    names_a_place = isinstance(value, str) and (last in PLACES or (last == "model" and Path(value).exists()))
+    return seen_from(folder, value) if names_a_place else value
+
+
+def as_mapping(stages: Any) -> dict[str, Any]:
+    """Stages by key, in their order, from either form in which a file may have them; what has neither is left to validation."""
+    if isinstance(stages, Mapping):
+        return dict(stages)
+    if isinstance(stages, list) and all(isinstance(one, Mapping) for one in stages):
+        return {key: values for one in stages for key, values in one.items()}
+    return {}
+
+
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """The mapping in a YAML file, not validated yet; ConfigError as :func:`read_config`."""
     try:
         with Path(path).open("rb") as file:
             raw = file.read(MOST_BYTES + 1)
@@ -82,14 +133,15 @@ def read_settings(path: str | Path, overrides: dict[str, Any] | None = None) -> 
         raise ConfigError(f"config {path}: {error}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"config {path}: must be a mapping of keys to values at the top level")
-    for key, value in (overrides or {}).items():
-        _lay_over(data, key.split("."), value)
     return data
 
 
-def explain(error: ValidationError, data: Any, model: type[BaseModel] | None = None) -> str:
-    """One indented line for each problem that validating ``data`` as a :class:`Config`, or as ``model``, found."""
-    return "\n".join(f"  {_explain(problem, model or Config)}" for problem in error.errors())
+def explain(error: ValidationError, data: Any, model: type[BaseModel] | None = None, below: str = "") -> str:
+    """One indented line for each problem that validating ``data`` as a :class:`Config`, or as ``model``, found.
+
+    ``below`` is where in the file the values stand, with a dot at its end: ``stages.fuse.``.
+    """
+    return "\n".join(f"  {below}{_explain(problem, model or Config)}" for problem in error.errors())
 
 
 def _lay_over(data: dict[str, Any], keys: list[str], value: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from configs.schema import Config
+from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.invocation import typed
 from flows.plan import Plan

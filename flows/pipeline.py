@@ -1,15 +1,14 @@
 """The main path: one flow run that brings a store to the state that a config asks for.
 
-    ingest -> project -> label (one stage for each teacher) -> fuse -> evaluate -> report
+    sources are read -> every stage in the file's order, block by block -> report
 
 Every stage is a subflow, every block a task run. What already has its receipt does not run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
 from typing import Any
 
 from prefect import Flow, flow, tags, task
@@ -17,9 +16,9 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from configs.schema import Config
+from configs.pipeline import Config
+from configs.settings import ConfigError
 from flows.errors import Interrupted
-from flows.fidelity import write_audit
 from flows.plan import Plan, make_plan
 from flows.report import write_run_report
 from flows.running.blocks import in_a_window, make_blocks
@@ -30,7 +29,7 @@ from flows.running.parameters import ConfigParameter
 from flows.running.server import outlives_the_run
 from flows.running.workers import Workers, start_workers
 from flows.stores.record import RunRecord, new_run_name
-from flows.telling.artifacts import publish_audit, publish_outcome, publish_plan
+from flows.telling.artifacts import publish_outcome, publish_plan
 from flows.telling.events import report_quarantined
 from flows.telling.lineage_events import RunEvents
 from flows.telling.progress import observer
@@ -38,8 +37,10 @@ from flows.telling.tags import STORAGE, config_tag, stage_tags, tag_this_run, un
 from storage.manifest import Block, Item
 from tasks.ingest import ingest
 from tasks.ingest.entries import Entry
-from tasks.pipeline import Stage, Step
-from tasks.stage.block import Job
+from tasks.ingest.settings import Ingest
+from tasks.pipeline import sources
+from tasks.stage.job import Job
+from tasks.stage.kind import Stage, Step, named_function
 from tasks.stage.prefect_task import passing_fault
 
 
@@ -75,25 +76,10 @@ def pipeline(
     Interrupted
         The process was asked to stop.
     """
-    return carry_out(config, run or flow_run.name, retry, only, LABELLING)
+    return carry_out(config, run or flow_run.name, retry, only)
 
 
-@dataclass(frozen=True)
-class Kind:
-    """Where runs of different kinds differ.
-
-    ``check`` may refuse a plan before any of its stages runs; ``stage_done`` is told of every stage; ``outcome`` is what the
-    record says of a finished run.
-    """
-
-    check: Callable[[Config, Plan], None]
-    stage_done: Callable[[Config, Step], None]
-    outcome: Callable[[Config, RunRecord], Mapping[str, Any]]
-
-
-def carry_out(
-    config: Config, run: str, retry: bool | list[str], only: Mapping[str, Sequence[str]] | None, kind: Kind
-) -> dict[str, Any]:
+def carry_out(config: Config, run: str, retry: bool | list[str], only: Mapping[str, Sequence[str]] | None) -> dict[str, Any]:
     """Within a flow run: everything that a config owes, and its record; see :func:`pipeline`."""
     record = RunRecord(config, run, _page_in_prefect())
     events = RunEvents(config, run)
@@ -103,22 +89,24 @@ def carry_out(
     try:
         with draining_in_flow(), tags(config_tag(config.name)), start_workers(config.execution.runner) as workers:
             if only is None:
-                with events.stage(ingest.identity(config)):
-                    ingest_source(config, retry, workers)
-            plan = make_plan(ingest.as_read(config), retry)
-            kind.check(config, plan)
+                for source in sources(config):
+                    with events.stage(source):
+                        ingest_source(source, retry, workers)
+            plan = make_plan(config, retry, rehash=False)
+            refuse_missing(plan)
+            for step in plan.steps:
+                check_step(step)
             record.planned(plan)
             publish_plan(plan)
             refuse_empty_source(config, plan)
             for step in plan.steps:
-                chosen = None if only is None else only.get(step.name, ())
+                chosen = None if only is None else only.get(step.key, ())
                 owed = [block for block in plan.owed_blocks(step) if chosen is None or block.name in chosen]
-                with events.stage(step.stage.identity, step.blocks, owed):
+                with events.stage(step.stage, step.blocks, owed):
                     run_stage(step.stage, owed, config, run, workers)
                 if only is None:
                     refuse_nothing_made(config, step)
-                kind.stage_done(config, step)
-        outcome = kind.outcome(config, record)
+        outcome = write_run_report(config, record)
         if only is None:
             refuse_failed_alike(config, plan)
         record.finished("completed", **outcome)
@@ -137,16 +125,20 @@ def carry_out(
     return record.as_json()
 
 
-def _labels_outcome(config: Config, record: RunRecord) -> dict[str, Any]:
-    """Audit, if it is asked for, and report."""
-    assert record.plan is not None, "a run that is finished had a plan"
-    audit = write_audit(config, record.plan) if config.audit.enabled else {}
-    publish_audit(audit)
-    shown = {"audit": {name: audit[name] for name in ("page", "attribution", "worst")}} if audit else {}
-    return {**write_run_report(config, record), **shown}
+def check_step(step: Step) -> None:
+    """Let a stage refuse the run before any stage runs. ConfigError says why."""
+    if step.stage.owes and step.stage.kind.check:
+        named_function(step.stage.kind.check)(step.stage, step.blocks)
 
 
-LABELLING = Kind(lambda config, plan: None, lambda config, step: None, _labels_outcome)
+def refuse_missing(plan: Plan) -> None:
+    """Raise ConfigError if stages of other pipelines that this one reads owe blocks."""
+    if plan.missing:
+        told = ", ".join(f"{key} {len(blocks)}" for key, blocks in plan.missing.items())
+        raise ConfigError(
+            f"blocks that stages of other pipelines owe: {told}; run those first, or write `incomplete: true` in the stage to "
+            "take what is there"
+        )
 
 
 def _page_in_prefect() -> str:
@@ -154,7 +146,7 @@ def _page_in_prefect() -> str:
     return (flow_run.ui_url or "") if outlives_the_run() else ""
 
 
-def ingest_source(config: Config, retry: bool | list[str], workers: Workers) -> list[Item]:
+def ingest_source(stage: Stage, retry: bool | list[str], workers: Workers) -> list[Item]:
     """Check new and changed files of the source, and write the manifest; a subflow if there are any.
 
     What is read is kept group by group, so that a run that is killed or stopped need not read it again; places are given once
@@ -165,15 +157,15 @@ def ingest_source(config: Config, retry: bool | list[str], workers: Workers) -> 
     Interrupted
         The process was asked to stop; files in work are finished, and what is read stays read.
     """
-    scan = ingest.scan(config, retry)
+    scan = ingest.scan(stage, retry)
     if not scan.to_read and not scan.checked:
         return scan.known
     checked = list(scan.checked)
     before = {item.item: item for item in scan.known}
 
-    @flow(name="ingest", flow_run_name="ingest", task_runner=workers.task_runner())
+    @flow(name=stage.key, flow_run_name=stage.key, task_runner=workers.task_runner())
     def check_new_files(files: int) -> None:
-        observer().stage_started("ingest", files)
+        observer().stage_started(stage.key, files)
         check = check_files.with_options(tags=workers.limits & {STORAGE})
 
         def submissions() -> Iterator[tuple[list[Entry], PrefectFuture[Any]]]:
@@ -181,28 +173,28 @@ def ingest_source(config: Config, retry: bool | list[str], workers: Workers) -> 
                 if asked_to_stop():
                     return
                 with untagged():
-                    future = check.submit(config, group, [before.get(entry.item) for entry in group])
+                    future = check.submit(stage.settings, group, [before.get(entry.item) for entry in group])
                 yield group, future
 
         with draining_in_flow():
             for _, future in in_a_window(submissions(), workers.window):
                 items = future.result()
-                ingest.keep(config, items)
+                ingest.keep(stage, items)
                 checked.extend(items)
-                observer().items_done("ingest", len(items), sum(bool(item.reason) for item in items))
+                observer().items_done(stage.key, len(items), sum(bool(item.reason) for item in items))
 
     if scan.to_read:
-        with no_heartbeat(), tags(*stage_tags("ingest")):
+        with no_heartbeat(), tags(*stage_tags(stage.key)):
             check_new_files(len(scan.to_read))
     if len(checked) < len(scan.to_read) + len(scan.checked):
-        raise Interrupted("stopped at stage ingest; files that were read need not be read again")
-    return ingest.save(config, scan.known, checked)
+        raise Interrupted(f"stopped at stage {stage.key}; files that were read need not be read again")
+    return ingest.save(stage, scan.known, checked)
 
 
 @task(task_run_name="check files", retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=passing_fault)
-def check_files(config: Config, entries: list[Entry], before: list[Item | None]) -> list[Item]:
+def check_files(settings: Ingest, entries: list[Entry], before: list[Item | None]) -> list[Item]:
     """Read and decode some files of the source, of which something may be known from before."""
-    return [ingest.check(entry, config.ingest, known) for entry, known in zip(entries, before, strict=True)]
+    return [ingest.check(entry, settings, known) for entry, known in zip(entries, before, strict=True)]
 
 
 def no_heartbeat() -> AbstractContextManager[Any]:
@@ -220,13 +212,13 @@ def run_stage(stage: Stage, owed: Sequence[Block], config: Config, run: str, wor
     """
     if not owed:
         return
-    observer().stage_started(stage.name, sum(len(block.items) for block in owed))
+    observer().stage_started(stage.key, sum(len(block.items) for block in owed))
     size = config.execution.blocks_per_flow_run
     parts = [owed[start : start + size] for start in range(0, len(owed), size)]
     for number, part in enumerate(parts, 1):
-        jobs = [Job(config, stage.identity, block, run) for block in part]
-        name = stage.name if len(parts) == 1 else f"{stage.name} {number} of {len(parts)}"
-        with no_heartbeat(), tags(*stage_tags(stage.name)):
+        jobs = [Job(stage, block, run, config.execution) for block in part]
+        name = stage.key if len(parts) == 1 else f"{stage.key} {number} of {len(parts)}"
+        with no_heartbeat(), tags(*stage_tags(stage.key)):
             _stage_flow(stage, name, jobs, workers)(len(jobs), sum(len(job.block.items) for job in jobs))
         workers.recycle()
 
@@ -234,7 +226,7 @@ def run_stage(stage: Stage, owed: Sequence[Block], config: Config, run: str, wor
 def _stage_flow(stage: Stage, name: str, jobs: Sequence[Job], workers: Workers) -> Flow[[int, int], None]:
     """A flow over some blocks. The jobs are no parameters: Prefect would store every one of them with the flow run."""
 
-    @flow(name=stage.name, flow_run_name=name, task_runner=workers.task_runner())
+    @flow(name=stage.key, flow_run_name=name, task_runner=workers.task_runner())
     def stage_flow(blocks: int, items: int) -> None:
         with draining_in_flow():
             make_blocks(stage, jobs, workers)

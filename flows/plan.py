@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from statistics import median
+from functools import cached_property
 from typing import Any
 
-from configs.schema import Config
-from storage.fingerprint import differences
+from configs.pipeline import Config
+from flows.estimates import estimate
+from flows.reasons import reasons_of, source_reasons
 from storage.manifest import Block, Item, blocks_of
-from storage.receipts import Receipt, block_url, blocks_with_receipts, dropped_blocks, read_receipt, receipt_files
+from storage.receipts import Receipt, blocks_with_receipts, dropped_blocks, read_receipt
 from storage.runs import latest_run
-from storage.urls import children, join
 from tasks.ingest import ingest
 from tasks.ingest.entries import Entry
 from tasks.ingest.ingest import Retry, Scan, wants_retry
-from tasks.pipeline import Stage, Step, steps
+from tasks.pipeline import sources, steps
 from tasks.stage.grain import stands_for
+from tasks.stage.kind import Stage, Step
+from tasks.stage.models import READ, models_now
+
+FILES_PER_CHECK = 16
+"""Files that one task run of ingest reads."""
 
 
 @dataclass(frozen=True)
@@ -35,23 +40,79 @@ class StagePlan:
 
 
 @dataclass(frozen=True)
+class Source:
+    """A stage that reads a source, and what is known of that."""
+
+    stage: Stage
+    scan: Scan = field(repr=False)
+
+    @property
+    def key(self) -> str:
+        """What the file calls the stage."""
+        return self.stage.key
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks of its manifest."""
+        return tuple(blocks_of(self.scan.known))
+
+    @cached_property
+    def pending(self) -> tuple[Block, ...]:
+        """The blocks that files not yet read will make (if all of them are good); changed files keep their block.
+
+        Their names are not those that they will have, which follow from the files' bytes.
+        """
+        scan, size = self.scan, self.stage.settings.block_size
+        placed = {item.item: item.block for item in scan.known if item.block >= 0}
+        known = {item.item for item in scan.known} if self.stage.settings.rehash else set()
+        read = [Entry(item.item, item.uri, item.size, item.stamp) for item in scan.checked if not item.reason]
+        new = [entry for entry in [*scan.to_read, *read] if entry.item not in placed and entry.item not in known]
+        first = max(placed.values(), default=-1) + 1
+        items = [Item(entry.item, entry.uri, "", 0, 0, entry.size, entry.stamp) for entry in new]
+        groups = [tuple(items[start : start + size]) for start in range(0, len(items), size)]
+        return tuple(Block(first + number, group) for number, group in enumerate(groups))
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The whole plan. ``owed`` names the blocks that each stage must make, of the manifest as it is now: ``blocks``."""
+    """The whole plan. ``owed`` names, by stage, the blocks that it must make, of the manifests as they are now.
+
+    ``missing`` names, by stage of another pipeline, the blocks that are not there, and that no run of this one makes.
+    """
 
     stages: tuple[StagePlan, ...]
-    blocks: tuple[Block, ...]
+    sources: tuple[Source, ...]
     owed: Mapping[str, tuple[str, ...]]
-    scan: Scan = field(repr=False)
     steps: tuple[Step, ...] = field(repr=False)
+    missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks of all manifests."""
+        return tuple(block for source in self.sources for block in source.blocks)
+
+    @property
+    def items(self) -> list[Item]:
+        """All panoramas that the manifests know, those that were given up among them."""
+        return [item for source in self.sources for item in source.scan.known]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else a user should know of the sources, in sentences."""
+        return tuple(dict.fromkeys(note for source in self.sources for note in source.scan.notes))
 
     @property
     def definitions(self) -> tuple[Stage, ...]:
         """The stages, without their blocks."""
         return tuple(step.stage for step in self.steps)
 
+    def step(self, key: str) -> Step:
+        """The stage that the file calls so, with its blocks."""
+        return next(step for step in self.steps if step.key == key)
+
     def owed_blocks(self, step: Step) -> list[Block]:
         """The blocks of a stage that it must make."""
-        owed = set(self.owed[step.name])
+        owed = set(self.owed[step.key])
         return [block for block in step.blocks if block.name in owed]
 
     @property
@@ -64,14 +125,15 @@ class Plan:
         return {
             "anything_to_run": self.anything_to_run,
             "stages": [asdict(stage) for stage in self.stages],
-            "identities": {stage.name: stage.identity.as_json() for stage in self.definitions},
+            "identities": {stage.key: stage.identity.as_json() for stage in self.definitions},
             "owed": {stage: list(blocks) for stage, blocks in self.owed.items()},
-            "files": sorted(entry.item for entry in self.scan.to_read),
-            "notes": list(self.scan.notes),
+            "missing": {stage: list(blocks) for stage, blocks in self.missing.items()},
+            "files": {source.key: sorted(entry.item for entry in source.scan.to_read) for source in self.sources},
+            "notes": list(self.notes),
         }
 
 
-def make_plan(config: Config, retry: Retry = False, scan: Scan | None = None) -> Plan:
+def make_plan(config: Config, retry: Retry = False, scans: Mapping[str, Scan] | None = None, rehash: bool = True) -> Plan:
     """Compare a config with its store.
 
     Parameters
@@ -79,181 +141,132 @@ def make_plan(config: Config, retry: Retry = False, scan: Scan | None = None) ->
     config : Config
     retry : bool or names of items
         Count blocks with these quarantined items as owed, and read these quarantined files again.
-    scan : Scan, optional
-        What is known of the source; it is listed if this is not given.
+    scans : mapping, optional
+        By the key of a stage that reads a source, what is known of that; sources are listed if this is not given.
+    rehash : bool
+        False for whoever asks what is finished: that a run would read all files anew makes nothing owed.
     """
-    scan = scan or ingest.scan(config, retry)
-    blocks, pending = tuple(blocks_of(scan.known)), _pending_blocks(config, scan)
-    now = steps(config, blocks)
-    ahead = steps(config, [*blocks, *pending]) if pending else now
-    there = {step.name: _existing(config, step.stage) for step in now}  # read once a plan
-    dropped = _dropped_and_not_needed(config, [step.stage for step in now], there)
-    previous = latest_run(config.root, config.name)
-    plans = [_plan_ingest(config, scan)]
-    owed: dict[str, tuple[str, ...]] = {}
-    again: set[str] = set()
+    given = [stage if rehash else ingest.as_read(stage) for stage in sources(config)]
+    found = tuple(Source(stage, scans[stage.key] if scans else ingest.scan(stage, retry)) for stage in given)
+    now = _steps(config, {source.key: source.blocks for source in found})
+    any_pending = any(source.pending for source in found)
+    ahead = _steps(config, {source.key: (*source.blocks, *source.pending) for source in found}) if any_pending else now
+    comparison = _Comparison(config, found, now, retry)
+    plans = [_plan_source(source) for source in found]
     for step, grown in zip(now, ahead, strict=True):
-        satisfied = dropped.get(step.name, set())
-        redo = _to_redo(config, step, retry, again, there[step.name])
-        missing = _missing(step, there[step.name] | satisfied, redo)
-        owed[step.name] = tuple(block.name for block in missing)
-        reasons = _reasons(config, step.stage, missing, redo, previous)
+        plans.append(comparison.compare(step, grown))
+    return Plan(tuple(plans), found, comparison.owed, tuple(now), comparison.missing)
+
+
+def _steps(config: Config, blocks: Mapping[str, tuple[Block, ...]]) -> list[Step]:
+    return [step for step in steps(config, lambda stage: blocks[stage.key]) if not step.stage.is_source]
+
+
+class _Comparison:
+    """The stages of a plan, compared one after the other with what is there; each may make blocks behind it owed again."""
+
+    def __init__(self, config: Config, found: tuple[Source, ...], now: Sequence[Step], retry: Retry) -> None:
+        self.there, self.retry = {step.key: existing(step.stage) for step in now}, retry  # read once a plan
+        self.previous = latest_run(config.root, config.name)
+        self.pending = {source.key: source.pending for source in found}
+        self.owed: dict[str, tuple[str, ...]] = {}
+        self.missing: dict[str, tuple[str, ...]] = {}
+        self.readers = [step.stage for step in now]
+        self._again: set[str] = set()
+        self._taken: set[tuple[str, str]] = set()
+
+    def compare(self, step: Step, grown: Step) -> StagePlan:
+        """A stage now, and as it will be once files that are not read yet are there."""
+        stage, there = step.stage, self.there[step.key]
+        if not stage.owes:
+            return self._of_other(step)
+        satisfied = there | self._dropped(step)
+        redo = self._to_redo(step)
+        missing = self._missing(step, satisfied, redo)
+        self._taken |= {(stage.identity.fingerprint, block.name) for block in missing}
+        self.owed[step.key] = tuple(block.name for block in missing)
+        reasons = reasons_of(stage, missing, redo, self.previous)
+        pending = self.pending.get(stage.panoramas.key, ())
         if pending:
             count = sum(len(block.items) for block in pending)
             reasons.append(f"new items: {count} in {len(pending)} block{'s' * (len(pending) > 1)}")
         # What is made of a whole data set has another fingerprint once that has grown.
-        alike = grown.stage.identity == step.stage.identity
-        then = there[step.name] if alike else _existing(config, grown.stage)
-        to_run = _missing(grown, then | satisfied, redo) if pending else missing
+        alike = grown.stage.identity == stage.identity
+        then = satisfied if alike else existing(grown.stage)
+        to_run = missing if grown.blocks == step.blocks and alike else self._missing(grown, then, redo)
+        if len(to_run) > len(missing) and not pending:
+            reasons.append("panoramas that it learns from are new")
         items = sum(len(block.items) for block in to_run)
         cached = len(grown.blocks) - len(to_run)
-        estimate = _estimate(config, step.stage, items)
+        seconds, size = estimate(stage, items)
+        return StagePlan(step.key, stage.identity.fingerprint, cached, len(to_run), items, tuple(reasons), seconds, size)
+
+    def _missing(self, step: Step, there: set[str], redo: set[str]) -> list[Block]:
+        """The blocks of a stage that are not there, or are to be made once more; none that an earlier stage alike makes."""
         fingerprint = step.stage.identity.fingerprint
-        plans.append(StagePlan(step.name, fingerprint, cached, len(to_run), items, tuple(reasons), *estimate))
-    return Plan(tuple(plans), blocks, owed, scan, tuple(now))
+        return [
+            block
+            for block in step.blocks
+            if (block.name not in there or block.name in redo) and (fingerprint, block.name) not in self._taken
+        ]
+
+    def _of_other(self, step: Step) -> StagePlan:
+        there = self.there[step.key]
+        missing = tuple(block.name for block in step.blocks if block.name not in there)
+        if missing:
+            self.missing[step.key] = missing
+        reasons = (f"of another pipeline, which owes {len(missing)} of {len(step.blocks)} blocks",) * bool(missing)
+        return StagePlan(step.key, step.stage.identity.fingerprint, len(step.blocks) - len(missing), 0, 0, reasons, 0.0, 0)
+
+    def _dropped(self, step: Step) -> set[str]:
+        """Blocks that ``gc`` dropped, and that nothing needs since all that is made from them has its receipt."""
+        stage = step.stage
+        if not stage.kind.droppable:
+            return set()
+        dropped = set(dropped_blocks(stage.root, stage.name, stage.identity.fingerprint))
+        return dropped & read_by_all(self.readers, stage, self.there) if dropped else set()
+
+    def _to_redo(self, step: Step) -> set[str]:
+        """Finished blocks with an item to try again or made with another model, and those that stand for one of them."""
+        there, stage = self.there[step.key], step.stage
+        redo = {name for name in there if self._again & set(_stood_for(step, name)) - {name}} if self._again else set()
+        if self.retry:
+            receipts = {name: read_receipt(stage.block_url(name)) for name in there}
+            redo |= {name for name, receipt in receipts.items() if receipt and _has_one_to_retry(receipt, self.retry)}
+        models = models_now(stage)
+        if models:
+            made = {name: read_receipt(stage.block_url(name)) for name in there}
+            redo |= {name for name, receipt in made.items() if receipt and receipt.about.get(READ, models) != models}
+        self._again |= redo
+        return redo
 
 
-def _missing(step: Step, there: set[str], redo: set[str]) -> list[Block]:
-    """The blocks of a stage that are not ``there``, or are to be made once more."""
-    return [block for block in step.blocks if block.name not in there or block.name in redo]
+def _stood_for(step: Step, name: str) -> list[str]:
+    return next((stands_for(block) for block in step.blocks if block.name == name), [name])
 
 
-def _to_redo(config: Config, step: Step, retry: Retry, again: set[str], there: set[str]) -> set[str]:
-    """Finished blocks with an item to try again, and those that stand for one; all of them join ``again``."""
-    if not retry:
-        return set()
-    receipts = {name: _receipt(config, step.stage, name) for name in there}
-    redo = {name for name, receipt in receipts.items() if receipt and _has_one_to_retry(receipt, retry)}
-    redo |= {block.name for block in step.blocks if block.name in receipts and again & set(stands_for(block)) - {block.name}}
-    again |= redo
-    return redo
-
-
-def _existing(config: Config, stage: Stage) -> set[str]:
+def existing(stage: Stage) -> set[str]:
     """The blocks of a stage that exist, the receipt of each having been read."""
-    return set(blocks_with_receipts(config.root, stage.name, stage.identity.fingerprint))
+    return set(blocks_with_receipts(stage.root, stage.name, stage.identity.fingerprint))
 
 
-def _dropped_and_not_needed(config: Config, definitions: Sequence[Stage], there: Mapping[str, set[str]]) -> dict[str, set[str]]:
-    """Blocks of patch labels that ``gc`` dropped, and that nothing needs since all that is made from them has its receipt."""
-    labels = [stage for stage in definitions if stage.name.startswith("label.")]
-    dropped = {stage.name: set(dropped_blocks(config.root, stage.name, stage.identity.fingerprint)) for stage in labels}
-    if not any(dropped.values()):
-        return {}
-    return {name: blocks & read_by_all(definitions, name, there) for name, blocks in dropped.items()}
-
-
-def read_by_all(definitions: Sequence[Stage], name: str, there: Mapping[str, set[str]]) -> set[str]:
-    """Blocks from which every stage that reads the stage ``name`` has made its own, by the blocks that are ``there``."""
-    return set.intersection(*(there[stage.name] for stage in definitions if name in stage.identity.upstream))
+def read_by_all(definitions: Sequence[Stage], read: Stage, there: Mapping[str, set[str]]) -> set[str]:
+    """Blocks from which every stage that reads the stage ``read`` has made its own, by the blocks that are ``there``."""
+    readers = [there[stage.key] for stage in definitions if stage.key in there and stage.reads(read)]
+    return set.intersection(*readers) if readers else set()
 
 
 def _has_one_to_retry(receipt: Receipt, retry: Retry) -> bool:
     return any(wants_retry(retry, row.item) for row in receipt.given_up)
 
 
-def _plan_ingest(config: Config, scan: Scan) -> StagePlan:
-    known = {item.item: item for item in scan.known}
-    new = [entry.item for entry in scan.to_read if entry.item not in known]
-    again = [entry.item for entry in scan.to_read if entry.item in known and ingest.unchanged(entry, known[entry.item])]
-    changed = [entry.item for entry in scan.to_read if entry.item in known and not ingest.unchanged(entry, known[entry.item])]
-    reasons = [f"new files: {len(new)}"] * bool(new)
-    for word, items in (("changed files", changed), (f"files to read again{' (ingest.rehash)' * config.ingest.rehash}", again)):
-        reasons += [f"{word}: {', '.join(items[:3])}{f' ... {len(items)} in all' * (len(items) > 3)}"] * bool(items)
-    reasons += [f"files that a stopped run has read, to be placed: {len(scan.checked)}"] * bool(scan.checked)
+def _plan_source(source: Source) -> StagePlan:
+    scan = source.scan
     return StagePlan(
-        "ingest",
-        ingest.identity(config).fingerprint,
+        source.key,
+        source.stage.identity.fingerprint,
         cached=len(scan.present) - len(scan.to_read) - len(scan.checked),
         to_run=len(scan.to_read) + len(scan.checked),
         items=len(scan.to_read),
-        reasons=tuple(reasons),
+        reasons=tuple(source_reasons(source.stage, scan)),
     )
-
-
-def _pending_blocks(config: Config, scan: Scan) -> list[Block]:
-    """The blocks that files not yet read will make (if all of them are good); changed files keep their block.
-
-    Their names are not those that they will have, which follow from the files' bytes.
-    """
-    placed = {item.item: item.block for item in scan.known if item.block >= 0}
-    known = {item.item for item in scan.known} if config.ingest.rehash else set()
-    read = [Entry(item.item, item.uri, item.size, item.stamp) for item in scan.checked if not item.reason]
-    new = [entry for entry in [*scan.to_read, *read] if entry.item not in placed and entry.item not in known]
-    first = max(placed.values(), default=-1) + 1
-    items = [Item(entry.item, entry.uri, "", 0, 0, entry.size, entry.stamp) for entry in new]
-    groups = [tuple(items[start : start + config.block_size]) for start in range(0, len(items), config.block_size)]
-    return [Block(first + number, group) for number, group in enumerate(groups)]
-
-
-def _receipt(config: Config, stage: Stage, block: str) -> Receipt | None:
-    return read_receipt(block_url(config.root, stage.name, stage.identity.fingerprint, block))
-
-
-def _reasons(
-    config: Config, stage: Stage, missing: Sequence[Block], redo: set[str], previous: Mapping[str, Any] | None
-) -> list[str]:
-    """Why blocks of the manifest are owed, most telling reason first."""
-    if not missing:
-        return []
-    reasons = [f"quarantined items tried again: {len(redo)} block(s)"] * bool(redo)
-    rest = [block for block in missing if block.name not in redo]
-    if not rest:
-        return reasons
-    before = (previous or {}).get("identities", {}).get(stage.name)
-    if before is None:
-        return [*reasons, "first run"]
-    if before["fingerprint"] != stage.identity.fingerprint:
-        return [*reasons, *(str(change) for change in differences(before, stage.identity.as_json()))]
-    known = set((previous or {}).get("blocks", ()))
-    numbers = {_number(name) for name in known}
-    folder = join(config.root, "stages", stage.name, stage.identity.fingerprint)
-    on_disk = set(children(folder))
-    causes: dict[str, int] = {}
-    for block in rest:
-        made_of = stands_for(block)
-        if not numbers.issuperset(map(_number, made_of)):
-            cause = "new items"
-        elif not known.issuperset(made_of):
-            cause = "items changed"
-        else:
-            cause = "receipt missing" if block.name in on_disk else "not run yet"
-        causes[cause] = causes.get(cause, 0) + 1
-    return [*reasons, *(f"{cause}: {count} block{'s' * (count > 1)}" for cause, count in sorted(causes.items()))]
-
-
-def _number(block: str) -> str:
-    return block.split("-")[0]
-
-
-def _estimate(config: Config, stage: Stage, items: int, sample: int = 8) -> tuple[float | None, int | None]:
-    """Seconds of work and bytes for some items, from the receipts of earlier blocks of the stage, or of one that does the same
-    work, under any fingerprint."""
-    if not items:
-        return 0.0, 0
-    seconds, sizes = _rates(config, stage.name, stage.work, sample)
-    if not seconds and stage.like:
-        seconds, sizes = _rates(config, stage.like.stage, stage.work, sample)
-    if not seconds:
-        return None, None
-    return round(median(seconds) * items, 1), int(median(sizes) * items)
-
-
-def _rates(config: Config, stage: str, work: int, sample: int) -> tuple[list[float], list[float]]:
-    """Seconds (as if each item had taken so much work) and bytes of an item, block by block."""
-    seconds, sizes = [], []
-    for fingerprint in children(join(config.root, "stages", stage)):
-        for block in receipt_files(config.root, stage, fingerprint)[:sample]:
-            receipt = read_receipt(block_url(config.root, stage, fingerprint, block))
-            done = [row for row in receipt.items if row.state == "done"] if receipt else []
-            if receipt and done:
-                took = receipt.about.get("work")
-                took = took if isinstance(took, int) and took > 0 else 1  # anything may stand in a store
-                seconds.append(receipt.made["seconds"] / len(done) * work / took)
-                sizes.append(receipt.bytes / len(done))
-    return seconds, sizes
-
-
-def items_by_name(plan: Plan) -> dict[str, Item]:
-    """All items of the manifest by name."""
-    return {item.item: item for item in plan.scan.known}

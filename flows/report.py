@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from configs.schema import Config
+from configs.pipeline import Config
 from flows.stores.items import quarantined_items
 from flows.stores.record import RunRecord, stage_counts, stage_receipts
 from flows.telling.artifacts import publish_preview

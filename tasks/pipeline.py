@@ -1,93 +1,206 @@
-"""The pipeline as a list: every stage in order, with what its output depends on and the function that makes a block of it."""
+"""From a pipeline's file to the graph of its stages, in order, each with what its output depends on and its blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from configs.adapt import AdaptConfig
-from configs.schema import Config, TeacherSettings
-from storage.fingerprint import Identity
-from storage.manifest import Block
-from storage.receipts import Receipt
-from tasks.evaluate import audit, evaluate
-from tasks.label import fuse, label, project
-from tasks.label.rotations import fuse_work, rotation_of
-from tasks.stage.block import Job
+from pydantic import ValidationError
+
+from configs.pipeline import Config, Entry
+from configs.places import is_relative, placed
+from configs.reading import explain, framed, read_pipeline
+from configs.settings import ConfigError
+from storage.manifest import Block, blocks_of
+from storage.urls import exists
+from tasks.catalogue import kind_named
+from tasks.ingest import ingest
+from tasks.stage.graph import Typed, resolve
+from tasks.stage.kind import Edge, Kind, Outside, Part, Stage, Step
+
+FROM = "from"
+"""Word of the grammar: a stage of another pipeline, which owes nothing."""
+KEY = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?")
+BlocksOf = Callable[[Stage], Sequence[Block]]
+"""The blocks of a stage that reads a source."""
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A stage as this config wants it.
+def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read a pipeline's file, and check what each of its stages says and reads.
 
-    ``like`` is a stage that does the same work, where one is expected to have been measured first; ``work`` is how much an item
-    takes, in items of the stage in its plainest form. ``network``: whether it runs one, and so wants a GPU, though its output
-    does not depend on weights that are known beforehand.
+    Parameters
+    ----------
+    path : str or Path
+    overrides : mapping, optional
+        Dotted keys to values, laid over the file; relative paths among them are those of the working directory.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be used; every problem is named with its key and the fix.
     """
-
-    identity: Identity
-    make: Callable[[Job], Receipt]
-    like: Identity | None = None
-    work: int = 1
-    network: bool = False
-
-    @property
-    def name(self) -> str:
-        """Name of the stage, such as ``project`` or ``label.geometry``."""
-        return self.identity.stage
-
-    @property
-    def wants_gpu(self) -> bool:
-        """Whether a block of it runs a network."""
-        return self.network or bool(self.identity.weights)
+    return validated(read_pipeline(path, overrides), f"config {path}", (str(Path(path).resolve()),))
 
 
-@dataclass(frozen=True)
-class Step:
-    """A stage and its blocks: those of the manifest, or others that stand for them (tasks/stage/grain.py)."""
+def validated(data: dict[str, Any], what: str = "config", files: tuple[str, ...] = ()) -> Config:
+    """Values as a pipeline whose stages were checked; a ConfigError begins with ``what`` they are.
 
-    stage: Stage
-    blocks: tuple[Block, ...]
+    ``files`` are those that are being read, so that a circle of them is seen.
+    """
+    config = framed(data, what)
+    config = config.model_copy(update={"stages": tuple(_with_pipeline(config, entry, files) for entry in config.stages)})
+    try:
+        plain_stages(config)
+    except ConfigError as error:
+        raise ConfigError(f"{what}:\n{error}" if "\n" in str(error) else f"{what}: {error}") from error
+    return config
 
-    @property
-    def name(self) -> str:
-        """Name of the stage."""
-        return self.stage.name
+
+def _with_pipeline(config: Config, entry: Entry, files: tuple[str, ...]) -> Entry:
+    """An entry that names another file, with what that says: workers and records need no file."""
+    if entry.kind != FROM or "pipeline" in entry.values:
+        return entry
+    where = f"stages.{entry.key}"
+    unknown = sorted(entry.values.keys() - {"config", "of", "incomplete", "set"})
+    if unknown or not {"config", "of"} <= entry.values.keys():
+        raise ConfigError(f"{where}: takes config, of, incomplete and set{f', not {unknown[0]}' if unknown else ''}")
+    path = placed(config.folder, str(entry.values["config"]))
+    chain = (*files, str(Path(path).resolve()))
+    if chain[-1] in files:
+        raise ConfigError(f"{where}.config: goes round in a circle: {' -> '.join(map(Path, chain))}")  # type: ignore[arg-type]
+    data = read_pipeline(path, entry.values.get("set"))
+    other = validated(data, f"{where}: config {path}", chain)
+    frame = {"folder": other.folder, "name": other.name, "root": data["root"], "stages": as_list(other.stages)}
+    return entry.model_copy(update={"values": {**entry.values, "pipeline": frame}})
 
 
-def steps(config: Config, blocks: Sequence[Block]) -> list[Step]:
-    """The stages of a labelling or of an adaptation over the blocks of a manifest, in the order in which they run."""
-    if isinstance(config, AdaptConfig):
-        from tasks.adapt import recipe as adaptation  # here, since it imports networks
-        from tasks.seamless.model import model_digest
+def as_list(stages: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Entries as a list of mappings with one key each, with all that they say."""
+    return [{one.key: ({"stage": one.kind} if one.kind != one.key else {}) | dict(one.values)} for one in stages]
 
-        return adaptation.steps(config, model_digest(config.model), blocks)
-    return [Step(stage, tuple(blocks)) for stage in stages(config)]
+
+def steps(config: Config, blocks: BlocksOf) -> list[Step]:
+    """All stages in the order in which they run, each with its blocks; ``blocks`` gives those of a manifest."""
+    found = {stage.key: tuple(blocks(stage)) for stage in sources(config)}
+    return resolve(entries(config, _recorded), config.root, found)
 
 
 def stages(config: Config) -> list[Stage]:
-    """All stages that work on blocks, in the order in which they run; ``ingest`` comes before them and makes the blocks."""
-    if config.student is not None:
-        from tasks.predict import predict  # here, since it reads a network's folder
-
-        predicted = Stage(predict.identity(config), predict.predict_block)
-        return [predicted, Stage(evaluate.identity(config, predicted.identity.fingerprint), evaluate.evaluate_block)]
-    labels = [stage for teacher in config.teachers for stage in _label_stages(config, teacher)]
-    fused = fuse.identity(config, {stage.name: stage.identity.fingerprint for stage in labels})
-    own = {stage.name: stage.identity.fingerprint for stage in labels if not rotation_of(stage.name)}
-    audited = [Stage(audit.identity(config, fused.fingerprint, own), audit.audit_block)] * config.audit.enabled
-    return [
-        Stage(project.identity(config), project.project_block),
-        *labels,
-        Stage(fused, fuse.fuse_block, work=fuse_work(max(rotation_of(stage.name) for stage in labels))),
-        Stage(evaluate.identity(config, fused.fingerprint), evaluate.evaluate_block),
-        *audited,
-    ]
+    """All stages in the order in which they run, as they are without any panorama."""
+    return [step.stage for step in resolve(entries(config), config.root, {})]
 
 
-def _label_stages(config: Config, teacher: TeacherSettings) -> list[Stage]:
-    """A teacher's stage, and one more for each of ``label.rotations``: not for instances alone, which come from the first."""
-    own = label.identity(config, teacher)
-    rotations = 0 if set(teacher.fields) == {"instances"} else config.label.rotations
-    turned = [label.identity(config, teacher, rotation) for rotation in range(1, rotations + 1)]
-    return [Stage(own, label.label_block), *(Stage(identity, label.label_block, like=own) for identity in turned)]
+def plain_stages(config: Config) -> list[Stage]:
+    """All stages, without looking for any weights: who reads whom, and what each says."""
+    return [step.stage for step in resolve(entries(config), config.root, {}, weigh=False)]
+
+
+def sources(config: Config) -> list[Stage]:
+    """The stages that read a source: they run before all others, and give blocks their panoramas."""
+    own = [one for one in entries(config) if not one.kind.reads and one.given is None]
+    return [step.stage for step in resolve(own, config.root, {})]
+
+
+def _recorded(stage: Stage) -> Sequence[Block]:
+    return blocks_of(ingest.recorded(stage).known)
+
+
+def _no_blocks(_stage: Stage) -> Sequence[Block]:
+    return ()
+
+
+def entries(config: Config, elsewhere: BlocksOf = _no_blocks) -> list[Typed]:
+    """What the stages of a config say, checked by the models of their kinds, and expanded; all problems are told at once.
+
+    ``elsewhere`` gives the blocks of sources of other pipelines.
+    """
+    typed: list[Typed] = []
+    problems: list[str] = []
+    for entry in config.stages:
+        try:
+            if entry.kind == FROM:
+                typed.append(_of_other(entry, elsewhere))
+            else:
+                typed += _typed(entry.key, _kind_of(entry), entry.values, config.folder)
+        except ConfigError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigError("\n".join(f"  {line.strip()}" for problem in problems for line in problem.split("\n")))
+    for one in typed:
+        if one.given is None and not one.kind.reads:
+            _refuse_memory(config, one)
+    return typed
+
+
+def _kind_of(entry: Entry) -> Kind:
+    try:
+        return kind_named(entry.kind)
+    except ConfigError as error:
+        more = "" if entry.kind != entry.key else f"; or say of which kind it is: {entry.key}: {{stage: KIND, ...}}"
+        raise ConfigError(f"stages.{entry.key}: {error}{more}") from error
+
+
+def _typed(key: str, kind: Kind, values: Mapping[str, Any], folder: str) -> list[Typed]:
+    """An entry's settings and named inputs; those of its parts if it expands."""
+    given = {name: value for name, value in values.items() if name in kind.reads}
+    shares = _shares(kind, given)
+    said = {name: value for name, value in values.items() if name not in kind.reads} | shares
+    try:
+        settings = kind.settings.model_validate(said, context={"folder": folder})
+    except ValidationError as error:
+        raise ConfigError(explain(error, said, kind.settings, f"stages.{key}.")) from error
+    if kind.expand is not None:
+        return [one for part in kind.expand(settings, given) for one in _part(key, part, folder)]
+    named = {name: _references(key, name, kind.reads[name], value, folder) for name, value in given.items()}
+    return [Typed(key, kind, settings, named)]
+
+
+def _part(key: str, part: Part, folder: str) -> list[Typed]:
+    return _typed(f"{key}.{part.name}" if part.name else key, kind_named(part.kind), {**part.values, **part.named}, folder)
+
+
+def _shares(kind: Kind, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The weights of inputs that are named with one each: ``labels: {fuse: 1.0, indoor: 0.5}``."""
+    weighted = [name for name, value in given.items() if kind.reads[name].weighted and isinstance(value, Mapping)]
+    return {"shares": list(given[name].values()) for name in weighted if kind.expand is None}
+
+
+def _references(key: str, name: str, edge: Edge, value: Any, folder: str) -> tuple[str | Outside, ...]:
+    words = list(value) if isinstance(value, (list, tuple, Mapping)) else [value]
+    if not words or not all(isinstance(word, str) and word for word in words):
+        example = "FOLDER, URL or hub id" if edge.outside else "[STAGE, ...]" if edge.many else "STAGE"
+        raise ConfigError(f"stages.{key}.{name}: must name what is read: {name}: {example}")
+    return tuple(word if KEY.fullmatch(word) else Outside(_outside(word, folder)) for word in words)
+
+
+def _outside(text: str, folder: str) -> str:
+    """Where a model from outside lies: ``owner/name`` is one of the hub, if there is no such folder."""
+    place = placed(folder, text)
+    hub = is_relative(text) and text.count("/") == 1 and not text.startswith(".") and not exists(place)
+    return f"hf://{text}" if hub else place
+
+
+def _of_other(entry: Entry, elsewhere: BlocksOf) -> Typed:
+    """A stage of another pipeline, with the blocks that it has; its name here is the key of the entry."""
+    frame = dict(entry.values["pipeline"])
+    other = framed(frame, f"stages.{entry.key}")
+    found = {stage.key: tuple(elsewhere(stage)) for stage in sources(other)}
+    made = {step.key: step for step in resolve(entries(other, elsewhere), other.root, found)}
+    wanted = str(entry.values["of"])
+    if wanted not in made:
+        raise ConfigError(f"stages.{entry.key}.of: {entry.values['config']} has no stage {wanted!r}, but {', '.join(made)}")
+    step = made[wanted]
+    stage = replace(step.stage, key=entry.key, owes=False)
+    return Typed(entry.key, stage.kind, stage.settings, given=Step(stage, step.blocks))
+
+
+def _refuse_memory(config: Config, one: Typed) -> None:
+    source = one.settings.source
+    for key, url in (("url", source.url), ("truth", source.truth or "")):
+        try:
+            config.refuse_memory(f"stages.{one.key}.source.{key}", url)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error

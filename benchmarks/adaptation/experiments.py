@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.adaptation.arms import ARMS, FULL_ARMS, STEADY_ARMS, Arm
 from benchmarks.adaptation.world import PLAIN, World
-from configs.adapt import AdaptTraining
+from tasks.adapt.settings import AdaptTraining
 from tasks.train.seamless.settings import Network
 
 

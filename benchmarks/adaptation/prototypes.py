@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import cross_entropy, interpolate, kl_div
 
 from benchmarks.adaptation.labels import Predicted
-from configs.adapt import AdaptTraining
+from tasks.adapt.settings import AdaptTraining
 from geometry.instances.boxes import cut
 from models.adaptation.crops import random_window
 from models.adaptation.pseudo_labels import semantic_labels

@@ -28,7 +28,7 @@ from benchmarks.adaptation.records import Record, read_records
 from benchmarks.adaptation.run import FOLDER
 from benchmarks.adaptation.world import COUNTS, HEIGHT, WIDTH
 from benchmarks.comparisons import HOW, LEVEL, Compared, holm, stars, two_seeds
-from configs.adapt import AdaptTraining
+from tasks.adapt.settings import AdaptTraining
 
 Records = Mapping[str, Mapping[int, Record]]
 Tables = Mapping[str, Mapping[int, NDArray[np.floating]]]

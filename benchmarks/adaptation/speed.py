@@ -36,7 +36,7 @@ from tasks.adapt.recipe import steps
 from tasks.ingest import ingest
 from tasks.pipeline import Step
 from tasks.seamless.model import model_digest
-from tasks.stage.block import Job
+from tasks.stage.job import Job
 
 CLASSES = ("sky", "road", "sidewalk", "building", "terrain", "fence", "pole", "vegetation", "sign", "car", "person")
 THINGS = range(8, 11)

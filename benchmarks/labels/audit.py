@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.runs.direct import ingested, make_all
 from configs.reading import load_config
-from configs.schema import Config
+from configs.pipeline import Config
 from scenes.dataset import write_dataset
 from storage.arrays import BlockReader
 from storage.receipts import block_url

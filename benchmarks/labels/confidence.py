@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.labels.confidence_report import Found, draw, merged, report
 from configs.reading import load_config
-from configs.schema import Config
+from configs.pipeline import Config
 from geometry.fields import Field
 from geometry.fusion.consistency import angle_consistency
 from geometry.fusion.fuse import FusionSettings

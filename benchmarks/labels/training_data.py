@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from configs.schema import Config
+from configs.pipeline import Config
 from geometry.directions import erp_directions
 from geometry.resampling.augment import Augmentation
 from storage.arrays import BlockReader
@@ -32,7 +32,8 @@ from storage.fingerprint import Identity
 from storage.manifest import Block, Item
 from storage.published.plain import open_published, point_at, write_version
 from tasks.label.fuse import encode_labels
-from tasks.stage.block import Job, Output, run_block
+from tasks.stage.job import Job, Output
+from tasks.stage.block import run_block
 from tasks.train.labels.data import DataSettings, LabelStore, TrainingData
 from tasks.train.labels.items import ItemSettings
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from configs.schema import Config
+from configs.pipeline import Config
 from storage.manifest import Block, blocks_of
 from storage.receipts import Receipt, read_receipt
 from tasks.ingest import ingest
 from tasks.ingest.sources import list_source
 from tasks.pipeline import stages
-from tasks.stage.block import Job
+from tasks.stage.job import Job
 
 
 def ingested(config: Config) -> list[Block]:

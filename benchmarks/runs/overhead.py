@@ -28,14 +28,14 @@ import numpy as np
 import yaml
 
 from configs.reading import load_config
-from configs.schema import Config
+from configs.pipeline import Config
 from flows.plan import make_plan
 from storage.manifest import Item, blocks_of, place, write_manifest
 from storage.receipts import ItemRow, Receipt, block_url, write_receipt
 from tasks.ingest import ingest
 from tasks.ingest.sources import list_source
 from tasks.pipeline import stages
-from tasks.stage.block import Job
+from tasks.stage.job import Job
 
 TEACHER_SECONDS = 0.05
 CHILD = "import sys; from benchmarks.runs.overhead import {function}; {function}(sys.argv[1])"

@@ -24,7 +24,7 @@ import yaml
 from benchmarks.runs.overhead import write_config
 from configs.execution import Runner
 from configs.reading import load_config
-from configs.schema import Config
+from configs.pipeline import Config
 from flows.pipeline import run_stage
 from flows.plan import make_plan
 from flows.running.server import prefect_server
@@ -33,7 +33,7 @@ from storage.manifest import blocks_of
 from tasks.ingest import ingest
 from tasks.ingest.sources import list_source
 from tasks.pipeline import stages
-from tasks.stage.block import Job
+from tasks.stage.job import Job
 
 BLOCK = 16
 TEACHER_SECONDS = 1.0

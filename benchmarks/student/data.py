@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from benchmarks.runs.direct import ingested
 from benchmarks.student.scale import SCALES, scale_of, write_scale
 from configs.reading import load_config
-from configs.schema import Config
+from configs.pipeline import Config
 from scenes.dataset import write_dataset
 from scenes.vocabulary import CLASSES
 from storage.fingerprint import Identity
@@ -36,7 +36,8 @@ from storage.receipts import read_receipt
 from tasks.ingest.ingest import manifest_url
 from tasks.label.fuse import encode_labels
 from tasks.pipeline import stages
-from tasks.stage.block import Job, Output, run_block
+from tasks.stage.job import Job, Output
+from tasks.stage.block import run_block
 from tasks.train.labels.data import LabelStore
 from tasks.train.labels.items import resize_image, resize_labels
 

@@ -9,7 +9,7 @@ import typer
 from flows.commands.options import ConfigFile, JsonOption, RootOption, SetOption, SourceOption, load, print_json
 
 if TYPE_CHECKING:
-    from configs.schema import Config
+    from configs.pipeline import Config
 
 
 def audit(

@@ -11,7 +11,7 @@ import typer
 from flows.commands.completion import complete_config
 
 if TYPE_CHECKING:
-    from configs.schema import Config
+    from configs.pipeline import Config
 
 ConfigFile = Annotated[
     Path, typer.Argument(help="YAML file of the pipeline.", show_default=False, autocompletion=complete_config)

@@ -11,7 +11,7 @@ import typer
 from flows.commands.options import ConfigFile, JsonOption, RetryOption, RootOption, SetOption, SourceOption, load_any, print_json
 
 if TYPE_CHECKING:
-    from configs.schema import Config
+    from configs.pipeline import Config
 
 
 FromPlanOption = Annotated[
@@ -37,7 +37,7 @@ def plan(
         print_json(made.as_json())
     else:
         console.print(plan_table(made))
-        print_notes(made.scan.notes)
+        print_notes(made.notes)
     raise typer.Exit(int(check and made.anything_to_run))
 
 
@@ -69,7 +69,7 @@ def finish(
         refuse_drift(from_plan, made)
     if not as_json:
         console.print(plan_table(made))
-        print_notes(made.scan.notes)
+        print_notes(made.notes)
     if made.anything_to_run:
         require_place(wanted.root)
         carry_out(path, wanted, retry_quarantined, as_json=as_json)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from configs.adapt import load_any_config
-from configs.schema import Config
+from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.running.proxies import loopback_without_proxies
 from flows.running.server_answers import ask_version

@@ -8,9 +8,9 @@ from typing import Any
 
 import cv2
 
-from configs.schema import Config
+from configs.pipeline import Config
 from configs.settings import ConfigError
-from flows.stores.finished import Finished, NotFinished, finished_labels
+from flows.stores.finished import Finished, NotFinished, fingerprints, finished_labels
 from storage.about import refuse_other_arrays
 from storage.arrays import BlockReader
 from storage.fingerprint import digest
@@ -18,14 +18,20 @@ from storage.manifest import Item
 from storage.published.samples import SHARD_BYTES, WRITERS, Sample, Split, export_splits
 from storage.receipts import ItemRow
 from storage.urls import read_bytes
-from tasks.stage.block import BadItem, load_panorama
+from tasks.ingest.panorama import load_panorama
+from tasks.stage.job import BadItem
 
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 98, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 OVERHEAD = 64 << 10  # bytes a sample, for headers and JSON
 
 
 def export(
-    config: Config, layout: str, folder: str, allow_incomplete: bool = False, shard_bytes: int = SHARD_BYTES
+    config: Config,
+    layout: str,
+    folder: str,
+    allow_incomplete: bool = False,
+    shard_bytes: int = SHARD_BYTES,
+    stage: str | None = None,
 ) -> dict[str, Any]:
     """Write every panorama that has labels to a folder or URL; returns the index.
 
@@ -38,7 +44,7 @@ def export(
     """
     if layout not in WRITERS:
         raise ConfigError(f"--to {layout}: formats are {', '.join(WRITERS)}")
-    finished = finished_labels(config, allow_incomplete)
+    finished = finished_labels(config, allow_incomplete, stage=stage)
     for url, _, receipt in finished.blocks:
         finished.refuse_damaged(url, receipt)
     rows = list(finished.rows())
@@ -50,12 +56,12 @@ def export(
         Split(
             name or "train",
             [_image_bytes(item) + label_bytes + OVERHEAD for item, row in rows if row.state == "done" and item.split == name],
-            _samples(config, finished, name),
+            _samples(finished, name),
         )
         for name in names
     )
     about = {
-        "fingerprints": {stage.name: stage.identity.fingerprint for stage in finished.plan.definitions},
+        "fingerprints": fingerprints(finished),
         "vocabulary": finished.about["classes"],
         "about": dict(finished.about),
         "given_up": {item.item: row.reason for item, row in rows if row.state != "done"},
@@ -73,7 +79,7 @@ def _label_bytes(finished: Finished) -> int:
     return 0
 
 
-def _samples(config: Config, finished: Finished, split: str) -> Iterator[Sample]:
+def _samples(finished: Finished, split: str) -> Iterator[Sample]:
     first: Mapping[str, Any] = {}
     for url, block, receipt in finished.blocks:
         wanted = [
@@ -87,7 +93,7 @@ def _samples(config: Config, finished: Finished, split: str) -> Iterator[Sample]
             arrays = reader.item(slot)
             first = first or arrays
             refuse_other_arrays(first, arrays, item.item)
-            image, extension = _image(item, config, finished.remake)
+            image, extension = _image(item, finished)
             yield Sample(item.item, image, extension, arrays, _about(finished, item, row))
 
 
@@ -98,7 +104,7 @@ def _about(finished: Finished, item: Item, row: ItemRow) -> dict[str, Any]:
         "digest": item.digest,
         "image": "file" if _is_plain(item) else "drawn anew",
         "figures": dict(row.figures),
-        "fingerprint": finished.fuse.fingerprint,
+        "fingerprint": finished.stage.identity.fingerprint,
         "vocabulary": finished.about["classes"],
     }
 
@@ -113,15 +119,15 @@ def _image_bytes(item: Item) -> int:
     return item.size if _is_plain(item) else item.height * item.width * 3 * 65 // 64
 
 
-def _image(item: Item, config: Config, remake: str) -> tuple[bytes, str]:
+def _image(item: Item, finished: Finished) -> tuple[bytes, str]:
     """An image whose pixels lie on the labels, and its extension: the file itself, else what was labelled, drawn anew.
 
     A JPEG stays one, since readers of a shard expect one key in all of its samples; all else becomes PNG, which loses nothing.
     """
-    changed = NotFinished(f"{item.uri}: the file changed since it was labelled; run {remake}, then export again")
+    changed = NotFinished(f"{item.uri}: the file changed since it was labelled; run {finished.remake}, then export again")
     if not _is_plain(item):
         try:
-            pixels = load_panorama(item, config).pixels
+            pixels = load_panorama(item, finished.stage.panoramas.settings).pixels
         except BadItem as error:
             raise changed from error
         kind, options = (".jpg", JPEG) if _extension(item) in ("jpg", "jpeg", "jfif", "jpe") else (".png", [])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Config
+from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.stores.finished import finished_labels
 from flows.stores.items import nearest_item
@@ -17,9 +17,11 @@ from storage.arrays import BlockReader
 from storage.manifest import Item
 from storage.retries import StoreError
 from storage.urls import join, location, write_bytes
+from tasks.ingest.panorama import load_panorama
+from tasks.ingest.settings import Ingest
 from tasks.label.fuse import decode_labels
 from tasks.pages.point_clouds import FORMATS, encode, point_cloud
-from tasks.stage.block import BadItem, load_panorama
+from tasks.stage.job import BadItem
 from tasks.train.labels.items import resize_image
 
 GREY = 128
@@ -33,7 +35,12 @@ def check_format(to: str) -> None:
 
 
 def write_points(
-    config: Config, folder: str, to: str, names: Sequence[str] = (), allow_incomplete: bool = False
+    config: Config,
+    folder: str,
+    to: str,
+    names: Sequence[str] = (),
+    allow_incomplete: bool = False,
+    stage: str | None = None,
 ) -> dict[str, Any]:
     """Write the panoramas that are named, or all, as ``folder/<item>.ply`` or ``.glb``.
 
@@ -50,7 +57,7 @@ def write_points(
         Labels are owed, and ``allow_incomplete`` is false.
     """
     check_format(to)
-    finished = finished_labels(config, allow_incomplete, need_source=False)
+    finished = finished_labels(config, allow_incomplete, need_source=False, stage=stage)
     known = [item.item for item, _ in finished.rows()]
     for name in names:
         if name not in known:
@@ -66,7 +73,7 @@ def write_points(
                     raise BadItem(row.reason)
                 reader = BlockReader(url, receipt.files)
                 labels = decode_labels(reader.item(slot, tuple(name for name in NEEDED if name in reader.names) or None))
-                image, coloured = _picture(item, config)
+                image, coloured = _picture(item, finished.stage.panoramas.settings)
                 cloud = point_cloud(labels, resize_image(image, len(labels.get("depth", image))))
             except BadItem as error:
                 skipped[item.item] = str(error)
@@ -77,9 +84,9 @@ def write_points(
     return {"files": files, "skipped": skipped}
 
 
-def _picture(item: Item, config: Config) -> tuple[NDArray[np.uint8], bool]:
+def _picture(item: Item, settings: Ingest) -> tuple[NDArray[np.uint8], bool]:
     """The panorama, and True; all grey, and False, where its file is not there any more."""
     try:
-        return load_panorama(item, config).pixels, True
+        return load_panorama(item, settings).pixels, True
     except (BadItem, StoreError, AddressError):
         return np.full((item.height, item.width, 3), GREY, np.uint8), False

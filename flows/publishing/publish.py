@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
 
-from configs.schema import Config
+from configs.pipeline import Config
 from configs.settings import ConfigError
-from flows.stores.finished import Finished, finished_labels
+from flows.stores.finished import Finished, fingerprints, finished_labels
 from storage.fingerprint import canonical_json
 from storage.manifest import unsafe_name
 from storage.published import plain as published
@@ -33,7 +33,9 @@ def published_versions(config: Config, name: str | None = None, to: str = "zarr"
     return _keeper(to).versions(published_folder(config, name, to))
 
 
-def publish(config: Config, name: str | None = None, allow_incomplete: bool = False, to: str = "zarr") -> dict[str, Any]:
+def publish(
+    config: Config, name: str | None = None, allow_incomplete: bool = False, to: str = "zarr", stage: str | None = None
+) -> dict[str, Any]:
     """Publish the finished labels of a config and make them the latest version.
 
     Publishing the same labels twice changes nothing. What dies on the way leaves the former version in place.
@@ -54,7 +56,7 @@ def publish(config: Config, name: str | None = None, allow_incomplete: bool = Fa
     """
     folder = published_folder(config, name, to)
     keeper = _keeper(to)
-    finished = finished_labels(config, allow_incomplete)
+    finished = finished_labels(config, allow_incomplete, stage=stage)
     rows = _rows(finished)
     version = version_of([_facts(finished), rows, [[block.name, receipt.files] for _, block, receipt in finished.blocks]])
     new = not keeper.is_published(folder, version)
@@ -86,10 +88,10 @@ def _keeper(to: str) -> ModuleType:
 def _facts(finished: Finished) -> dict[str, Any]:
     """What holds for all panoramas, and follows from the labels alone."""
     return {
-        "fingerprints": {stage.name: stage.identity.fingerprint for stage in finished.plan.definitions},
+        "fingerprints": fingerprints(finished),
         "complete": not finished.owed,
         "owed": dict(finished.owed),
-        "normals_scale": 127 if finished.fuse.settings["normals_dtype"] == "int8" else 1,
+        "normals_scale": 127 if finished.stage.settings.normals_dtype == "int8" else 1,
         **finished.about,
     }
 

@@ -18,8 +18,8 @@ from flows.telling.artifacts import StageProgress
 from flows.telling.progress import observer
 from flows.telling.tags import GPU, resources, untagged
 from storage.receipts import Receipt
-from tasks.pipeline import Stage
-from tasks.stage.block import Job
+from tasks.stage.job import Job
+from tasks.stage.kind import Stage
 from tasks.stage.prefect_task import Parcel, block_task
 
 LEAST_TRIED = 20  # items, before a share of quarantined ones means anything
@@ -40,18 +40,18 @@ def make_blocks(stage: Stage, jobs: Sequence[Job], workers: Workers) -> None:
     Interrupted
         The process was asked to stop; what was submitted is finished.
     """
-    made = _Tally(stage.name, jobs[0].config.execution.max_quarantined, StageProgress(stage.name, len(jobs)))
+    made = _Tally(stage.key, jobs[0].execution.max_quarantined, StageProgress(stage.key, len(jobs)))
     died = _make(stage, jobs, workers, made)
     if died and not made.stop:
         _make(stage, [replace(job, guarded=True) for job in died], workers, made)
     if asked_to_stop():
-        raise Interrupted(f"stopped at stage {stage.name}; what is done stays done")
+        raise Interrupted(f"stopped at stage {stage.key}; what is done stays done")
     if made.failures:
         shown = "\n  ".join(f"{block}: {message}" for _, block, message in made.failures[:5])
-        message = f"stage {stage.name}: {len(made.failures)} of {len(jobs)} blocks could not be made:\n  {shown}"
+        message = f"stage {stage.key}: {len(made.failures)} of {len(jobs)} blocks could not be made:\n  {shown}"
         raise RunFailed(message, made.failures)
     if made.stop:
-        raise RunFailed(f"stage {stage.name}: {made.stop}")
+        raise RunFailed(f"stage {stage.key}: {made.stop}")
 
 
 class _Tally:

@@ -11,13 +11,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from configs.schema import Config
+from configs.pipeline import Config
 from flows.errors import RunFailed
 from flows.invocation import typed
 from flows.plan import Plan
 from flows.stores.failures import cause_of, read_waivers
-from storage.receipts import ItemRow, Receipt, block_url, read_receipts
-from tasks.pipeline import Step
+from storage.receipts import ItemRow, Receipt, read_receipts
+from tasks.stage.kind import Step
 
 LEAST = 2
 """Items that must have failed alike in one run: among many that are made, a single one may be bad."""
@@ -28,10 +28,11 @@ class NothingMade(RunFailed):
 
 
 def refuse_empty_source(config: Config, plan: Plan) -> None:
-    """Raise NothingMade if ingest gave up every file of the source."""
-    given_up = [ItemRow(item.item, "quarantined", item.reason) for item in plan.scan.known if item.block < 0]
-    if given_up and not plan.blocks:
-        _refuse(config, "ingest", given_up)
+    """Raise NothingMade if every file of a source was given up."""
+    for source in plan.sources:
+        given_up = [ItemRow(item.item, "quarantined", item.reason) for item in source.scan.known if item.block < 0]
+        if given_up and not source.blocks:
+            _refuse(config, source.key, given_up)
 
 
 def refuse_nothing_made(config: Config, step: Step) -> None:
@@ -40,23 +41,23 @@ def refuse_nothing_made(config: Config, step: Step) -> None:
     Items that an earlier stage gave up were not tried; nor were those that somebody waived.
     """
     rows: list[ItemRow] = []
-    for receipt in _receipts(config, step):
+    for receipt in _receipts(step):
         rows += tried(receipt)
         if any(row.state == "done" for row in rows):
             return
-    _refuse(config, step.name, rows)
+    _refuse(config, step.key, rows)
 
 
 def refuse_failed_alike(config: Config, plan: Plan) -> None:
     """Raise NothingMade if all items (two or more) that one run tried at a stage failed for one reason, whatever others made."""
     for step in plan.steps:
         of_run: dict[str, list[ItemRow]] = defaultdict(list)
-        for receipt in _receipts(config, step):
+        for receipt in _receipts(step):
             of_run[receipt.made["run"]] += tried(receipt)
         for rows in of_run.values():
             nothing = all(row.state == "quarantined" for row in rows)
             if nothing and len(rows) >= LEAST and len({_alike(row) for row in rows}) == 1:
-                _refuse(config, step.name, rows)
+                _refuse(config, step.key, rows)
 
 
 def tried(receipt: Receipt) -> list[ItemRow]:
@@ -70,9 +71,8 @@ def _is_empty(row: ItemRow) -> bool:
     return bool(row.figures.get("given_up")) and not row.figures.get("panoramas")
 
 
-def _receipts(config: Config, step: Step) -> Iterator[Receipt]:
-    fingerprint = step.stage.identity.fingerprint
-    urls = [block_url(config.root, step.name, fingerprint, block.name) for block in step.blocks]
+def _receipts(step: Step) -> Iterator[Receipt]:
+    urls = [step.stage.block_url(block.name) for block in step.blocks]
     return (receipt for receipt in read_receipts(urls) if receipt is not None)
 
 

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from configs.schema import Config
+from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.running.file_groups import FILES_PER_CHECK
-from storage.fingerprint import Identity
 from storage.receipts import Receipt, block_url, read_dropped, read_receipt
 from storage.urls import children, join
-from tasks.pipeline import Stage, stages
+from tasks.pipeline import stages
+from tasks.stage.kind import Stage
 
 BYTES_PER_TASK_RUN = 19_000
 """What a task run leaves in Prefect's SQLite database, with its states and events."""
@@ -66,7 +66,7 @@ class Cost:
 
     def as_json(self) -> dict[str, Any]:
         """The cost as JSON values; ``not_measured`` names the stages that the totals lack."""
-        on_gpus = [stage.gpu_seconds for stage in self.stages if stage.stage.startswith("label.")]
+        on_gpus = [stage.gpu_seconds for stage in self.stages]
         # A price that lacks a teacher would be taken for the whole.
         gpu_hours = None if None in on_gpus else sum(seconds or 0.0 for seconds in on_gpus) / 3600
         # The subflows of a run are task runs of their parent too: that is how Prefect links them.
@@ -114,16 +114,19 @@ def estimate_cost(config: Config, panoramas: int, workers: int | None = None, pr
             raise ConfigError(f"{name} must be at least 1, got {value}")
     if price is not None and not 0 <= price < float("inf"):
         raise ConfigError(f"--price-per-gpu-hour must be a number of at least 0, got {price}")
-    costs = [_ingest_cost(panoramas)]
-    costs += [_stage_cost(config, stage, panoramas, workers) for stage in stages(config)]
+    costs = [
+        _source_cost(stage, panoramas) if stage.is_source else _stage_cost(config, stage, panoramas, workers)
+        for stage in stages(config)
+        if stage.owes
+    ]
     return Cost(panoramas, workers, tuple(costs), price)
 
 
-def measured_rate(config: Config, stage: Identity) -> Rate | None:
+def measured_rate(root: str, stage: str, fingerprint: str) -> Rate | None:
     """Mean over the panoramas of this stage's blocks, under the present fingerprint; None if there are none."""
     receipts: list[Receipt] = []
-    for block in children(join(config.root, "stages", stage.stage, stage.fingerprint)):
-        url = block_url(config.root, stage.stage, stage.fingerprint, block)
+    for block in children(join(root, "stages", stage, fingerprint)):
+        url = block_url(root, stage, fingerprint, block)
         if receipt := read_receipt(url) or read_dropped(url):
             receipts.append(receipt)
         if len(receipts) == SAMPLE:
@@ -140,29 +143,35 @@ def _rate(receipts: Sequence[Receipt]) -> Rate | None:
     return Rate(seconds / done, sum(receipt.bytes for receipt in receipts) / done, done, devices)
 
 
-def _ingest_cost(panoramas: int) -> StageCost:
+def _source_cost(stage: Stage, panoramas: int) -> StageCost:
     task_runs = -(-panoramas // FILES_PER_CHECK)
     return StageCost(
-        "ingest", task_runs, flow_runs=1, gpu_seconds=0.0, note="ingest writes no receipts; it reads and decodes every file once"
+        stage.key,
+        task_runs,
+        flow_runs=1,
+        gpu_seconds=0.0,
+        note="a source writes no receipts; it reads and decodes every file once",
     )
 
 
 def _stage_cost(config: Config, stage: Stage, panoramas: int, workers: int) -> StageCost:
-    blocks = -(-panoramas // config.block_size)
+    block_size = stage.panoramas.settings.block_size if stage.panoramas.is_source else panoramas
+    blocks = 1 if stage.kind.grain == "all" else -(-panoramas // block_size)
+    panoramas = panoramas if stage.kind.grain == "block" else blocks
     flow_runs = -(-blocks // config.execution.blocks_per_flow_run)
-    rate, measured_as = measured_rate(config, stage.identity), ""
-    if rate is None and stage.like:
-        rate, measured_as = measured_rate(config, stage.like), f"not measured yet; as {stage.like.stage}"
+    rate, measured_as = measured_rate(stage.root, stage.name, stage.identity.fingerprint), ""
+    if rate is None and (like := next((one for one in stages(config) if stage.like and one.name == stage.like), None)):
+        rate, measured_as = measured_rate(like.root, like.name, like.identity.fingerprint), f"not measured yet; as {like.key}"
     if rate is None:
-        return StageCost(stage.name, blocks, flow_runs, note=MEASURE_FIRST)
+        return StageCost(stage.key, blocks, flow_runs, note=MEASURE_FIRST)
     # A stage begins when the one before it has ended, so its last blocks may leave workers idle.
     waves = -(-blocks // workers)
-    wall = rate.seconds * waves * min(config.block_size, panoramas)
-    dropped = stage.name.startswith("label.") and not config.execution.keep_patch_labels
+    wall = rate.seconds * waves * min(block_size, panoramas)
+    dropped = stage.kind.droppable and not config.execution.keep_patch_labels
     gpu_seconds, note = _gpu_seconds(config, stage, rate, panoramas)
     notes = [one for one in (measured_as, note) if one] + ["gc drops these bytes: execution.keep_patch_labels is off"] * dropped
     return StageCost(
-        stage.name,
+        stage.key,
         blocks,
         flow_runs,
         worker_seconds=rate.seconds * panoramas,
@@ -175,8 +184,8 @@ def _stage_cost(config: Config, stage: Stage, panoramas: int, workers: int) -> S
 
 
 def _gpu_seconds(config: Config, stage: Stage, rate: Rate, panoramas: int) -> tuple[float | None, str]:
-    """Teachers alone compute on a GPU; what was measured on a CPU tells nothing of one."""
-    if not stage.name.startswith("label."):
+    """What was measured on a CPU tells nothing of a GPU, which only stages with a network use."""
+    if not stage.wants_gpu:
         return 0.0, ""
     if not all(device.startswith("cuda") for device in rate.devices):
         return None, f"measured on {', '.join(rate.devices)}, not on a GPU: no GPU-hours"

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from configs.schema import Config
+    from configs.pipeline import Config
 
 State = Literal["ok", "warning", "failure"]
 
@@ -56,8 +56,7 @@ def diagnose(load: Callable[[], Config] | None = None, with_teachers: bool = Fal
 
         def read() -> Iterator[Check]:
             loaded.append(load())
-            what = f"{len(loaded[0].teachers)} teacher(s)" if loaded[0].labels else "an adaptation"
-            yield Check("config", "ok", f"{loaded[0].name}: {what}")
+            yield Check("config", "ok", f"{loaded[0].name}: {', '.join(entry.key for entry in loaded[0].stages)}")
 
         checks += guarded("config", read)
         for config in loaded:

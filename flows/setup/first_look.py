@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from configs.schema import Ingest
 from storage.manifest import Item
 from tasks.ingest.entries import Entry
 from tasks.ingest.ingest import check_entry
+from tasks.ingest.settings import Ingest
 
 MOST_PICTURES = 8
 """Files that are read and decoded: the first look must not take minutes."""

@@ -13,7 +13,6 @@ from statistics import median
 from typing import Any
 
 from configs.json_schema import schema_text
-from configs.schema import Config, Ingest, Source
 from configs.settings import ConfigError
 from flows.setup.first_look import figures_in_words, look_into
 from storage.urls import exists, filesystem, is_local, join, write_bytes
@@ -23,6 +22,7 @@ from tasks.ingest.entries import Entry, SourceError
 from tasks.ingest.images.bands import vertical_degrees
 from tasks.ingest.images.decode import BadImage
 from tasks.ingest.images.headers import read_size
+from tasks.ingest.settings import Ingest, Source
 
 MOST_HEADERS = 32
 SCHEMA_FILE = "panolabel.schema.json"
@@ -195,7 +195,7 @@ def fitting_values(survey: Survey) -> dict[str, Any]:
     widths = [width for width, _ in survey.usable]
     typical = int(median(widths))
     largest = max(width * height for width, height in survey.usable) / 1e6
-    default = float(Config.model_fields["ingest"].default.max_megapixels)
+    default = Ingest().max_megapixels
     return {
         "typical_width": typical,
         "block_size": min(256, max(4, survey.panoramas // 64)),
@@ -213,38 +213,39 @@ def config_text(survey: Survey, name: str, root: str) -> str:
         f"name: {json.dumps(name)}",
         f"root: {json.dumps(root)}   # labels, receipts and reports; a bucket URL works too",
         "",
-        "source:",
+        "stages:",
+        "  ingest:",
+        "    source:",
         *_source_lines(survey),
-        *([f"  truth: {json.dumps(survey.truth)}   # exact ground truth, found beside the images"] if survey.truth else []),
+        *([f"      truth: {json.dumps(survey.truth)}   # exact ground truth, found beside the images"] if survey.truth else []),
+        f"    block_size: {fit['block_size']}   # panoramas per block, the unit of work and retry; up to 512 at scale",
+        f"    max_megapixels: {fit['max_megapixels']:g}   # larger files are quarantined",
         "",
-        f"block_size: {fit['block_size']}   # panoramas per block, the unit of work and retry; up to 512 at scale",
+        "  project:",
+        "    patch_size: 192   # what the bundled network was trained on; foundation models take about 504",
+        f"    layout: {fit['layout']}",
         "",
-        "ingest:",
-        f"  max_megapixels: {fit['max_megapixels']:g}   # larger files are quarantined",
-        "",
-        "project:",
-        "  patch_size: 192   # what the bundled network was trained on; foundation models take about 504",
-        f"  layout: {fit['layout']}",
-        "",
-        "teachers:   # the network that ships with panolabel; configs/indoor.yaml shows foundation models",
-        "  - name: dense",
+        "  dense:   # the network that ships with panolabel; configs/indoor.yaml shows foundation models",
+        "    stage: label",
         "    kind: transformers",
         "    fields: [depth, normals, semantics]",
         "    settings: {model: demo}",
         "",
-        "fuse:",
-        "  depth: blend   # for the bundled network, whose views are wrong in no slow way; drop it with a foundation model",
-        "  depth_edge: 0.3   # views of the bundled network differ by about so much without seeing different things",
-        f"  height: {fit['height']}   # rows of the labels; panoramas are typically {fit['typical_width']} wide",
+        "  fuse:",
+        "    depth: blend   # for the bundled network, whose views are wrong in no slow way; drop it with a foundation model",
+        "    depth_edge: 0.3   # views of the bundled network differ by about so much without seeing different things",
+        f"    height: {fit['height']}   # rows of the labels; panoramas are typically {fit['typical_width']} wide",
+        "",
+        "  evaluate: {}",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _source_lines(survey: Survey) -> list[str]:
     place = json.dumps(survey.source)
-    kind = f"  kind: {survey.kind}   # recognised by its layout, truth included; docs/datasets.md"
-    lines = [f"  url: {place}"] if survey.kind == "files" else [kind, f"  root: {place}"]
-    return [*lines, *([f"  # split: {survey.splits[-1]}   # there are {', '.join(survey.splits)}"] if survey.splits else [])]
+    kind = f"      kind: {survey.kind}   # recognised by its layout, truth included; docs/datasets.md"
+    lines = [f"      url: {place}"] if survey.kind == "files" else [kind, f"      root: {place}"]
+    return [*lines, *([f"      # split: {survey.splits[-1]}   # there are {', '.join(survey.splits)}"] if survey.splits else [])]
 
 
 def _heading(survey: Survey) -> list[str]:

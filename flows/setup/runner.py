@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from configs.execution import Runner
-from configs.schema import Config
+from configs.pipeline import Config
 from flows.setup.doctor import Check
 from tasks.stage.code import code_digest
 

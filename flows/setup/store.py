@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from configs.schema import Config
+from configs.pipeline import Config
 from flows.plan import make_plan
 from flows.setup.doctor import Check, guarded
 from storage.urls import children, exists, filesystem, is_local, join, read_bytes, remove, settle, write_bytes
@@ -146,7 +146,7 @@ def check_disk(config: Config) -> Iterator[Check]:
     """Free space against what the plan would store, as far as it was measured."""
     plan = make_plan(config)
     needed = sum(stage.bytes or 0 for stage in plan.stages)
-    unknown = [one.name for one, stage in zip(plan.definitions, plan.stages[1:], strict=True) if stage.bytes is None]
+    unknown = [stage.stage for stage in plan.stages if stage.bytes is None and stage.stage in plan.owed]
     estimate = f"the plan needs {needed / 1e9:.3g} GB" if needed or not unknown else "the plan's size is not known"
     if unknown:
         estimate += f" (no receipts yet: {', '.join(unknown)})"

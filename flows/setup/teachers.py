@@ -1,40 +1,24 @@
-"""What each teacher of a config says of one patch: its fields, units, ranges, classes, and how long it took."""
+"""What each stage that can be tried says of one view: a teacher its fields, units, ranges and classes, and how long it took."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from configs.adapt import AdaptConfig
-from configs.schema import Config, TeacherSettings
+from configs.pipeline import Config
 from flows.setup.doctor import Check, guarded
-from tasks.label.teacher_trial import View, first_view, try_teacher
+from tasks.pipeline import plain_stages
+from tasks.stage.kind import Stage, named_function
 
 
 def check_teachers(config: Config) -> Iterator[Check]:
-    """Load every teacher of a config and let it look at one view of the first panorama that can be read."""
-    if isinstance(config, AdaptConfig) or not config.teachers:
+    """Load whatever a stage can be tried with, and let it look at the first panorama that can be read."""
+    able = [stage for stage in plain_stages(config) if stage.kind.tries]
+    if not able:
         yield Check("load", "ok", "this config has no teachers")
-        return
-    views: list[View] = []
+    for stage in able:
 
-    def look() -> Iterator[Check]:
-        views.append(first_view(config))
-        yield Check("load: patch", "ok", views[0].words)
+        def probe(stage: Stage = stage) -> Iterator[Check]:
+            for name, seen in named_function(stage.kind.tries)(stage, config.execution.device):
+                yield Check(f"load: {stage.key}{f', {name}' if name else ''}", "ok", seen)
 
-    yield from guarded("load: patch", look, "the teachers were not tried; mend the source first")
-    for view in views:
-        for teacher in config.teachers:
-
-            def probe(teacher: TeacherSettings = teacher, view: View = view) -> Iterator[Check]:
-                yield from _try(config, teacher, view)
-
-            yield from guarded(f"load: {teacher.name}", probe, f"correct the settings of teacher {teacher.name!r}")
-
-
-def _try(config: Config, settings: TeacherSettings, view: View) -> Iterator[Check]:
-    name = f"load: {settings.name}"
-    trial = try_teacher(settings, config.execution.device, view)
-    times = f"loaded in {trial.loading:.2f} s, one patch in {trial.saying:.2f} s on {trial.device}"
-    yield Check(name, "ok", f"{times}; gives {trial.gives}")
-    for field, seen in trial.fields.items():
-        yield Check(f"{name}, {field}", "ok", seen)
+        yield from guarded(f"load: {stage.key}", probe, f"correct the settings of stages.{stage.key}; mend its source first")

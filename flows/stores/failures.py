@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from configs.schema import Config
+from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.stores.items import nearest_item, quarantined_items
 from flows.stores.record import user_name

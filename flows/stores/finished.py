@@ -8,16 +8,19 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from configs.schema import Config
+from configs.pipeline import Config
+from configs.settings import ConfigError
 from flows.invocation import typed
 from flows.plan import Plan, make_plan
 from flows.stores.stored import plan_if_listed
 from storage.about import common_about, refuse_other_arrays
 from storage.arrays import BlockReader, arrays_digest, damaged
-from storage.fingerprint import Identity
 from storage.manifest import Block, Item
-from storage.receipts import ItemRow, Receipt, block_url, damage, read_receipts, withdraw
-from tasks.ingest import ingest
+from storage.receipts import ItemRow, Receipt, damage, read_receipts, withdraw
+from tasks.stage.kind import Stage, Step, upstream_names
+
+LABELS = "labels"
+"""The product that is published, exported and counted."""
 
 
 class NotFinished(ValueError):
@@ -26,13 +29,13 @@ class NotFinished(ValueError):
 
 @dataclass(frozen=True)
 class Finished:
-    """Fused blocks and their receipts, in the order of the manifest; ``owed`` counts the blocks that each stage still owes.
+    """Blocks of labels and their receipts, in the order of the manifest; ``owed`` counts the blocks that each stage still owes.
 
     ``about`` is what all blocks with labels say of them; ``remake`` the command that makes what is owed.
     """
 
     blocks: tuple[tuple[str, Block, Receipt], ...]
-    fuse: Identity
+    stage: Stage
     plan: Plan
     owed: Mapping[str, int]
     about: Mapping[str, Any] = field(default_factory=dict)
@@ -75,9 +78,13 @@ class Finished:
 
 
 def finished_labels(
-    config: Config, allow_incomplete: bool = False, need_source: bool = True, remake: str | None = None
+    config: Config,
+    allow_incomplete: bool = False,
+    need_source: bool = True,
+    remake: str | None = None,
+    stage: str | None = None,
 ) -> Finished:
-    """The fused blocks of a config that exist. Without ``need_source`` the manifest is enough where the source cannot be listed.
+    """The labels of a config that exist. Without ``need_source`` the manifest is enough where the source cannot be listed.
 
     Parameters
     ----------
@@ -85,6 +92,8 @@ def finished_labels(
     allow_incomplete : bool
     remake : str, optional
         The command that makes what is owed; that of the config which the command line names if none is given.
+    stage : str, optional
+        Key of the stage that gives the labels; may be left out where there is only one.
 
     Raises
     ------
@@ -92,16 +101,19 @@ def finished_labels(
         A stage owes blocks and ``allow_incomplete`` is false, or there are no labels at all.
     Contradiction
         Blocks say different things of their labels.
+    ConfigError
+        No stage, or several, give labels, or the named one does not.
     """
     remake = f"`{remake}`" if remake else typed("run")
-    plan = make_plan(ingest.as_read(config)) if need_source else plan_if_listed(config)
-    owed = {stage.stage: stage.to_run for stage in plan.stages if stage.to_run}
-    fuse = next(stage.identity for stage in plan.definitions if stage.name == "fuse")
-    urls = [block_url(config.root, "fuse", fuse.fingerprint, block.name) for block in plan.blocks]
-    read = zip(urls, plan.blocks, read_receipts(urls), strict=True)
+    plan = make_plan(config, rehash=False) if need_source else plan_if_listed(config)
+    step = labels_step(plan, stage)
+    wanted = {step.key, *_behind(step.stage)}
+    owed = {one.stage: one.to_run for one in plan.stages if one.to_run and one.stage in wanted}
+    urls = [step.stage.block_url(block.name) for block in step.blocks]
+    read = zip(urls, step.blocks, read_receipts(urls), strict=True)
     blocks = tuple((url, block, receipt) for url, block, receipt in read if receipt is not None)
     if len(blocks) < len(urls):  # one may have gone since the plan was made
-        owed["fuse"] = max(owed.get("fuse", 0), len(urls) - len(blocks))
+        owed[step.key] = max(owed.get(step.key, 0), len(urls) - len(blocks))
     if owed and not allow_incomplete:
         told = ", ".join(f"{stage} {count}" for stage, count in owed.items())
         raise NotFinished(
@@ -110,4 +122,27 @@ def finished_labels(
         )
     if not any(row.state == "done" for _, _, receipt in blocks for row in receipt.items):
         raise NotFinished(f"no panorama has labels in {config.root}; make them with {remake}")
-    return Finished(blocks, fuse, plan, owed, common_about(receipt for _, _, receipt in blocks), remake)
+    return Finished(blocks, step.stage, plan, owed, common_about(receipt for _, _, receipt in blocks), remake)
+
+
+def labels_step(plan: Plan, key: str | None) -> Step:
+    """The stage that gives labels: the named one, or the only one. ConfigError if there is no such stage, or a choice."""
+    giving = {step.key: step for step in plan.steps if step.stage.kind.gives == LABELS}
+    told = ", ".join(giving) or "none"
+    if key is not None and key not in giving:
+        raise ConfigError(f"--stage {key}: gives no labels; stages that do: {told}")
+    if key is None and len(giving) != 1:
+        raise ConfigError(f"stages that give labels: {told}; say which one: --stage KEY")
+    return giving[key or next(iter(giving))]
+
+
+def _behind(stage: Stage) -> set[str]:
+    """Keys of all stages that a stage's output is made of."""
+    read = {one.key: one for one in upstream_names(stage.inputs).values()}
+    return {stage.panoramas.key, *read}.union(*(_behind(one) for one in read.values() if one.inputs))
+
+
+def fingerprints(finished: Finished) -> dict[str, str]:
+    """Fingerprints of the labels and of all that they were made of, by the names that stages have in the store."""
+    wanted = {finished.stage.key, *_behind(finished.stage)}
+    return {one.name: one.identity.fingerprint for one in finished.plan.definitions if one.key in wanted}

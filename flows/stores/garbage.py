@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from configs.schema import Config
-from flows.plan import Plan, read_by_all
+from configs.pipeline import Config
+from flows.plan import Plan, existing, read_by_all
 from flows.stores.needed import Made, in_work, needed
 from flows.stores.stored import stored_plan
-from storage.receipts import DROPPED, FILE, block_url, blocks_with_receipts, drop_data, read_receipt, strays
+from storage.receipts import DROPPED, FILE, drop_data, read_receipt, strays
 from storage.urls import children, files_below, filesystem, join, remove
 from tasks.ingest.stamps import changed_at
 
@@ -44,10 +44,11 @@ def find_garbage(config: Config, keep_runs: int = 1, older_than_hours: float = 1
     """
     plan = stored_plan(config)
     kept, busy = needed(config, plan, keep_runs), in_work(config)
+    manifests = {source.stage.name for source in plan.sources}
     found: list[Garbage] = []
     for stage in children(join(config.root, "stages")):
-        if stage in ("ingest", "train"):
-            continue  # manifests are small, and the order of everything else; checkpoints of trainings have no receipt yet
+        if stage in manifests:
+            continue  # they are small, and the order of everything else
         for fingerprint in children(join(config.root, "stages", stage)):
             url = join(config.root, "stages", stage, fingerprint)
             if (stage, fingerprint) not in kept:
@@ -61,7 +62,7 @@ def find_garbage(config: Config, keep_runs: int = 1, older_than_hours: float = 1
 
 
 def _checkpoints(root: str, needed: set[str]) -> Iterator[Garbage]:
-    """Checkpoints of adaptations that were not finished, and that no config in use would go on with."""
+    """Checkpoints of trainings that were not finished, and that no config in use would go on with."""
     for fingerprint in children(join(root, "checkpoints")):
         if fingerprint not in needed:
             url = join(root, "checkpoints", fingerprint)
@@ -107,16 +108,14 @@ def _touched(info: dict[str, Any]) -> float:
 
 def _fused_labels(config: Config, plan: Plan, busy: set[Made]) -> Iterator[Garbage]:
     """Patch labels whose fused block has its receipt, and its audit where there is one, and that no run reads now."""
-    there = {
-        stage.name: set(blocks_with_receipts(config.root, stage.name, stage.identity.fingerprint)) for stage in plan.definitions
-    }
+    there = {stage.key: existing(stage) for stage in plan.definitions}
     for stage in plan.definitions:
-        if not stage.name.startswith("label.") or (stage.name, stage.identity.fingerprint) in busy:
+        if not stage.kind.droppable or (stage.name, stage.identity.fingerprint) in busy:
             continue
-        fused = read_by_all(plan.definitions, stage.name, there)
-        for block in sorted(there[stage.name]):
-            url = block_url(config.root, stage.name, stage.identity.fingerprint, block)
-            if block in fused and (receipt := read_receipt(url)):
+        read = read_by_all(plan.definitions, stage, there)
+        for block in sorted(there[stage.key]):
+            url = stage.block_url(block)
+            if block in read and (receipt := read_receipt(url)):
                 yield Garbage(url, "patch labels: fused, and execution.keep_patch_labels is false", receipt.bytes, "labels")
 
 

@@ -13,15 +13,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from configs.schema import Config
+from configs.pipeline import Config
 from flows.plan import Plan
-from storage.receipts import block_url, read_dropped, read_receipt
+from storage.receipts import block_url, read_dropped, read_receipt, receipt_files
 from storage.runs import read_runs
 from storage.urls import children, join
+from tasks.stage.models import MODEL
 
 LONGEST_RUN = 7 * 86400  # seconds; a run on another machine that says "running" for longer was killed
+OLD_LABELS = "fuse"
 LABELS = re.compile(r"labels \d+ \(.*\)")
-"""What a training calls the fused labels of a store in its identity."""
+"""What trainings called the labels of a store in their identities before they were stages."""
 IN_A_STORE = re.compile(r"/stages/([^/]+)/([0-9a-f]{16})(?:/|$)")
 
 Made = tuple[str, str]
@@ -30,8 +32,9 @@ Made = tuple[str, str]
 
 def needed(config: Config, plan: Plan, keep_runs: int) -> set[Made]:
     """What this config needs, the last ``keep_runs`` runs of every config, all runs that are going, and all kept trainings."""
-    found = {(stage.name, stage.identity.fingerprint) for stage in plan.definitions}
-    upstream = {(stage.name, stage.identity.fingerprint): _made(stage.identity.upstream) for stage in plan.definitions}
+    own = [stage for stage in plan.definitions if stage.root == config.root]
+    found = {(stage.name, stage.identity.fingerprint) for stage in own}
+    upstream = {(stage.name, stage.identity.fingerprint): _made(stage.identity.upstream) for stage in own}
     found |= set(_named_in(config.model_dump(mode="json")))
     seen: dict[str, int] = {}
     for record in read_runs(config.root):
@@ -41,7 +44,7 @@ def needed(config: Config, plan: Plan, keep_runs: int) -> set[Made]:
         seen[name] = seen.get(name, 0) + 1
         if seen[name] <= keep_runs or is_going(record):
             found |= _used_by(record, upstream)
-    found |= {("train", fingerprint) for fingerprint in children(join(config.root, "stages", "train"))}
+    found |= set(made_models(config.root))
     return _with_upstream(config.root, found, upstream)
 
 
@@ -63,13 +66,25 @@ def is_going(record: Mapping[str, Any]) -> bool:
 
 def _used_by(record: Mapping[str, Any], upstream: dict[Made, set[Made]]) -> set[Made]:
     """What a run used; notes what that was made from."""
-    own = {(stage, one["fingerprint"]): _made(one.get("upstream", {})) for stage, one in record["identities"].items()}
+    own = {
+        (one.get("stage", key), one["fingerprint"]): _made(one.get("upstream", {})) for key, one in record["identities"].items()
+    }
     upstream.update(own)
     return own.keys() | set(_named_in(record["config"]))
 
 
 def _made(upstream: Mapping[str, str]) -> set[Made]:
-    return {("fuse" if LABELS.fullmatch(name) else name, fingerprint) for name, fingerprint in upstream.items()}
+    return {(OLD_LABELS if LABELS.fullmatch(name) else name.partition(" (")[0], found) for name, found in upstream.items()}
+
+
+def made_models(root: str) -> Iterator[Made]:
+    """Whatever made a model, of any config: it cost hours or days, and somebody may use it."""
+    for stage in children(join(root, "stages")):
+        for fingerprint in children(join(root, "stages", stage)):
+            blocks = receipt_files(root, stage, fingerprint)[:1]
+            receipt = read_receipt(block_url(root, stage, fingerprint, blocks[0])) if blocks else None
+            if receipt and any(name.startswith(f"{MODEL}/") for name in receipt.files):
+                yield stage, fingerprint
 
 
 def _named_in(value: Any) -> Iterator[Made]:

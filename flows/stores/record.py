@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from configs.schema import Config
+from configs.pipeline import Config
 from flows.plan import Plan
-from storage.credentials import mask_settings
-from storage.receipts import Receipt, block_url, read_receipts
+from storage.credentials import mask_credentials, mask_settings
+from storage.receipts import Receipt, read_receipts
 from storage.runs import write_run
 
 
@@ -49,8 +49,9 @@ class RunRecord:
         """Note the plan that this run carries out."""
         self.plan = plan
         self._data["plan"] = {key: plan.as_json()[key] for key in ("anything_to_run", "stages", "notes")}
-        self._data["identities"] = {stage.name: stage.identity.as_json() for stage in plan.definitions}
-        self._data["blocks"] = [block.name for block in plan.blocks]
+        self._data["identities"] = {stage.key: stage.identity.as_json() for stage in plan.definitions}
+        self._data["blocks"] = {source.key: [block.name for block in source.blocks] for source in plan.sources}
+        self._data["sources"] = [mask_credentials(source.stage.settings.source.url) for source in plan.sources]
         write_run(self.config.root, self._data)
 
     def finished(self, state: str, **more: Any) -> None:
@@ -76,11 +77,9 @@ def user_name() -> str:
 def stage_receipts(config: Config, plan: Plan) -> dict[str, list[Receipt]]:
     """The receipts of every stage of a plan that exist now."""
     return {
-        step.name: [
+        step.key: [
             receipt
-            for receipt in read_receipts(
-                [block_url(config.root, step.name, step.stage.identity.fingerprint, block.name) for block in step.blocks]
-            )
+            for receipt in read_receipts([step.stage.block_url(block.name) for block in step.blocks])
             if receipt is not None
         ]
         for step in plan.steps

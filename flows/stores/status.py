@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from configs.schema import Config
-from flows.plan import Plan
+from configs.pipeline import Config
+from flows.plan import Plan, Source
 from flows.stores.failures import causes, read_waivers
 from flows.stores.items import quarantined_items
 from flows.stores.record import stage_receipts
@@ -23,30 +23,26 @@ RUN_FIELDS = ("run", "state", "reason", "started", "seconds", "user", "prefect")
 def store_status(config: Config) -> dict[str, Any]:
     """The state of the store under this config, as JSON values: items, blocks a stage, quarantine, the last run.
 
-    Where the source cannot be listed, the manifest speaks alone, and ``source_not_looked_at`` says why.
+    Where a source cannot be listed, its manifest speaks alone, and ``not_looked_at`` says why.
     """
     plan = plan_if_listed(config)
-    looked = not plan.scan.unlisted
     receipts = stage_receipts(config, plan)
     rows = quarantined_items(config, plan)
     waived = read_waivers(config.root)
     return {
         "root": config.root,
-        "source": mask_credentials(config.source.url),
-        "items": len(plan.scan.known),
-        "not_ingested": len(plan.scan.to_read) if looked else None,
-        "gone_from_source": len(plan.scan.absent) if looked else None,
-        "source_not_looked_at": plan.scan.unlisted,
-        "notes": list(plan.scan.notes),
+        "items": len(plan.items),
+        "sources": [_source(source) for source in plan.sources],
+        "notes": list(plan.notes),
         "other_source": _other_source(config, plan),
         "stages": [
             {
-                "stage": step.name,
+                "stage": step.key,
                 "fingerprint": step.stage.identity.fingerprint,
                 "blocks": len(step.blocks),
-                "done": len(step.blocks) - len(plan.owed[step.name]),
-                "bytes": sum(receipt.bytes for receipt in receipts[step.name]),
-                "seconds": round(sum(receipt.made["seconds"] for receipt in receipts[step.name]), 1),
+                "done": len(step.blocks) - len(plan.owed.get(step.key, plan.missing.get(step.key, ()))),
+                "bytes": sum(receipt.bytes for receipt in receipts[step.key]),
+                "seconds": round(sum(receipt.made["seconds"] for receipt in receipts[step.key]), 1),
             }
             for step in plan.steps
         ],
@@ -57,13 +53,26 @@ def store_status(config: Config) -> dict[str, Any]:
     }
 
 
+def _source(source: Source) -> dict[str, Any]:
+    """What is known of a source; None where it was not looked at."""
+    scan, looked = source.scan, not source.scan.unlisted
+    return {
+        "stage": source.key,
+        "url": mask_credentials(source.stage.settings.source.url),
+        "items": len(scan.known),
+        "not_ingested": len(scan.to_read) if looked else None,
+        "gone_from_source": len(scan.absent) if looked else None,
+        "not_looked_at": scan.unlisted,
+    }
+
+
 def _other_source(config: Config, plan: Plan) -> str:
     """The source of the last run, where this config names another of which the store knows nothing; else empty."""
     record = latest_run(config.root, config.name)
-    if plan.scan.known or record is None:
+    if plan.items or record is None:
         return ""
-    last = str(record.get("config", {}).get("source", {}).get("url", ""))
-    return last if last != mask_credentials(config.source.url) else ""
+    now = {mask_credentials(source.stage.settings.source.url) for source in plan.sources}
+    return next((url for url in record.get("sources", ()) if url not in now), "")
 
 
 def _last_run(config: Config, plan: Plan, receipts: Mapping[str, list[Receipt]]) -> dict[str, Any] | None:

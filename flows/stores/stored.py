@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from configs.schema import Config
+from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.invocation import typed
 from flows.plan import Plan, make_plan
 from storage.manifest import ManifestError
 from storage.urls import exists, filesystem, is_local
 from tasks.ingest import ingest
+from tasks.ingest.ingest import Scan
+from tasks.pipeline import sources
+from tasks.stage.kind import Stage
 
 
 def stored_plan(config: Config) -> Plan:
@@ -23,20 +26,22 @@ def stored_plan(config: Config) -> Plan:
         There is no store.
     """
     require_store(config.root)
-    return make_plan(config, scan=ingest.recorded(config))
+    return make_plan(config, scans={stage.key: ingest.recorded(stage) for stage in sources(config)})
 
 
 def plan_if_listed(config: Config) -> Plan:
-    """:func:`make_plan`; where the source cannot be listed, the :func:`stored_plan`, whose scan says why."""
+    """:func:`make_plan`; where a source cannot be listed, its manifest speaks, and the scan says why."""
     require_store(config.root)
-    config = ingest.as_read(config)
+    return make_plan(config, scans={stage.key: _if_listed(ingest.as_read(stage)) for stage in sources(config)}, rehash=False)
+
+
+def _if_listed(stage: Stage) -> Scan:
     try:
-        scan = ingest.scan(config)
+        return ingest.scan(stage)
     except ManifestError:
         raise
     except (ValueError, OSError) as error:
-        scan = ingest.recorded(config, str(error))
-    return make_plan(config, scan=scan)
+        return ingest.recorded(stage, str(error))
 
 
 def require_place(root: str) -> None:

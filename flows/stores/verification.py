@@ -10,8 +10,9 @@ import zipfile
 from collections.abc import Iterator
 from types import ModuleType
 
-from configs.schema import Config
+from configs.pipeline import Config
 from flows.stores.items import Broken
+from flows.stores.needed import made_models
 from flows.stores.stored import stored_plan
 from storage.published import plain as published
 from storage.published.plain import ICECHUNK
@@ -22,7 +23,7 @@ from storage.urls import children, files_below, join, read_bytes
 def verify_others(config: Config) -> Iterator[tuple[int, Broken | None]]:
     """Read back what lies in the store of a config beside its blocks; as :func:`flows.stores.items.verify_store`."""
     yield from _published(config.root)
-    yield from _trainings(config.root)
+    yield from _models(config)
     yield from _checkpoints(config.root)
 
 
@@ -30,8 +31,8 @@ def find_strays(config: Config) -> dict[str, list[str]]:
     """Files in finished blocks that are no part of them, by the block's URL. Nobody reads them."""
     found = {}
     for stage in stored_plan(config).definitions:
-        for name in receipt_files(config.root, stage.name, stage.identity.fingerprint):
-            url = block_url(config.root, stage.name, stage.identity.fingerprint, name)
+        for name in receipt_files(stage.root, stage.name, stage.identity.fingerprint):
+            url = stage.block_url(name)
             if (receipt := read_receipt(url)) and (names := strays(files_below(url), receipt)):
                 found[url] = names
     return found
@@ -52,22 +53,23 @@ def _published(root: str) -> Iterator[tuple[int, Broken | None]]:
             yield record["bytes"], what if problems else None
 
 
-def _trainings(root: str) -> Iterator[tuple[int, Broken | None]]:
-    for fingerprint in children(join(root, "stages", "train")):
-        for block in receipt_files(root, "train", fingerprint):
-            url = block_url(root, "train", fingerprint, block)
+def _models(config: Config) -> Iterator[tuple[int, Broken | None]]:
+    """Models that other configs, or this one as it was before, made in the store."""
+    now = {(stage.name, stage.identity.fingerprint) for stage in stored_plan(config).definitions}
+    for stage, fingerprint in sorted(set(made_models(config.root)) - now):
+        for block in receipt_files(config.root, stage, fingerprint):
+            url = block_url(config.root, stage, fingerprint, block)
             receipt = read_receipt(url)
             problems = damage(url, receipt) if receipt else ["receipt.json: cannot be read"]
             fix = f"restore it from a copy, or remove {join(url, 'receipt.json')} to train again"
-            yield receipt.bytes if receipt else 0, Broken("train", block, problems, fix) if problems else None
+            yield receipt.bytes if receipt else 0, Broken(stage, block, problems, fix) if problems else None
 
 
 def _checkpoints(root: str) -> Iterator[tuple[int, Broken | None]]:
-    """Checkpoints of trainings and adaptations that are not finished: zip archives, which know their own sums."""
-    for folder in (join(root, "checkpoints"), join(root, "stages", "train")):
-        for name, info in files_below(folder).items():
-            if not name.endswith(".pt"):
-                continue
+    """Checkpoints of trainings that are not finished: zip archives, which know their own sums."""
+    folder = join(root, "checkpoints")
+    for name, info in files_below(folder).items():
+        if name.endswith(".pt"):
             problem = _damage_of_zip(read_bytes(join(folder, name)))
             fix = "remove it; the training goes on from the one before"
             yield info.get("size") or 0, Broken("checkpoint", name, [problem], fix) if problem else None

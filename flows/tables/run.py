@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
-from configs.schema import Config
+from configs.pipeline import Config
 from flows.invocation import command
 from flows.plan import Plan
 from flows.stores.garbage import Garbage

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from openlineage.client.serde import Serde
 
-from configs.schema import Config
+from configs.pipeline import Config
 from storage.urls import join, write_bytes
 
 if TYPE_CHECKING:

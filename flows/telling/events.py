@@ -8,7 +8,7 @@ from typing import Any
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 
-from configs.schema import Config
+from configs.pipeline import Config
 from flows.plan import Plan
 from flows.stores.items import quarantined_items
 from flows.telling.artifacts import harmless

@@ -31,14 +31,15 @@ from openlineage.client.facet_v2 import (
 )
 from openlineage.client.facet_v2 import data_quality_assertions_dataset as assertion
 
-from configs.schema import Config
+from configs.pipeline import Config
 from flows.errors import Interrupted
 from flows.telling.emitter import Emitter
-from storage.fingerprint import Identity
 from storage.manifest import Block
-from storage.receipts import Receipt, block_url, read_receipt
+from storage.receipts import Receipt, read_receipt
 from storage.urls import filesystem, join
+from tasks.pipeline import sources
 from tasks.stage.code import code_digest
+from tasks.stage.kind import Stage, upstream_names
 
 PRODUCER = "urn:panolabel"
 set_producer(PRODUCER)
@@ -110,6 +111,7 @@ class RunEvents:
     """Tells the events of one run. No method raises: an event that cannot be made is left out, and logged."""
 
     def __init__(self, config: Config, run: str) -> None:
+        self._sources = [source.settings.source.url for source in sources(config)]
         self._config, self._run = config, run
         self._namespace = config.execution.openlineage.namespace
         self._started = _now()
@@ -125,9 +127,9 @@ class RunEvents:
         self._emitter.close()
 
     @contextmanager
-    def stage(self, identity: Identity, blocks: Sequence[Block] = (), owed: Sequence[Block] = ()) -> Iterator[None]:
-        """Around the work of one stage on ``owed``, which are among ``blocks``; ``ingest`` has none yet."""
-        self._emitter.emit(lambda: self._event(RunState.START, identity))
+    def stage(self, stage: Stage, blocks: Sequence[Block] = (), owed: Sequence[Block] = ()) -> Iterator[None]:
+        """Around the work of one stage on ``owed``, which are among ``blocks``; one that reads a source has none yet."""
+        self._emitter.emit(lambda: self._event(RunState.START, stage))
         error: BaseException | None = None
         try:
             yield
@@ -135,48 +137,47 @@ class RunEvents:
             error = raised
             raise
         finally:
-            self._emitter.emit(lambda: self._event(_outcome(error), identity, self._work(identity, blocks, owed), error))
+            self._emitter.emit(lambda: self._event(_outcome(error), stage, self._work(stage, blocks, owed), error))
 
-    def _work(self, identity: Identity, blocks: Sequence[Block], owed: Sequence[Block]) -> Work | None:
+    def _work(self, stage: Stage, blocks: Sequence[Block], owed: Sequence[Block]) -> Work | None:
         if not blocks:
             return None
-        urls = (block_url(self._config.root, identity.stage, identity.fingerprint, block.name) for block in owed)
-        receipts = (read_receipt(url) for url in urls)
+        receipts = (read_receipt(stage.block_url(block.name)) for block in owed)
         return Work(len(blocks) - len(owed), [one for one in receipts if one and one.made["run"] == self._run])
 
     def _event(
         self,
         state: RunState,
-        identity: Identity | None = None,
+        stage: Stage | None = None,
         work: Work | None = None,
         error: BaseException | None = None,
     ) -> RunEvent:
-        stage = identity.stage if identity else ""
+        key = stage.key if stage else ""
         return RunEvent(
             eventTime=_now(),
-            run=Run(run_id(self._run, stage), self._run_facets(state, identity, work, error)),
-            job=Job(self._namespace, f"{self._config.name}.{stage}" if stage else self._config.name, self._job_facets(stage)),
+            run=Run(run_id(self._run, key), self._run_facets(state, stage, work, error)),
+            job=Job(self._namespace, f"{self._config.name}.{key}" if key else self._config.name, self._job_facets(key)),
             eventType=state,
-            inputs=self._inputs(identity, work),
-            outputs=[self._output(identity, work)] if identity else [],
+            inputs=self._inputs(stage, work),
+            outputs=[self._output(stage, work)] if stage else [],
         )
 
-    def _inputs(self, identity: Identity | None, work: Work | None) -> list[InputDataset]:
-        """The source, and of a stage the stages before it and its weights."""
-        source = InputDataset(*dataset_name(self._config.source.url))
-        if work is not None:
+    def _inputs(self, stage: Stage | None, work: Work | None) -> list[InputDataset]:
+        """The sources, or that of a stage with the stages before it and its weights."""
+        if stage is None:
+            return [InputDataset(*dataset_name(url)) for url in self._sources]
+        settings = stage.panoramas.settings
+        given = [InputDataset(*dataset_name(settings.source.url))] if stage.panoramas.is_source else []
+        if work is not None and given:
             assertions = [assertion.Assertion("every_item_processed", success=not work.quarantined)]
-            source.inputFacets = {"dataQualityAssertions": assertion.DataQualityAssertionsDatasetFacet(assertions)}
-        if identity is None:
-            return [source]
-        upstream = ((*dataset_name(self._stage_url(*one)), one[1]) for one in identity.upstream.items())
-        weights = ((WEIGHTS, name, digest) for name, digest in identity.weights.items())
-        return [source, *(InputDataset(space, name, facets=_version(of)) for space, name, of in (*upstream, *weights))]
+            given[0].inputFacets = {"dataQualityAssertions": assertion.DataQualityAssertionsDatasetFacet(assertions)}
+        read = upstream_names(stage.inputs).values()
+        upstream = ((*dataset_name(_stage_url(one)), one.identity.fingerprint) for one in read)
+        weights = ((WEIGHTS, name, digest) for name, digest in stage.identity.weights.items())
+        return [*given, *(InputDataset(space, name, facets=_version(of)) for space, name, of in (*upstream, *weights))]
 
-    def _output(self, identity: Identity, work: Work | None) -> OutputDataset:
-        output = OutputDataset(
-            *dataset_name(self._stage_url(identity.stage, identity.fingerprint)), facets=_version(identity.fingerprint)
-        )
+    def _output(self, stage: Stage, work: Work | None) -> OutputDataset:
+        output = OutputDataset(*dataset_name(_stage_url(stage)), facets=_version(stage.identity.fingerprint))
         if work is not None:
             statistics = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
                 rowCount=sum(len(receipt.items) for receipt in work.made) - work.quarantined,
@@ -186,13 +187,10 @@ class RunEvents:
             output.outputFacets = {"outputStatistics": statistics}
         return output
 
-    def _stage_url(self, stage: str, fingerprint: str) -> str:
-        return join(self._config.root, "stages", stage, fingerprint)
-
     def _run_facets(
-        self, state: RunState, identity: Identity | None, work: Work | None, error: BaseException | None
+        self, state: RunState, stage: Stage | None, work: Work | None, error: BaseException | None
     ) -> dict[str, RunFacet]:
-        ended = _now() if state is not RunState.START and identity is None else None
+        ended = _now() if state is not RunState.START and stage is None else None
         own = PanolabelRunFacet(run=self._run, code=code_digest())
         facets: dict[str, RunFacet] = {
             "nominalTime": nominal_time_run.NominalTimeRunFacet(self._started, ended),
@@ -201,8 +199,8 @@ class RunEvents:
             ),
             "panolabel": own,
         }
-        if identity is not None:
-            own.stage, own.fingerprint = identity.stage, identity.fingerprint
+        if stage is not None:
+            own.stage, own.fingerprint = stage.key, stage.identity.fingerprint
             parent = parent_run.Run(run_id(self._run)), parent_run.Job(self._namespace, self._config.name)
             facets["parent"] = parent_run.ParentRunFacet(*parent)
         if work is not None:
@@ -213,13 +211,16 @@ class RunEvents:
         return facets
 
     def _job_facets(self, stage: str) -> dict[str, JobFacet]:
-        purpose = "Panoramas to audited dense labels" if self._config.labels else "Source model and panoramas to an adapted model"
-        what = f"Stage {stage} of pipeline" if stage else f"{purpose}: pipeline"
+        what = f"Stage {stage} of pipeline" if stage else "Panoramas to labels and models: pipeline"
         code = f"panolabel {version('panolabel')}, code {code_digest()}"
         return {
             "documentation": documentation_job.DocumentationJobFacet(f"{what} {self._config.name}"),
             "sourceCode": source_code_job.SourceCodeJobFacet("PYTHON", code),
         }
+
+
+def _stage_url(stage: Stage) -> str:
+    return join(stage.root, "stages", stage.name, stage.identity.fingerprint)
 
 
 def _version(digest: str) -> dict[str, DatasetFacet]:

@@ -9,7 +9,7 @@ from prefect.context import TagsContext
 from prefect.runtime import flow_run
 
 from flows.telling.artifacts import harmless
-from tasks.pipeline import Stage
+from tasks.stage.kind import Stage
 
 STORAGE, GPU = "storage", "gpu"
 MOST_LIMITS = 200  # the most that a Prefect server lists at a time
@@ -23,9 +23,8 @@ def config_tag(config: str) -> str:
 
 
 def stage_tags(stage: str) -> list[str]:
-    """Tags of a stage's subflow: ``stage:label`` and ``teacher:dense`` for ``label.dense`` and ``label.dense.rotation1``."""
-    kind, teacher, *_ = [*stage.split("."), ""]
-    return [f"stage:{kind}"] + ([f"teacher:{teacher}"] if teacher else [])
+    """Tags of a stage's subflow: ``stage:dense`` for ``dense`` and for its parts, such as ``dense.rotation1``."""
+    return [f"stage:{stage.partition('.')[0]}"]
 
 
 def resources(stage: Stage) -> list[str]:

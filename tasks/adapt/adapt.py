@@ -3,56 +3,71 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from configs.adapt import AdaptConfig
-from storage.fingerprint import Identity
 from storage.receipts import Receipt, write_file
 from storage.urls import files_below, join, remove
 from tasks.adapt.examples import Examples, Panoramas
 from tasks.adapt.pool import read_pool
+from tasks.adapt.settings import Learning
 from tasks.adapt.training import adapt_model
-from tasks.adapt.vocabulary import adapt_config, vocabulary
-from tasks.seamless.model import read_model, write_model
-from tasks.stage.block import Job, Output
+from tasks.adapt.vocabulary import vocabulary
+from tasks.seamless.model import outside_weights, read_model, source_model, write_model
+from tasks.stage.block import make_whole
 from tasks.stage.devices import device_name, resolve_device
-from tasks.stage.grain import blocks_behind, make_whole, of_all, open_block
+from tasks.stage.job import Job, Output
+from tasks.stage.kind import Edge, Inputs, Kind
+from tasks.stage.models import MODEL, about_models
+from tasks.stage.upstream import open_block
 
 VERSION = "3"
-MODEL = "model"
-"""Folder of the adapted model below that of its block."""
 
 
-def identity(config: AdaptConfig, model: str, upstream: dict[str, str]) -> Identity:
-    """What the adapted model depends on: the source model's digest, and the fingerprints of predict, omni and pool."""
-    own = config.training.fingerprinted()
-    own = {name: value for name, value in own.items() if value or name not in ("anchor", "classmix")}
-    if own["mixing"] == "none":
-        own.pop("pasted")
-        upstream = {stage: fingerprint for stage, fingerprint in upstream.items() if stage != "pool"}
-    return Identity("adapt", VERSION, own, {"model": model}, upstream)
+def _says(settings: Learning, _inputs: Inputs) -> dict[str, Any]:
+    own = {name: value for name, value in settings.fingerprinted().items() if value or name not in ("anchor", "classmix")}
+    return {name: value for name, value in own.items() if name != "pasted" or own["mixing"] != "none"}
+
+
+KIND = Kind(
+    "adapt",
+    VERSION,
+    Learning,
+    {
+        "predictions": Edge("predictions"),
+        "labels": Edge("omni labels"),
+        "pool": Edge("pool", maybe=True),  # without mixing there is none
+        MODEL: Edge(MODEL, outside=True, anywhere=True),
+    },
+    MODEL,
+    make="tasks.adapt.adapt:adapt_block",
+    grain="all",
+    says=_says,
+    weights=outside_weights,
+    network=True,
+    check="tasks.adapt.fit:refuse_misfit",
+)
 
 
 def adapt_block(job: Job) -> Receipt:
     """Train, from the newest checkpoint on, and store the folder of the model and its losses; then drop the checkpoints."""
-    config = adapt_config(job)
-    device = resolve_device(config.execution.device)
-    planned = dict(job.identity.weights)
-    model = read_model(config.model, planned["model"])
-    checkpoints = join(config.root, "checkpoints", job.identity.fingerprint, job.block.name)
+    settings: Learning = job.settings
+    device = resolve_device(job.execution.device)
+    source, digest = source_model(job)
+    model = read_model(source, digest)
+    checkpoints = join(job.stage.root, "checkpoints", job.identity.fingerprint, job.block.name)
 
     def train() -> Output:
         panoramas = Panoramas(job)
-        pool = []
-        if "pool" in job.identity.upstream:
-            pool = read_pool(*open_block(job, "pool", of_all(blocks_behind(job)).name))
-        examples = Examples(panoramas, pool, config.training)
-        adapted, progress = adapt_model(model, examples, config.training, checkpoints, config.checkpoint_every, device)
-        found, files = write_model(job.url, MODEL, adapted, {"height": config.height, "adapted_from": planned["model"]})
+        pool = [one for stage in job.stage.stages("pool") for one in read_pool(*open_block(stage, job.block.name))]
+        examples = Examples(panoramas, pool, settings)
+        adapted, progress = adapt_model(model, examples, settings, checkpoints, settings.checkpoint_every, device)
+        found, files = write_model(job.url, MODEL, adapted, {"height": settings.height, "adapted_from": digest})
         files |= write_file(job.url, "losses.json", (json.dumps(progress.log, indent=1) + "\n").encode())
         figures = {"steps": progress.step, "panoramas": len(panoramas.places), "pool": len(pool), "model": found}
         return Output(figures=figures, files=files)
 
-    receipt = make_whole(job, train, vocabulary(model), planned, device_name(device))
+    about = vocabulary(model) | about_models(job)
+    receipt = make_whole(job, train, about, job.identity.weights, device_name(device))
     for name in files_below(checkpoints):
         remove(join(checkpoints, name))
     return receipt

@@ -6,11 +6,11 @@ from copy import deepcopy
 
 import torch
 
-from configs.adapt import AdaptTraining
 from models.adaptation.class_mixing import IGNORED, mix_classes, sure_share, weighted_cross_entropy
 from models.seamless.losses import anchor_distance
 from models.seamless.network import SeamlessNetwork
 from models.seamless.semantic import SemanticNetwork
+from tasks.adapt.settings import AdaptTraining
 
 INERTIA = 0.999
 """Share of the teacher's weights that a step keeps; the rest are the network's."""

@@ -8,24 +8,28 @@ from typing import Any
 
 import numpy as np
 
-from configs.adapt import AdaptConfig, Scoring
+from configs.settings import ConfigError
 from metrics.seamless.suite import SeamlessLabels, SuiteCounts, from_arrays, merged, suite_counts
 from models.seamless.fusion import Detections, FusionRule
 from models.seamless.saved import SeamlessModel
 from storage.about import common_about
-from storage.fingerprint import Identity
 from storage.receipts import Entries, Receipt, write_file
 from storage.urls import join, read_bytes
-from tasks.adapt.adapt import MODEL
 from tasks.adapt.arrays import unpack_objects, unpack_observed
 from tasks.adapt.predict import predicted
-from tasks.adapt.vocabulary import BRANCHES, adapt_config, things_of
+from tasks.adapt.settings import Scoring
+from tasks.adapt.vocabulary import BRANCHES, things_of, vocabulary_in
+from tasks.evaluate.evaluate import truth_of
 from tasks.seamless.found import found_labels
-from tasks.seamless.model import loaded_model
+from tasks.seamless.model import loaded_model, source_model
 from tasks.seamless.panorama_truth import truth_source
-from tasks.stage.block import BadItem, Job, Output
+from tasks.stage.block import make_whole
 from tasks.stage.devices import device_name, resolve_device
-from tasks.stage.grain import blocks_behind, make_whole, open_block, read_items
+from tasks.stage.grain import blocks_behind
+from tasks.stage.job import BadItem, Job, Output
+from tasks.stage.kind import Edge, Inputs, Kind, Stage, stages_of
+from tasks.stage.models import MODEL, about_models
+from tasks.stage.upstream import open_block, read_items
 
 VERSION = "3"
 ARMS = ("source", "adapted")
@@ -34,30 +38,47 @@ Said = tuple[np.ndarray, Detections, Detections]
 """Class map (H, W), and the detections of both branches."""
 
 
-def identity(config: AdaptConfig, predict: str, adapt: str, panoramas: str) -> Identity:
-    """What the figures depend on; ``panoramas`` names the data set's block, where the adapted model lies."""
-    truth = config.source.model_dump()["truth"]
-    own = {**config.scoring.fingerprinted(), "truth": truth, "panoramas": panoramas}
-    return Identity("compare", VERSION, own, upstream={"predict": predict, "adapt": adapt})
+def _says(settings: Scoring, inputs: Inputs) -> dict[str, Any]:
+    (predictions,) = stages_of(inputs, "predictions")
+    return {**settings.fingerprinted(), "truth": truth_of(predictions.panoramas.settings.source)}
+
+
+def _with_truth(stage: Stage) -> None:
+    if stage.panoramas.settings.source.truth is None:
+        raise ConfigError(
+            f"stages.{stage.key}: there is no truth to compare with; give stages.{stage.panoramas.key}.source.truth, or drop the stage"
+        )
+
+
+KIND = Kind(
+    "compare",
+    VERSION,
+    Scoring,
+    {"predictions": Edge("predictions"), MODEL: Edge(MODEL, anywhere=True)},
+    "comparison",
+    make="tasks.adapt.compare:compare_block",
+    grain="derived",
+    says=_says,
+    network=True,
+    fits=_with_truth,
+)
 
 
 def compare_block(job: Job) -> Receipt:
     """Store ``counts-source.npz`` and ``counts-adapted.npz`` of the panoramas of a block that have truth."""
-    config = adapt_config(job)
+    predicted_by, scoring = job.reads("predictions"), job.settings
     (name,) = blocks_behind(job)
-    about = dict(open_block(job, "predict", name)[1].about)
-    device = resolve_device(config.execution.device)
-    assert config.source.truth is not None, "the stage is there only where truth is"
-    truth_at = truth_source(config.source.truth, about["classes"], things_of(about))
-    url, receipt = open_block(job, "adapt", job.identity.settings["panoramas"])
-    model = loaded_model(join(url, MODEL), receipt.items[0].figures["model"], device)
+    about = vocabulary_in(open_block(predicted_by, name)[1].about)
+    device, height = resolve_device(job.execution.device), predicted_by.settings.height
+    truth_at = truth_source(job.panoramas.source.truth, about["classes"], things_of(about))
+    model = loaded_model(*source_model(job), device)
 
     def compare() -> Output:
         counts: dict[str, list[SuiteCounts]] = {arm: [] for arm in ARMS}
         unread: dict[str, str] = {}
-        for item, arrays in read_items(job, "predict", name):
+        for item, arrays in read_items(predicted_by, name):
             try:
-                truth = truth_at.read(item, config.height, unpack_observed(arrays))
+                truth = truth_at.read(item, height, unpack_observed(arrays))
             except BadItem as error:  # of this panorama alone: the others are compared
                 unread[item] = str(error)
                 continue
@@ -65,7 +86,7 @@ def compare_block(job: Job) -> Receipt:
                 continue
             pairs: dict[str, Said] = {"source": said_of(arrays), "adapted": found_by(model, arrays)}
             for arm, said in pairs.items():
-                maps = fused(*said, truth_at.things, config.scoring)
+                maps = fused(*said, truth_at.things, scoring)
                 counts[arm].append(suite_counts(maps, truth, len(about["classes"])))
         files: Entries = {}
         for arm, parts in counts.items():
@@ -73,7 +94,7 @@ def compare_block(job: Job) -> Receipt:
                 files |= write_file(job.url, f"counts-{arm}.npz", _packed(merged(parts)))
         return Output(figures={"panoramas": len(counts["source"])} | ({"given_up": unread} if unread else {}), files=files)
 
-    return make_whole(job, compare, about, device=device_name(device))
+    return make_whole(job, compare, about | about_models(job), device=device_name(device))
 
 
 def said_of(predicted: Mapping[str, np.ndarray]) -> Said:

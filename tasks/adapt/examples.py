@@ -11,7 +11,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.adapt import AdaptTraining
 from geometry.instances.boxes import cut
 from models.adaptation.crops import crop, random_window
 from models.adaptation.mixing import MIXINGS, choose, mix
@@ -20,12 +19,13 @@ from models.adaptation.targets import example_target
 from models.seamless.network import Target
 from storage.about import common_about
 from storage.arrays import BlockReader
-from storage.receipts import Receipt
 from tasks.adapt.arrays import unpack_observed
 from tasks.adapt.omni import unpack_labels
+from tasks.adapt.settings import AdaptTraining
 from tasks.adapt.vocabulary import BRANCHES, things_of
-from tasks.stage.block import Job
-from tasks.stage.grain import blocks_behind, open_block
+from tasks.stage.grain import blocks_behind
+from tasks.stage.job import Job
+from tasks.stage.upstream import open_block
 
 OPEN_BLOCKS = 8
 """Blocks whose readers are kept."""
@@ -43,30 +43,27 @@ class Panoramas:
     """Pixels and pseudo-labels of all panoramas of a data set, read from the store one at a time."""
 
     def __init__(self, job: Job) -> None:
-        self._job = job
+        self._predicted, self._labelled = job.reads("predictions"), job.reads("labels")
         self._readers = lru_cache(2 * OPEN_BLOCKS)(self._reader)
         self.places = [
             Place(name, slot)
             for name in blocks_behind(job)
-            for slot, row in enumerate(open_block(job, "omni", name)[1].items)
+            for slot, row in enumerate(open_block(self._labelled, name)[1].items)
             if row.state == "done"
         ]
         if not self.places:
             raise ValueError("no panorama has pseudo-labels: all were given up, so there is nothing to adapt to")
-        self.about = common_about(self._receipt("omni", name) for name in blocks_behind(job))
+        self.about = common_about(open_block(self._labelled, name)[1] for name in blocks_behind(job))
         self.things = things_of(self.about)
 
-    def _receipt(self, stage: str, name: str) -> Receipt:
-        return open_block(self._job, stage, name)[1]
-
-    def _reader(self, stage: str, name: str) -> BlockReader:
-        url, receipt = open_block(self._job, stage, name)
+    def _reader(self, labelled: bool, name: str) -> BlockReader:
+        url, receipt = open_block(self._labelled if labelled else self._predicted, name)
         return BlockReader(url, receipt.files)
 
     def read(self, place: Place) -> tuple[NDArray[np.uint8], dict[str, NDArray]]:
         """Pixels (H, W, 3), and the arrays of the stage ``omni`` with ``observed``, what was photographed."""
-        seen = self._readers("predict", place.block).item(place.slot, ("pixels", "observed"))
-        return seen["pixels"], {**self._readers("omni", place.block).item(place.slot), "observed": seen["observed"]}
+        seen = self._readers(False, place.block).item(place.slot, ("pixels", "observed"))
+        return seen["pixels"], {**self._readers(True, place.block).item(place.slot), "observed": seen["observed"]}
 
 
 class Examples:

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from configs.adapt import AdaptConfig
+from collections.abc import Sequence
+
 from configs.settings import ConfigError
 from models.seamless.saved import SeamlessModel
 from models.seamless.semantic import SemanticNetwork
+from storage.manifest import Block
 from tasks.adapt.training import rate_groups
+from tasks.seamless.model import read_model
+from tasks.stage.kind import Stage
+from tasks.stage.models import MODEL, outside_model
 
 
-def refuse_misfit(config: AdaptConfig, model: SeamlessModel) -> None:
-    """Raise ConfigError if the model cannot learn from such crops, or has no part of a name that ``training.rates`` gives."""
+def refuse_misfit(stage: Stage, _blocks: Sequence[Block]) -> None:
+    """Raise ConfigError if the model cannot learn from such crops, or has no part of a name that ``training.rates`` gives.
+
+    Of a model that a stage before it makes, that is told once it is there.
+    """
+    outside = outside_model(stage.inputs)
+    if outside is not None:
+        check_model(stage, read_model(outside, stage.identity.weights[MODEL]), outside)
+
+
+def check_model(stage: Stage, model: SeamlessModel, where: str) -> None:
+    """Raise ConfigError as :func:`refuse_misfit` of a model that was read."""
     try:
         if isinstance(model.network, SemanticNetwork):
-            model.network.check_crop(config.training.crop)
-        rate_groups(model.network, config.training)
+            model.network.check_crop(stage.settings.crop)
+        rate_groups(model.network, stage.settings)
     except ValueError as error:
-        raise ConfigError(f"model {config.model}: {error}") from error
+        raise ConfigError(f"stages.{stage.key}: model {where}: {error}") from error

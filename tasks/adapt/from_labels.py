@@ -7,72 +7,57 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.adapt import AdaptConfig
-from configs.reading import load_config
-from configs.settings import ConfigError
 from geometry.instances.masks import decode_mask
 from models.adaptation.pseudo_labels import IGNORED
 from models.seamless.fusion import Detections
-from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.adapt.arrays import classes_within, objects_within, pack_confidence, pack_objects, pack_observed
-from tasks.adapt.vocabulary import BRANCHES, adapt_config, at_height, vocabulary
-from tasks.ingest import ingest
+from tasks.adapt.settings import Found
+from tasks.adapt.vocabulary import BRANCHES, at_height, vocabulary
 from tasks.ingest.observed import Observed, observed_of, require_observed
+from tasks.ingest.panorama import load_panorama
 from tasks.label.fuse import decode_labels
 from tasks.label.instances import whole_masks
-from tasks.seamless.model import loaded_model
+from tasks.seamless.model import loaded_model, outside_weights, source_model
 from tasks.seamless.panorama_truth import class_lookup, resized
-from tasks.stage.block import Job, Output, Upstream, load_panorama, run_block
+from tasks.stage.block import run_block
+from tasks.stage.job import Job, Output
+from tasks.stage.kind import Edge, Kind
+from tasks.stage.models import MODEL, about_models
+from tasks.stage.upstream import Upstream
 
 VERSION = "2"
-STAGE = "fuse"
-"""The stage of the labelling whose blocks are read."""
-
-
-def identity(config: AdaptConfig, model: str) -> Identity:
-    """What the translated labels depend on; ``model``, the digest of the source model, gives the vocabulary.
-
-    Raises
-    ------
-    ConfigError
-        The labelling's config cannot be used, or its labels go into another store or are of other panoramas.
-    """
-    assert config.predictions is not None
-    labelling = load_config(config.predictions)
-    for key, ours, theirs in (
-        ("root", config.root, labelling.root),
-        ("source", config.source.url, labelling.source.url),
-        ("ingest", config.ingest.fingerprinted(), labelling.ingest.fingerprinted()),
-        ("block_size", config.block_size, labelling.block_size),
-    ):
-        if ours != theirs:
-            raise ConfigError(
-                f"predictions: {config.predictions} has another {key} than this adaptation; both must have the same"
-            )
-    from tasks.pipeline import stages  # here, since it lists adaptations too
-
-    labels = next(stage.identity for stage in stages(labelling) if stage.name == STAGE)
-    upstream = {"ingest": ingest.identity(config).fingerprint, STAGE: labels.fingerprint}
-    return Identity("predict", f"labels {VERSION}", {"height": config.height}, {"model": model}, upstream)
+KIND = Kind(
+    "adapt.predict",
+    f"labels {VERSION}",
+    Found,
+    {
+        "panoramas": Edge("panoramas"),
+        MODEL: Edge(MODEL, outside=True, anywhere=True),
+        "labels": Edge("labels"),
+    },
+    "predictions",
+    make="tasks.adapt.from_labels:translate_block",
+    weights=outside_weights,
+    network=True,
+)
 
 
 def translate_block(job: Job) -> Receipt:
     """Store the labels of every panorama of a block as if the source model had predicted them."""
-    config = adapt_config(job)
-    labelled = Upstream(job, STAGE)
-    planned = dict(job.identity.weights)
-    model = loaded_model(config.model, planned["model"], "cpu")
-    lookup = class_lookup(labelled.receipt.about["classes"], model.classes, config.predictions or "")
+    height = job.settings.height
+    labelled = Upstream(job, job.reads("labels"))
+    model = loaded_model(*source_model(job), "cpu")
+    lookup = class_lookup(labelled.receipt.about["classes"], model.classes, labelled.stage.key)
     things, room = model.network.settings.things, model.network.settings.branch.limit
 
     def read(slot: int, item: Item) -> tuple[NDArray[np.uint8], Observed, Mapping[str, NDArray]]:
-        panorama = load_panorama(item, config)
-        return at_height(panorama.pixels, config.height), observed_of(panorama, config.height), labelled.item(slot)
+        panorama = load_panorama(item, job.panoramas)
+        return at_height(panorama.pixels, height), observed_of(panorama, height), labelled.item(slot)
 
     def translate(_item: Item, inputs: tuple[NDArray[np.uint8], Observed, Mapping[str, NDArray]]) -> Output:
-        (pixels, observed), labels, size = inputs[:2], decode_labels(inputs[2]), (config.height, 2 * config.height)
+        (pixels, observed), labels, size = inputs[:2], decode_labels(inputs[2]), (height, 2 * height)
         require_observed(observed)
         values = {"pixels": pixels, **pack_observed(observed, size), **semantics_of(labels, lookup, size, observed)}
         figures = {}
@@ -82,7 +67,7 @@ def translate_block(job: Job) -> Receipt:
             figures[branch] = len(found.scores)
         return Output(values, figures)
 
-    return run_block(job, translate, vocabulary(model), planned, read)
+    return run_block(job, translate, vocabulary(model) | about_models(job), job.identity.weights, read)
 
 
 def semantics_of(

@@ -8,35 +8,42 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.adapt import AdaptConfig
 from geometry.instances.boxes import mask_boxes
 from models.adaptation.pseudo_labels import IGNORED, OmniLabels, omni_labels, semantic_labels, thing_area
-from storage.arrays import BlockReader
-from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.adapt.arrays import pack_mask, pack_objects, unpack_confidence, unpack_mask, unpack_objects, unpack_observed
-from tasks.adapt.vocabulary import BRANCHES, adapt_config, things_of
-from tasks.stage.block import Job, Output, Upstream, run_block
-from tasks.stage.grain import open_block
+from tasks.adapt.settings import OmniLabels as OmniSettings
+from tasks.adapt.vocabulary import BRANCHES, things_of, vocabulary_in
+from tasks.stage.block import run_block
+from tasks.stage.job import Job, Output
+from tasks.stage.kind import Edge, Inputs, Kind
+from tasks.stage.upstream import Upstream
 
 VERSION = "2"
 
 
-def identity(config: AdaptConfig, predict: str, thresholds: str, panoramas: str) -> Identity:
-    """What the labels depend on: fingerprints, and the data set's block of thresholds, which names all ``panoramas``."""
-    own: dict[str, Any] = {"panoramas": panoramas, "veto": config.omni.veto}
-    own["least"] = {branch: getattr(config.omni, branch).least for branch in BRANCHES}
-    return Identity("omni", VERSION, own, upstream={"predict": predict, "thresholds": thresholds})
+def _says(settings: OmniSettings, _inputs: Inputs) -> dict[str, Any]:
+    return {"veto": settings.veto, "least": {branch: getattr(settings, branch).least for branch in BRANCHES}}
+
+
+KIND = Kind(
+    "omni",
+    VERSION,
+    OmniSettings,
+    {"predictions": Edge("predictions"), "thresholds": Edge("thresholds")},
+    "omni labels",
+    make="tasks.adapt.omni:omni_block",
+    says=_says,
+)
 
 
 def omni_block(job: Job) -> Receipt:
     """Store the labels of every panorama of a block."""
-    config = adapt_config(job)
-    predicted = Upstream(job, "predict")
+    settings: OmniSettings = job.settings
+    predicted = Upstream(job, job.reads("predictions"))
     things = things_of(predicted.receipt.about)
-    url, receipt = open_block(job, "thresholds", job.identity.settings["panoramas"])
-    semantic, *branches = BlockReader(url, receipt.files).item(0)["thresholds"]
+    semantic, *branches = Upstream(job, job.reads("thresholds")).item(0)["thresholds"]
 
     def read(slot: int, _item: Item) -> dict[str, NDArray]:
         return predicted.item(slot)
@@ -50,8 +57,8 @@ def omni_block(job: Job) -> Receipt:
         area = thing_area(arrays["semantics"], things)
         for branch, thresholds in zip(BRANCHES, branches):
             found = unpack_objects(branch, arrays, width)
-            least = getattr(config.omni, branch).least
-            labels = omni_labels(found.masks, found.classes, found.scores, area, thresholds, least, config.omni.veto)
+            least = getattr(settings, branch).least
+            labels = omni_labels(found.masks, found.classes, found.scores, area, thresholds, least, settings.veto)
             values |= pack_objects(branch, labels.masks, labels.classes, labels.scores, room)
             values[f"{branch}_uncertain"] = pack_mask(labels.uncertain)
             figures[branch] = {
@@ -61,7 +68,7 @@ def omni_block(job: Job) -> Receipt:
             }
         return Output(values, figures)
 
-    return run_block(job, label, dict(predicted.receipt.about), read=read)
+    return run_block(job, label, vocabulary_in(predicted.receipt.about), read=read)
 
 
 def unpack_labels(branch: str, arrays: Mapping[str, NDArray]) -> OmniLabels:

@@ -17,34 +17,44 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.adapt import AdaptConfig
 from models.adaptation.object_pool import PoolObject, cut_objects, surest
 from models.adaptation.pseudo_labels import thing_area
 from storage.about import common_about
 from storage.arrays import damaged
-from storage.fingerprint import Identity, digest
+from storage.fingerprint import digest
 from storage.receipts import Entries, Receipt, write_file
 from storage.urls import exists, join, read_bytes
 from tasks.adapt.arrays import unpack_mask, unpack_scores
+from tasks.adapt.settings import ObjectPool
 from tasks.adapt.thresholds import class_rule, table
-from tasks.adapt.vocabulary import adapt_config, things_of
-from tasks.stage.block import Job, Output
-from tasks.stage.grain import blocks_behind, make_whole, open_block, read_items
+from tasks.adapt.vocabulary import things_of, vocabulary_in
+from tasks.stage.block import make_whole
+from tasks.stage.grain import blocks_behind
+from tasks.stage.job import Job, Output
+from tasks.stage.kind import Edge, Kind
+from tasks.stage.upstream import open_block, read_items
 
 VERSION = "1"
 SURE, CLAIMED = 255, 96
 INDEX = "pool.json"
 
 
-def identity(config: AdaptConfig, predict: str, scores: str) -> Identity:
-    """What the pool depends on, besides the panoramas that its block stands for."""
-    return Identity("pool", VERSION, config.pool.fingerprinted(), upstream={"predict": predict, "scores": scores})
+KIND = Kind(
+    "pool",
+    VERSION,
+    ObjectPool,
+    {"predictions": Edge("predictions"), "scores": Edge("scores")},
+    "pool",
+    make="tasks.adapt.pool:pool_block",
+    grain="all",
+)
 
 
 def pool_block(job: Job) -> Receipt:
     """Store the pool of all panoramas. In memory are one panorama, and at most ``pool.per_class`` objects of each class."""
-    settings = adapt_config(job).pool
-    about = common_about(open_block(job, "predict", name)[1] for name in blocks_behind(job))
+    settings: ObjectPool = job.settings
+    predicted = job.reads("predictions")
+    about = common_about(open_block(predicted, name)[1] for name in blocks_behind(job))
 
     def gather() -> Output:
         thresholds, counts = class_rule(job, "amodals", settings.rule)
@@ -55,13 +65,13 @@ def pool_block(job: Job) -> Receipt:
         kept = {about["classes"][label]: sum(one.label == label for one in pool) for label in sorted({one.label for one in pool})}
         return Output(figures={"objects": kept, "thresholds": table(about["classes"], thresholds, counts)}, files=files)
 
-    return make_whole(job, gather, about)
+    return make_whole(job, gather, vocabulary_in(about))
 
 
 def _candidates(job: Job, thresholds: NDArray[np.floating], least: float, things: range) -> Iterator[list[PoolObject]]:
     """The objects of each panorama that are sure enough, cut to where Things are seen: elsewhere their pixels show stuff."""
     for name in blocks_behind(job):
-        for item, arrays in read_items(job, "predict", name):
+        for item, arrays in read_items(job.reads("predictions"), name):
             classes, scores = unpack_scores("amodals", arrays)
             real = scores >= least
             chosen = scores >= thresholds[classes]

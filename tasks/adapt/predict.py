@@ -8,45 +8,49 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.adapt import AdaptConfig
 from models.seamless.fusion import Detections
 from models.seamless.network import Finding
-from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
-from tasks.adapt import from_labels
 from tasks.adapt.arrays import classes_within, objects_within, pack_confidence, pack_objects, pack_observed
-from tasks.adapt.vocabulary import BRANCHES, adapt_config, at_height, vocabulary
-from tasks.ingest import ingest
+from tasks.adapt.settings import Found
+from tasks.adapt.vocabulary import BRANCHES, at_height, vocabulary
 from tasks.ingest.observed import Observed, observed_of, require_observed
-from tasks.seamless.model import loaded_model
-from tasks.stage.block import BadItem, Job, Output, load_panorama, run_block
+from tasks.ingest.panorama import load_panorama
+from tasks.seamless.model import loaded_model, outside_weights, source_model
+from tasks.stage.block import run_block
 from tasks.stage.devices import device_name, resolve_device
+from tasks.stage.job import BadItem, Job, Output
+from tasks.stage.kind import Edge, Kind
+from tasks.stage.models import MODEL, about_models
 
 VERSION = "3"
 
 
-def identity(config: AdaptConfig, model: str) -> Identity:
-    """What predictions depend on; ``model`` is the digest of the source model."""
-    if config.predictions is not None:
-        return from_labels.identity(config, model)
-    own = {"height": config.height}
-    return Identity("predict", VERSION, own, {"model": model}, {"ingest": ingest.identity(config).fingerprint})
+PREDICTIONS = "predictions"
+
+KIND = Kind(
+    "adapt.predict",
+    VERSION,
+    Found,
+    {"panoramas": Edge("panoramas"), MODEL: Edge(MODEL, outside=True, anywhere=True)},
+    PREDICTIONS,
+    make="tasks.adapt.predict:predict_block",
+    weights=outside_weights,
+    network=True,
+)
 
 
 def predict_block(job: Job) -> Receipt:
     """Store the resized pixels, what of them was photographed, class map with confidence, and both branches' detections of every
     panorama of a block. What was not photographed has no class, and no object."""
-    if from_labels.STAGE in job.identity.upstream:
-        return from_labels.translate_block(job)
-    config = adapt_config(job)
-    device = resolve_device(config.execution.device)
-    planned = dict(job.identity.weights)
-    model = loaded_model(config.model, planned["model"], device)
+    settings: Found = job.settings
+    device = resolve_device(job.execution.device)
+    model = loaded_model(*source_model(job), device)
 
     def read(_slot: int, item: Item) -> tuple[NDArray[np.uint8], Observed]:
-        panorama = load_panorama(item, config)
-        return at_height(panorama.pixels, config.height), observed_of(panorama, config.height)
+        panorama = load_panorama(item, job.panoramas)
+        return at_height(panorama.pixels, settings.height), observed_of(panorama, settings.height)
 
     def predict_item(_item: Item, inputs: tuple[NDArray[np.uint8], Observed]) -> Output:
         pixels, observed = inputs
@@ -58,7 +62,8 @@ def predict_block(job: Job) -> Receipt:
         return Output({"pixels": pixels, **values}, {name: len(values[name].scores) for name in BRANCHES})
 
     encode = partial(_encode, room=model.network.settings.branch.limit)
-    return run_block(job, predict_item, vocabulary(model), planned, read, encode, device_name(device))
+    about = vocabulary(model) | about_models(job)
+    return run_block(job, predict_item, about, job.identity.weights, read, encode, device_name(device))
 
 
 def predicted(found: Finding, observed: Observed) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.adapt import Scoring
 from metrics.seamless.objects import Objects
 from metrics.seamless.panoptic import VOID
 from metrics.seamless.suite import SeamlessLabels
@@ -21,6 +20,7 @@ from tasks.adapt.adapt import MODEL
 from tasks.adapt.arrays import unpack_observed
 from tasks.adapt.compare import Said, found_by, fused, said_of
 from tasks.adapt.omni import unpack_labels
+from tasks.adapt.settings import Scoring
 from tasks.adapt.vocabulary import things_of
 from tasks.pages.pictures import Picture, palette, panorama_picture, semantics_picture
 from tasks.seamless.model import loaded_model

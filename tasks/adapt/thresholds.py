@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.adapt import AdaptConfig, ThresholdRule
 from models.adaptation.thresholds import Rule, class_thresholds
 from storage.about import common_about
-from storage.fingerprint import Identity
 from storage.receipts import Receipt
 from tasks.adapt.scores import PARTS, added_histograms
-from tasks.adapt.vocabulary import adapt_config
-from tasks.stage.block import Job, Output
-from tasks.stage.grain import blocks_behind, make_whole, of_block, open_block
+from tasks.adapt.settings import OmniLabels, ThresholdRule
+from tasks.stage.block import make_whole
+from tasks.stage.grain import blocks_behind, of_block
+from tasks.stage.job import Job, Output
+from tasks.stage.kind import Edge, Inputs, Kind
+from tasks.stage.upstream import open_block
 
 VERSION = "1"
 
 
-def identity(config: AdaptConfig, scores: str) -> Identity:
-    """What the thresholds depend on; ``scores`` is a fingerprint."""
-    return Identity("thresholds", VERSION, config.omni.fingerprinted(exclude=("veto",)), upstream={"scores": scores})
+def _says(settings: OmniLabels, _inputs: Inputs) -> dict[str, Any]:
+    return settings.fingerprinted(exclude=("veto",))
+
+
+KIND = Kind(
+    "thresholds",
+    VERSION,
+    OmniLabels,
+    {"scores": Edge("scores")},
+    "thresholds",
+    make="tasks.adapt.thresholds:thresholds_block",
+    grain="all",
+    says=_says,
+)
 
 
 def thresholds_block(job: Job) -> Receipt:
     """Store ``thresholds`` (parts, classes) float64 and ``predictions``, how many each class has, int64."""
-    config = adapt_config(job)
-    about = common_about(open_block(job, "scores", of_block(name).name)[1] for name in blocks_behind(job))
+    scores = job.reads("scores")
+    about = common_about(open_block(scores, of_block(name).name)[1] for name in blocks_behind(job))
 
     def choose() -> Output:
-        parts = [class_rule(job, part, getattr(config.omni, part)) for part in PARTS]
+        parts = [class_rule(job, part, getattr(job.settings, part)) for part in PARTS]
         thresholds, counts = (np.stack(values) for values in zip(*parts))
         tables = {part: table(about["classes"], values, count) for part, values, count in zip(PARTS, thresholds, counts)}
         return Output({"thresholds": thresholds, "predictions": counts}, tables)

@@ -15,12 +15,12 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
 from torch import nn
 
-from configs.adapt import AdaptTraining
 from models.seamless.network import SeamlessNetwork, Target, blank_in
 from models.seamless.saved import SeamlessModel
 from models.seamless.semantic import SemanticNetwork
 from tasks.adapt.additions import Additions
 from tasks.adapt.examples import Examples
+from tasks.adapt.settings import AdaptTraining
 from tasks.train.checkpoints import load_checkpoint, save_checkpoint
 
 MOST_LOGGED = 200

@@ -1,4 +1,4 @@
-"""What the stages of an adaptation agree on: config, working size, classes, and names of the branches."""
+"""What the stages of an adaptation agree on: working size, classes, and names of the branches."""
 
 from __future__ import annotations
 
@@ -9,17 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.adapt import AdaptConfig
 from models.seamless.saved import SeamlessModel
-from tasks.stage.block import Job
 
 BRANCHES = ("instances", "amodals")
-
-
-def adapt_config(job: Job) -> AdaptConfig:
-    """The job's config, which is that of an adaptation."""
-    assert isinstance(job.config, AdaptConfig)
-    return job.config
 
 
 def at_height(panorama: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
@@ -34,6 +26,11 @@ def vocabulary(model: SeamlessModel) -> dict[str, Any]:
     """Names of all classes, and the range of the Things among them, for receipts."""
     things = model.network.settings.things
     return {"classes": list(model.classes), "things": [things.start, things.stop]}
+
+
+def vocabulary_in(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What :func:`vocabulary` noted, of all that a receipt says."""
+    return {name: about[name] for name in ("classes", "things") if name in about}
 
 
 def things_of(about: Mapping[str, Any]) -> range:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Config
+from configs.settings import ConfigError
 from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.fusion.alignment import aligned_distance
@@ -21,15 +21,19 @@ from metrics.audit.attribution import LEVELS, PARTS, level_errors, parts
 from metrics.audit.bands import splits
 from metrics.audit.measure import FIGURES, MAP, PATCH_MAP, Measured, make_path, measure, rows_of
 from metrics.semantics import vocabulary_map
-from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.evaluate.evaluate import Digests, read_truth, read_truth_classes, truth_of
+from tasks.evaluate.settings import Audit
 from tasks.ingest.observed import Observed, read_observed
 from tasks.label import label, project
 from tasks.label.consistency import task_consistencies
 from tasks.label.fuse import decode_labels, encode_labels, fusion_settings
-from tasks.stage.block import Job, Output, Upstream, run_block
+from tasks.label.settings import Fuse
+from tasks.stage.block import run_block
+from tasks.stage.job import Job, Output
+from tasks.stage.kind import Edge, Inputs, Kind, Stage, stages_of
+from tasks.stage.upstream import Upstream
 
 VERSION = "2"
 Labels = dict[str, NDArray]
@@ -49,33 +53,60 @@ class Evidence:
     observed: Observed = None
 
 
-def identity(config: Config, fuse: str, labels: Mapping[str, str]) -> Identity:
-    """What the audit depends on: the patch labels only where there is a truth to hold them against."""
-    upstream = {"fuse": fuse, "project": project.identity(config).fingerprint, **(labels if truth_of(config) else {})}
-    return Identity("audit", VERSION, {"truth": truth_of(config)}, upstream=upstream)
+def _has_truth(panoramas: Stage) -> bool:
+    return truth_of(panoramas.settings.source) is not None
+
+
+def _says(_settings: Audit, inputs: Inputs) -> dict[str, Any]:
+    return {"truth": truth_of(stages_of(inputs, "labels")[0].panoramas.settings.source)}
+
+
+def _made_of_patches(stage: Stage) -> None:
+    (labels,) = stage.stages("labels")
+    if not labels.stages("views"):
+        raise ConfigError(
+            f"stages.{stage.key}: the labels of {labels.key!r} have no views to trace errors to; audit labels of `fuse`"
+        )
+
+
+KIND = Kind(
+    "audit",
+    VERSION,
+    Audit,
+    {
+        "labels": Edge("labels"),
+        "views": Edge("views"),
+        "patches": Edge(label.PATCH_LABELS, many=True, when=_has_truth),  # to be held against it
+    },
+    "audit",
+    make="tasks.evaluate.audit:audit_block",
+    says=_says,
+    fits=_made_of_patches,
+)
 
 
 def audit_block(job: Job) -> Receipt:
     """Audit every fused panorama of a block."""
-    fused, views = Upstream(job, "fuse"), Upstream(job, "project")
-    teachers = [Upstream(job, stage) for stage in sorted(job.identity.upstream) if stage.startswith("label.")]
-    label_classes, truth_classes = fused.receipt.about["classes"], read_truth_classes(job.config)
+    labels_stage, source = job.reads("labels"), job.panoramas.source
+    fused, views = Upstream(job, labels_stage), Upstream(job, job.reads("views"))
+    teachers = [Upstream(job, stage) for stage in sorted(job.stage.stages("patches"), key=lambda stage: stage.name)]
+    label_classes, truth_classes = fused.receipt.about["classes"], read_truth_classes(source)
 
     def read(slot: int, item: Item) -> Evidence:
         fields: dict[str, Field] = {}
         for teacher in teachers:
             fields.update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
         labels, cameras = decode_labels(fused.item(slot)), project.decode_cameras(views.item(slot))
-        observed = read_observed(item, job.config, len(labels["views"]))
-        return Evidence(labels, cameras, fields, *read_truth(job.config, item), fused.receipt.items[slot].figures, observed)
+        observed = read_observed(item, job.panoramas, len(labels["views"]))
+        return Evidence(labels, cameras, fields, *read_truth(source, item), fused.receipt.items[slot].figures, observed)
 
     def audit_item(_item: Item, evidence: Evidence) -> Output:
         parted = splits(evidence.fused, label_classes, evidence.cameras, evidence.observed)
         arrays: Labels = {"agreement": agreement_sums(evidence.fused, parted)}
         consistency = evidence.figures.get("consistency")
         figures: dict[str, Any] = {"consistency": consistency, "tasks": task_consistencies(evidence.figures)}
-        if truth_of(job.config) is not None:
-            measured = attribute(job.config, evidence, label_classes, truth_classes)
+        if truth_of(source) is not None:
+            measured = attribute(labels_stage.settings, evidence, label_classes, truth_classes)
             arrays |= as_arrays(measured, truth_classes)
             figures |= {**_headlines(measured), "truth": evidence.truth_digest}
         return Output(arrays, figures)
@@ -84,7 +115,7 @@ def audit_block(job: Job) -> Receipt:
 
 
 def attribute(
-    config: Config, evidence: Evidence, label_classes: Sequence[str], truth_classes: Sequence[str]
+    fusion: Fuse, evidence: Evidence, label_classes: Sequence[str], truth_classes: Sequence[str]
 ) -> dict[str, Measured]:
     """The errors of every task that labels and truth share, at every place along their path."""
     if not evidence.truth:
@@ -94,8 +125,8 @@ def attribute(
     truth = truth_labels(evidence.truth, (height, width), len(truth_classes), evidence.observed)
     true = patch_fields(truth, cameras)
     # The floor is stored and read back too: what rounding costs belongs to the round trip.
-    settings = fusion_settings(config.fuse, truth_classes)
-    floor = decode_labels(encode_labels(fuse(true, cameras, height, width, settings, evidence.observed), config.fuse))
+    settings = fusion_settings(fusion, truth_classes)
+    floor = decode_labels(encode_labels(fuse(true, cameras, height, width, settings, evidence.observed), fusion))
     land = replace(evidence, fields=without_sky(evidence.fields, sky_class(label_classes)))  # as fuse takes them
     said, fused = in_words_of(truth_classes, label_classes, land)
     if "depth" in said and "depth" in truth:

@@ -10,20 +10,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Config
 from configs.settings import ConfigError
 from metrics.panorama import evaluate_item
 from metrics.protocols import for_unit, protocol_named
 from metrics.summary import summarise
-from storage.fingerprint import Identity, digest
+from storage.fingerprint import digest
 from storage.manifest import Item
 from storage.receipts import ItemRow, Receipt
 from storage.urls import exists, join, read_bytes
+from tasks.evaluate.settings import Evaluate as Settings
 from tasks.ingest.datasets import DATA_SETS
 from tasks.ingest.datasets.reading import read_data_set_truth
 from tasks.ingest.observed import Observed, read_observed
+from tasks.ingest.settings import Source
 from tasks.label.fuse import decode_labels
-from tasks.stage.block import BadItem, Job, Output, Upstream, run_block
+from tasks.stage.block import run_block
+from tasks.stage.job import BadItem, Job, Output
+from tasks.stage.kind import Edge, Inputs, Kind, stages_of
+from tasks.stage.upstream import Upstream
 
 VERSION = "4"
 Digests = str | dict[str, str]
@@ -31,28 +35,39 @@ TRUTH: dict[str, tuple[int, ...]] = {"depth": (), "normals": (3,), "semantics": 
 """Arrays of a truth file -> their axes after (H, W)."""
 
 
-def identity(config: Config, fuse: str) -> Identity:
-    """What the figures depend on; truth files count as immutable, and their digests are recorded item by item."""
-    settings = {**config.evaluate.fingerprinted(), "truth": truth_of(config)}
-    return Identity("evaluate", VERSION, settings, upstream={"fuse": fuse})
+def _says(settings: Settings, inputs: Inputs) -> dict[str, Any]:
+    """Truth files count as immutable, and their digests are recorded item by item."""
+    (labels,) = stages_of(inputs, "labels")
+    return {**settings.fingerprinted(), "truth": truth_of(labels.panoramas.settings.source)}
 
 
-def truth_of(config: Config) -> str | None:
-    """Where the truth comes from, without secrets; None where there is none."""
-    source = config.source.model_dump()
-    return source["truth"] if config.source.kind == "files" else f"{source['kind']} {source['url']}"
+KIND = Kind(
+    "evaluate",
+    VERSION,
+    Settings,
+    {"labels": Edge("labels")},
+    "figures",
+    make="tasks.evaluate.evaluate:evaluate_block",
+    says=_says,
+)
+
+
+def truth_of(source: Source) -> str | None:
+    """Where the truth comes from, as written and without secrets; None where there is none."""
+    said: dict[str, str | None] = source.model_dump()
+    return said["truth"] if source.kind == "files" else f"{said['kind']} {said['url']}"
 
 
 def evaluate_block(job: Job) -> Receipt:
     """Figures for every fused panorama of a block, by the configured protocol."""
-    fused = Upstream(job, "fuse")
-    protocol = for_unit(protocol_named(job.config.evaluate.protocol), fused.receipt.about.get("depth_unit", ""))
+    fused, source = Upstream(job, job.reads("labels")), job.panoramas.source
+    protocol = for_unit(protocol_named(job.settings.protocol), fused.receipt.about.get("depth_unit", ""))
     label_classes = fused.receipt.about["classes"]
-    truth_classes, things = read_truth_classes(job.config), read_truth_things(job.config)
+    truth_classes, things = read_truth_classes(source), read_truth_things(source)
 
     def read(slot: int, item: Item) -> tuple[dict[str, NDArray], dict[str, NDArray], Digests, Observed]:
         labels = decode_labels(fused.item(slot))
-        return labels, *read_truth(job.config, item), read_observed(item, job.config, len(labels["views"]))
+        return labels, *read_truth(source, item), read_observed(item, job.panoramas, len(labels["views"]))
 
     def evaluate_one(_item: Item, inputs: tuple[dict[str, NDArray], dict[str, NDArray], Digests, Observed]) -> Output:
         labels, truth, truth_digest, observed = inputs
@@ -63,18 +78,18 @@ def evaluate_block(job: Job) -> Receipt:
     return run_block(job, evaluate_one, about, read=read)
 
 
-def read_truth_classes(config: Config) -> list[str]:
+def read_truth_classes(source: Source) -> list[str]:
     """The vocabulary of the truth's labels; empty where there is no truth."""
-    if config.source.kind != "files":
-        return list(DATA_SETS[config.source.kind].classes)
-    return [] if config.source.truth is None else read_classes(config.source.truth)
+    if source.kind != "files":
+        return list(DATA_SETS[source.kind].classes)
+    return [] if source.truth is None else read_classes(source.truth)
 
 
-def read_truth_things(config: Config) -> list[str]:
+def read_truth_things(source: Source) -> list[str]:
     """The classes of the truth that have instances; empty where there is no truth, or it does not say."""
-    if config.source.truth is None:
+    if source.truth is None:
         return []
-    return _about_data_set(config.source.truth).get("things", [])
+    return _about_data_set(source.truth).get("things", [])
 
 
 def read_classes(data_set: str) -> list[str]:
@@ -97,7 +112,7 @@ def _about_data_set(url: str) -> dict[str, Any]:
     return about
 
 
-def read_truth(config: Config, item: Item) -> tuple[dict[str, NDArray], Digests]:
+def read_truth(source: Source, item: Item) -> tuple[dict[str, NDArray], Digests]:
     """Truth arrays of an item and the sha256 of their file, or of each of their files by name; nothing where there is no truth.
 
     Raises
@@ -105,11 +120,11 @@ def read_truth(config: Config, item: Item) -> tuple[dict[str, NDArray], Digests]
     BadItem
         The file is there and cannot be read, or holds something else.
     """
-    if config.source.kind != "files":
-        return read_data_set_truth(config.source, item.uri)
-    if config.source.truth is None:
+    if source.kind != "files":
+        return read_data_set_truth(source, item.uri)
+    if source.truth is None:
         return {}, ""
-    url = join(config.source.truth, "truth", f"{item.item}.npz")
+    url = join(source.truth, "truth", f"{item.item}.npz")
     if not exists(url):
         return {}, ""
     data = read_bytes(url)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Config
+from configs.pipeline import Config
 from metrics.panorama import known_truth
 from storage.arrays import BlockReader
 from storage.fingerprint import Identity
 from storage.manifest import Block
 from storage.receipts import block_url, files_of
 from tasks.evaluate.evaluate import read_truth
+from tasks.ingest.panorama import load_panorama
 from tasks.label.fuse import decode_labels
 from tasks.pages import pictures
-from tasks.stage.block import load_panorama
 
 
 def item_pictures(config: Config, fuse: Identity, block: Block, slot: int, classes: int) -> dict[str, NDArray[np.uint8]]:

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from configs.schema import Config, Ingest
 from storage.addresses import url_at
 from storage.cells import DamagedParquet
 from storage.credentials import mask_credentials
-from storage.fingerprint import Identity, canonical_json, digest
+from storage.fingerprint import canonical_json, digest
 from storage.manifest import Item, ManifestError, place, read_manifest, write_manifest
 from storage.retries import StoreError
 from storage.urls import children, filesystem, is_local, join, read_bytes, remove
@@ -22,26 +21,27 @@ from tasks.ingest.entries import Entry
 from tasks.ingest.images.bands import vertical_degrees
 from tasks.ingest.images.decode import BadImage, Panorama, open_panorama
 from tasks.ingest.images.joins import join_figures, refusal
+from tasks.ingest.settings import Ingest, Panoramas
+from tasks.stage.kind import Kind, Stage
 
 VERSION = "3"
 NO_RIGHT = "may not be read by the user who runs this"
 """How the reason begins of a file that is read again once this user may."""
 
 
-def identity(config: Config) -> Identity:
-    """What the manifest's contents depend on, apart from the files themselves."""
-    return Identity("ingest", VERSION, config.ingest.fingerprinted())
+KIND = Kind("ingest", VERSION, Panoramas, {}, "panoramas")
+"""What it makes is a manifest, not blocks, which depends on the files themselves too."""
 
 
-def manifest_url(config: Config) -> str:
+def manifest_url(stage: Stage) -> str:
     """One manifest for each source and way of reading it."""
-    files, path = filesystem(config.source.url)
+    files, path = filesystem(stage.settings.source.url)
     # A path within an archive does not say which archive.
-    place = files.unstrip_protocol(path) if is_local(config.source.url) else url_at(config.source.url)(path)
+    place = files.unstrip_protocol(path) if is_local(stage.settings.source.url) else url_at(stage.settings.source.url)(path)
     source = mask_credentials(place)
-    if (chosen := (config.source.kind, config.source.split)) != ("files", None):
+    if (chosen := (stage.settings.source.kind, stage.settings.source.split)) != ("files", None):
         source = canonical_json([source, *chosen])
-    return join(config.root, "stages", "ingest", identity(config).fingerprint, f"{digest(source)[:12]}.parquet")
+    return join(stage.root, "stages", "ingest", stage.identity.fingerprint, f"{digest(source)[:12]}.parquet")
 
 
 Retry = bool | Collection[str]
@@ -74,28 +74,28 @@ class Scan:
         return [item.item for item in self.known if item.item not in self.present]
 
 
-def scan(config: Config, retry: Retry = False) -> Scan:
+def scan(stage: Stage, retry: Retry = False) -> Scan:
     """Compare the source's listing with the manifest; reads no panorama. ``retry`` names given-up items to read again."""
-    found = look_at(config.source)  # first, since listing takes more memory than what it leaves
-    known = _with_credentials(read_manifest(manifest_url(config)), found.entries)
-    again = partial(_again, retry, config.ingest)
-    settled = set() if config.ingest.rehash else {_state(item) for item in known if not again(item)}
+    found = look_at(stage.settings.source)  # first, since listing takes more memory than what it leaves
+    known = _with_credentials(read_manifest(manifest_url(stage)), found.entries)
+    again = partial(_again, retry, stage.settings)
+    settled = set() if stage.settings.rehash else {_state(item) for item in known if not again(item)}
     owed = {_state(entry): entry for entry in found.entries if _state(entry) not in settled}
-    kept = () if config.ingest.rehash else _with_credentials(_read_parts(config), found.entries)
+    kept = () if stage.settings.rehash else _with_credentials(_read_parts(stage), found.entries)
     checked = {_state(item): item for item in kept if _state(item) in owed and not again(item)}
     to_read = [entry for state, entry in owed.items() if state not in checked]
     present = frozenset(entry.item for entry in found.entries)
-    return Scan(known, to_read, present, tuple(checked.values()), (*found.notes, *_blind_spots(config, found.entries)))
+    return Scan(known, to_read, present, tuple(checked.values()), (*found.notes, *_blind_spots(stage, found.entries)))
 
 
-def as_read(config: Config) -> Config:
-    """The config for whoever asks what is finished: that a run would read all files anew (``rehash``) makes nothing owed."""
-    return config.model_copy(update={"ingest": config.ingest.model_copy(update={"rehash": False})})
+def as_read(stage: Stage) -> Stage:
+    """The stage for whoever asks what is finished: that a run would read all files anew (``rehash``) makes nothing owed."""
+    return replace(stage, settings=stage.settings.model_copy(update={"rehash": False}))
 
 
-def recorded(config: Config, unlisted: str = "not needed") -> Scan:
+def recorded(stage: Stage, unlisted: str = "not needed") -> Scan:
     """What the manifest alone knows, for whoever asks about a store whose source need not be there."""
-    known = read_manifest(manifest_url(config))
+    known = read_manifest(manifest_url(stage))
     return Scan(known, [], frozenset(item.item for item in known), unlisted=unlisted)
 
 
@@ -114,13 +114,13 @@ def _judged_otherwise(item: Item, settings: Ingest) -> bool:
     return bool(item.figures) and refusal(item.figures, settings) != item.reason
 
 
-def _blind_spots(config: Config, entries: Sequence[Entry]) -> list[str]:
+def _blind_spots(stage: Stage, entries: Sequence[Entry]) -> list[str]:
     blind = sum(not entry.stamp for entry in entries if not entry.problem)
-    if not blind or config.ingest.rehash:
+    if not blind or stage.settings.rehash:
         return []
     return [
         f"changes of {blind} files cannot be seen, unless their size changes: the store tells neither time nor entity tag; "
-        "--set ingest.rehash=true reads every file anew and compares"
+        f"--set {stage.key}.rehash=true reads every file anew and compares"
     ]
 
 
@@ -212,22 +212,22 @@ def _refuse_pointer(data: bytes) -> None:
             raise BadImage(f"the file only stands for one that is kept elsewhere, by {whose}")
 
 
-def keep(config: Config, checked: Sequence[Item]) -> None:
+def keep(stage: Stage, checked: Sequence[Item]) -> None:
     """Write checked items beside the manifest, where they have no place yet: a run that is stopped has not read them in vain."""
     name = digest(canonical_json([_state(item) for item in checked]))[:16]
-    write_manifest(join(_parts_url(config), f"{name}.parquet"), checked)
+    write_manifest(join(_parts_url(stage), f"{name}.parquet"), checked)
 
 
-def _parts_url(config: Config) -> str:
-    return manifest_url(config).removesuffix(".parquet") + ".parts"
+def _parts_url(stage: Stage) -> str:
+    return manifest_url(stage).removesuffix(".parquet") + ".parts"
 
 
-def _read_parts(config: Config) -> list[Item]:
+def _read_parts(stage: Stage) -> list[Item]:
     """Items that stopped runs have read. A part that is damaged counts as none: its files are read again."""
     items: list[Item] = []
-    for name in children(_parts_url(config)):
+    for name in children(_parts_url(stage)):
         try:
-            items += read_manifest(join(_parts_url(config), name))
+            items += read_manifest(join(_parts_url(stage), name))
         except ManifestError:
             continue
     return items
@@ -241,11 +241,11 @@ def _figures(panorama: Panorama) -> dict[str, Any]:
     return {**figures, **panorama.pose, **join_figures(panorama.pixels, panorama.observed)}
 
 
-def save(config: Config, known: Sequence[Item], checked: Sequence[Item]) -> list[Item]:
+def save(stage: Stage, known: Sequence[Item], checked: Sequence[Item]) -> list[Item]:
     """Place the checked items, all in one go, and write the manifest: places do not depend on who read what, and when."""
-    items = place(known, checked, config.block_size)
+    items = place(known, checked, stage.settings.block_size)
     if checked:
-        write_manifest(manifest_url(config), items)
-    for name in children(_parts_url(config)):
-        remove(join(_parts_url(config), name))
+        write_manifest(manifest_url(stage), items)
+    for name in children(_parts_url(stage)):
+        remove(join(_parts_url(stage), name))
     return items

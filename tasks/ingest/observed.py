@@ -8,11 +8,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Config
 from geometry.observed import observed_at
 from storage.manifest import Item
 from tasks.ingest.images.decode import Panorama
-from tasks.stage.block import BadItem, load_panorama
+from tasks.ingest.panorama import load_panorama
+from tasks.ingest.settings import Ingest
+from tasks.stage.job import BadItem
 
 Observed = NDArray[np.bool_] | None
 """Directions (H, W) that were photographed; None for all of them."""
@@ -28,7 +29,7 @@ def observed_of(panorama: Panorama, height: int) -> Observed:
     return None if panorama.observed.all() else observed_at(panorama.observed, height)
 
 
-def read_observed(item: Item, config: Config, height: int) -> Observed:
+def read_observed(item: Item, settings: Ingest, height: int) -> Observed:
     """The mask of an item at (height, 2 * height); its file is read only if something was not photographed.
 
     Raises
@@ -36,7 +37,7 @@ def read_observed(item: Item, config: Config, height: int) -> Observed:
     BadItem
         The file is gone, changed or damaged.
     """
-    return observed_of(load_panorama(item, config), height) if partly_observed(item) else None
+    return observed_of(load_panorama(item, settings), height) if partly_observed(item) else None
 
 
 def require_observed(observed: Observed) -> None:

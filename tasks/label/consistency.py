@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from metrics.audit.agreement import MEASURES
-from tasks.stage.block import BadItem
+from tasks.stage.job import BadItem
 
 
 def task_consistencies(figures: Mapping[str, Any]) -> dict[str, float]:

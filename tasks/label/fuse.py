@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Config
-from configs.schema import Fuse as Settings
 from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.fusion.fuse import FusionSettings, fuse
@@ -19,18 +17,24 @@ from geometry.fusion.sky import OF_LAND, sky_class
 from geometry.surfaces.auxiliaries import derive_auxiliaries
 from metrics.consistency import consistency_figures
 from metrics.depth_normals import depth_normal_figures
-from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.ingest.images.decode import Panorama
 from tasks.ingest.observed import Observed, observed_of, partly_observed, require_observed, share
+from tasks.ingest.panorama import load_panorama
 from tasks.label import instances, label, project
 from tasks.label.auxiliaries import about_auxiliaries, encode_auxiliaries
 from tasks.label.classes import FIGURE, class_shares
 from tasks.label.consistency import require_consistency
+from tasks.label.fits import refuse_misfit
 from tasks.label.ranges import stored_distances
-from tasks.label.rotations import fuse_work, rotated_views, rotation_of
-from tasks.stage.block import BadItem, Job, Output, Upstream, load_panorama, run_block
+from tasks.label.rotations import fuse_work, rotated_views
+from tasks.label.settings import Fuse as Settings
+from tasks.predict.settings import Predict
+from tasks.stage.block import run_block
+from tasks.stage.job import BadItem, Job, Output
+from tasks.stage.kind import Edge, Inputs, Kind, stages_of
+from tasks.stage.upstream import Upstream
 
 VERSION = "5"
 
@@ -40,18 +44,39 @@ PatchLabels = tuple[list[Labelling], Panorama | None]
 """All labellings of a panorama, and itself where its pixels or what was photographed of it are needed."""
 
 
-def identity(config: Config, labels: Mapping[str, str]) -> Identity:
-    """What the fused labels depend on. ``labels`` maps each label stage to its fingerprint."""
-    upstream = {"project": project.identity(config).fingerprint, **labels}
-    unused = () if instances.gives_instances(config) else ("instances",)
-    return Identity("fuse", VERSION, config.fuse.fingerprinted(exclude=unused), upstream=upstream)
+def _says(settings: Settings, inputs: Inputs) -> dict[str, Any]:
+    masks = any("instances" in teacher.settings.fields for teacher in stages_of(inputs, "labels"))
+    return settings.fingerprinted(exclude=() if masks else ("instances",))
+
+
+def _work(inputs: Inputs) -> int:
+    return fuse_work(max((one.settings.rotation for one in stages_of(inputs, "turned")), default=0))
+
+
+KIND = Kind(
+    "fuse",
+    VERSION,
+    Settings,
+    {
+        "views": Edge("views"),
+        "labels": Edge(label.PATCH_LABELS, many=True),
+        "turned": Edge(label.TURNED, many=True, parts_of="labels"),
+    },
+    "labels",
+    make="tasks.label.fuse:fuse_block",
+    says=_says,
+    fits=refuse_misfit,
+    work=_work,
+)
 
 
 def fuse_block(job: Job) -> Receipt:
     """Fuse the patch labels of every panorama of a block."""
-    settings = job.config.fuse
-    views = Upstream(job, "project")
-    teachers = [Upstream(job, stage) for stage in sorted(job.identity.upstream) if stage.startswith("label.")]
+    settings: Settings = job.settings
+    project_stage = job.reads("views")
+    views = Upstream(job, project_stage)
+    read_stages = sorted([*job.stage.stages("labels"), *job.stage.stages("turned")], key=lambda stage: stage.name)
+    teachers = [Upstream(job, stage) for stage in read_stages]
     classes: list[str] = next((t.receipt.about["classes"] for t in teachers if "semantics" in t.receipt.about["fields"]), [])
     masks = next((t.receipt.about for t in teachers if "instances" in t.receipt.about["fields"]), None)
     if masks:
@@ -61,16 +86,16 @@ def fuse_block(job: Job) -> Receipt:
 
     units = {name: tags["unit"] for t in teachers for name, tags in t.receipt.about["fields"].items()}
     metric = units.get("depth") == "metre"
-    rotations = max(rotation_of(teacher.stage) for teacher in teachers)
+    rotations = max(teacher.stage.settings.rotation for teacher in teachers)
 
     def read(slot: int, item: Item) -> PatchLabels:
         cameras = project.decode_cameras(views.item(slot))
         fields: list[dict[str, Field]] = [{} for _ in range(rotations + 1)]
         for teacher in teachers:
-            fields[rotation_of(teacher.stage)].update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
-        labellings = [(own, rotated_views(cameras, job.config.project.layout, turn)) for turn, own in enumerate(fields)]
+            fields[teacher.stage.settings.rotation].update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
+        labellings = [(own, rotated_views(cameras, project_stage.settings.layout, turn)) for turn, own in enumerate(fields)]
         needed = "image_gradient" in settings.auxiliaries or partly_observed(item)
-        return labellings, load_panorama(item, job.config) if needed else None
+        return labellings, load_panorama(item, job.panoramas) if needed else None
 
     def fuse_item(_item: Item, patch_labels: PatchLabels) -> Output:
         labellings, panorama = patch_labels
@@ -143,7 +168,7 @@ def fuse_labellings(
     return together | agreed
 
 
-def distances_to_store(labels: Mapping[str, NDArray], settings: Settings, metric: bool) -> dict[str, NDArray]:
+def distances_to_store(labels: Mapping[str, NDArray], settings: Settings | Predict, metric: bool) -> dict[str, NDArray]:
     """The depth of ERP labels as it is told and kept, if there is any: valid only where its type in the store can hold it.
 
     Without a scale its median is made 1: what the views' alignment settled on means nothing, and may be any number.
@@ -176,7 +201,7 @@ def _figures(labels: Mapping[str, NDArray], depth_edge: float, observed: Observe
     return {**rounded, **counts, "views": round(share(labels["views"], observed), 2)}
 
 
-def encode_labels(labels: Mapping[str, NDArray], settings: Settings) -> dict[str, NDArray]:
+def encode_labels(labels: Mapping[str, NDArray], settings: Settings | Predict) -> dict[str, NDArray]:
     """ERP labels in the dtypes of the store. Depths beyond float16's range become invalid."""
     arrays = encode_auxiliaries(labels)
     if "depth" in arrays:
@@ -184,7 +209,7 @@ def encode_labels(labels: Mapping[str, NDArray], settings: Settings) -> dict[str
     if "normals" in arrays:
         scaled = arrays["normals"] * 127 if settings.normals_dtype == "int8" else arrays["normals"]
         arrays["normals"] = (np.round(scaled) if settings.normals_dtype == "int8" else scaled).astype(settings.normals_dtype)
-    return instances.with_room(arrays, settings) if "instances" in arrays else arrays
+    return instances.with_room(arrays, settings) if isinstance(settings, Settings) and "instances" in arrays else arrays
 
 
 def decode_labels(arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:

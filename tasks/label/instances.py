@@ -11,22 +11,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Config, Fuse
 from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.instances.fuse import InstanceSettings, fuse_instances
 from geometry.instances.masks import SphericalMask, masks_of_ids, unpack_masks
 from geometry.instances.panoptic import panoptic_map
 from metrics.semantics import vocabulary_map
-from tasks.stage.block import BadItem
+from tasks.label.settings import Fuse
+from tasks.stage.job import BadItem
 
 TABLE = ("class", "score", "agreement", "area", "direction", "seam", "pole", "views")
 """Arrays ``instance_<name>`` with a row for each instance."""
-
-
-def gives_instances(config: Config) -> bool:
-    """Whether a teacher of the config gives instances."""
-    return any("instances" in teacher.fields for teacher in config.teachers)
 
 
 def joint_classes(classes: Sequence[str], others: Sequence[str]) -> list[str]:

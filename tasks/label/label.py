@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Config, TeacherSettings
 from geometry.cameras import Camera
 from geometry.fields import Field, canonical, spread, where_observed
 from geometry.observed import observed_in_patches
 from geometry.resampling.patches import extract_patches
 from models.teachers import CannotLabel, Teacher, load_teacher, weights_digest
 from models.teachers.vocabularies import things_of
-from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.ingest.observed import Observed, partly_observed, share
+from tasks.ingest.panorama import load_panorama
+from tasks.ingest.settings import Ingest
 from tasks.label import project
 from tasks.label.ranges import stored_confidence, stored_distances, view_factors
-from tasks.label.rotations import rotated_views, rotation_of, stage_name
-from tasks.stage.block import BadItem, Job, Output, Upstream, load_panorama, run_block
+from tasks.label.rotations import rotated_views
+from tasks.label.settings import Label as Settings
+from tasks.stage.block import run_block
 from tasks.stage.devices import OutOfMemory, device_name, free_memory, is_out_of_memory, resolve_device
+from tasks.stage.job import BadItem, Job, Output
+from tasks.stage.kind import Edge, Inputs, Kind, Part
+from tasks.stage.upstream import Upstream
 
 VERSION = "2"
 EXECUTION_ONLY = ("batch_size",)
@@ -41,27 +45,60 @@ class Patches:
     observed: Observed = None
 
 
-def identity(config: Config, teacher: TeacherSettings, rotation: int = 0) -> Identity:
-    """What a teacher's labels of one rotation depend on; reads the weights' digest."""
-    settings = teacher.fingerprinted(exclude=("name",))
-    settings["settings"] = {key: value for key, value in settings["settings"].items() if key not in EXECUTION_ONLY}
-    return Identity(
-        stage_name(teacher.name, rotation),
-        VERSION,
-        settings | ({"rotation": rotation} if rotation else {}),
-        weights={teacher.name: weights_digest(teacher.kind, teacher.settings)},
-        upstream={"project": project.identity(config).fingerprint},
-    )
+PATCH_LABELS, TURNED = "patch labels", "turned patch labels"
+
+
+def _says(settings: Settings, _inputs: Inputs) -> dict[str, Any]:
+    said = settings.fingerprinted()
+    said["settings"] = {key: value for key, value in said["settings"].items() if key not in EXECUTION_ONLY}
+    return said
+
+
+def _weights(settings: Settings, _inputs: Inputs) -> dict[str, str]:
+    return {"{key}": weights_digest(settings.kind, settings.settings)}
+
+
+def _parts(settings: Settings, named: Mapping[str, Any]) -> list[Part]:
+    """The teacher's own stage, and one more for each of ``rotations``: not for instances alone, which come from the first."""
+    rotations = 0 if set(settings.fields) == {"instances"} else settings.rotations
+    said = settings.model_dump(mode="json", exclude={"rotations", "rotation"}) | {"settings": settings.settings}
+    own = [] if settings.rotation else [Part("", "label.views", said, named)]
+    turned = [Part(f"rotation{turn}", "label.turned", {**said, "rotation": turn}, named) for turn in range(1, rotations + 1)]
+    return [*own, *turned]
+
+
+def _own_key(settings: Settings, key: str) -> str:
+    return key.partition(".")[0] if settings.rotation else ""
+
+
+KIND = Kind("label", VERSION, Settings, {"views": Edge("views")}, PATCH_LABELS, expand=_parts)
+"""What a config says of one teacher: a stage for the layout's own views, and one for each turn of them."""
+VIEWS = Kind(
+    "label.{key}",
+    VERSION,
+    Settings,
+    {"views": Edge("views")},
+    PATCH_LABELS,
+    make="tasks.label.label:label_block",
+    says=_says,
+    weights=_weights,
+    droppable=True,
+    like=_own_key,
+    looks="tasks.label.teacher_trial:look_at_files",
+    tries="tasks.label.teacher_trial:trial",
+)
+TURNED_VIEWS = replace(VIEWS, gives=TURNED)
+"""The same through turned views, which only ``fuse`` reads."""
 
 
 def label_block(job: Job) -> Receipt:
     """Label every view of every panorama of a block with one teacher, the views turned if the stage is a rotation."""
-    rotation = rotation_of(job.identity.stage)
-    settings = next(one for one in job.config.teachers if stage_name(one.name, rotation) == job.identity.stage)
-    device = resolve_device(job.config.execution.device)
-    batch_size = settings.settings.get("batch_size", job.config.execution.batch_size)
+    settings: Settings = job.settings
+    rotation, project_settings = settings.rotation, job.reads("views").settings
+    device = resolve_device(job.execution.device)
+    batch_size = settings.settings.get("batch_size", job.execution.batch_size)
     teacher = load_teacher(settings.kind, settings.settings, device)
-    views = Upstream(job, "project")
+    views = Upstream(job, job.reads("views"))
     about: dict[str, Any] = {"classes": list(teacher.classes), "fields": {}}
     things = getattr(teacher, "thing_classes", None)
     if things is None:
@@ -71,23 +108,23 @@ def label_block(job: Job) -> Receipt:
 
     def read(slot: int, item: Item) -> Patches:
         stored = views.item(slot)
-        cameras = rotated_views(project.decode_cameras(stored), job.config.project.layout, rotation)
+        cameras = rotated_views(project.decode_cameras(stored), project_settings.layout, rotation)
         if "pixels" in stored and not rotation and not partly_observed(item):
             return Patches(stored["pixels"], cameras)
-        return cut_patches(item, job.config, cameras)
+        return cut_patches(item, job.panoramas, project_settings.antialias, cameras)
 
     def label_item(item: Item, patches: Patches) -> Output:
         fields = look_at_observed(teacher, patches, {"item": item.item, **item.metadata}, settings.fields, batch_size)
         about["fields"] = {name: {"unit": field.unit, "frame": field.frame} for name, field in fields.items()}
         return Output(fields, {f"{name}_valid": round(share(f.valid, patches.observed), 4) for name, f in fields.items()})
 
-    weights = {settings.name: weights_digest(settings.kind, settings.settings)}
+    weights = dict.fromkeys(job.identity.weights, weights_digest(settings.kind, settings.settings))
     return run_block(job, label_item, about, weights, read, encode_fields, device_name(device))
 
 
-def cut_patches(item: Item, config: Config, cameras: tuple[Camera, ...]) -> Patches:
+def cut_patches(item: Item, reading: Ingest, antialias: bool, cameras: tuple[Camera, ...]) -> Patches:
     """The patches of a panorama's views. BadItem if its file is gone, changed or damaged."""
-    panorama, antialias = load_panorama(item, config), config.project.antialias
+    panorama = load_panorama(item, reading)
     seen = None if panorama.observed.all() else observed_in_patches(panorama.observed, cameras, antialias)
     return Patches(extract_patches(panorama.pixels, cameras, antialias=antialias), cameras, seen)
 

@@ -7,29 +7,29 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.layouts import Cubemap, Icosahedron, Random, Rings
-from configs.schema import Config
-from configs.schema import Project as Settings
 from geometry import layouts
 from geometry.cameras import Camera
 from geometry.resampling.patches import extract_patches
-from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
-from tasks.ingest import ingest
-from tasks.stage.block import Job, Output, load_panorama, run_block
+from tasks.ingest.panorama import load_panorama
+from tasks.label.layouts import Cubemap, Icosahedron, Random, Rings
+from tasks.label.settings import Project as Settings
+from tasks.stage.block import run_block
+from tasks.stage.job import Job, Output
+from tasks.stage.kind import Edge, Kind
 
 VERSION = "2"
 
 
-def identity(config: Config) -> Identity:
-    """What the views depend on."""
-    return Identity(
-        "project",
-        VERSION,
-        config.project.fingerprinted(),
-        upstream={"ingest": ingest.identity(config).fingerprint},
-    )
+KIND = Kind(
+    "project",
+    VERSION,
+    Settings,
+    {"panoramas": Edge("panoramas")},
+    "views",
+    make="tasks.label.project:project_block",
+)
 
 
 def choose_views(settings: Settings, item_digest: str) -> tuple[Camera, ...]:
@@ -52,10 +52,10 @@ def choose_views(settings: Settings, item_digest: str) -> tuple[Camera, ...]:
 
 def project_block(job: Job) -> Receipt:
     """Store the cameras of every item of a block, and its patches with ``project.keep_pixels``."""
-    settings = job.config.project
+    settings: Settings = job.settings
 
     def read(_slot: int, item: Item) -> NDArray | None:
-        return load_panorama(item, job.config).pixels if settings.keep_pixels else None
+        return load_panorama(item, job.panoramas).pixels if settings.keep_pixels else None
 
     def project_item(item: Item, panorama: NDArray | None) -> Output:
         cameras = choose_views(settings, item.digest)

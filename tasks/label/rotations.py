@@ -7,21 +7,9 @@ from __future__ import annotations
 
 import math
 
-from configs.layouts import Cubemap, Icosahedron, Layout, Rings
 from geometry.cameras import Camera
 from geometry.fusion.rotations import turned
-
-MARK = ".rotation"
-
-
-def stage_name(teacher: str, rotation: int = 0) -> str:
-    """``label.dense`` for the layout's own views, ``label.dense.rotation2`` for the second turn."""
-    return f"label.{teacher}{MARK}{rotation}" if rotation else f"label.{teacher}"
-
-
-def rotation_of(stage: str) -> int:
-    """The rotation that a label stage is of; 0 for the layout's own views."""
-    return int(stage.partition(MARK)[2] or 0)
+from tasks.label.layouts import Cubemap, Icosahedron, Layout, Rings
 
 
 def yaw_degrees(layout: Layout, rotation: int) -> float:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Config, TeacherSettings
 from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.resampling.patches import extract_patches
@@ -19,12 +18,12 @@ from models.teachers.named_files import URL, local_path, missing_files, settings
 from storage.manifest import Item
 from tasks.ingest import ingest
 from tasks.ingest.datasets.listing import list_entries
+from tasks.ingest.panorama import load_panorama
 from tasks.label import project
 from tasks.label.label import look
-from tasks.stage.block import load_panorama
+from tasks.label.settings import Label
 from tasks.stage.devices import device_name, resolve_device
-
-__all__ = ["Trial", "View", "describe", "first_view", "missing_files", "try_teacher", "unread_urls"]
+from tasks.stage.kind import Stage
 
 MOST_CLASSES = 6
 """Classes of a patch that are shown, the most frequent first."""
@@ -59,7 +58,7 @@ class View:
         return f"{self.item.item}: the first view of its layout, {size}"
 
 
-def first_view(config: Config) -> View:
+def first_view(stage: Stage) -> View:
     """The first view of the first panorama that can be read; nothing is written.
 
     Raises
@@ -67,19 +66,40 @@ def first_view(config: Config) -> View:
     ValueError
         None of the first files can be read; says why.
     """
-    reasons = []
-    for entry in list_entries(config.source)[:MOST_TRIED]:
-        item = ingest.check_entry(entry, config.ingest)
+    (views,) = stage.stages("views")
+    reading, reasons = stage.panoramas.settings, []
+    for entry in list_entries(reading.source)[:MOST_TRIED]:
+        item = ingest.check_entry(entry, reading)
         if item.reason:
             reasons.append(f"{item.item}: {item.reason}")
             continue
-        camera = project.choose_views(config.project, item.digest)[0]
-        pixels = load_panorama(item, config).pixels
-        return View(item, extract_patches(pixels, (camera,), antialias=config.project.antialias), camera)
-    raise ValueError(f"no panorama of {config.source.url} can be read: {'; '.join(reasons) or 'there is none'}")
+        camera = project.choose_views(views.settings, item.digest)[0]
+        pixels = load_panorama(item, reading).pixels
+        return View(item, extract_patches(pixels, (camera,), antialias=views.settings.antialias), camera)
+    raise ValueError(f"no panorama of {reading.source.url} can be read: {'; '.join(reasons) or 'there is none'}")
 
 
-def try_teacher(settings: TeacherSettings, device: str, view: View) -> Trial:
+def look_at_files(stage: Stage) -> Iterator[tuple[str, str, str]]:
+    """A teacher of one's own is digested with the files that it names; one that is not there is left out in silence."""
+    if ":" not in stage.settings.kind:
+        return
+    for key, text in missing_files(stage.settings.settings):
+        yield "failure", f"{key}: there is no {text}", f"put the file there, or correct settings.{key}"
+    for key, text in unread_urls(stage.settings.settings):
+        advice = "name what lies there by its version, or keep a copy on this machine"
+        yield "warning", f"{key}: {text} is not read here, so a change of what lies there is not seen", advice
+
+
+def trial(stage: Stage, device: str) -> Iterator[tuple[str, str]]:
+    """Load a teacher and let it look at the first view of its panoramas; what it says, in words."""
+    view = first_view(stage)
+    yield "patch", view.words
+    found = try_teacher(stage.settings, device, view)
+    yield "", f"loaded in {found.loading:.2f} s, one patch in {found.saying:.2f} s on {found.device}; gives {found.gives}"
+    yield from found.fields.items()
+
+
+def try_teacher(settings: Label, device: str, view: View) -> Trial:
     """Load a teacher and let it look at a view, as the stage label would; raises what that would raise."""
     resolved = resolve_device(device)
     started = time.perf_counter()

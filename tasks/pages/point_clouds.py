@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.surfaces.auxiliaries import point_map
-from tasks.stage.block import BadItem
+from tasks.stage.job import BadItem
 
 FORMATS = ("ply", "glb")
 FLOAT32, UINT8, ARRAY_BUFFER, POINTS = 5126, 5121, 34962, 0

@@ -13,19 +13,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Config
 from configs.settings import ConfigError
 from geometry.fusion.sky import sky_class
 from metrics.depth_normals import depth_normal_figures
 from models.teachers.weights import digest_folder
-from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.ingest.observed import Observed, observed_of, require_observed, share
+from tasks.ingest.panorama import load_panorama
 from tasks.label.fuse import distances_to_store, encode_labels, fused_unit, require_labels
 from tasks.predict.folder import student_about, student_folder, without_progress_bars
-from tasks.stage.block import BadItem, Job, Output, load_panorama, run_block
+from tasks.predict.settings import Predict as Settings
+from tasks.stage.block import run_block
 from tasks.stage.devices import OutOfMemory, device_name, is_out_of_memory, resolve_device
+from tasks.stage.job import BadItem, Job, Output
+from tasks.stage.kind import Edge, Inputs, Kind
+from tasks.stage.models import MODEL, about_models, model_url, outside_model
 from tasks.train.labels.items import resize_image
 
 if TYPE_CHECKING:
@@ -34,43 +37,58 @@ if TYPE_CHECKING:
 VERSION = "5"
 
 
-def identity(config: Config) -> Identity:
-    """What the predictions depend on. The stage's name is that of the labels' place; its version tells who made them."""
-    assert config.student is not None
-    folder = student_folder(config.student.model)
-    height = config.student.height or student_about(folder).get("height")
-    if height is None:
-        raise ConfigError(f"student.height: {folder} does not say at how many rows it was trained; give them")
-    stored = config.fuse.model_dump(mode="json", include={"depth_dtype", "normals_dtype"})
-    return Identity("fuse", f"predict {VERSION}", {"height": height, **stored}, weights={"student": digest_folder(folder)})
+def _weights(_settings: Settings, inputs: Inputs) -> dict[str, str]:
+    outside = outside_model(inputs)
+    return {} if outside is None else {"student": digest_folder(student_folder(outside))}
+
+
+KIND = Kind(
+    "predict",
+    VERSION,
+    Settings,
+    {"panoramas": Edge("panoramas"), MODEL: Edge(MODEL, outside=True, anywhere=True)},
+    "labels",
+    make="tasks.predict.predict:predict_block",
+    weights=_weights,
+    network=True,
+)
 
 
 def predict_block(job: Job) -> Receipt:
     """Predict the labels of every panorama of a block."""
-    assert job.config.student is not None
-    device = resolve_device(job.config.execution.device)
-    folder, weights = student_folder(job.config.student.model), job.identity.weights["student"]
-    model, height = load_student(folder, weights, device), int(job.identity.settings["height"])
+    settings: Settings = job.settings
+    device = resolve_device(job.execution.device)
+    folder = student_folder(model_url(job))
+    weights = digest_folder(folder)
+    model, height = load_student(folder, weights, device), rows_of(folder, settings)
     classes = list((model.config.id2label or {}).values()) if "semantics" in model.config.main_tasks else []
     unit = fused_unit(student_about(folder).get("depth_unit", ""))
 
     def read(_slot: int, item: Item) -> tuple[NDArray[np.uint8], Observed]:
-        panorama = load_panorama(item, job.config)
+        panorama = load_panorama(item, job.panoramas)
         return resize_image(panorama.pixels, height), observed_of(panorama, height)
 
     def predict_item(_item: Item, inputs: tuple[NDArray[np.uint8], Observed]) -> Output:
         image, observed = inputs
         require_observed(observed)
         labels = as_labels(predict(model, image, device), sky_class(classes), observed)
-        labels |= distances_to_store(labels, job.config.fuse, metric=unit != "scale")
+        labels |= distances_to_store(labels, settings, metric=unit != "scale")
         require_labels(labels, observed)
         shares = {name: share(value, observed) for name, value in labels.items() if value.dtype == bool}
         figures = shares | depth_normal_figures(labels)
         return Output(labels, {name: round(value, 4) for name, value in figures.items()})
 
-    about = {"classes": classes, "depth_unit": unit, "normals_frame": "world", "student": weights}
-    used = {"student": digest_folder(folder)}
-    return run_block(job, predict_item, about, used, read, partial(encode_labels, settings=job.config.fuse), device_name(device))
+    about = {"classes": classes, "depth_unit": unit, "normals_frame": "world", "student": weights, **about_models(job)}
+    used = dict.fromkeys(job.identity.weights, weights)
+    return run_block(job, predict_item, about, used, read, partial(encode_labels, settings=settings), device_name(device))
+
+
+def rows_of(folder: Path, settings: Settings) -> int:
+    """Rows at which a student sees panoramas. ConfigError if neither the settings nor its folder say."""
+    height = settings.height or student_about(folder).get("height")
+    if height is None:
+        raise ConfigError(f"predict.height: {folder} does not say at how many rows it was trained; give them")
+    return int(height)
 
 
 def predict(model: StudentModel, image: NDArray[np.uint8], device: str) -> dict[str, NDArray[np.float32]]:
@@ -103,12 +121,12 @@ def predict(model: StudentModel, image: NDArray[np.uint8], device: str) -> dict[
         try:
             output = model(pixels)
         except ValueError as error:
-            raise ConfigError(f"student.height: {str(error).removeprefix('pixel_values: ')}") from error
+            raise ConfigError(f"height: {str(error).removeprefix('pixel_values: ')}") from error
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
             raise OutOfMemory(
-                f"the device ran out of memory with a panorama of {len(image)} rows; lower student.height, or free memory on it"
+                f"the device ran out of memory with a panorama of {len(image)} rows; lower height, or free memory on it"
             ) from error
     said = {task: output[task][0].float() for task in model.config.main_tasks}
     if bad := [task for task, values in said.items() if not bool(values.isfinite().all())]:

@@ -12,6 +12,9 @@ from storage.fingerprint import canonical_json, digest
 from storage.receipts import Entries, write_file
 from storage.urls import join, read_bytes
 from tasks.seamless.student_model import is_student, student_files, student_of_files
+from tasks.stage.job import Job
+from tasks.stage.kind import Inputs, Stage
+from tasks.stage.models import MODEL, made_model, model_url, outside_model
 
 FILES = (CONFIG, WEIGHTS)
 
@@ -56,6 +59,26 @@ def loaded_model(url: str, planned: str, device: str) -> SeamlessModel:
     model = read_model(url, planned)
     model.network.to(device).eval()
     return model
+
+
+def outside_weights(_settings: Any, inputs: Inputs) -> dict[str, str]:
+    """The digest of a source model from outside the pipeline, for fingerprints."""
+    outside = outside_model(inputs)
+    return {} if outside is None else {MODEL: model_digest(outside)}
+
+
+def source_model(job: Job) -> tuple[str, str]:
+    """Folder and digest of the model that a job reads, whoever made it."""
+    if outside_model(job.stage.inputs) is not None:
+        return model_url(job), job.identity.weights[MODEL]
+    read = job.reads(MODEL)
+    return model_of_block(read, job.stage.block_of(read, job.block.name))
+
+
+def model_of_block(stage: Stage, block: str) -> tuple[str, str]:
+    """Folder and digest of the model that a stage made as one of its blocks."""
+    url, receipt = made_model(stage, block)
+    return url, digest(canonical_json({name: receipt.files[f"{MODEL}/{name}"]["sha256"] for name in FILES}))
 
 
 def write_model(url: str, name: str, model: SeamlessModel, about: Mapping[str, Any]) -> tuple[str, Entries]:

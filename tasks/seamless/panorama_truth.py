@@ -22,7 +22,7 @@ from metrics.seamless.suite import SeamlessLabels
 from models.adaptation.pseudo_labels import IGNORED
 from storage.urls import exists, join, read_bytes
 from tasks.evaluate.evaluate import read_classes
-from tasks.stage.block import BadItem
+from tasks.stage.job import BadItem
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from tasks.ingest.entries import Entry, SourceError, in_order
 from tasks.seamless import SEAMLESS_SETS
 from tasks.seamless.dataset import SeamlessSet
 from tasks.seamless.labels import SeamlessTruth
-from tasks.stage.block import BadItem
+from tasks.stage.job import BadItem
 
 
 @dataclass(frozen=True)

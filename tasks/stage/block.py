@@ -10,7 +10,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -18,78 +18,17 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from configs.schema import Config
-from storage.arrays import BlockReader, BlockWriter, arrays_digest, damaged
-from storage.credentials import mask_credentials
-from storage.fingerprint import Identity, digest
-from storage.manifest import Block, Item
-from storage.receipts import ItemRow, Receipt, block_url, drop_receipt, read_receipt, refuse_unwritten, write_receipt
-from storage.urls import read_bytes, settle
-from tasks.ingest.images.bands import vertical_degrees
-from tasks.ingest.images.decode import BadImage, Panorama, open_panorama
+from storage.arrays import BlockWriter, arrays_digest
+from storage.manifest import Item
+from storage.receipts import ItemRow, Receipt, drop_receipt, refuse_unwritten, write_receipt
+from storage.urls import settle
 from tasks.stage.code import code_digest
+from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.overlap import Background, prefetch
 
 READ_AHEAD = 2  # items between reading and computing
 WRITE_BEHIND = 2  # items between computing and writing
 REPORTED_VERSIONS = ("panolabel", "torch", "transformers", "zarr", "opencv-python-headless", "numpy", "prefect")
-
-
-class BadItem(ValueError):
-    """This item cannot be processed; the message is the reason for its quarantine. The rest of the block goes on.
-
-    Nothing else quarantines: any other exception is a fault of the code, of the config or of the store, and fails the block.
-    ``given_up_at`` names the earlier stage that gave the item up, if one did.
-    """
-
-    def __init__(self, reason: str, given_up_at: str = "") -> None:
-        super().__init__(mask_credentials(reason))
-        self.given_up_at = given_up_at
-
-
-@dataclass(frozen=True)
-class Job:
-    """One block of one stage, and all that is needed to make it, on any worker.
-
-    ``code`` is the digest of the code that planned it; a worker with other code refuses. ``guarded`` asks for a process of its
-    own, in which ``journal`` names the file that says which item is in hand, and ``given_up`` the items that must not be tried,
-    with the reason.
-    """
-
-    config: Config
-    identity: Identity
-    block: Block
-    run: str
-    code: str = field(default_factory=code_digest)
-    guarded: bool = False
-    journal: str = ""
-    given_up: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def url(self) -> str:
-        """Where the block's data and receipt go."""
-        return block_url(self.config.root, self.identity.stage, self.identity.fingerprint, self.block.name)
-
-    @property
-    def key(self) -> str:
-        """Fingerprint + contents of the block: the key of the cache, of the store and of Prefect."""
-        return f"{self.identity.stage}-{self.identity.fingerprint}-{self.block.name}"
-
-    def upstream_url(self, stage: str) -> str:
-        """Where the same block of a stage that this one reads lies."""
-        return block_url(self.config.root, stage, self.identity.upstream[stage], self.block.name)
-
-
-@dataclass(frozen=True)
-class Output:
-    """What a stage makes of one item: values that its ``encode`` turns into arrays for the store, and figures for the receipt.
-
-    ``files`` are the entries of those that it wrote into the block's folder itself (:func:`storage.receipts.write_file`).
-    """
-
-    values: Any = field(default_factory=dict)
-    figures: Mapping[str, Any] = field(default_factory=dict)
-    files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 Read = Callable[[int, Item], Any]
@@ -100,47 +39,6 @@ Compute = Callable[[Item, Any], Output]
 
 Encode = Callable[[Any], Mapping[str, NDArray]]
 """An output's values -> arrays of the same shapes and dtypes for every item."""
-
-
-class Upstream:
-    """A finished block of an earlier stage, as its readers see it."""
-
-    def __init__(self, job: Job, stage: str) -> None:
-        self.url = job.upstream_url(stage)
-        receipt = read_receipt(self.url)
-        if receipt is None:
-            raise RuntimeError(f"{self.url}: has no receipt, so it may not be read; run the stage {stage} first")
-        self.receipt = receipt
-        self.stage = stage
-        self._reader: BlockReader | None = None
-
-    def item(self, slot: int) -> dict[str, NDArray]:
-        """The arrays of one item; BadItem if the stage gave it up."""
-        row = self.receipt.items[slot]
-        if row.state == "quarantined":
-            raise BadItem(row.reason if row.inherited else f"at {self.stage}: {row.reason}", row.given_up_at or self.stage)
-        if self._reader is None:
-            self._reader = BlockReader(self.url, self.receipt.files)
-        arrays = self._reader.item(slot)
-        if row.digest and arrays_digest(arrays) != row.digest:
-            raise damaged(self.url, f"the arrays of {row.item} are not those that were stored", self.receipt.files)
-        return arrays
-
-
-def load_panorama(item: Item, config: Config) -> Panorama:
-    """The decoded panorama of an item; BadItem if ``ingest`` gave it up, or the file is not the one that it saw."""
-    if item.reason:
-        raise BadItem(item.reason)
-    try:
-        data = read_bytes(item.uri)
-    except FileNotFoundError as error:
-        raise BadItem(f"{item.uri}: the file is gone since it was ingested") from error
-    if digest(data) != item.digest:
-        raise BadItem(f"{item.uri}: the file changed while the run was going; run again to ingest it anew")
-    try:
-        return open_panorama(data, config.ingest, vertical_degrees(item.metadata))
-    except BadImage as error:
-        raise BadItem(str(error)) from error
 
 
 def run_block(
@@ -210,6 +108,22 @@ def run_block(
     receipt = Receipt(identity.stage, identity.fingerprint, job.block.name, rows, files, dict(about), made)
     write_receipt(job.url, receipt)
     return receipt
+
+
+def make_whole(
+    job: Job, make: Callable[[], Output], about: Mapping[str, Any], weights: Mapping[str, str] | None = None, device: str = "cpu"
+) -> Receipt:
+    """:func:`run_block` for a block that stands for others. It cannot be given up, so an error fails it."""
+    for reason in job.given_up.values():
+        raise RuntimeError(reason)
+
+    def compute(_item: Item, _inputs: Any) -> Output:
+        try:
+            return make()
+        except BadItem as error:
+            raise RuntimeError(str(error)) from error
+
+    return run_block(job, compute, about, weights, device=device)
 
 
 def _check_as_planned(job: Job, weights: Mapping[str, str] | None) -> None:

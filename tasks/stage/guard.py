@@ -13,13 +13,11 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from configs.adapt import AdaptConfig
 from storage.receipts import Receipt, read_receipt
-from tasks.stage.block import Job
+from tasks.stage.job import Job
 
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
@@ -76,27 +74,15 @@ def _die_with_parent() -> None:
 def _child(folder: Path) -> None:
     path, job = pickle.loads((folder / "job").read_bytes())
     sys.path[:] = path
-    make = _maker(job)
     error: Exception | None = None
     try:
-        make(job)
+        job.stage.make(job)
     except Exception as raised:
         raised.add_note(traceback.format_exc())  # a traceback does not travel between processes, a note does
         error = raised
     partial = folder / "outcome.partial"
     partial.write_bytes(_picklable(error))
     partial.rename(folder / "outcome")
-
-
-def _maker(job: Job) -> Callable[[Job], Receipt]:
-    """The function that makes a block of the job's stage."""
-    if isinstance(job.config, AdaptConfig):
-        from tasks.adapt.recipe import MAKERS
-
-        return MAKERS[job.identity.stage]
-    from tasks.pipeline import stages
-
-    return next(stage.make for stage in stages(job.config) if stage.name == job.identity.stage)
 
 
 def _picklable(error: Exception | None) -> bytes:

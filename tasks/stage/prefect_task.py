@@ -14,8 +14,8 @@ from storage import attempts
 from storage.arrays import DamagedBlock
 from storage.receipts import Receipt
 from storage.urls import existing_folder, is_local
-from tasks.stage.block import Job
 from tasks.stage.guard import run_guarded
+from tasks.stage.job import Job
 
 DEATHS_BEFORE_GUARD = 3
 LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.ENOENT, errno.EROFS, errno.EINVAL, errno.EISDIR)

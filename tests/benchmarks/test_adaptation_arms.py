@@ -16,7 +16,7 @@ from benchmarks.adaptation.labels import OMNI, Labelling, Predicted, labelled, o
 from benchmarks.adaptation.methods import Start, adapted
 from benchmarks.adaptation.prototypes import class_means
 from benchmarks.comparisons import NUDGE
-from configs.adapt import AdaptTraining
+from tasks.adapt.settings import AdaptTraining
 from models.adaptation.thresholds import POOL
 from models.seamless.fusion import Detections
 from models.seamless.network import SeamlessNetwork

@@ -7,7 +7,7 @@ import torch
 
 from configs.adapt import AdaptConfig, load_any_config
 from configs.reading import load_config
-from configs.schema import Config
+from configs.pipeline import Config
 from configs.settings import ConfigError
 from models.seamless.network import SeamlessNetwork
 from tasks.seamless import SEAMLESS_SETS

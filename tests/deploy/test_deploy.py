@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from configs.reading import load_config
-from configs.schema import Config
+from configs.pipeline import Config
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

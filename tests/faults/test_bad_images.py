@@ -15,7 +15,7 @@ import OpenEXR
 import pytest
 from PIL import Image, ImageCms
 
-from configs.schema import Ingest
+from tasks.ingest.settings import Ingest
 from tasks.ingest.images.decode import BadImage, decode_panorama, open_panorama
 
 SETTINGS = Ingest(min_width=16)
@@ -111,7 +111,7 @@ REFUSE = """
 import resource, sys
 from pathlib import Path
 import OpenEXR
-from configs.schema import Ingest
+from tasks.ingest.settings import Ingest
 from tasks.ingest.images.decode import BadImage, decode_panorama
 
 pages = int(Path("/proc/self/statm").read_text().split()[0])
@@ -327,7 +327,7 @@ def test_a_malformed_exif_block_does_not_cost_the_picture() -> None:
 DECODE_ALL = """
 import sys
 from pathlib import Path
-from configs.schema import Ingest
+from tasks.ingest.settings import Ingest
 from tasks.ingest.images.decode import BadImage, decode_panorama
 
 for path in sorted(Path(sys.argv[1]).iterdir()):

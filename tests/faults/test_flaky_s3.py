@@ -8,7 +8,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from configs.schema import Config
+from configs.pipeline import Config
 from flows.errors import RunFailed
 from flows.plan import make_plan
 from storage import attempts, retries
@@ -17,7 +17,7 @@ from storage.retries import StoreError
 from storage.urls import files_below, read_bytes, write_bytes
 from tasks.ingest.entries import Entry
 from tasks.ingest.ingest import check_entry
-from tasks.stage.block import load_panorama
+from tasks.ingest.panorama import load_panorama
 from tests.support.flaky_proxy import Choose, FlakyProxy, flaky_bucket, sometimes
 from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_pipeline
 

@@ -18,7 +18,7 @@ MAKE = """
 import sys
 from pathlib import Path
 from flows.plan import make_plan
-from tasks.stage.block import Job
+from tasks.stage.job import Job
 from tests.support.pipelines import load
 config = load(Path(sys.argv[1]))
 plan = make_plan(config)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from configs.reading import load_config
-from configs.schema import Config
+from configs.pipeline import Config
 from flows.plan import make_plan
 from flows.setup.init import look_at, write_config
 from flows.setup.needs import check_source

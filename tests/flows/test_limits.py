@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from configs.schema import Config
+from configs.pipeline import Config
 from flows.plan import make_plan
 from flows.stores.items import quarantined_items
 from tasks.ingest import ingest

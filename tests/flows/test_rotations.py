@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from configs.schema import Config, Project
+from configs.pipeline import Config
+from tasks.label.settings import Project
 from flows.plan import make_plan
 from flows.setup.cost import estimate_cost
 from geometry.layouts import coverage
@@ -14,7 +15,7 @@ from storage.arrays import BlockReader
 from tasks.ingest import ingest
 from tasks.label.project import choose_views
 from tasks.label.rotations import rotated_views, yaw_degrees
-from tasks.stage.block import Job
+from tasks.stage.job import Job
 from tests.support.pipelines import data_bytes, load, write_pipeline
 
 TURNED = ("label.geometry.rotation1", "label.classes.rotation1")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from configs.schema import Config
+from configs.pipeline import Config
 from flows.plan import make_plan
 from metrics.protocols import PROTOCOLS, for_unit
 from scenes.dataset import write_dataset

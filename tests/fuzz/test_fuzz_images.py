@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs.schema import Ingest
+from tasks.ingest.settings import Ingest
 from tasks.ingest.images.decode import BadImage, decode_panorama
 from tasks.ingest.images.headers import read_size
 from tests.faults.test_bad_images import exr, hdr, jpeg_of_size, saved, tiff, vp8x

@@ -11,7 +11,7 @@ import pytest
 
 from storage.manifest import Item
 from tasks.evaluate.evaluate import read_truth
-from tasks.stage.block import BadItem
+from tasks.stage.job import BadItem
 from tests.support.pipelines import load, write_pipeline
 
 ITEM = Item("p00", "p00.png", "0", 48, 96, 1, "1")

@@ -27,7 +27,7 @@ from storage.receipts import Receipt, block_url, blocks_with_receipts, read_rece
 from tasks.adapt.recipe import Step, steps
 from tasks.ingest import ingest
 from tasks.seamless.model import model_digest
-from tasks.stage.block import Job
+from tasks.stage.job import Job
 
 HEIGHT, WIDTH = 64, 128
 CLASSES, THINGS = ("sky", "ground", "car", "person"), range(2, 4)

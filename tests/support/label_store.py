@@ -11,12 +11,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Config, Fuse
+from configs.pipeline import Config
+from tasks.label.settings import Fuse
 from geometry.directions import erp_directions
 from storage.fingerprint import Identity
 from storage.manifest import Block, Item
 from tasks.label.fuse import encode_labels
-from tasks.stage.block import BadItem, Job, Output, load_panorama, run_block
+from tasks.stage.job import BadItem, Job, Output
+from tasks.ingest.panorama import load_panorama
+from tasks.stage.block import run_block
 from tasks.train.labels.data import LabelStore
 
 CLASSES = ("dark", "dim", "light", "bright")

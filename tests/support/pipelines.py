@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 
 from configs.reading import load_config
-from configs.schema import Config
+from configs.pipeline import Config
 
 
 def write_panoramas(folder: Path, names: list[str], height: int = 48) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs.schema import Ingest
+from tasks.ingest.settings import Ingest
 from tasks.ingest.images import jpeg
 from tasks.ingest.images.decode import BadImage, decode_panorama
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from configs.schema import Ingest
+from tasks.ingest.settings import Ingest
 from tasks.ingest.images.decode import BadImage, decode_panorama, open_panorama
 from tasks.ingest.images.hdr import tone_map
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configs.schema import Fuse, Project
+from tasks.label.settings import Fuse, Project
 from geometry.cameras import Camera
 from geometry.fields import Field
 from tasks.label import label, project

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from configs.schema import Source
 from metrics.depth_normals import depth_normal_angles
 from metrics.normals import weighted_median
 from metrics.weights import row_weights
@@ -14,7 +13,8 @@ from tasks.ingest.datasets import DATA_SETS
 from tasks.ingest.datasets.listing import list_data_set
 from tasks.ingest.datasets.reading import read_data_set_truth
 from tasks.ingest.datasets.truth import Arrays
-from tasks.stage.block import BadItem
+from tasks.ingest.settings import Source
+from tasks.stage.job import BadItem
 
 LARGEST_ANGLE = 20.0
 """Degrees, median between normals and those that follow from depth. In the right frame, and with radial depth, it is a few."""

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from configs.schema import Source
 from storage.addresses import url_at
 from storage.urls import filesystem, is_local
 from tasks.ingest.datasets import DATA_SETS
@@ -16,6 +15,7 @@ from tasks.ingest.datasets.layout import Files, Layout, Listing, files_below
 from tasks.ingest.entries import Entry, Found, SourceError, in_order
 from tasks.ingest.folders import is_pattern
 from tasks.ingest.lists import is_list
+from tasks.ingest.settings import Source
 from tasks.ingest.sources import look_at_source
 
 MOST_LOOKED_AT = 10_000

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Source
 from geometry.directions import erp_directions
 from metrics.weights import kept_rows
 from storage.fingerprint import digest
 from storage.urls import read_bytes
 from tasks.ingest.datasets import DATA_SETS
 from tasks.ingest.datasets.truth import Arrays, Found
-from tasks.stage.block import BadItem
+from tasks.ingest.settings import Source
+from tasks.stage.job import BadItem
 
 LEAST_FACING = 0.9
 """Share of normals that must face the camera. In the right frame it is near 1; with one axis the wrong way, about 2/3 to 3/4."""

@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Ingest
 from tasks.ingest.images import exr, hdr, tiff
 from tasks.ingest.images.hdr import tone_map
 from tasks.ingest.images.ldr import FORMATS, HAS_HEIF, Decoded, decode_ldr
 from tasks.ingest.images.places import settle_place
 from tasks.ingest.images.size import BadImage
+from tasks.ingest.settings import Ingest
 
 __all__ = ["FORMATS", "NOT_READ", "SUFFIXES", "BadImage", "Panorama", "decode_panorama", "open_panorama", "tone_map"]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from configs.schema import Ingest
 from tasks.ingest.images.hdr import SEEN, Light
 from tasks.ingest.images.places import Place
 from tasks.ingest.images.size import BadImage, check_area, check_size
+from tasks.ingest.settings import Ingest
 
 SIGNATURE = b"\x76\x2f\x31\x01"
 MOST_CHANNELS = 64

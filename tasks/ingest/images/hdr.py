@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Ingest
 from tasks.ingest.images.places import Place
 from tasks.ingest.images.size import BadImage, check_size
+from tasks.ingest.settings import Ingest
 
 SIGNATURES = (b"#?RADIANCE", b"#?RGBE")
 AXES = re.compile(rb"\n\n([-+])([XY]) (\d{1,9}) ([-+])([XY]) (\d{1,9})\n")

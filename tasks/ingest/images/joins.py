@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Ingest
+from tasks.ingest.settings import Ingest
 
 WIDTH = 512
 """Pixels across at which joins are measured, if the panorama has as many: finer detail says nothing of them."""

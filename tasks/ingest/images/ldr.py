@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
-from configs.schema import Ingest
 from tasks.ingest.images import gpano, jpeg, png, tiff
 from tasks.ingest.images.colour import to_srgb
 from tasks.ingest.images.hdr import SEEN
 from tasks.ingest.images.places import Place
 from tasks.ingest.images.size import BadImage, check_area
+from tasks.ingest.settings import Ingest
 
 # Pillow's guard against decompression bombs warns at a fixed size; ours is checked from the header, and can be set.
 Image.MAX_IMAGE_PIXELS = None

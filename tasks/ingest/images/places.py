@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Ingest
 from tasks.ingest.images.size import BadImage, check_area, check_size
+from tasks.ingest.settings import Ingest
 
 
 @dataclass(frozen=True)

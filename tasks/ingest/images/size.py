@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from configs.schema import Ingest
+from tasks.ingest.settings import Ingest
 
 
 class BadImage(ValueError):

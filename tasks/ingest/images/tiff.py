@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from PIL import TiffImagePlugin
 
-from configs.schema import Ingest
 from tasks.ingest.images import gpano, jpeg
 from tasks.ingest.images.hdr import SEEN, Light
 from tasks.ingest.images.places import Place
 from tasks.ingest.images.size import BadImage, check_area
+from tasks.ingest.settings import Ingest
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES = 256, 257, 258, 259, 262, 274, 277

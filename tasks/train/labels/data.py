@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from configs.schema import Config
+from configs.pipeline import Config
 from models.student.labels import Label
 from storage.about import common_about
 from storage.arrays import SHARD_ITEMS
 from storage.manifest import Block, Item
 from storage.receipts import Receipt
-from tasks.stage.block import BadItem
+from tasks.stage.job import BadItem
 from tasks.train.labels.items import ItemSettings, Place, StoredBlock, nothing, training_item
 from tasks.train.labels.views import check_views, patch_blocks
 from tasks.train.order import batch_of, epoch_order, steps_in

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.schema import Config
+from configs.pipeline import Config
 from geometry.resampling.augment import Augmentation, augment
 from storage.arrays import BlockReader, Entries
 from storage.manifest import Item
 from tasks.ingest.observed import observed_of
+from tasks.ingest.panorama import load_panorama
 from tasks.label.fuse import decode_labels
-from tasks.stage.block import load_panorama
 from tasks.train.labels.views import PatchBlock, one_view
 
 CONFIDENCES = {"depth": "depth_consistency", "normals": "normals_agreement", "semantics": "semantics_confidence"}

@@ -38,7 +38,7 @@ from tasks.ingest.entries import SourceError
 from tasks.seamless.reading import SeamlessData, open_seamless_data
 from tasks.seamless.scores import score
 from tasks.seamless.vocabularies import THINGS
-from tasks.stage.block import BadItem
+from tasks.stage.job import BadItem
 from tasks.train.checkpoints import load_checkpoint, save_checkpoint
 from tasks.train.loop import Diverged, Log
 from tasks.train.order import batch_of, epoch_order, steps_in

@@ -18,7 +18,7 @@ from tasks.evaluate.evaluate import read_truth, read_truth_classes
 from tasks.ingest.observed import Observed, read_observed
 from tasks.pages.pictures import panorama_picture
 from tasks.predict.predict import as_labels, predict
-from tasks.stage.block import BadItem
+from tasks.stage.job import BadItem
 from tasks.train.labels.data import TrainingData
 from tasks.train.labels.items import ItemSettings, Place, training_item
 from tasks.train.student.pictures import comparison_pictures

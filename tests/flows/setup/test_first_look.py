@@ -4,7 +4,7 @@ from pathlib import Path
 
 import cv2
 
-from configs.schema import Config
+from configs.pipeline import Config
 from flows.setup.first_look import MOST_PICTURES, figures_in_words, look_into
 from flows.setup.init import config_text, look_at
 from flows.setup.needs import check_source

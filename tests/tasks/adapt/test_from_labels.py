@@ -10,7 +10,7 @@ import yaml
 
 from configs.adapt import AdaptConfig, load_adapt_config
 from configs.reading import load_config
-from configs.schema import Config
+from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.adapt import refuse, refuse_unlabelled
 from flows.plan import make_plan
@@ -26,7 +26,7 @@ from tasks.adapt.arrays import unpack_objects
 from tasks.adapt.vocabulary import BRANCHES
 from tasks.ingest import ingest
 from tasks.pipeline import steps
-from tasks.stage.block import Job
+from tasks.stage.job import Job
 from tests.support.discs import BRANCH, block_of
 
 HEIGHT = 64

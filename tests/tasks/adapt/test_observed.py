@@ -24,7 +24,7 @@ from tasks.adapt.showcase import pictured_items
 from tasks.adapt.vocabulary import BRANCHES
 from tasks.pages.pictures import INVALID
 from tasks.seamless.panorama_truth import truth_source
-from tasks.stage.block import Job
+from tasks.stage.job import Job
 from tests.support.discs import HEIGHT, THINGS, WIDTH, block_of, make_owed, plan_of, source_files, write_adaptation
 
 SEEN = np.zeros((HEIGHT, WIDTH), bool)

@@ -10,7 +10,7 @@ from models.adaptation.thresholds import BINS
 from storage.arrays import BlockReader, BlockWriter
 from storage.receipts import ItemRow, Receipt, block_url, digest_files, write_receipt
 from tasks.adapt import scores, thresholds
-from tasks.stage.block import Job
+from tasks.stage.job import Job
 from tasks.stage.grain import of_all, of_block
 
 CLASSES = 6

@@ -14,7 +14,7 @@ from models.seamless.saved import model_files, model_of_files
 from tasks.adapt.adapt import adapt_block
 from tasks.adapt.examples import Examples, Panoramas
 from tasks.adapt.training import Diverged, adapt_model, rate_groups
-from tasks.stage.block import Job
+from tasks.stage.job import Job
 from tests.support.discs import block_of, make_owed, plan_of, source_files, write_adaptation
 
 

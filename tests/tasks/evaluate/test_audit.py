@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from configs.schema import Config
+from configs.pipeline import Config
 from geometry.directions import erp_directions
 from geometry.fields import where_observed
 from geometry.fusion.fuse import fuse

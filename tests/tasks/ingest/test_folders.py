@@ -14,7 +14,7 @@ from threading import Thread
 
 import pytest
 
-from configs.schema import Ingest, Source
+from tasks.ingest.settings import Ingest, Source
 from flows.setup.init import look_at as survey
 from storage.manifest import Item
 from storage.retries import StoreError

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from configs.schema import Ingest
+from tasks.ingest.settings import Ingest
 from storage.urls import filesystem
 from tasks.ingest.entries import SourceError
 from tasks.ingest.ingest import check_entry

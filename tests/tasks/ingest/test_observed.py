@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from configs.schema import Ingest
+from tasks.ingest.settings import Ingest
 from geometry import layouts
 from geometry.fields import Field
 from metrics.audit.bands import edges, splits
@@ -21,7 +21,7 @@ from tasks.ingest.observed import observed_of, partly_observed, require_observed
 from tasks.label.fuse import require_labels
 from tasks.label.label import Patches, look_at_observed
 from tasks.predict.predict import as_labels
-from tasks.stage.block import BadItem
+from tasks.stage.job import BadItem
 from tests.support.datasets import png
 
 HEIGHT, WIDTH, SIZE = 32, 64, 16

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from configs.schema import Source
+from tasks.ingest.settings import Source
 from tasks.ingest.datasets.listing import list_entries
 from tasks.ingest.entries import SourceError
 from tasks.ingest.ingest import manifest_url

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from configs.schema import Config, Fuse
+from configs.pipeline import Config
+from tasks.label.settings import Fuse
 from configs.settings import ConfigError
 from geometry.surfaces.auxiliaries import AUXILIARIES, EDGE_LIMIT, derive_auxiliaries
 from metrics.depth_normals import depth_normal_figures
@@ -18,7 +19,8 @@ from storage.receipts import Receipt
 from tasks.ingest import ingest
 from tasks.label.fuse import decode_labels, encode_labels
 from tasks.pipeline import stages
-from tasks.stage.block import Job, Upstream
+from tasks.stage.job import Job
+from tasks.stage.upstream import Upstream
 from tests.support.pipelines import load, write_pipeline
 
 

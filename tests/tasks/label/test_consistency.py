@@ -1,7 +1,7 @@
 """The threshold of consistency."""
 
 from tasks.label.consistency import require_consistency, task_consistencies
-from tasks.stage.block import BadItem
+from tasks.stage.job import BadItem
 
 FIGURES = {"consistency_depth": 0.61, "consistency_semantics": 0.9, "consistency": 0.741, "views": 3.1}
 

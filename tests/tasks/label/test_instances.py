@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from configs.schema import Config, Fuse
+from configs.pipeline import Config
+from tasks.label.settings import Fuse
 from geometry import layouts
 from geometry.fields import Field
 from geometry.instances.masks import decode_mask
@@ -20,7 +21,7 @@ from tasks.evaluate import evaluate
 from tasks.ingest import ingest
 from tasks.label import fuse, instances, label
 from tasks.pipeline import stages
-from tasks.stage.block import Job
+from tasks.stage.job import Job
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tasks.seamless import SEAMLESS_SETS
 from tasks.seamless.coco_panoptic import amodals_of, segments_of
 from tasks.seamless.reading import open_seamless_data
 from tasks.seamless.vocabularies import A2B, A2B_OF_LABEL_ID, A2B_OF_TRAIN_ID, IGNORED, K2B, THINGS
-from tasks.stage.block import BadItem
+from tasks.stage.job import BadItem
 from tests.support import seamless_sets as sets
 
 AMODAL = {

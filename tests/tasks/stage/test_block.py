@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 import zarr
 
-from configs.schema import Config
+from configs.pipeline import Config
 from storage.arrays import BlockReader, BlockWriter, DamagedBlock
 from storage.fingerprint import Identity
 from storage.manifest import Block, Item
 from storage.receipts import damage, read_receipt, strays, withdraw
 from storage.retries import StoreError
 from storage.urls import files_below
-from tasks.stage.block import BadItem, Job, Output, Upstream, run_block
+from tasks.stage.job import BadItem, Job, Output
+from tasks.stage.upstream import Upstream
+from tasks.stage.block import run_block
 
 
 def job_in(folder: Path, count: int, stage: str = "fuse", upstream: dict[str, str] | None = None) -> Job:

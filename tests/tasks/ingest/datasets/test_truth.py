@@ -12,7 +12,7 @@ import fsspec
 import numpy as np
 import pytest
 
-from configs.schema import DataSetKind, Ingest, Source
+from tasks.ingest.settings import DataSetKind, Ingest, Source
 from geometry.directions import erp_area_weights
 from metrics.panorama import evaluate_item
 from metrics.protocols import protocol_named

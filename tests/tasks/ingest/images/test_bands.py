@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from configs.schema import Ingest
+from tasks.ingest.settings import Ingest
 from tasks.ingest.images.bands import vertical_degrees, whole_sphere
 from tasks.ingest.images.decode import BadImage, decode_panorama, open_panorama
 from tests.support.datasets import png

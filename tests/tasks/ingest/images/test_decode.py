@@ -10,7 +10,7 @@ import OpenEXR
 import pytest
 from PIL import Image
 
-from configs.schema import Ingest
+from tasks.ingest.settings import Ingest
 from tasks.ingest.images.decode import BadImage, decode_panorama, tone_map
 
 SETTINGS = Ingest(min_width=16)

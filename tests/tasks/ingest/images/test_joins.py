@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from configs.schema import Ingest
+from tasks.ingest.settings import Ingest
 from tasks.ingest.entries import Entry
 from tasks.ingest.images.decode import decode_panorama, open_panorama
 from tasks.ingest.images.joins import join_figures, refusal

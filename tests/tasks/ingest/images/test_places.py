@@ -11,7 +11,7 @@ import OpenEXR
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from configs.schema import Ingest
+from tasks.ingest.settings import Ingest
 from tasks.ingest.images.decode import BadImage, Panorama, open_panorama
 from tasks.ingest.images.headers import read_size
 

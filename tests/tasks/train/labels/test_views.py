@@ -12,7 +12,7 @@ from storage.manifest import Block
 from storage.receipts import block_url, drop_data
 from tasks.label import fuse, label, project
 from tasks.label.project import choose_views
-from tasks.stage.block import Job
+from tasks.stage.job import Job
 from tasks.train.labels.data import DataSettings, LabelStore, TrainingData
 from tasks.train.labels.items import ItemSettings
 from tests.support.label_store import write_panorama

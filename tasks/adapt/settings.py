@@ -1,22 +1,15 @@
-"""What the YAML of an adaptation may say: a source model, unlabelled panoramas, and how the one adapts to the others."""
+"""What an adaptation, and the stages that it consists of, may say."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
-from pydantic_core import to_jsonable_python
 
-from configs.reading import is_adaptation, load_config_as, read_settings
-from configs.schema import Config, TeacherSettings
-from configs.settings import Settings
-from storage.credentials import MaskedUrl
+from configs.settings import APART, Settings
 
-SOURCE_DATA = ("source_data", "source_dataset", "source_images", "source_labels", "pinholes", "labels", "labelled")
+SOURCE_DATA = ("source_data", "source_dataset", "source_images", "source_labels", "pinholes", "labelled")
 """Keys under which somebody might hand over the data that the source model learned from."""
-LABELLING = ("project", "teachers", "label", "fuse", "evaluate", "audit")
-"""Parts of a labelling pipeline, which mean nothing here."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Columns = Annotated[int, Field(ge=32, multiple_of=32)]
@@ -119,46 +112,47 @@ class Scoring(Settings):
     """Pixels of a panorama below which stuff counts as void."""
 
 
-class AdaptConfig(Config):
-    """One adaptation. Of a labelling pipeline it has the source, the store, ``ingest``, ``block_size`` and ``execution``."""
+Height = Annotated[int, Field(ge=32, multiple_of=32)]
 
-    labels: ClassVar[bool] = False
-    teachers: tuple[TeacherSettings, ...] = Field((), max_length=0)
-    model: MaskedUrl
-    """Folder of the source model: ``config.json`` and ``model.safetensors``."""
-    predictions: str | None = None
-    """Config of a labelling of the same panoramas into the same ``root``: its finished labels take the place of what the source
-    model predicts. The source model still learns; its classes are matched by name."""
-    height: int = Field(512, ge=32, multiple_of=32)
+
+class Found(Settings):
+    """What the source model says of panoramas, or teachers in its place."""
+
+    height: Height = 512
+    """Rows of the panoramas as the network sees them; they are twice as wide. All figures are measured at this size."""
+
+
+class Learning(AdaptTraining):
+    """The stage that learns from pseudo-labels."""
+
+    height: Annotated[Height, APART] = 512
+    checkpoint_every: Annotated[int, Field(ge=1), APART] = 500
+    """Steps between checkpoints. Changes no output."""
+
+
+class Adapt(Settings):
+    """How a source model adapts to unlabelled panoramas, without the data that it learned from."""
+
+    height: Height = 512
     """Rows of the panoramas as the network sees them; they are twice as wide. All figures are measured at this size."""
     omni: OmniLabels = OmniLabels()
     pool: ObjectPool = ObjectPool()
     training: AdaptTraining = AdaptTraining()
-    scoring: Scoring = Scoring()
     checkpoint_every: int = Field(500, ge=1)
     """Steps between checkpoints of the training. Changes no output."""
 
     @model_validator(mode="before")
     @classmethod
-    def _only_the_target(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        if given := [key for key in SOURCE_DATA if key in values]:
+    def _no_source_data(cls, values: Any) -> Any:
+        if isinstance(values, dict) and (given := [key for key in SOURCE_DATA if key in values]):
             raise ValueError(
                 f"{given[0]}: an adaptation gets no source data, only the source model and unlabelled panoramas; remove it "
-                "(truth of the panoramas, with which nothing is trained, goes to source.truth)"
-            )
-        if given := [key for key in LABELLING if key in values and not _as_by_default(key, values[key])]:
-            raise ValueError(f"{given[0]}: belongs to a labelling pipeline (`panolabel run`); remove it")
-        kind = values["source"].get("kind") if isinstance(values.get("source"), dict) else None
-        if kind == "cityscapes":
-            raise ValueError(
-                "source.kind: 'cityscapes' is labelled pinhole data, which an adaptation must not see; give panoramas"
+                "(truth of the panoramas, with which nothing is trained, goes to the source of their stage)"
             )
         return values
 
     @model_validator(mode="after")
-    def _crops_fit(self) -> AdaptConfig:
+    def _crops_fit(self) -> Adapt:
         rows, columns = self.training.crop
         if rows > self.height or columns > 2 * self.height:
             raise ValueError(
@@ -166,19 +160,3 @@ class AdaptConfig(Config):
                 "make it smaller, or height larger"
             )
         return self
-
-
-def _as_by_default(key: str, value: Any) -> bool:
-    """Whether a part of a config says nothing; a config that is written down whole, for a record or a server, has them all."""
-    default = Config.model_fields[key].get_default(call_default_factory=True)
-    return not value or value in (default, to_jsonable_python(default))
-
-
-def load_adapt_config(path: str | Path, overrides: dict[str, Any] | None = None) -> AdaptConfig:
-    """Read the YAML of an adaptation; ``overrides`` and errors as :func:`configs.reading.load_config_as`."""
-    return load_config_as(AdaptConfig, path, overrides)
-
-
-def load_any_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Config:
-    """Read the YAML of a labelling or of an adaptation, whichever it is; errors as :func:`configs.reading.load_config_as`."""
-    return load_config_as(AdaptConfig if is_adaptation(read_settings(path, overrides)) else Config, path, overrides)

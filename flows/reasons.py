@@ -1,0 +1,82 @@
+"""Why blocks are owed: what changed since the last run of a config, most telling cause first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from storage.fingerprint import differences
+from storage.manifest import Block
+from storage.urls import children, join
+from tasks.ingest.ingest import Scan, unchanged
+from tasks.stage.grain import stands_for
+from tasks.stage.kind import Stage
+
+
+def source_reasons(stage: Stage, scan: Scan) -> list[str]:
+    """Why files of a source must be read."""
+    known = {item.item: item for item in scan.known}
+    new = [entry.item for entry in scan.to_read if entry.item not in known]
+    again = [entry.item for entry in scan.to_read if entry.item in known and unchanged(entry, known[entry.item])]
+    changed = [entry.item for entry in scan.to_read if entry.item in known and not unchanged(entry, known[entry.item])]
+    reasons = [f"new files: {len(new)}"] * bool(new)
+    rehash = f" ({stage.key}.rehash)" * stage.settings.rehash
+    for word, items in (("changed files", changed), (f"files to read again{rehash}", again)):
+        reasons += [f"{word}: {', '.join(items[:3])}{f' ... {len(items)} in all' * (len(items) > 3)}"] * bool(items)
+    return reasons + [f"files that a stopped run has read, to be placed: {len(scan.checked)}"] * bool(scan.checked)
+
+
+def reasons_of(stage: Stage, missing: Sequence[Block], redo: set[str], previous: Mapping[str, Any] | None) -> list[str]:
+    """Why blocks of the manifest are owed.
+
+    Parameters
+    ----------
+    stage : Stage
+    missing : blocks that it must make
+    redo : names of those among them that are there, and must be made once more
+    previous : the record of the last run of the config, if there is one
+    """
+    if not missing:
+        return []
+    again = [block for block in missing if block.name in redo]
+    reasons = [f"quarantined items tried again, or another model: {len(again)} block(s)"] * bool(again)
+    rest = [block for block in missing if block.name not in redo]
+    if not rest:
+        return reasons
+    identities = (previous or {}).get("identities", {})
+    before = identities.get(stage.key) or identities.get(stage.name)  # records of old name stages as receipts do
+    if before is None:
+        return [*reasons, "first run"]
+    if before["fingerprint"] != stage.identity.fingerprint:
+        return [*reasons, *(str(change) for change in differences(before, stage.identity.as_json()))]
+    return [*reasons, *_causes(stage, rest, _known(stage, previous or {}))]
+
+
+def _known(stage: Stage, previous: Mapping[str, Any]) -> set[str]:
+    """The blocks of the stage's panoramas that the last run knew; of stages over several sources, of all of them."""
+    blocks = previous.get("blocks", ())
+    if not isinstance(blocks, Mapping):  # of records older than pipelines of several sources
+        return set(blocks)
+    own = blocks.get(stage.panoramas.key)
+    return set(own) if own is not None else {name for names in blocks.values() for name in names}
+
+
+def _causes(stage: Stage, missing: Sequence[Block], known: set[str]) -> list[str]:
+    numbers = {_number(name) for name in known}
+    folder = join(stage.root, "stages", stage.name, stage.identity.fingerprint)
+    on_disk = set(children(folder))
+    causes: dict[str, int] = {}
+    for block in missing:
+        made_of = stands_for(block)
+        if not numbers.issuperset(map(_number, made_of)):
+            cause = "new items"
+        elif not known.issuperset(made_of):
+            cause = "items changed"
+        else:
+            cause = "receipt missing" if block.name in on_disk else "not run yet"
+        causes[cause] = causes.get(cause, 0) + 1
+    return [f"{cause}: {count} block{'s' * (count > 1)}" for cause, count in sorted(causes.items())]
+
+
+def _number(block: str) -> str:
+    return block.split("-")[0]

@@ -1,0 +1,27 @@
+"""The panorama of an item, decoded, and of any size."""
+
+from __future__ import annotations
+
+from storage.fingerprint import digest
+from storage.manifest import Item
+from storage.urls import read_bytes
+from tasks.ingest.images.bands import vertical_degrees
+from tasks.ingest.images.decode import BadImage, Panorama, open_panorama
+from tasks.ingest.settings import Ingest
+from tasks.stage.job import BadItem
+
+
+def load_panorama(item: Item, settings: Ingest) -> Panorama:
+    """The decoded panorama of an item; BadItem if ``ingest`` gave it up, or the file is not the one that it saw."""
+    if item.reason:
+        raise BadItem(item.reason)
+    try:
+        data = read_bytes(item.uri)
+    except FileNotFoundError as error:
+        raise BadItem(f"{item.uri}: the file is gone since it was ingested") from error
+    if digest(data) != item.digest:
+        raise BadItem(f"{item.uri}: the file changed while the run was going; run again to ingest it anew")
+    try:
+        return open_panorama(data, settings, vertical_degrees(item.metadata))
+    except BadImage as error:
+        raise BadItem(str(error)) from error

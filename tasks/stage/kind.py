@@ -1,0 +1,264 @@
+"""What a stage is: all that plan, run, gc, cost, trace, verify and the UI may know of it.
+
+A kind of stage is declared once, beside the functions that make it, and named in one line of tasks/catalogue.py. Its functions
+stand at the top of a module, so that a stage travels to workers as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Literal
+
+from configs.settings import Settings
+from storage.fingerprint import Identity
+from storage.manifest import Block
+from storage.receipts import block_url
+
+Grain = Literal["block", "derived", "all"]
+"""What one block of a stage is made of: the ``block`` that it reads; one new block for each block read (``derived``); or one for
+everything (``all``), which nothing passes before all of it is there."""
+
+OVER = "panoramas"
+"""The input that chooses the panoramas; all others must be over the same ones."""
+
+
+class Nothing(Settings):
+    """Settings of a stage that has none."""
+
+
+def _always(_panoramas: Stage) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What a stage reads: a ``product``, by default of the nearest stage before it that gives it over the same panoramas.
+
+    ``many``: every stage that gives it over those panoramas. ``maybe``: none is no error. ``outside``: may be named by a folder,
+    a URL or a hub id, of what no stage made. ``anywhere``: may be over other panoramas, as a model is. ``parts_of`` names another
+    input: only stages of the same entries as that one's are read. ``weighted``: may be named with a weight for each stage.
+    ``when`` says of the stage that gave the panoramas whether the product is read at all.
+    """
+
+    product: str
+    many: bool = False
+    maybe: bool = False
+    outside: bool = False
+    anywhere: bool = False
+    parts_of: str = ""
+    weighted: bool = False
+    when: Callable[[Stage], bool] = _always
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the stages that an entry expands to: what follows the entry's key, the name of its kind, and what it says."""
+
+    name: str
+    kind: str
+    values: Mapping[str, Any]
+    named: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _all_settings(settings: Any, _inputs: Inputs) -> Mapping[str, Any]:
+    said: Mapping[str, Any] = settings.fingerprinted()
+    return said
+
+
+def _no_weights(_settings: Any, _inputs: Inputs) -> Mapping[str, str]:
+    return {}
+
+
+def _fits(_stage: Stage) -> None:
+    return None
+
+
+def _plainest(_inputs: Inputs) -> int:
+    return 1
+
+
+def _like_none(_settings: Any, _key: str) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of stage.
+
+    Parameters
+    ----------
+    name : str
+        Stands in identities and paths, whatever the stage's key; ``{key}`` in it is the key, as in ``label.{key}``.
+    version : str
+        Of the code; raised when its output can differ.
+    settings : type of Settings
+    reads : mapping
+        Name of each input -> :class:`Edge`. An entry of the YAML may name its inputs under these names.
+    gives : str
+        The product, such as ``labels``.
+    make : str
+        ``module:function`` of one block, imported on the worker; empty for a kind that only expands or reads a source.
+    grain : Grain
+    says : function of (settings, inputs)
+        What enters the fingerprint; by default all of the settings.
+    weights : function of (settings, inputs)
+        Name of each set of weights -> digest; ``{key}`` in a name is the key of the entry.
+    network : bool
+        Runs a network, and so wants a GPU, though its output may not depend on weights that are known beforehand.
+    droppable : bool
+        Its data may go once all that reads it has its receipt.
+    expand : function of (settings, named inputs)
+        The parts of an entry that is several stages.
+    fits : function of a stage
+        Raises ConfigError if its settings do not fit what it reads. Reads nothing.
+    check : str
+        ``module:function`` of (stage, its blocks) that may refuse a run before any stage runs, by ConfigError.
+    looks : str
+        ``module:function`` of a stage: what ``doctor`` should know, as (state, what was seen, advice).
+    tries : str
+        ``module:function`` of (stage, device): tries the stage on one view, and tells (what, what was seen).
+    shows : str
+        ``module:function`` that gives what the stage found as tables and pictures.
+    work : function of inputs
+        How much an item takes, in items of the kind in its plainest form.
+    like : function of (settings, key)
+        Key of a stage that does the same work, where one is expected to have been measured first; empty if there is none.
+    """
+
+    name: str
+    version: str
+    settings: type[Settings]
+    reads: Mapping[str, Edge]
+    gives: str
+    make: str = ""
+    grain: Grain = "block"
+    says: Callable[[Any, Inputs], Mapping[str, Any]] = _all_settings
+    weights: Callable[[Any, Inputs], Mapping[str, str]] = _no_weights
+    network: bool = False
+    droppable: bool = False
+    expand: Callable[[Any, Mapping[str, Any]], Sequence[Part]] | None = None
+    fits: Callable[[Stage], None] = _fits
+    check: str = ""
+    looks: str = ""
+    tries: str = ""
+    shows: str = ""
+    work: Callable[[Inputs], int] = _plainest
+    like: Callable[[Any, str], str] = _like_none
+
+    def stored_name(self, key: str) -> str:
+        """The stage's name in identities and paths."""
+        return self.name.format(key=key)
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A model that no stage of the file made: a folder, a URL or a hub id."""
+
+    reference: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of a pipeline, with what it reads; ``over`` is the stage that gave the panoramas that it works on.
+
+    ``root`` is the store that its blocks lie in. ``owes`` is false of a stage of another pipeline: what is there is read.
+    ``like`` is the name of a stage that does the same work.
+    """
+
+    key: str
+    kind: Kind
+    settings: Any
+    inputs: Inputs
+    identity: Identity
+    root: str
+    over: Stage | None = field(default=None, repr=False)
+    owes: bool = True
+    like: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its name in identities and paths, such as ``project`` or ``label.geometry``."""
+        return self.identity.stage
+
+    @property
+    def panoramas(self) -> Stage:
+        """The stage that gave the panoramas; itself if it did."""
+        return self.over or self
+
+    @property
+    def is_source(self) -> bool:
+        """Whether it reads a source, and no other stage."""
+        return not self.kind.reads
+
+    @property
+    def wants_gpu(self) -> bool:
+        """Whether a block of it runs a network."""
+        return self.kind.network or bool(self.identity.weights)
+
+    @property
+    def work(self) -> int:
+        """How much an item takes, in items of the kind in its plainest form."""
+        return self.kind.work(self.inputs)
+
+    @property
+    def make(self) -> Callable[..., Any]:
+        """The function of one block."""
+        return named_function(self.kind.make)
+
+    def stages(self, name: str) -> list[Stage]:
+        """The stages that it reads under the name of an input; none where nothing is read."""
+        return stages_of(self.inputs, name)
+
+    def reads(self, other: Stage) -> bool:
+        """Whether it reads that stage."""
+        return any(one.identity == other.identity and one.root == other.root for one in upstream_names(self.inputs).values())
+
+    def block_url(self, block: str) -> str:
+        """Where a block of it lies."""
+        return block_url(self.root, self.name, self.identity.fingerprint, block)
+
+    def block_of(self, read: Stage, own: str) -> str:
+        """Name of the block of a stage that it reads for its block ``own``: that of the same panoramas, or the one of all."""
+        wholes: Mapping[str, str] = self.identity.settings.get(OVER, {})
+        names = {name for name, one in upstream_names(self.inputs).items() if one.key == read.key}
+        return next((wholes[name] for name in names if name in wholes), own)
+
+
+Inputs = Mapping[str, tuple[Stage | Outside, ...]]
+"""Name of each input -> what is read under it."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage and its blocks: those of the manifest, or others that stand for them (tasks/stage/grain.py)."""
+
+    stage: Stage
+    blocks: tuple[Block, ...]
+
+    @property
+    def key(self) -> str:
+        """What the file calls the stage."""
+        return self.stage.key
+
+
+def stages_of(inputs: Inputs, name: str) -> list[Stage]:
+    """The stages among what is read under a name; none where nothing is."""
+    return [one for one in inputs.get(name, ()) if isinstance(one, Stage)]
+
+
+def upstream_names(inputs: Inputs) -> dict[str, Stage]:
+    """All stages that are read, by their names in identities; a second one of a name has its key beside it."""
+    named: dict[str, Stage] = {}
+    for one in (one for found in inputs.values() for one in found if isinstance(one, Stage)):
+        taken = one.name in named and named[one.name].identity != one.identity
+        named[f"{one.name} ({one.key})" if taken else one.name] = one
+    return named
+
+
+def named_function(reference: str) -> Callable[..., Any]:
+    """The function that ``module:function`` names, imported now."""
+    module, _, name = reference.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found

@@ -1,0 +1,63 @@
+"""Finished blocks of earlier stages, as their readers see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from numpy.typing import NDArray
+
+from storage.arrays import BlockReader, arrays_digest, damaged
+from storage.receipts import Receipt, read_receipt
+from tasks.stage.job import BadItem, Job
+from tasks.stage.kind import Stage
+
+
+class Upstream:
+    """A finished block of an earlier stage: the one that a job reads for its own."""
+
+    def __init__(self, job: Job, stage: Stage) -> None:
+        self.url = job.url_of(stage)
+        receipt = read_receipt(self.url)
+        if receipt is None:
+            raise RuntimeError(f"{self.url}: has no receipt, so it may not be read; run the stage {stage.key} first")
+        self.receipt = receipt
+        self.stage = stage
+        self._reader: BlockReader | None = None
+
+    def item(self, slot: int) -> dict[str, NDArray]:
+        """The arrays of one item, of the shapes that its stage stores; BadItem if the stage gave it up."""
+        row = self.receipt.items[slot]
+        if row.state == "quarantined":
+            at = self.stage.name
+            raise BadItem(row.reason if row.inherited else f"at {at}: {row.reason}", row.given_up_at or at)
+        if self._reader is None:
+            self._reader = BlockReader(self.url, self.receipt.files)
+        arrays = self._reader.item(slot)
+        if row.digest and arrays_digest(arrays) != row.digest:
+            raise damaged(self.url, f"the arrays of {row.item} are not those that were stored", self.receipt.files)
+        return arrays
+
+
+def open_block(stage: Stage, name: str) -> tuple[str, Receipt]:
+    """URL and receipt of a finished block of an earlier stage.
+
+    Raises
+    ------
+    RuntimeError
+        It has no receipt, so it may not be read.
+    """
+    url = stage.block_url(name)
+    receipt = read_receipt(url)
+    if receipt is None:
+        raise RuntimeError(f"{url}: has no receipt, so it may not be read; run again, which makes the stage {stage.key} first")
+    return url, receipt
+
+
+def read_items(stage: Stage, name: str, *arrays: str) -> Iterator[tuple[str, dict[str, NDArray]]]:
+    """Name and arrays (all, or those named) of every item of a block that was not given up, one at a time."""
+    url, receipt = open_block(stage, name)
+    reader = None
+    for slot, row in enumerate(receipt.items):
+        if row.state == "done":
+            reader = reader or BlockReader(url, receipt.files)
+            yield row.item, reader.item(slot, arrays or None)
