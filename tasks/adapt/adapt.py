@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from configs.adapt import AdaptConfig
+from models.seamless.saved import SeamlessModel
 from storage.fingerprint import Identity
 from storage.receipts import Receipt, write_file
 from storage.urls import files_below, join, remove
@@ -16,6 +19,8 @@ from tasks.seamless.model import read_model, write_model
 from tasks.stage.block import Job, Output
 from tasks.stage.devices import device_name, resolve_device
 from tasks.stage.grain import blocks_behind, make_whole, of_all, open_block
+from tasks.stage.stopping import asked_to_stop
+from tasks.train.progress import Log
 
 VERSION = "3"
 MODEL = "model"
@@ -32,27 +37,57 @@ def identity(config: AdaptConfig, model: str, upstream: dict[str, str]) -> Ident
     return Identity("adapt", VERSION, own, {"model": model}, upstream)
 
 
-def adapt_block(job: Job) -> Receipt:
-    """Train, from the newest checkpoint on, and store the folder of the model and its losses; then drop the checkpoints."""
+@dataclass(frozen=True)
+class Learned:
+    """An adapted model, its losses, and how much it learned from."""
+
+    model: SeamlessModel
+    losses: list[dict[str, float]]
+    panoramas: int
+    pool: int
+
+
+def adapt_block(job: Job, stop: Callable[[], bool] = asked_to_stop) -> Receipt:
+    """Train, from the newest checkpoint on, and store the folder of the model and its losses; then drop the checkpoints.
+
+    Raises
+    ------
+    Stopped, Diverged
+        As :func:`tasks.train.loop.train`.
+    """
     config = adapt_config(job)
-    device = resolve_device(config.execution.device)
     planned = dict(job.identity.weights)
-    model = read_model(config.model, planned["model"])
-    checkpoints = join(config.root, "checkpoints", job.identity.fingerprint, job.block.name)
 
     def train() -> Output:
-        panoramas = Panoramas(job)
-        pool = []
-        if "pool" in job.identity.upstream:
-            pool = read_pool(*open_block(job, "pool", of_all(blocks_behind(job)).name))
-        examples = Examples(panoramas, pool, config.training)
-        adapted, progress = adapt_model(model, examples, config.training, checkpoints, config.checkpoint_every, device)
-        found, files = write_model(job.url, MODEL, adapted, {"height": config.height, "adapted_from": planned["model"]})
-        files |= write_file(job.url, "losses.json", (json.dumps(progress.log, indent=1) + "\n").encode())
-        figures = {"steps": progress.step, "panoramas": len(panoramas.places), "pool": len(pool), "model": found}
+        learned = learn(job, _silent, stop)
+        about = {"height": config.height, "adapted_from": planned["model"]}
+        found, files = write_model(job.url, MODEL, learned.model, about)
+        files |= write_file(job.url, "losses.json", (json.dumps(learned.losses, indent=1) + "\n").encode())
+        figures = {"steps": config.training.steps, "panoramas": learned.panoramas, "pool": learned.pool, "model": found}
         return Output(figures=figures, files=files)
 
-    receipt = make_whole(job, train, vocabulary(model), planned, device_name(device))
-    for name in files_below(checkpoints):
-        remove(join(checkpoints, name))
+    about = vocabulary(read_model(config.model, planned["model"]))
+    receipt = make_whole(job, train, about, planned, device_name(resolve_device(config.execution.device)))
+    for name in files_below(_checkpoints(job)):
+        remove(join(_checkpoints(job), name))
     return receipt
+
+
+def learn(job: Job, log: Log, stop: Callable[[], bool]) -> Learned:
+    """Train, as one process or as one of several; see :func:`tasks.train.processes.in_processes`."""
+    config = adapt_config(job)
+    model = read_model(config.model, dict(job.identity.weights)["model"])
+    panoramas, pool = Panoramas(job), []
+    if "pool" in job.identity.upstream:
+        pool = read_pool(*open_block(job, "pool", of_all(blocks_behind(job)).name))
+    examples, device = Examples(panoramas, pool, config.training), resolve_device(config.execution.device)
+    adapted, losses = adapt_model(model, examples, config.training, _checkpoints(job), config.checkpoint_every, device, log, stop)
+    return Learned(adapted, losses, len(panoramas.places), len(pool))
+
+
+def _checkpoints(job: Job) -> str:
+    return join(adapt_config(job).root, "checkpoints", job.identity.fingerprint, job.block.name)
+
+
+def _silent(_step: int, _figures: object) -> None:
+    pass

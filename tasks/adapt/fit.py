@@ -6,7 +6,7 @@ from configs.adapt import AdaptConfig
 from configs.settings import ConfigError
 from models.seamless.saved import SeamlessModel
 from models.seamless.semantic import SemanticNetwork
-from tasks.adapt.training import rate_groups
+from tasks.adapt.learner import rate_groups
 
 
 def refuse_misfit(config: AdaptConfig, model: SeamlessModel) -> None:
