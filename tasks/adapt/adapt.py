@@ -20,6 +20,7 @@ from tasks.stage.block import Job, Output
 from tasks.stage.devices import device_name, resolve_device
 from tasks.stage.grain import blocks_behind, make_whole, of_all, open_block
 from tasks.stage.stopping import asked_to_stop
+from tasks.train.processes import in_processes
 from tasks.train.progress import Log
 
 VERSION = "3"
@@ -47,7 +48,7 @@ class Learned:
     pool: int
 
 
-def adapt_block(job: Job, stop: Callable[[], bool] = asked_to_stop) -> Receipt:
+def adapt_block(job: Job, stop: Callable[[], bool] = asked_to_stop, processes: int = 1) -> Receipt:
     """Train, from the newest checkpoint on, and store the folder of the model and its losses; then drop the checkpoints.
 
     Raises
@@ -59,7 +60,7 @@ def adapt_block(job: Job, stop: Callable[[], bool] = asked_to_stop) -> Receipt:
     planned = dict(job.identity.weights)
 
     def train() -> Output:
-        learned = learn(job, _silent, stop)
+        learned: Learned = in_processes(processes, "tasks.adapt.adapt:learn", job, stop=stop)
         about = {"height": config.height, "adapted_from": planned["model"]}
         found, files = write_model(job.url, MODEL, learned.model, about)
         files |= write_file(job.url, "losses.json", (json.dumps(learned.losses, indent=1) + "\n").encode())
@@ -87,7 +88,3 @@ def learn(job: Job, log: Log, stop: Callable[[], bool]) -> Learned:
 
 def _checkpoints(job: Job) -> str:
     return join(adapt_config(job).root, "checkpoints", job.identity.fingerprint, job.block.name)
-
-
-def _silent(_step: int, _figures: object) -> None:
-    pass

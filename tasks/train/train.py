@@ -28,6 +28,7 @@ from tasks.stage.prefect_task import told_full
 from tasks.train.labels.confidence import check_confidences
 from tasks.train.labels.cut import check_depth_max
 from tasks.train.labels.data import Batch, DataSettings, LabelStore, TrainingData
+from tasks.train.processes import in_processes
 from tasks.train.progress import Log, LogFile, Progress
 from tasks.train.student.held_out import look_at_held_out
 from tasks.train.student.make import make_student, save_student
@@ -102,6 +103,7 @@ def train_student(
     run: str,
     log: Log = lambda _step, _figures: None,
     stop: Callable[[], bool] = lambda: False,
+    processes: int = 1,
 ) -> Receipt:
     """Train, from the newest checkpoint on if there is one; nothing happens if there is a receipt.
 
@@ -113,6 +115,8 @@ def train_student(
     log : Log
     stop : function
         Asked after every step whether to stop.
+    processes : int
+        How many learn together, each from ``batch`` panoramas a step; on GPUs each takes one.
 
     Raises
     ------
@@ -121,19 +125,22 @@ def train_student(
     Diverged, Stopped
         As :func:`tasks.train.loop.train`.
     OSError
-        The disk is full, among others; checkpoints that are there stay.
+        The disk is full, or one of several processes was killed, among others; checkpoints that are there stay.
     """
     if (finished := training.receipt) is not None:
         return finished
     try:
-        return _train(training, run, log, stop)
+        receipt: Receipt = in_processes(processes, "tasks.train.train:train_together", (training, run), log, stop)
+        return receipt
     except OSError as error:
         if error.errno not in FULL or not is_local(training.url):
             raise
         raise OSError(error.errno, told_full(error, training.url)) from error
 
 
-def _train(training: Training, run: str, log: Log, stop: Callable[[], bool]) -> Receipt:
+def train_together(work: tuple[Training, str], log: Log, stop: Callable[[], bool]) -> Receipt:
+    """Train as one of the processes that do, or alone: :func:`train_student` of a training and a run's name."""
+    training, run = work
     started, config = time.time(), training.config
     unit = depth_unit(training.stores) if "depth" in config.tasks else ""
     data, held_out = read_data(training)
