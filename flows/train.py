@@ -34,7 +34,7 @@ from storage.urls import join, location
 from tasks.stage.prefect_task import passing_fault
 from tasks.train.checkpoints import load_checkpoint
 from tasks.train.labels.data import LabelStore
-from tasks.train.loop import Diverged, Stopped
+from tasks.train.progress import Diverged, Stopped
 from tasks.train.student.settings import TrainingConfig
 from tasks.train.train import PAGE, STAGE, Training, check_training, train_student
 

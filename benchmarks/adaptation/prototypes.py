@@ -22,7 +22,7 @@ from models.adaptation.pseudo_labels import semantic_labels
 from models.adaptation.thresholds import Rule
 from models.seamless.network import IGNORED, SeamlessNetwork
 from models.seamless.saved import SeamlessModel
-from tasks.adapt.training import rate_groups
+from tasks.adapt.learner import rate_groups
 
 INERTIA = 0.9
 """Share of the gathered prototypes that a step keeps."""
@@ -32,7 +32,8 @@ def prototype_adaptation(model: SeamlessModel, given: Sequence[Predicted], rule:
     """Train the model's encoder, pyramid and semantic head by pseudo-labels and prototypes."""
     assert isinstance(model.network, SeamlessNetwork)
     frozen, network = model.network.for_crops().eval(), model.network.for_crops().train()
-    optimizer = torch.optim.AdamW(rate_groups(network, settings), weight_decay=settings.weight_decay)
+    groups = [{"params": list(group.parameters), "lr": group.rate} for group in rate_groups(network, settings)]
+    optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
     initial = [group["lr"] for group in optimizer.param_groups]
     generator = np.random.default_rng([settings.seed, 4])
     gathered = torch.full((len(model.classes), model.network.settings.channels), torch.nan)

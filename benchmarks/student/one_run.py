@@ -23,7 +23,8 @@ from models.student.losses import student_losses
 from tasks.train.labels.auxiliaries import deriving
 from tasks.train.labels.data import Batch, DataSettings, LabelStore, TrainingData
 from tasks.train.labels.items import ItemSettings
-from tasks.train.loop import TrainSettings, train
+from tasks.train.settings import TrainSettings
+from tasks.train.student.training import train_model
 
 DEPTH_EDGE = 0.1
 COSINES = 3
@@ -50,7 +51,7 @@ def run_arm(arm: Arm, seed: int, folder: Path, recipe: Recipe, rate: float, spli
     log = _Log(model, arm, _probe(arm, folder) if compared else None)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as checkpoints:
-        train(model, data, None, train_settings(recipe, rate, seed, scale), checkpoints, log)
+        train_model(model, data, None, train_settings(recipe, rate, seed, scale), checkpoints, log)
     seconds = time.perf_counter() - started
     return {
         "arm": asdict(arm),

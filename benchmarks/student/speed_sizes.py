@@ -24,7 +24,8 @@ from tasks.predict.predict import predict
 from tasks.train.labels.auxiliaries import deriving
 from tasks.train.labels.data import Batch, DataSettings, TrainingData
 from tasks.train.labels.items import ItemSettings
-from tasks.train.loop import TrainSettings, train
+from tasks.train.settings import TrainSettings
+from tasks.train.student.training import train_model
 
 TASKS = ("depth", "normals", "semantics")
 SMALL_VIT = {
@@ -118,7 +119,7 @@ def _step_seconds(model: StudentModel, data: Any, size: Size, folder: Path) -> f
     settings = TrainSettings(
         steps=size.steps, frozen_steps=0, log_every=1, checkpoint_every=10**9, precision=size.precision, learning_rate=1e-5
     )
-    train(model, data, None, settings, str(folder / f"checkpoints-{type(data).__name__}"), log)
+    train_model(model, data, None, settings, str(folder / f"checkpoints-{type(data).__name__}"), log)
     warm = min(size.steps // 4, 4)
     return (moments[-2] - moments[warm - 1]) / (len(moments) - 1 - warm)  # the last step also writes the checkpoint
 

@@ -12,25 +12,20 @@ from contextlib import contextmanager
 from types import FrameType
 
 from flows.errors import Interrupted
+from tasks.stage.stopping import ask_to_stop, asked_to_stop, go_on
 
 EXIT_CODE = 130  # as a shell reports a process that SIGINT ended
-_asked = threading.Event()
-
-
-def asked_to_stop() -> bool:
-    """Whether the process was asked to stop."""
-    return _asked.is_set()
 
 
 @contextmanager
 def draining_on_signals() -> Iterator[None]:
     """Drain on the first SIGINT or SIGTERM; a second one ends the process at once. For the main thread only."""
-    _asked.clear()
+    go_on()
     try:
         with _handled_by_ask(signal.SIGINT, signal.SIGTERM):
             yield
     finally:
-        _asked.clear()
+        go_on()
 
 
 @contextmanager
@@ -68,9 +63,9 @@ def _handled_by_ask(*signals: signal.Signals) -> Iterator[None]:
 
 
 def _ask(_number: int, _frame: FrameType | None) -> None:
-    if _asked.is_set():
+    if asked_to_stop():
         _stop_at_once()
-    _asked.set()
+    ask_to_stop()
     print("\nstopping: blocks in work are being finished; Ctrl-C again stops at once", file=sys.stderr)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+from models.seamless.saved import SeamlessModel
 from storage.receipts import Receipt, write_file
 from storage.urls import files_below, join, remove
 from tasks.adapt.examples import Examples, Panoramas
@@ -18,7 +21,10 @@ from tasks.stage.devices import device_name, resolve_device
 from tasks.stage.job import Job, Output
 from tasks.stage.kind import Edge, Inputs, Kind
 from tasks.stage.models import MODEL, about_models
+from tasks.stage.stopping import asked_to_stop
 from tasks.stage.upstream import open_block
+from tasks.train.processes import in_processes
+from tasks.train.progress import Log
 
 VERSION = "3"
 
@@ -48,26 +54,47 @@ KIND = Kind(
 )
 
 
-def adapt_block(job: Job) -> Receipt:
-    """Train, from the newest checkpoint on, and store the folder of the model and its losses; then drop the checkpoints."""
+@dataclass(frozen=True)
+class Learned:
+    """An adapted model, its losses, and how much it learned from."""
+
+    model: SeamlessModel
+    losses: list[dict[str, float]]
+    panoramas: int
+    pool: int
+
+
+def adapt_block(job: Job, stop: Callable[[], bool] = asked_to_stop) -> Receipt:
+    """Train, from the newest checkpoint on, and store the folder of the model and its losses; then drop the checkpoints.
+
+    Raises
+    ------
+    Stopped, Diverged
+        As :func:`tasks.train.loop.train`.
+    """
     settings: Learning = job.settings
-    device = resolve_device(job.execution.device)
     source, digest = source_model(job)
-    model = read_model(source, digest)
-    checkpoints = join(job.stage.root, "checkpoints", job.identity.fingerprint, job.block.name)
 
     def train() -> Output:
-        panoramas = Panoramas(job)
-        pool = [one for stage in job.stage.stages("pool") for one in read_pool(*open_block(stage, job.block.name))]
-        examples = Examples(panoramas, pool, settings)
-        adapted, progress = adapt_model(model, examples, settings, checkpoints, settings.checkpoint_every, device)
-        found, files = write_model(job.url, MODEL, adapted, {"height": settings.height, "adapted_from": digest})
-        files |= write_file(job.url, "losses.json", (json.dumps(progress.log, indent=1) + "\n").encode())
-        figures = {"steps": progress.step, "panoramas": len(panoramas.places), "pool": len(pool), "model": found}
+        learned: Learned = in_processes(settings.processes, "tasks.adapt.adapt:learn", job, stop=stop)
+        told = {"height": settings.height, "adapted_from": digest}
+        found, files = write_model(job.url, MODEL, learned.model, told)
+        files |= write_file(job.url, "losses.json", (json.dumps(learned.losses, indent=1) + "\n").encode())
+        figures = {"steps": settings.steps, "panoramas": learned.panoramas, "pool": learned.pool, "model": found}
         return Output(figures=figures, files=files)
 
-    about = vocabulary(model) | about_models(job)
-    receipt = make_whole(job, train, about, job.identity.weights, device_name(device))
-    for name in files_below(checkpoints):
-        remove(join(checkpoints, name))
+    about = vocabulary(read_model(source, digest)) | about_models(job)
+    receipt = make_whole(job, train, about, job.identity.weights, device_name(resolve_device(job.execution.device)))
+    for name in files_below(job.checkpoints):
+        remove(join(job.checkpoints, name))
     return receipt
+
+
+def learn(job: Job, log: Log, stop: Callable[[], bool]) -> Learned:
+    """Train, as one process or as one of several; see :func:`tasks.train.processes.in_processes`."""
+    settings: Learning = job.settings
+    model, panoramas = read_model(*source_model(job)), Panoramas(job)
+    pool = [one for stage in job.stage.stages("pool") for one in read_pool(*open_block(stage, job.block.name))]
+    examples, device = Examples(panoramas, pool, settings), resolve_device(job.execution.device)
+    adapted, losses = adapt_model(model, examples, settings, job.checkpoints, settings.checkpoint_every, device, log, stop)
+    return Learned(adapted, losses, len(panoramas.places), len(pool))

@@ -5,8 +5,10 @@ Which one comes at a step follows from seed and step alone, so that a training c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,13 +74,17 @@ class Examples:
     def __init__(self, panoramas: Panoramas, pool: list[PoolObject], settings: AdaptTraining) -> None:
         self.panoramas, self.pool, self.settings = panoramas, pool, settings
 
+    def batches(self, epoch: int, step: int, rank: int, world: int) -> Iterator[tuple[NDArray[np.uint8], list[Target]]]:
+        """The batches from a step on, without end, so there is but one epoch; ``world`` processes take them in turn."""
+        return (self.batch(number * world + rank) for number in count(step))
+
     def batch(self, step: int) -> tuple[NDArray[np.uint8], list[Target]]:
         """Images (B, h, w, 3) uint8 and their targets; every panorama comes once in an epoch, in an order of its own."""
-        size, count = self.settings.batch_size, len(self.panoramas.places)
+        size, panoramas = self.settings.batch_size, len(self.panoramas.places)
         made = []
         for position in range(step * size, (step + 1) * size):
-            epoch, index = divmod(position, count)
-            order = np.random.default_rng([self.settings.seed, 1, epoch]).permutation(count)
+            epoch, index = divmod(position, panoramas)
+            order = np.random.default_rng([self.settings.seed, 1, epoch]).permutation(panoramas)
             generator = np.random.default_rng([self.settings.seed, 2, position])
             made.append(self._example(self.panoramas.places[order[index]], generator))
         return np.stack([image for image, _ in made]), [target for _, target in made]

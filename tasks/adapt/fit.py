@@ -8,7 +8,7 @@ from configs.settings import ConfigError
 from models.seamless.saved import SeamlessModel
 from models.seamless.semantic import SemanticNetwork
 from storage.manifest import Block
-from tasks.adapt.training import rate_groups
+from tasks.adapt.learner import rate_groups
 from tasks.seamless.model import read_model
 from tasks.stage.kind import Stage
 from tasks.stage.models import MODEL, outside_model

@@ -17,7 +17,7 @@ def parts(settings: Adapt, named: Mapping[str, Any]) -> list[Part]:
     """All stages, the one that learns last. Without mixing there is no pool."""
     model = {name: value for name, value in named.items() if name == "model"}
     found = "adapt.translate" if "labels" in named else "adapt.predict"
-    learning = {"height": settings.height, "checkpoint_every": settings.checkpoint_every}
+    learning = {"height": settings.height, "checkpoint_every": settings.checkpoint_every, "processes": settings.processes}
     pool = [Part("pool", "adapt.pool", settings.pool.model_dump())] if settings.training.mixing != "none" else []
     return [
         Part("predict", found, {"height": settings.height}, named),

@@ -128,6 +128,7 @@ class Learning(AdaptTraining):
     height: Annotated[Height, APART] = 512
     checkpoint_every: Annotated[int, Field(ge=1), APART] = 500
     """Steps between checkpoints. Changes no output."""
+    processes: Annotated[int, Field(ge=1), APART] = 1
 
 
 class Adapt(Settings):
@@ -140,6 +141,8 @@ class Adapt(Settings):
     training: AdaptTraining = AdaptTraining()
     checkpoint_every: int = Field(500, ge=1)
     """Steps between checkpoints of the training. Changes no output."""
+    processes: int = Field(1, ge=1)
+    """Processes that train together on the machine that holds the stage, each on a GPU of its own where there are several."""
 
     @model_validator(mode="before")
     @classmethod

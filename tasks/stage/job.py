@@ -10,6 +10,7 @@ from configs.execution import Execution
 from storage.credentials import mask_credentials
 from storage.fingerprint import Identity
 from storage.manifest import Block
+from storage.urls import join
 from tasks.stage.code import code_digest
 from tasks.stage.kind import Stage
 
@@ -68,6 +69,11 @@ class Job:
     def key(self) -> str:
         """Fingerprint + contents of the block: the key of the cache, of the store and of Prefect."""
         return f"{self.identity.stage}-{self.identity.fingerprint}-{self.block.name}"
+
+    @property
+    def checkpoints(self) -> str:
+        """Where a stage that trains keeps what it goes on from, until the block has its receipt."""
+        return join(self.stage.root, "checkpoints", self.identity.fingerprint, self.block.name)
 
     def reads(self, name: str) -> Stage:
         """The one stage that is read under the name of an input."""

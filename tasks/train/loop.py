@@ -1,72 +1,55 @@
-"""The training loop: steps, averages, scores and checkpoints, the same whether it was interrupted or not.
+"""The training loop of every network: steps, averages, scores and checkpoints, the same whether it was interrupted or not.
 
-What a step does follows from the seed, the step and the state in the checkpoint before it: batches from
-:mod:`tasks.train.labels.data`, random numbers seeded anew at every step. Devices, precision and several processes are
-accelerate's.
+What a step does follows from the seed, the step and the state in the checkpoint before it: batches in an order of their own,
+random numbers seeded anew at every step. Devices, precision and several processes are accelerate's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState
 from accelerate.utils import DistributedDataParallelKwargs
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models.student import StudentModel
-from models.student.cosines import gradient_cosines, task_losses
-from models.student.losses import student_losses
+from models.learner import Learner
 from tasks.train.checkpoints import load_best, load_checkpoint, save_best, save_checkpoint
-from tasks.train.labels.data import Batch, TrainingData
-from tasks.train.settings import TrainSettings
-
-Log = Callable[[int, Mapping[str, float]], None]
-"""Takes the step and named figures: print, a file, TensorBoard, MLflow."""
+from tasks.train.progress import Diverged, Log, Progress, Stopped
+from tasks.train.settings import LoopSettings
 
 
-class Stopped(RuntimeError):
-    """Training was asked to stop, and left a checkpoint of that moment."""
+class Batches(Protocol):
+    """What a network learns from, in the same order at every resume."""
 
-
-class Diverged(RuntimeError):
-    """The loss is no number any more. The checkpoints are from before."""
-
-
-@dataclass
-class Progress:
-    """Where a training is; part of its checkpoint."""
-
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0
-    best: float = float("inf")
-    since_best: int = 0
+    def batches(self, epoch: int, step: int, rank: int, world: int) -> Iterator[Any]:
+        """The batches of an epoch from a step on, for one of ``world`` processes."""
+        ...
 
 
 def train(
-    model: StudentModel,
-    data: TrainingData,
-    held_out: TrainingData | None,
-    settings: TrainSettings,
+    learner: Learner,
+    data: Batches,
+    settings: LoopSettings,
     url: str,
     log: Log,
     stop: Callable[[], bool] = lambda: False,
+    held_out: Batches | None = None,
 ) -> Progress:
-    """Train a student, from its newest checkpoint on if there is one. The model ends with the best average of its weights.
+    """Train a network, from its newest checkpoint on if there is one.
 
     Parameters
     ----------
-    model : StudentModel
-    data, held_out : TrainingData
-        Without a held-out split the last average counts as the best, and nothing ends early.
-    settings : TrainSettings
+    learner : Learner
+        Its model ends with the best average of its weights, or with the last weights where none is kept.
+    data, held_out : Batches
+        Without held-out ones the last average counts as the best, and nothing ends early.
+    settings : LoopSettings
     url : str
         Folder of the checkpoints.
     log : Log
@@ -82,31 +65,25 @@ def train(
     Stopped
         ``stop`` said so, in one of the processes; a checkpoint of this moment is there.
     Diverged
-        The loss is NaN or infinite; the message names the terms and the last good checkpoint.
+        The loss or its gradient is NaN or infinite; the message names the terms and the last good checkpoint.
     ValueError
-        The student and the labels have no task in common or other classes, or the losses refuse the labels.
+        The checkpoints are of another training, or the losses refuse the labels.
     """
-    _check_match(model, data)
-    run = _Run(model, settings, url)
     with _own_threads():
+        run = _Run(learner, settings, url)
         run.resume()
-        return _train(run, data, held_out, log, stop)
-
-
-def _train(run: _Run, data: TrainingData, held_out: TrainingData | None, log: Log, stop: Callable[[], bool]) -> Progress:
-    settings = run.settings
-    for batches in run.steps(data):
-        terms = run.step(batches)
-        if run.due(settings.log_every) or run.due(settings.cosines_every):
-            log(run.progress.step, {name: float(term) for name, term in terms.items()})
-        if held_out is not None and run.due(settings.score_every):
-            log(run.progress.step, {"score": run.score(held_out)})
-        stopping = run.any_process(stop()) and not run.over
-        if run.due(settings.checkpoint_every) or run.over or stopping:
-            run.save()
-        if stopping:
-            raise Stopped(f"stopped after step {run.progress.step} of {settings.steps}; its checkpoint is in {run.url}")
-    return run.finish()
+        for batches in run.steps(data):
+            terms, told = run.step(batches)
+            if run.due(settings.log_every) or told:
+                log(run.progress.step, {**{name: float(term) for name, term in terms.items()}, **told})
+            if held_out is not None and run.due(settings.score_every):
+                log(run.progress.step, {"score": run.score(held_out)})
+            stopping = run.any_process(stop()) and not run.over
+            if run.due(settings.checkpoint_every) or run.over or stopping:
+                run.save()
+            if stopping:
+                raise Stopped(f"stopped after step {run.progress.step} of {settings.steps}; its checkpoint is in {url}")
+        return run.finish()
 
 
 @contextmanager
@@ -119,23 +96,11 @@ def _own_threads() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _check_match(model: StudentModel, data: TrainingData) -> None:
-    learns, has = model.config.main_tasks, data.settings.item.tasks
-    if not set(learns) & set(has):
-        raise ValueError(f"the student learns {', '.join(learns)}, but labels of {', '.join(has)} are read: nothing in common")
-    names = tuple((model.config.id2label or {}).values())
-    if "semantics" in learns and "semantics" in has and names != data.classes:
-        raise ValueError(
-            f"the student has {len(names)} classes ({', '.join(names[:3])}, ...) and the labels {len(data.classes)} "
-            f"({', '.join(data.classes[:3])}, ...); make the student with id2label=dict(enumerate(classes)) of the labels"
-        )
-
-
 class _Run:
     """State of one training and what is done to it."""
 
-    def __init__(self, model: StudentModel, settings: TrainSettings, url: str) -> None:
-        self.settings, self.url, self.progress = settings, url, Progress()
+    def __init__(self, learner: Learner, settings: LoopSettings, url: str) -> None:
+        self.learner, self.settings, self.url, self.progress = learner, settings, url, Progress()
         for shared in (AcceleratorState, GradientState):  # accelerate keeps them for a process; every training brings its own
             shared._reset_state()
         self.accelerator = Accelerator(
@@ -145,16 +110,15 @@ class _Run:
             # A batch may lack a task's labels, and backbones have weights that only their own training uses.
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
-        self.plain = model.to(self.accelerator.device)
-        self.average = AveragedModel(self.plain, multi_avg_fn=get_ema_multi_avg_fn(settings.average), use_buffers=False)
-        backbone = list(model.backbone.parameters())
-        others = [parameter for name, parameter in model.named_parameters() if not name.startswith("backbone.")]
-        groups = [{"params": backbone}, {"params": others}]
-        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+        learner.to(self.accelerator.device)
+        self.plain, self.groups = learner.model, learner.groups()
+        self.average = None if settings.average is None else _average(self.plain, settings.average)
+        groups = [{"params": list(group.parameters), "lr": group.rate} for group in self.groups]
+        optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=settings.fused or None)
         self.model, self.optimizer = self.accelerator.prepare(self.plain, optimizer)
 
-    def due(self, every: int | None) -> bool:
-        return every is not None and self.progress.step % every == 0
+    def due(self, every: int) -> bool:
+        return self.progress.step % every == 0
 
     @property
     def over(self) -> bool:
@@ -166,14 +130,14 @@ class _Run:
             return said
         return bool(self.accelerator.reduce(torch.tensor(float(said), device=self.accelerator.device)) > 0)
 
-    def steps(self, data: TrainingData) -> Iterator[list[Batch]]:
+    def steps(self, data: Batches) -> Iterator[list[Any]]:
         """The batches of each step that is still to be done, this process's share."""
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        taken: list[Batch] = []
+        taken: list[Any] = []
         while not self.over:
             for batch in data.batches(self.progress.epoch, self.progress.batch, rank, world):
                 taken.append(batch)
-                self.progress.batch = batch.step + 1
+                self.progress.batch += 1
                 if len(taken) == self.settings.accumulate:
                     yield taken
                     taken = []
@@ -181,18 +145,18 @@ class _Run:
                         return
             self.progress.epoch, self.progress.batch = self.progress.epoch + 1, 0
 
-    def step(self, batches: list[Batch]) -> dict[str, Tensor]:
-        """One step of the optimizer; returns the terms of the last batch, the learning rate and the norm of the gradient."""
-        rate, norm, cosines = self._set_rates(), torch.zeros(()), dict[str, Tensor]()
+    def step(self, batches: list[Any]) -> tuple[dict[str, Tensor], dict[str, float]]:
+        """One step of the optimizer; returns the last batch's terms, rate and norm of the gradient, and what else to tell."""
+        rate, norm, told = self._set_rates(), torch.zeros(()), dict[str, float]()
         self.model.train()
         for number, batch in enumerate(batches):
-            seeds = np.random.SeedSequence([self.settings.seed, self.progress.step, number, self.accelerator.process_index])
-            torch.manual_seed(int(seeds.generate_state(1)[0]))
+            generator = self._seeded(number)
             with self.accelerator.accumulate(self.model):
-                terms = self._losses(self.model, batch)
+                terms = self._losses(self.model, batch, generator)
                 total = torch.stack(list(terms.values())).sum()
                 self._refuse([name for name, term in terms.items() if not term.isfinite()])
-                cosines = self._cosines(terms) if number == len(batches) - 1 else {}
+                if number == len(batches) - 1:
+                    told = self.learner.figures(self.progress.step + 1, terms)
                 self.accelerator.backward(total)
                 if self.accelerator.sync_gradients:
                     norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip)
@@ -201,27 +165,34 @@ class _Run:
                 self.optimizer.step()
                 self.optimizer.zero_grad()
         self.progress.step += 1
-        self.average.update_parameters(self.plain)
-        detached = {name: term.detach() for name, term in terms.items()}
-        return {**detached, "total": total.detach(), "optimizer.learning_rate": rate, "optimizer.gradient_norm": norm, **cosines}
+        if self.average is not None:
+            self.average.update_parameters(self.plain)
+        self.learner.after_step()
+        detached = {name: term.detach() for name, term in terms.items()} | {"total": total.detach()}
+        return {**detached, "optimizer.learning_rate": rate, "optimizer.gradient_norm": norm}, told
 
-    def _cosines(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """How far the gradients of tasks agree, in the steps in which that is asked for."""
-        every = self.settings.cosines_every
-        if every is None or (self.progress.step + 1) % every:
-            return {}
-        found = gradient_cosines(self.plain, task_losses(terms))
-        return {f"cosines.{name}": torch.tensor(value) for name, value in found.items()}
+    def _seeded(self, number: int) -> torch.Generator:
+        """Seed all random numbers of a step's batch, and a generator on the CPU."""
+        words = [self.settings.seed, self.progress.step, number, self.accelerator.process_index]
+        seed = int(np.random.SeedSequence(words).generate_state(1)[0])
+        torch.manual_seed(seed)
+        return torch.Generator().manual_seed(seed)
+
+    def _losses(self, model: nn.Module, batch: Any, generator: torch.Generator) -> dict[str, Tensor]:
+        with self.accelerator.autocast():
+            return self.learner.losses(model, batch, generator)
 
     @torch.no_grad()
-    def score(self, held_out: TrainingData) -> float:
+    def score(self, held_out: Batches) -> float:
         """Mean loss of the averaged weights on the held-out labels, which no one made by hand; the lower, the better."""
-        self.average.eval()
-        totals = [sum(self._losses(self.average, batch).values()) for batch in held_out.batches(0)]
+        model = self.plain if self.average is None else self.average.module
+        model.eval()
+        generator = torch.Generator().manual_seed(self.settings.seed)
+        totals = [sum(self._losses(model, batch, generator).values()) for batch in held_out.batches(0, 0, 0, 1)]
         score = float(torch.stack([torch.as_tensor(total) for total in totals]).mean())
         if score < self.progress.best:
             self.progress.best, self.progress.since_best = score, 0
-            self._on_main(save_best, {"model": self.average.module.state_dict(), "score": score, "step": self.progress.step})
+            self._on_main(save_best, {"model": model.state_dict(), "score": score, "step": self.progress.step})
         else:
             self.progress.since_best += 1
         return score
@@ -229,9 +200,10 @@ class _Run:
     def save(self) -> None:
         """Write a checkpoint of this moment."""
         state = {
-            "model": self.plain.state_dict(), "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "model": self.plain.state_dict(), "optimizer": self.optimizer.state_dict(), "learner": self.learner.state(),
+            "average": {} if self.average is None else self.average.state_dict(),
             "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else {},
-            "progress": vars(self.progress).copy(), "threads": torch.get_num_threads(),
+            "progress": vars(self.progress).copy(), "threads": torch.get_num_threads(), "identity": self.settings.identity,
         }  # fmt: skip
         self._on_main(lambda url, whole: save_checkpoint(url, self.progress.step, whole, self.settings.keep), state)
 
@@ -240,9 +212,15 @@ class _Run:
         state = load_checkpoint(self.url)
         if state is None:
             return
+        if state.get("identity", "") != self.settings.identity or vars(self.progress).keys() != state["progress"].keys():
+            raise ValueError(
+                f"{self.url}: these are checkpoints of another config or release; give another output, or remove them"
+            )
         self.plain.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.learner.load(state.get("learner", {}))
         if self.accelerator.scaler:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.progress = Progress(**state["progress"])
@@ -253,34 +231,27 @@ class _Run:
         best = load_best(self.url)
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         vars(self.plain).pop("forward", None)  # the class's own again, which a copy takes along
-        self.plain.load_state_dict(self.average.module.state_dict() if best is None else best["model"])
+        if best is not None:
+            self.plain.load_state_dict(best["model"])
+        elif self.average is not None:
+            self.plain.load_state_dict(self.average.module.state_dict())
         self.plain.eval()
         return self.progress
 
-    def _losses(self, model: torch.nn.Module, batch: Batch) -> dict[str, Tensor]:
-        device = self.accelerator.device
-        labels = {task: label.to(device) for task, label in batch.labels.items()}
-        with self.accelerator.autocast():
-            output = model(batch.images.to(device, non_blocking=True).float() / 255)
-        try:
-            return student_losses(output, labels, self.settings.losses)
-        except ValueError as error:  # tells which item of the batch, not its name
-            raise ValueError(f"panoramas {', '.join(batch.items)}: {error}") from error
-
     def _set_rates(self) -> Tensor:
-        """Set the learning rates of this step; returns that of all but the backbone."""
-        settings, step = self.settings, self.progress.step
+        """Set the learning rates of this step; returns that of the last group."""
+        settings, step, rate = self.settings, self.progress.step, 0.0
         rise = min((step + 1) / (settings.warmup_steps + 1), 1.0)
-        rate = settings.learning_rate * rise * (1 - step / settings.steps) ** 0.9
-        for group, share in zip(self.optimizer.param_groups, (float(step >= settings.frozen_steps), 1.0), strict=True):
-            group["lr"] = rate * share
+        for group, own in zip(self.optimizer.param_groups, self.groups, strict=True):
+            rate = own.rate * rise * (1 - step / settings.steps) ** 0.9
+            group["lr"] = rate * (step >= own.frozen_steps)
         return torch.tensor(rate, dtype=torch.float64)
 
     def _refuse(self, bad: list[str]) -> None:
         if bad:
             raise Diverged(
                 f"step {self.progress.step + 1}: the loss is no number any more ({', '.join(bad)}); the checkpoints in "
-                f"{self.url} are from before. Lower the learning rate or the clip, and run again: it goes on from the last one"
+                f"{self.url} are from before. Lower the learning rate or the clip, and run again: other settings begin anew"
             )
 
     def _on_main(self, write: Callable[[str, Mapping[str, Any]], None], state: Mapping[str, Any]) -> None:
@@ -288,3 +259,7 @@ class _Run:
         if self.accelerator.is_main_process:
             write(self.url, state)
         self.accelerator.wait_for_everyone()
+
+
+def _average(model: nn.Module, decay: float) -> AveragedModel:
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=False)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -29,13 +28,15 @@ from tasks.stage.prefect_task import told_full
 from tasks.train.labels.confidence import check_confidences
 from tasks.train.labels.cut import check_depth_max
 from tasks.train.labels.data import Batch, DataSettings, LabelStore, TrainingData
-from tasks.train.loop import Log, Progress, train
+from tasks.train.processes import in_processes
+from tasks.train.progress import Log, LogFile, Progress
 from tasks.train.student.held_out import look_at_held_out
 from tasks.train.student.make import make_student, save_student
 from tasks.train.student.page import render_student_page
 from tasks.train.student.settings import TrainingConfig
 from tasks.train.student.sources import about_labels, depth_unit
 from tasks.train.student.tracking import check_trackers, tracking
+from tasks.train.student.training import train_model
 
 VERSION = "5"
 STAGE = "train"
@@ -102,6 +103,7 @@ def train_student(
     run: str,
     log: Log = lambda _step, _figures: None,
     stop: Callable[[], bool] = lambda: False,
+    processes: int = 1,
 ) -> Receipt:
     """Train, from the newest checkpoint on if there is one; nothing happens if there is a receipt.
 
@@ -113,6 +115,8 @@ def train_student(
     log : Log
     stop : function
         Asked after every step whether to stop.
+    processes : int
+        How many learn together, each from ``batch`` panoramas a step; on GPUs each takes one.
 
     Raises
     ------
@@ -121,19 +125,22 @@ def train_student(
     Diverged, Stopped
         As :func:`tasks.train.loop.train`.
     OSError
-        The disk is full, among others; checkpoints that are there stay.
+        The disk is full, or one of several processes was killed, among others; checkpoints that are there stay.
     """
     if (finished := training.receipt) is not None:
         return finished
     try:
-        return _train(training, run, log, stop)
+        receipt: Receipt = in_processes(processes, "tasks.train.train:train_together", (training, run), log, stop)
+        return receipt
     except OSError as error:
         if error.errno not in FULL or not is_local(training.url):
             raise
         raise OSError(error.errno, told_full(error, training.url)) from error
 
 
-def _train(training: Training, run: str, log: Log, stop: Callable[[], bool]) -> Receipt:
+def train_together(work: tuple[Training, str], log: Log, stop: Callable[[], bool]) -> Receipt:
+    """Train as one of the processes that do, or alone: :func:`train_student` of a training and a run's name."""
+    training, run = work
     started, config = time.time(), training.config
     unit = depth_unit(training.stores) if "depth" in config.tasks else ""
     data, held_out = read_data(training)
@@ -141,8 +148,8 @@ def _train(training: Training, run: str, log: Log, stop: Callable[[], bool]) -> 
     if config.model.pretrained is not None:
         model.backbone.load(config.model.pretrained)
     with tracking(config, f"{config.name}-{training.identity.fingerprint[:8]}") as tracked:
-        kept = _TrainingLog(join(training.url, "log.json"), (log, tracked))
-        progress = train(model, data, held_out, config.training, training.checkpoints, kept, stop)
+        kept = LogFile(join(training.url, "log.json"), (log, tracked))
+        progress = train_model(model, data, held_out, config.training, training.checkpoints, kept, stop)
     state = PartialState()
     if state.is_main_process:
         outcome = _outcome(progress, kept) | {
@@ -223,29 +230,11 @@ def panoramas(stores: Sequence[LabelStore], settings: DataSettings) -> int:
     return sum(row.state == "done" and settings.takes(item) for item, row in rows)
 
 
-def _outcome(progress: Progress, kept: _TrainingLog) -> dict[str, Any]:
+def _outcome(progress: Progress, kept: LogFile) -> dict[str, Any]:
     last = {name: value for step in sorted(kept.rows) for name, value in kept.rows[step].items()}
     figures = {name: round(value, 6) for name, value in last.items() if not name.startswith("optimizer.")}
     best = {} if progress.best == float("inf") else {"best_score": round(progress.best, 6)}
     return {"figures": {**figures, **best}, "steps": progress.step, "epochs": progress.epoch}
-
-
-class _TrainingLog:
-    """Figures by step, kept beside the checkpoints as JSON; a training that goes on overwrites what it does again."""
-
-    def __init__(self, url: str, listeners: Sequence[Log]) -> None:
-        self._url, self._listeners = url, listeners
-        self.rows: dict[int, dict[str, float]] = {}
-        if exists(url):
-            self.rows = {int(step): row for step, row in json.loads(read_bytes(url)).items()}
-
-    def __call__(self, step: int, figures: Mapping[str, float]) -> None:
-        self.rows = {known: row for known, row in self.rows.items() if known <= step}
-        self.rows[step] = {**self.rows.get(step, {}), **figures}
-        if PartialState().is_main_process:
-            write_bytes(self._url, json.dumps(self.rows).encode())
-            for tell in self._listeners:
-                tell(step, figures)
 
 
 def _look(training: Training, model: StudentModel, data: TrainingData, steps: int, device: str) -> tuple[dict[str, Any], bytes]:

@@ -6,9 +6,7 @@ as if nothing had been, whatever the number of reading threads.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -25,6 +23,7 @@ from storage.arrays import SHARD_ITEMS
 from storage.manifest import Block, Item
 from storage.receipts import Receipt
 from tasks.stage.job import BadItem
+from tasks.train.ahead import ordered_map
 from tasks.train.labels.items import ItemSettings, Place, StoredBlock, nothing, training_item
 from tasks.train.labels.views import check_views, patch_blocks
 from tasks.train.order import batch_of, epoch_order, steps_in
@@ -181,25 +180,6 @@ class TrainingData:
         labels = {task: Label(stacked[task], stacked[f"{task}_valid"], stacked.get(f"{task}_confidence")) for task in tasks}
         skipped = {name: reason for name, _, reason in made if reason}
         return Batch(epoch, step, tuple(name for name, _, _ in made), stacked["image"], labels, skipped)
-
-
-def ordered_map(function: Callable[[Any], Any], jobs: Sequence[Any], threads: int, ahead: int) -> Iterator[Any]:
-    """Results in the order of the jobs, with ``threads`` at work on at most ``ahead`` jobs before they are asked for.
-
-    What a job raises comes out in its turn. Leaving the loop early cancels what has not begun.
-    """
-    with ThreadPoolExecutor(threads, thread_name_prefix="train-read") as pool:
-        flying: deque[Future[Any]] = deque()
-        waiting = iter(jobs)
-        try:
-            flying.extend(pool.submit(function, job) for job in islice(waiting, max(ahead, 1)))
-            while flying:
-                result = flying.popleft().result()
-                flying.extend(pool.submit(function, job) for job in islice(waiting, 1))
-                yield result
-        finally:
-            for future in flying:
-                future.cancel()
 
 
 def _stack(arrays: Sequence[NDArray[Any]]) -> torch.Tensor:

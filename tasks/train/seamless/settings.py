@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from pydantic import Field, ValidationError
 from configs.plain_yaml import MOST_BYTES, parse_yaml
 from configs.settings import ConfigError, PlainSettings, Settings
 from storage.credentials import MaskedUrl
+from tasks.train.settings import LoopSettings
 
 Columns = Annotated[int, Field(ge=32, multiple_of=32)]
 
@@ -83,6 +85,11 @@ class SourceTraining(Settings):
         """All that decides what is learned, as text; a checkpoint of another one is refused."""
         spare = {"validation", "output", "least_stuff", "log_every", "checkpoint_every", "keep", "threads", "device"}
         return self.model_dump_json(exclude=spare)
+
+    def loop(self) -> LoopSettings:
+        """What of this is the loop's."""
+        shared = {one.name for one in fields(LoopSettings)} & type(self).model_fields.keys()
+        return LoopSettings(**{name: getattr(self, name) for name in shared}, identity=self.outcome())
 
 
 def load_source_training(path: str | Path) -> SourceTraining:

@@ -17,7 +17,7 @@ from geometry.resampling.augment import Augmentation
 from storage.credentials import MaskedUrl
 from tasks.train.labels.data import DataSettings
 from tasks.train.labels.items import ItemSettings
-from tasks.train.loop import TrainSettings
+from tasks.train.settings import TrainSettings
 from tasks.train.student.licences import UNKNOWN
 
 EXECUTION = ("device", "log_every", "checkpoint_every", "keep", "cosines_every")

@@ -13,7 +13,7 @@ from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker, get_availa
 
 from configs.settings import ConfigError
 from storage.urls import filesystem, is_local, join
-from tasks.train.loop import Log
+from tasks.train.progress import Log
 from tasks.train.student.settings import TrainingConfig
 
 

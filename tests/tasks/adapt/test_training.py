@@ -13,8 +13,10 @@ from models.seamless.network import Target
 from models.seamless.saved import model_files, model_of_files
 from tasks.adapt.adapt import adapt_block
 from tasks.adapt.examples import Examples, Panoramas
-from tasks.adapt.training import Diverged, adapt_model, rate_groups
+from tasks.adapt.learner import rate_groups
+from tasks.adapt.training import adapt_model
 from tasks.stage.job import Job
+from tasks.train.progress import Diverged
 from tests.support.discs import block_of, make_owed, plan_of, source_files, write_adaptation
 
 
@@ -41,14 +43,14 @@ def test_a_training_that_stopped_ends_in_the_same_bytes(labelled: tuple[AdaptCon
     settings, panoramas = config.training, Panoramas(job)
     with pytest.raises(KeyboardInterrupt):
         adapt_model(model_of_files(source_files()), Stopping(panoramas, [], settings), settings, str(tmp_path / "a"), 2, "cpu")
-    assert [file.name for file in (tmp_path / "a").iterdir()] == ["step-00000002.pt"]
+    assert sorted(file.name for file in (tmp_path / "a").iterdir()) == ["log.json", "step-00000002.pt"]
     examples = Examples(panoramas, [], settings)
     one, other = (
         adapt_model(model_of_files(source_files()), examples, settings, str(tmp_path / folder), 2, "cpu") for folder in "ab"
     )
     assert model_files(one[0]) == model_files(other[0])
-    assert one[1].log == other[1].log
-    assert [row["step"] for row in one[1].log] == list(range(settings.steps))
+    assert one[1] == other[1]
+    assert [row["step"] for row in one[1]] == list(range(settings.steps))
 
 
 def test_examples_follow_from_seed_and_step_and_mixing_pastes(labelled: tuple[AdaptConfig, Job]) -> None:
@@ -96,7 +98,7 @@ def test_doubtful_boxes_teach_background_unless_they_are_ignored(
     settings = config.training.model_copy(update={"steps": 1, "ignore_uncertain": ignore})
     source = model_of_files(source_files())
     adapted, how = adapt_model(source, Doubtful(Panoramas(job), [], settings), settings, str(tmp_path), 1, "cpu")
-    taught = [how.log[0][f"{branch}.name"] for branch in ("instances", "amodals")]
+    taught = [how[0][f"{branch}.name"] for branch in ("instances", "amodals")]
     assert taught == [0, 0] if ignore else min(taught) > 0
     assert adapted.network.settings == source.network.settings
 
@@ -127,7 +129,7 @@ def test_a_loss_that_is_no_number_stops_the_training(labelled: tuple[AdaptConfig
 def test_parts_of_the_network_learn_at_their_rates(labelled: tuple[AdaptConfig, Job]) -> None:
     network = model_of_files(source_files()).network
     settings = labelled[0].training.model_copy(update={"learning_rate": 2.0, "rates": {"semantic": 10.0, "proposals": 0.5}})
-    rates = {id(one): group["lr"] for group in rate_groups(network, settings) for one in group["params"]}
+    rates = {id(one): group.rate for group in rate_groups(network, settings) for one in group.parameters}
     expected = {"semantic.name.weight": 20.0, "amodals.proposals.hidden.weight": 1.0, "amodals.name.weight": 2.0}
     named = dict(network.named_parameters())
     assert {name: rates[id(named[name])] for name in expected} == expected

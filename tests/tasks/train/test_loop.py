@@ -22,7 +22,9 @@ from models.student.losses import LossSettings
 from tasks.train.checkpoints import load_best, load_checkpoint
 from tasks.train.labels.data import DataSettings, TrainingData
 from tasks.train.labels.items import ItemSettings
-from tasks.train.loop import Diverged, TrainSettings, train
+from tasks.train.progress import Diverged
+from tasks.train.settings import TrainSettings
+from tasks.train.student.training import train_model
 from tests.support.label_store import CLASSES, write_label_store
 from tests.support.processes import until
 
@@ -49,7 +51,7 @@ def run(store, url, settings=SETTINGS, log=lambda _step, _figures: None, data=DA
     """Train a new student; returns its weights and the progress."""
     model = fresh()
     held_out = TrainingData([store], replace(data, split="val", batch_size=2))
-    progress = train(model, TrainingData([store], data), held_out, settings, str(url), log, stop)
+    progress = train_model(model, TrainingData([store], data), held_out, settings, str(url), log, stop)
     return model.state_dict(), progress
 
 
@@ -197,7 +199,7 @@ def test_a_checkpoint_cannot_run_code(tmp_path, monkeypatch):
 def test_a_diverging_loss_stops_with_the_last_good_checkpoint(store, after_four):
     before = load_checkpoint(str(after_four))
     wild = replace(SETTINGS, steps=20, learning_rate=1e30, clip=1e30, checkpoint_every=100)
-    with pytest.raises(Diverged, match=r"the loss is no number any more \(.*goes on from the last one"):
+    with pytest.raises(Diverged, match=r"the loss is no number any more \(.*other settings begin anew"):
         run(store, after_four, wild)
     after = load_checkpoint(str(after_four))
     assert after["progress"]["step"] == 4
@@ -240,13 +242,13 @@ def test_without_a_better_score_training_ends_early_with_the_best_weights(store,
 def test_a_step_takes_as_many_batches_as_it_is_told(store, tmp_path):
     model = fresh()
     data = TrainingData([store], replace(DATA, batch_size=1))
-    progress = train(model, data, None, replace(SETTINGS, steps=5, accumulate=2), str(tmp_path), lambda *_: None)
+    progress = train_model(model, data, None, replace(SETTINGS, steps=5, accumulate=2), str(tmp_path), lambda *_: None)
     assert (progress.step, progress.epoch, progress.batch) == (5, 1, 4)  # 10 batches, 6 an epoch
 
 
 def test_a_student_of_other_classes_or_tasks_is_refused(store, tmp_path):
     def begin(model, data):
-        train(model, TrainingData([store], data), None, SETTINGS, str(tmp_path), lambda *_: None)
+        train_model(model, TrainingData([store], data), None, SETTINGS, str(tmp_path), lambda *_: None)
 
     with pytest.raises(ValueError, match=r"the student has 2 classes \(a, b, ...\) and the labels 4 \(dark, dim, light, ...\)"):
         begin(fresh(classes=("a", "b")), DATA)
@@ -258,7 +260,9 @@ def test_a_student_of_other_classes_or_tasks_is_refused(store, tmp_path):
 def test_in_bfloat16_the_loss_falls_too_and_the_student_comes_back_as_it_was(store, tmp_path):
     figures, model = {}, fresh()
     settings = replace(SETTINGS, precision="bf16")
-    train(model, TrainingData([store], DATA), None, settings, str(tmp_path), lambda step, terms: figures.update({step: terms}))
+    train_model(
+        model, TrainingData([store], DATA), None, settings, str(tmp_path), lambda step, terms: figures.update({step: terms})
+    )
     assert figures[6]["total"] < figures[1]["total"]
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
     assert "forward" not in vars(model)  # no wrapper of accelerate's is left on it
@@ -268,7 +272,7 @@ ONE_OF_TWO = """
 import os, pickle, sys
 import torch
 import tests.tasks.train.test_loop as here
-from tasks.train.loop import Stopped
+from tasks.train.progress import Stopped
 store, url, rank = pickle.load(open(sys.argv[1], "rb")), sys.argv[2], os.environ["RANK"]
 data = here.replace(here.ALIKE, batch_size=1)
 try:

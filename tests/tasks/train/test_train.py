@@ -15,7 +15,7 @@ from transformers import AutoModel
 from configs.settings import ConfigError
 from storage.receipts import damage
 from tasks.train.checkpoints import load_checkpoint
-from tasks.train.loop import Diverged, Stopped
+from tasks.train.progress import Diverged, Stopped
 from tasks.train.student.settings import TrainingConfig, load_training
 from tasks.train.train import Training, check_training, panoramas, read_data, train_student
 from tests.support.label_store import CLASSES, write_label_store

@@ -8,7 +8,7 @@ import pytest
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker, on_main_process, register_tracker_class
 
 from configs.settings import ConfigError
-from tasks.train.loop import Stopped
+from tasks.train.progress import Stopped
 from tasks.train.train import check_training, train_student
 from tests.support.label_store import write_label_store
 from tests.tasks.train.test_train import TRAINING, training
