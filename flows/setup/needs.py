@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from configs.adapt import AdaptConfig
 from configs.schema import Config
-from flows.setup.doctor import Check, guarded
+from flows.setup.checks import Check, guarded
 from flows.setup.first_look import figures_in_words, look_into
 from storage.urls import exists, join
 from tasks.ingest.datasets.inspection import inspect

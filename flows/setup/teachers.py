@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from configs.adapt import AdaptConfig
 from configs.schema import Config, TeacherSettings
-from flows.setup.doctor import Check, guarded
+from flows.setup.checks import Check, guarded
 from tasks.label.teacher_trial import View, first_view, try_teacher
 
 

@@ -14,8 +14,8 @@ from rich.table import Table
 from flows.invocation import command_for
 
 if TYPE_CHECKING:
+    from flows.setup.checks import Check
     from flows.setup.cost import Cost
-    from flows.setup.doctor import Check
     from flows.setup.init import Survey
 
 COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
