@@ -26,9 +26,9 @@ from models.adaptation.pseudo_labels import thing_area as area_of
 from models.adaptation.thresholds import AMODAL, BINS, INSTANCE, Rule, ScoreHistogram, class_thresholds, score_histogram
 from models.seamless.fusion import Detections
 from scenes.amodal import amodal_masks
+from scenes.build import build_scene
 from scenes.render import render_erp
 from scenes.vocabulary import CLASSES, THINGS
-from scenes.world import build_scene
 
 HEIGHT, WIDTH, SCENES, SMALLEST, LEAST = 128, 256, 40, 30, 0.05
 COUNT = len(CLASSES)

@@ -21,8 +21,8 @@ from scipy.spatial import cKDTree
 from geometry.directions import erp_directions
 from geometry.resampling.backproject import WORKERS
 from geometry.surfaces.auxiliaries import AUXILIARIES, EDGE_LIMIT, derive_auxiliaries, edges
+from scenes.build import build_scene
 from scenes.render import render_erp
-from scenes.world import build_scene
 from storage.arrays import BlockWriter
 from tasks.label.auxiliaries import encode_auxiliaries
 

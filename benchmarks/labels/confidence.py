@@ -28,10 +28,10 @@ from metrics.normals import angles
 from metrics.semantics import vocabulary_map
 from metrics.weights import area_mean, row_weights
 from models.teachers import Teacher, load_teacher
+from scenes.build import build_scene
 from scenes.render import Frame, render_erp
 from scenes.teacher import Corruptions, ScenesTeacher
 from scenes.vocabulary import CLASSES
-from scenes.world import build_scene
 from tasks.label.fuse import Labelling, fuse_labellings
 from tasks.label.label import look
 from tasks.label.project import choose_views
