@@ -30,7 +30,8 @@ from geometry.resampling.augment import Augmentation
 from storage.arrays import BlockReader
 from storage.fingerprint import Identity
 from storage.manifest import Block, Item
-from storage.published.plain import open_published, point_at, write_version
+from storage.published.opening import open_published
+from storage.published.plain import point_at, write_version
 from tasks.label.fuse import encode_labels
 from tasks.stage.block import Job, Output, run_block
 from tasks.train.labels.data import DataSettings, LabelStore, TrainingData

@@ -16,7 +16,8 @@ from flows.stores.garbage import find_garbage
 from flows.stores.status import store_status
 from flows.stores.verification import find_strays, verify_others
 from storage.about import Contradiction
-from storage.published.plain import latest_version, open_published, versions
+from storage.published.opening import open_published
+from storage.published.plain import latest_version, versions
 from tests.support.pipelines import keep, load, restore, run_pipeline, write_pipeline
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
