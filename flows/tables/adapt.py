@@ -8,7 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.tree import Tree
 
-from flows.tables.run import console, json_text
+from flows.text import console, json_text
 
 MOST_PANORAMAS = 10
 
