@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from geometry.cameras import Camera
 from geometry.resampling.backproject import BackProjection, Box
 from geometry.resampling.patches import extract_patches
-from geometry.surfaces.gradients import sphere_neighbours
 
 Mask = NDArray[np.bool_]
 
@@ -45,14 +44,6 @@ def observed_in_patches(observed: Mask, cameras: Sequence[Camera], antialias: bo
     """
     unseen = (~observed).astype(np.float32)[..., None]
     return np.asarray(extract_patches(unseen, cameras, antialias=antialias)[..., 0] == 0)
-
-
-def surrounded(observed: Mask) -> Mask:
-    """Pixels (H, W) that are observed and whose four neighbours on the sphere are."""
-    inside = observed.copy()
-    for other in sphere_neighbours(observed):
-        inside &= other
-    return inside
 
 
 def looking_at(view: BackProjection, observed: Mask) -> BackProjection:

@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.directions import erp_directions
-from geometry.observed import surrounded
 from geometry.resampling.padding import pad_sphere
 from geometry.surfaces.edges import edge_distance, label_edges
-from geometry.surfaces.gradients import sphere_gradient
+from geometry.surfaces.gradients import sphere_gradient, surrounded
 from geometry.surfaces.normals import depth_edges
 
 FloatArray = NDArray[np.float32]
