@@ -21,12 +21,12 @@ from models.teachers.weights import digest_folder
 from storage.fingerprint import Identity
 from storage.manifest import Item
 from storage.receipts import Receipt
+from tasks.ingest.images.resizing import resize_image
 from tasks.ingest.observed import Observed, observed_of, require_observed, share
 from tasks.label.fuse import distances_to_store, encode_labels, fused_unit, require_labels
 from tasks.predict.folder import student_about, student_folder, without_progress_bars
 from tasks.stage.block import BadItem, Job, Output, load_panorama, run_block
 from tasks.stage.devices import OutOfMemory, device_name, is_out_of_memory, resolve_device
-from tasks.train.labels.items import resize_image
 
 if TYPE_CHECKING:
     from models.student import StudentModel

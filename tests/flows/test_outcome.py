@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from flows import invocation
-from flows.tables.run import SHOWN_ITEMS, console, print_outcome
+from flows.tables.run import SHOWN_ITEMS, print_outcome
+from flows.text import console
 from tests.support.pipelines import load, write_pipeline
 
 

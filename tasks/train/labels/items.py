@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +14,7 @@ from configs.schema import Config
 from geometry.resampling.augment import Augmentation, augment
 from storage.arrays import BlockReader, Entries
 from storage.manifest import Item
+from tasks.ingest.images.resizing import resize_image
 from tasks.ingest.observed import observed_of
 from tasks.label.fuse import decode_labels
 from tasks.stage.block import load_panorama
@@ -122,14 +122,6 @@ def nothing(settings: ItemSettings) -> dict[str, NDArray[Any]]:
     blank |= {name: array for task in settings.tasks for name, array in _of_task(task, {}, settings).items()}
     derived = settings.derive(blank)
     return {**blank, **{name: np.zeros_like(array) for name, array in derived.items()}}
-
-
-def resize_image(image: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
-    """(height, 2 height, 3) uint8: area means where the panorama is finer, bilinear where it is coarser."""
-    if image.shape[:2] == (height, 2 * height):
-        return image
-    how = cv2.INTER_AREA if image.shape[0] > height else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (2 * height, height), interpolation=how), np.uint8)
 
 
 def resize_labels(array: NDArray[Any], height: int) -> NDArray[Any]:
