@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from geometry.directions import erp_directions
-from geometry.resampling.backproject import WORKERS
 from geometry.surfaces.auxiliaries import AUXILIARIES, EDGE_LIMIT, derive_auxiliaries, edges
+from geometry.threads import WORKERS
 from scenes.build import build_scene
 from scenes.render import render_erp
 from storage.arrays import BlockWriter

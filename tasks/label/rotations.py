@@ -9,7 +9,7 @@ import math
 
 from configs.layouts import Cubemap, Icosahedron, Layout, Rings
 from geometry.cameras import Camera
-from geometry.fusion.rotations import turned
+from geometry.layouts import turned
 
 MARK = ".rotation"
 

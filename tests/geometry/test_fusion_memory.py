@@ -10,8 +10,8 @@ from geometry import layouts
 from geometry.directions import erp_directions
 from geometry.fusion.fuse import FusionSettings, fuse
 from geometry.fusion.normals import normal_correction
-from geometry.resampling.backproject import WORKERS
 from geometry.surfaces.edges import edge_distance
+from geometry.threads import WORKERS
 from tests.geometry.fusion.test_fuse import depth_field
 from tests.geometry.surfaces.test_auxiliaries import box, everywhere
 
