@@ -14,7 +14,7 @@ from flows.stores.failures import failed, items_to_retry, waive
 from flows.stores.garbage import collect, find_garbage
 from flows.stores.items import trace_item, verify_store
 from flows.stores.status import store_status
-from tests.flows.test_cli import panolabel
+from tests.flows.commands.test_cli import panolabel
 from tests.support.pipelines import data_bytes, keep, load, restore, run_pipeline, write_panoramas, write_pipeline
 
 pytestmark = pytest.mark.usefixtures("prefect_api")

@@ -12,7 +12,7 @@ from models.teachers import load_teacher
 from models.teachers.hub.panoptic import PanopticTeacher, _stuff, segments
 from models.teachers.settings import TransformersSettings
 from tests.models.oracles import assert_semantics, resized, softmax
-from tests.models.test_vocabularies import CITYSCAPES
+from tests.models.teachers.test_vocabularies import CITYSCAPES
 from tests.models.tiny import cameras, inputs, patches, save
 
 SETTINGS = TransformersSettings(model="-")

@@ -11,7 +11,7 @@ from models.teachers import load_teacher
 from models.teachers.postprocess import depth_field
 from models.teachers.preprocess import ImageSpec, prepare, read_spec
 from models.teachers.sizes import check_answer, check_whole, size_rule
-from tests.models.test_onnx import ROW, write
+from tests.models.teachers.files.test_onnx import ROW, write
 from tests.models.tiny import MODELS, SIZE, cameras, patches, save
 
 DIVIDES = {

@@ -24,7 +24,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from configs.json_schema import schema_text
 from tests.support.pipelines import load, write_panoramas, write_pipeline
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 STAGES = ["project", "label.geometry", "label.classes", "fuse", "evaluate"]
 
 

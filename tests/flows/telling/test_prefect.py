@@ -18,7 +18,7 @@ from flows.pipeline import pipeline
 from flows.telling.events import QUARANTINED
 from tests.support.pipelines import load, run_pipeline, write_pipeline
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STAGES = ["ingest", "project", "label.geometry", "label.classes", "fuse", "evaluate"]
 
 

@@ -28,7 +28,7 @@ from flows.stores.status import store_status
 from flows.telling.tags import GPU, STORAGE, resources
 from storage.fingerprint import digest
 from tasks.seamless.model import model_digest
-from tests.flows.test_setup_commands import complete
+from tests.flows.setup.test_setup_commands import complete
 from tests.support.discs import make_owed, plan_of, write_adaptation, write_panoramas
 from tests.support.pipelines import data_bytes, load, run_pipeline, write_pipeline
 

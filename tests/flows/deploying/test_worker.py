@@ -24,7 +24,7 @@ from tests.support.faulty import switch
 from tests.support.pipelines import load, write_pipeline
 from tests.support.processes import PATIENCE, holder, write_faulty_pipeline
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DEPLOYMENTS = {one["name"]: one for one in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]}
 NAMES = {"nightly": "panolabel/nightly", "verify": "panolabel-verify/verify", "gc": "panolabel-gc/gc"}
 BAD = ("Traceback", "ModuleNotFoundError", "ScriptError", "Hook subprocess exited")
