@@ -1,9 +1,9 @@
 """Do omni pseudo-labels and the zeroed pool do what they promise? Truth of procedural panoramas, corrupted; nothing is trained.
 
-``python -m benchmarks.adaptation.omni_labels > benchmarks/results/omni_labels.md``. A made-up source model misses objects and
-parts of them, shifts masks, sees Things on stuff, and is less sure of some classes than of others, right or wrong. What each way
-of making pseudo-labels then teaches is held against the truth. The pool is cut by true whole masks: its figures are the mixings'
-own.
+``python -m benchmarks.adaptation.omni_labels > benchmarks/results/adaptation/omni_labels.md``. A made-up source model misses
+objects and parts of them, shifts masks, sees Things on stuff, and is less sure of some classes than of others, right or wrong.
+What each way of making pseudo-labels then teaches is held against the truth. The pool is cut by true whole masks: its figures
+are the mixings' own.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What an adaptation takes: seconds of every stage a panorama, a training step, where the time goes, and memory.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.adaptation.speed > benchmarks/results/adapt_speed.md
+    OMP_NUM_THREADS=1 python -m benchmarks.adaptation.speed > benchmarks/results/adaptation/adapt_speed.md
 
 The source model was never trained, so that it finds as many objects as there is room for: the worst case of every stage after it.
 """

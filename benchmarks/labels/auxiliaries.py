@@ -1,7 +1,7 @@
 """Auxiliary labels of a 2048x1024 panorama: CPU seconds to derive them, bytes to keep them; edge distances against a search tree.
 
-``python -m benchmarks.labels.auxiliaries > benchmarks/results/auxiliaries.md``. The panorama is a procedural street with true
-labels.
+``python -m benchmarks.labels.auxiliaries > benchmarks/results/labels/auxiliaries.md``. The panorama is a procedural street with
+true labels.
 """
 
 import argparse

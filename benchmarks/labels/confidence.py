@@ -1,7 +1,7 @@
 """Does consistency without ground truth predict the true error? On procedural rooms and streets, teacher by teacher.
 
-``python -m benchmarks.labels.confidence > benchmarks/results/confidence.md`` also draws ``docs/images/confidence.svg``. Every
-panorama is labelled through the pipeline's own functions, once through the layout's views and once through turned ones.
+``python -m benchmarks.labels.confidence > benchmarks/results/labels/confidence.md`` also draws ``docs/images/confidence.svg``.
+Every panorama is labelled through the pipeline's own functions, once through the layout's views and once through turned ones.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 Panoramas of 64x32 pixels and a teacher that sleeps 50 ms a panorama: all else is overhead. Run from the project's root::
 
-    python -m benchmarks.runs.overhead [--quick] > benchmarks/results/overhead.md
+    python -m benchmarks.runs.overhead [--quick] > benchmarks/results/runs/overhead.md
 """
 
 from __future__ import annotations

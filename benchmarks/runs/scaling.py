@@ -3,7 +3,7 @@
 A teacher that sleeps stands for a device that is busy: it shows what the scheduler, Prefect and the store add. The demo teacher
 shows real work on the cores there are. Run from the project's root::
 
-    python -m benchmarks.runs.scaling [--workers 1 2 4 8 16 32] > benchmarks/results/scaling.md
+    python -m benchmarks.runs.scaling [--workers 1 2 4 8 16 32] > benchmarks/results/runs/scaling.md
 """
 
 from __future__ import annotations
