@@ -117,7 +117,10 @@ def training_item(place: Place, settings: ItemSettings, generator: np.random.Gen
 
 
 def nothing(settings: ItemSettings) -> dict[str, NDArray[Any]]:
-    """An item that teaches nothing, in the place of one that cannot be read: black, and valid nowhere."""
+    """An item that teaches nothing, in the place of one that cannot be read: black, and valid nowhere.
+
+    The arrays have the shapes (H, W[, C]) and dtypes of :func:`training_item`'s.
+    """
     blank = {"image": np.zeros((settings.height, 2 * settings.height, 3), np.uint8)}
     blank |= {name: array for task in settings.tasks for name, array in _of_task(task, {}, settings).items()}
     derived = settings.derive(blank)
@@ -125,7 +128,7 @@ def nothing(settings: ItemSettings) -> dict[str, NDArray[Any]]:
 
 
 def resize_labels(array: NDArray[Any], height: int) -> NDArray[Any]:
-    """(height, 2 height[, C]): the values of the pixels that hold the directions of the new pixels' centres."""
+    """(height, 2 height[, C]) of the same dtype: the values of the pixels that hold the directions of the new pixels' centres."""
     if array.shape[0] == height:
         return array
     rows, columns = (((np.arange(size) + 0.5) * old / size).astype(int) for size, old in zip((height, 2 * height), array.shape))
