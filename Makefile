@@ -57,8 +57,8 @@ faults: $(READY)
 
 benchmarks: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt ".[benchmarks]"
-	$(BIN)/python -m benchmarks.labels.projection > benchmarks/results/projection.md
-	$(BIN)/python -m benchmarks.labels.fusion > benchmarks/results/fusion.md
+	$(BIN)/python -m benchmarks.labels.projection > benchmarks/results/labels/projection.md
+	$(BIN)/python -m benchmarks.labels.fusion > benchmarks/results/labels/fusion.md
 
 experiments-adapt: $(READY)
 	$(BIN)/python -m benchmarks.adaptation.seamless_metrics
@@ -68,10 +68,10 @@ experiments-adapt: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.adaptation.run --experiment pvt_v2
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.adaptation.run --experiment posters
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.adaptation.run --seeds 0 1 --sweep
-	$(BIN)/python -m benchmarks.adaptation.report arms > benchmarks/results/adaptation.md
-	$(BIN)/python -m benchmarks.adaptation.report arms --experiment pvt_v2 > benchmarks/results/adaptation_steady.md
-	$(BIN)/python -m benchmarks.adaptation.report arms --experiment posters > benchmarks/results/adaptation_posters.md
-	$(BIN)/python -m benchmarks.adaptation.report thresholds > benchmarks/results/adaptation_thresholds.md
+	$(BIN)/python -m benchmarks.adaptation.report arms > benchmarks/results/adaptation/adaptation.md
+	$(BIN)/python -m benchmarks.adaptation.report arms --experiment pvt_v2 > benchmarks/results/adaptation/adaptation_steady.md
+	$(BIN)/python -m benchmarks.adaptation.report arms --experiment posters > benchmarks/results/adaptation/adaptation_posters.md
+	$(BIN)/python -m benchmarks.adaptation.report thresholds > benchmarks/results/adaptation/adaptation_thresholds.md
 
 # Hours on two cores; each run is kept as it ends, so it can be stopped and goes on. The learning rates in scale.py come from
 # `python -m benchmarks.student.rates`.

@@ -16,7 +16,7 @@ from tasks.evaluate.evaluate import summarise_rows
 from tasks.evaluate.showcase import item_pictures
 from tasks.label.classes import never_seen
 from tasks.pages.report import render_report
-from tasks.pipeline import Stage
+from tasks.stage.kind import Stage
 
 
 def write_run_report(config: Config, record: RunRecord) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.cameras import Camera
+from geometry.cameras import Camera, rotation_from_angles
 from geometry.directions import erp_angles
 
 HALF_PI = np.pi / 2
@@ -114,3 +114,9 @@ def _looking_at(size: int, fov: float, points: NDArray[np.float64]) -> tuple[Cam
     yaws = np.arctan2(points[:, 0], points[:, 2])
     pitches = np.arctan2(-points[:, 1], np.hypot(points[:, 0], points[:, 2]))
     return tuple(Camera.looking(size, size, fov, yaw, pitch) for yaw, pitch in zip(yaws, pitches))
+
+
+def turned(cameras: Sequence[Camera], yaw: float) -> tuple[Camera, ...]:
+    """The same cameras, all turned to the right by ``yaw`` radians about the vertical axis of the world."""
+    turn = rotation_from_angles(yaw, 0.0)
+    return tuple(Camera.from_matrix(one.width, one.height, one.fov, turn @ one.matrix) for one in cameras)

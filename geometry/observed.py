@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.cameras import Camera
-from geometry.resampling.backproject import BackProjection, Box
+from geometry.resampling.backproject import BackProjection, Box, backprojection
 from geometry.resampling.patches import extract_patches
-from geometry.surfaces.gradients import sphere_neighbours
 
 Mask = NDArray[np.bool_]
 
@@ -47,12 +46,16 @@ def observed_in_patches(observed: Mask, cameras: Sequence[Camera], antialias: bo
     return np.asarray(extract_patches(unseen, cameras, antialias=antialias)[..., 0] == 0)
 
 
-def surrounded(observed: Mask) -> Mask:
-    """Pixels (H, W) that are observed and whose four neighbours on the sphere are."""
-    inside = observed.copy()
-    for other in sphere_neighbours(observed):
-        inside &= other
-    return inside
+def views_of(cameras: Sequence[Camera], height: int, width: int, observed: Mask | None = None) -> list[BackProjection]:
+    """The back-projections of N cameras into one ERP size, which see nothing but what was observed, (height, width) or all.
+
+    Raises
+    ------
+    ValueError
+        The mask is of another size.
+    """
+    views = [backprojection(camera, height, width) for camera in cameras]
+    return views if observed is None else [looking_at(view, observed) for view in views]
 
 
 def looking_at(view: BackProjection, observed: Mask) -> BackProjection:

@@ -1,11 +1,13 @@
-"""Memory that a thread uses again: the system's handing out of fresh pages costs about as much as filtering an image."""
+"""How many threads work on arrays, and memory that one uses again: fresh pages cost about as much as filtering an image."""
 
+import os
 import threading
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+WORKERS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 LARGEST = 64 * 2**20  # bytes kept per name and thread; what is larger is made afresh
 
 _kept = threading.local()

@@ -64,10 +64,7 @@ def evaluate_item(
     if "semantics" in labels and "semantics" in truth:
         figures["semantics"] = _semantics(labels, truth, counted, (label_classes, truth_classes), protocol.unmatched)
     if "panoptic" in labels and "instances" in truth and truth_things:
-        names = ("instances", "panoptic", "panoptic_valid", "semantics")
-        sized = {name: _nearest(labels[name], counted.kept.shape) for name in names if name in labels}
-        vocabularies = (label_classes, truth_classes, truth_things)
-        figures["panoptic"] = panoptic_item(sized, truth, vocabularies, counted.kept, counted.weights)
+        figures["panoptic"] = _panoptic(labels, truth, counted, (label_classes, truth_classes, truth_things))
     return figures
 
 
@@ -115,6 +112,14 @@ def _semantics(
 
     figures = _with_bands(lambda *arrays: semantic_figures(count(*arrays)), pixels, counted.bands, "pixel_accuracy")
     return {**figures, "confusion": np.round(count(*pixels), 6).tolist()}
+
+
+def _panoptic(
+    labels: Labels, truth: Labels, counted: _Counted, vocabularies: tuple[Sequence[str], Sequence[str], Sequence[str]]
+) -> dict[str, Any]:
+    names = ("instances", "panoptic", "panoptic_valid", "semantics")
+    sized = {name: _nearest(labels[name], counted.kept.shape) for name in names if name in labels}
+    return panoptic_item(sized, truth, vocabularies, counted.kept, counted.weights)
 
 
 def coverage_figures(labels: Labels, protocol: Protocol, observed: Mask | None = None) -> dict[str, float | None]:

@@ -13,10 +13,10 @@ import numpy as np
 from geometry.cameras import rotation_from_angles
 from geometry.directions import erp_directions
 from scenes.amodal import amodal_masks, run_lengths
+from scenes.build import build_scene
 from scenes.processes import in_processes
 from scenes.render import Frame, render_erp
 from scenes.vocabulary import CLASSES, THINGS
-from scenes.world import build_scene
 
 VERSION = "1"
 KINDS = {"room": ("room",), "street": ("street",), "mixed": ("room", "street")}

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 
 from geometry.cameras import Camera
 from scenes.amodal import amodal_masks, run_lengths
+from scenes.build import build_scene
 from scenes.processes import in_processes
 from scenes.render import render_camera
 from scenes.streets import vans
 from scenes.vocabulary import CLASSES, ID, THINGS
-from scenes.world import build_scene
 
 CATEGORIES = {
     "road": ("road", 0),

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from geometry.cameras import Camera
 from geometry.fields import CannotLabel, Field
+from scenes.build import build_scene
 from scenes.render import Frame, render_camera
 from scenes.vocabulary import CLASSES, THINGS
-from scenes.world import Scene, build_scene
+from scenes.world import Scene
 
 SURE = 0.9
 """Probability that the teacher gives to its first class; the second gets the rest."""

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.cameras import Camera
+from scenes.build import build_scene
 from scenes.processes import in_processes
 from scenes.render import render_camera
-from scenes.world import build_scene
 
 VIEWS_PER_SCENE = 4
 SCENES_PER_SHARD = 25

@@ -73,23 +73,6 @@ def embree_scene(triangles: Array) -> Any:
     return scene
 
 
-def build_scene(kind: str, seed: int) -> Scene:
-    """The scene of a kind, ``room`` or ``street``, that a seed stands for.
-
-    Raises
-    ------
-    ValueError
-        Unknown kind.
-    """
-    from scenes.rooms import build_room
-    from scenes.streets import build_street
-
-    builders = {"room": build_room, "street": build_street}
-    if kind not in builders:
-        raise ValueError(f"scene kind {kind!r} is not known; use one of {', '.join(builders)}")
-    return builders[kind](seed)
-
-
 @lru_cache(maxsize=8)
 def _primitive(name: str) -> Array:
     """Triangles (T, 3, 3) of a unit box, cylinder, ball or cone that stands on y = 0 and reaches up to y = -1."""

@@ -14,11 +14,11 @@ from torch import nn
 from benchmarks.adaptation.arms import Arm
 from benchmarks.adaptation.labels import Predicted, labelled, object_pool, predicted
 from benchmarks.adaptation.prototypes import prototype_adaptation
-from tasks.adapt.settings import AdaptTraining
 from geometry.instances.boxes import cut
 from models.adaptation.crops import random_window
 from models.seamless.saved import SeamlessModel
 from tasks.adapt.examples import Examples
+from tasks.adapt.settings import AdaptTraining
 from tasks.adapt.training import adapt_model
 
 

@@ -1,9 +1,9 @@
 """Do omni pseudo-labels and the zeroed pool do what they promise? Truth of procedural panoramas, corrupted; nothing is trained.
 
-``python -m benchmarks.adaptation.omni_labels > benchmarks/results/omni_labels.md``. A made-up source model misses objects and
-parts of them, shifts masks, sees Things on stuff, and is less sure of some classes than of others, right or wrong. What each way
-of making pseudo-labels then teaches is held against the truth. The pool is cut by true whole masks: its figures are the mixings'
-own.
+``python -m benchmarks.adaptation.omni_labels > benchmarks/results/adaptation/omni_labels.md``. A made-up source model misses
+objects and parts of them, shifts masks, sees Things on stuff, and is less sure of some classes than of others, right or wrong.
+What each way of making pseudo-labels then teaches is held against the truth. The pool is cut by true whole masks: its figures
+are the mixings' own.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from models.adaptation.pseudo_labels import thing_area as area_of
 from models.adaptation.thresholds import AMODAL, BINS, INSTANCE, Rule, ScoreHistogram, class_thresholds, score_histogram
 from models.seamless.fusion import Detections
 from scenes.amodal import amodal_masks
+from scenes.build import build_scene
 from scenes.render import render_erp
 from scenes.vocabulary import CLASSES, THINGS
-from scenes.world import build_scene
 
 HEIGHT, WIDTH, SCENES, SMALLEST, LEAST = 128, 256, 40, 30, 0.05
 COUNT = len(CLASSES)

@@ -15,7 +15,6 @@ import torch
 from torch.nn.functional import cross_entropy, interpolate, kl_div
 
 from benchmarks.adaptation.labels import Predicted
-from tasks.adapt.settings import AdaptTraining
 from geometry.instances.boxes import cut
 from models.adaptation.crops import random_window
 from models.adaptation.pseudo_labels import semantic_labels
@@ -23,6 +22,7 @@ from models.adaptation.thresholds import Rule
 from models.seamless.network import IGNORED, SeamlessNetwork
 from models.seamless.saved import SeamlessModel
 from tasks.adapt.learner import rate_groups
+from tasks.adapt.settings import AdaptTraining
 
 INERTIA = 0.9
 """Share of the gathered prototypes that a step keeps."""

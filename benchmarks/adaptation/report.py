@@ -1,9 +1,9 @@
 """The pages of the experiment, from whatever records there are.
 
-python -m benchmarks.adaptation.report arms > benchmarks/results/adaptation.md
-python -m benchmarks.adaptation.report arms --experiment pvt_v2 > benchmarks/results/adaptation_steady.md
-python -m benchmarks.adaptation.report arms --experiment posters > benchmarks/results/adaptation_posters.md
-python -m benchmarks.adaptation.report thresholds > benchmarks/results/adaptation_thresholds.md
+python -m benchmarks.adaptation.report arms > benchmarks/results/adaptation/adaptation.md
+python -m benchmarks.adaptation.report arms --experiment pvt_v2 > benchmarks/results/adaptation/adaptation_steady.md
+python -m benchmarks.adaptation.report arms --experiment posters > benchmarks/results/adaptation/adaptation_posters.md
+python -m benchmarks.adaptation.report thresholds > benchmarks/results/adaptation/adaptation_thresholds.md
 """
 
 from __future__ import annotations

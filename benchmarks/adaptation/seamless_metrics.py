@@ -1,8 +1,8 @@
 """All metrics of the seamless suite on 100 panoramas of 2048x400 with 60 objects each, whole and visible.
 
-``python -m benchmarks.adaptation.seamless_metrics > benchmarks/results/seamless_metrics.md``. The peer is the common way to
-intersect masks, a float32 matrix product, in the same run. Two processes share the panoramas, as blocks would, and the counts
-are joined last.
+``python -m benchmarks.adaptation.seamless_metrics > benchmarks/results/adaptation/seamless_metrics.md``. The peer is the common
+way to intersect masks, a float32 matrix product, in the same run. Two processes share the panoramas, as blocks would, and the
+counts are joined last.
 """
 
 import os
@@ -168,7 +168,8 @@ def report(seconds: dict[str, float], figures: dict, last: float) -> None:
         f"CPU seconds of {WORKERS} processes of one thread on a shared, busy 2-core CPU; "
         f"load average of the last 5 minutes {os.getloadavg()[1]:.1f}. "
         f"{date.today()},\nPython {platform.python_version()}, numpy {np.__version__}. "
-        "Command: `OMP_NUM_THREADS=1 python -m benchmarks.adaptation.seamless_metrics > benchmarks/results/seamless_metrics.md`"
+        "Command: `OMP_NUM_THREADS=1 python -m benchmarks.adaptation.seamless_metrics "
+        "> benchmarks/results/adaptation/seamless_metrics.md`"
     )
 
 

@@ -1,6 +1,6 @@
 """A source model in minutes: a small seamless network learns from procedural streets, measured on streets that it never saw.
 
-python -m benchmarks.adaptation.source_training > benchmarks/results/source_training.md
+python -m benchmarks.adaptation.source_training > benchmarks/results/adaptation/source_training.md
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What an adaptation takes: seconds of every stage a panorama, a training step, where the time goes, and memory.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.adaptation.speed > benchmarks/results/adapt_speed.md
+    OMP_NUM_THREADS=1 python -m benchmarks.adaptation.speed > benchmarks/results/adaptation/adapt_speed.md
 
 The source model was never trained, so that it finds as many objects as there is room for: the worst case of every stage after it.
 """
@@ -34,9 +34,9 @@ from storage.manifest import blocks_of
 from tasks.adapt.adapt import adapt_block
 from tasks.adapt.recipe import steps
 from tasks.ingest import ingest
-from tasks.pipeline import Step
 from tasks.seamless.model import model_digest
 from tasks.stage.job import Job
+from tasks.stage.kind import Step
 
 CLASSES = ("sky", "road", "sidewalk", "building", "terrain", "fence", "pole", "vegetation", "sign", "car", "person")
 THINGS = range(8, 11)

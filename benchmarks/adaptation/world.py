@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from benchmarks.adaptation.streets import in_company, with_posters
 from geometry.directions import erp_directions
 from scenes.amodal import amodal_masks
+from scenes.build import build_scene
 from scenes.pinholes import CATEGORIES, VAN, write_pinholes
 from scenes.render import render
 from scenes.streets import vans
 from scenes.textures import Material
 from scenes.vocabulary import CLASSES, ID
-from scenes.world import Light, Scene, build_scene
+from scenes.world import Light, Scene
 from tasks.seamless.labels import SeamlessTruth, Segment, truth_of_segments
 from tasks.seamless.vocabularies import IGNORED
 from tasks.train.seamless.settings import PinholeData

@@ -2,7 +2,7 @@
 
 Run from the project's root::
 
-    python -m benchmarks.labels.audit [--count 12] [--height 256] > benchmarks/results/audit.md
+    python -m benchmarks.labels.audit [--count 12] [--height 256] > benchmarks/results/labels/audit.md
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.runs.direct import ingested, make_all
-from configs.reading import load_config
 from configs.pipeline import Config
+from configs.reading import load_config
 from scenes.dataset import write_dataset
 from storage.arrays import BlockReader
 from storage.receipts import block_url
@@ -79,7 +79,7 @@ def print_page(found: Mapping[str, Mapping[str, Any]], given: argparse.Namespace
     print(
         f"# Where the error comes from\n\n{given.count} procedural panoramas, rooms and streets in turn, {width}x{given.height}; "
         f"20 views of 90 degrees and {patch} px. The parts add up to\nthe error of the fused labels "
-        "([docs/fidelity.md](../../docs/fidelity.md)); intervals are 95 % over panoramas (t, jackknife).\n"
+        "([docs/fidelity.md](../../../docs/fidelity.md)); intervals are 95 % over panoramas (t, jackknife).\n"
     )
     for figure, words in NAMES.items():
         print(f"## {words[0].upper()}{words[1:]}\n\n| teacher | floor | teacher | way back | fusion | fused | 95 % interval |")

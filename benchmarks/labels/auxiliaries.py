@@ -1,7 +1,7 @@
 """Auxiliary labels of a 2048x1024 panorama: CPU seconds to derive them, bytes to keep them; edge distances against a search tree.
 
-``python -m benchmarks.labels.auxiliaries > benchmarks/results/auxiliaries.md``. The panorama is a procedural street with true
-labels.
+``python -m benchmarks.labels.auxiliaries > benchmarks/results/labels/auxiliaries.md``. The panorama is a procedural street with
+true labels.
 """
 
 import argparse
@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from geometry.directions import erp_directions
-from geometry.resampling.backproject import WORKERS
 from geometry.surfaces.auxiliaries import AUXILIARIES, EDGE_LIMIT, derive_auxiliaries, edges
+from geometry.threads import WORKERS
+from scenes.build import build_scene
 from scenes.render import render_erp
-from scenes.world import build_scene
 from storage.arrays import BlockWriter
 from tasks.label.auxiliaries import encode_auxiliaries
 

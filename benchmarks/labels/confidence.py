@@ -1,7 +1,7 @@
 """Does consistency without ground truth predict the true error? On procedural rooms and streets, teacher by teacher.
 
-``python -m benchmarks.labels.confidence > benchmarks/results/confidence.md`` also draws ``docs/images/confidence.svg``. Every
-panorama is labelled through the pipeline's own functions, once through the layout's views and once through turned ones.
+``python -m benchmarks.labels.confidence > benchmarks/results/labels/confidence.md`` also draws ``docs/images/confidence.svg``.
+Every panorama is labelled through the pipeline's own functions, once through the layout's views and once through turned ones.
 """
 
 import argparse
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.labels.confidence_report import Found, draw, merged, report
-from configs.reading import load_config
 from configs.pipeline import Config
+from configs.reading import load_config
 from geometry.fields import Field
 from geometry.fusion.consistency import angle_consistency
 from geometry.fusion.fuse import FusionSettings
@@ -28,10 +28,10 @@ from metrics.normals import angles
 from metrics.semantics import vocabulary_map
 from metrics.weights import area_mean, row_weights
 from models.teachers import Teacher, load_teacher
+from scenes.build import build_scene
 from scenes.render import Frame, render_erp
 from scenes.teacher import Corruptions, ScenesTeacher
 from scenes.vocabulary import CLASSES
-from scenes.world import build_scene
 from tasks.label.fuse import Labelling, fuse_labellings
 from tasks.label.label import look
 from tasks.label.project import choose_views

@@ -1,7 +1,8 @@
 """Depth fusion: our four methods against two published merges, on procedural rooms and streets with a teacher's errors.
 
-``python -m benchmarks.labels.depth_fusion > benchmarks/results/depth_fusion.md``. All methods get the same twelve views. AbsRel
-is area-weighted over what has a true distance; the time is what fusing one panorama's depth and sky takes of the processors.
+``python -m benchmarks.labels.depth_fusion > benchmarks/results/labels/depth_fusion.md``. All methods get the same twelve views.
+AbsRel is area-weighted over what has a true distance; the time is what fusing one panorama's depth and sky takes of the
+processors.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """What it brings to make depth agree with normals, on procedural rooms and streets whose views and normals are wrong.
 
-``python -m benchmarks.labels.depth_normals > benchmarks/results/depth_normals.md``. The depth's errors are those of
+``python -m benchmarks.labels.depth_normals > benchmarks/results/labels/depth_normals.md``. The depth's errors are those of
 benchmarks/labels/depth_fusion.py, all together; the normals' grow from row to row.
 """
 

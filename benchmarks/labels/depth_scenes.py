@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from geometry.cameras import Camera
 from geometry.fields import Field, canonical
+from scenes.build import build_scene
 from scenes.render import cast
-from scenes.world import Scene, build_scene
+from scenes.world import Scene
 
 Array = NDArray[np.floating]
 SKY_DISTANCE = 80.0  # metres along the optical axis: the farthest that many metric networks say

@@ -1,6 +1,6 @@
 """Fusion of 20 patches into a 2048x1024 ERP: ours against warping every patch over the full ERP.
 
-    python -m benchmarks.labels.fusion [--runs 3] > benchmarks/results/fusion.md
+    python -m benchmarks.labels.fusion [--runs 3] > benchmarks/results/labels/fusion.md
 
 Each method runs in a process of its own on the same inputs, so that its peak memory is its own. The scene is an analytic room, so
 errors are against the exact truth at ERP pixel centres.
@@ -248,7 +248,7 @@ def main() -> None:
     print(
         f"{machine()}; load average of the last 5 minutes {os.getloadavg()[1]:.1f}. {date.today()}, "
         f"Python {platform.python_version()}, numpy {np.__version__},\nopencv {cv2.__version__}, torch {torch.__version__}. "
-        f"Command: `{' '.join(['python -m benchmarks.labels.fusion', *sys.argv[1:]])} > benchmarks/results/fusion.md`"
+        f"Command: `{' '.join(['python -m benchmarks.labels.fusion', *sys.argv[1:]])} > benchmarks/results/labels/fusion.md`"
     )
 
 

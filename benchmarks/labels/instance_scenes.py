@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from geometry.cameras import Camera
 from geometry.fields import Field
+from scenes.build import build_scene
 from scenes.render import cast
 from scenes.vocabulary import CLASSES, THINGS
-from scenes.world import Scene, build_scene
+from scenes.world import Scene
 
 Array = NDArray[np.floating]
 Labels = NDArray[np.int64]

@@ -1,8 +1,8 @@
 """Instances across patches: our merging against stitching, components and sahi, on procedural rooms and streets.
 
 ``pip install --no-deps --target work/sahi sahi==0.12.8 shapely==2.2.0`` (its other dependencies would replace the OpenCV
-in use), then ``PYTHONPATH=work/sahi python -m benchmarks.labels.instances > benchmarks/results/instances.md``. All methods get
-the same patches of one corrupted teacher, and the same fused classes for stuff. Upright panoramas have few objects on the
+in use), then ``PYTHONPATH=work/sahi python -m benchmarks.labels.instances > benchmarks/results/labels/instances.md``. All methods
+get the same patches of one corrupted teacher, and the same fused classes for stuff. Upright panoramas have few objects on the
 seam and none on a pole; tilted ones have many.
 """
 

@@ -2,7 +2,7 @@
 
 4096x2048 uint8 -> 20 patches (icosahedron) of 504 pixels with 90 degrees. Run from the project's root::
 
-    python -m benchmarks.labels.projection [--runs 3] [--rounds 9] [--slow-rounds 2] > benchmarks/results/projection.md
+    python -m benchmarks.labels.projection [--runs 3] [--rounds 9] [--slow-rounds 2] > benchmarks/results/labels/projection.md
 """
 
 import argparse

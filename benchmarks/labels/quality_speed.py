@@ -4,7 +4,7 @@ Every stage runs twice in a process of its own: once as it is, for the seconds, 
 run at once in the caller, so that the profile sees everything. Processor seconds are those of all threads, and hold on a busy
 machine too. A first panorama warms caches and is not counted. Run from the project's root::
 
-    python -m benchmarks.labels.quality_speed [--height 1024] [--patch 504] > benchmarks/results/quality_speed.md
+    python -m benchmarks.labels.quality_speed [--height 1024] [--patch 504] > benchmarks/results/labels/quality_speed.md
 """
 
 from __future__ import annotations

@@ -30,10 +30,11 @@ from geometry.resampling.augment import Augmentation
 from storage.arrays import BlockReader
 from storage.fingerprint import Identity
 from storage.manifest import Block, Item
-from storage.published.plain import open_published, point_at, write_version
+from storage.published.opening import open_published
+from storage.published.plain import point_at, write_version
 from tasks.label.fuse import encode_labels
-from tasks.stage.job import Job, Output
 from tasks.stage.block import run_block
+from tasks.stage.job import Job, Output
 from tasks.train.labels.data import DataSettings, LabelStore, TrainingData
 from tasks.train.labels.items import ItemSettings
 

@@ -2,7 +2,7 @@
 
 Panoramas of 64x32 pixels and a teacher that sleeps 50 ms a panorama: all else is overhead. Run from the project's root::
 
-    python -m benchmarks.runs.overhead [--quick] > benchmarks/results/overhead.md
+    python -m benchmarks.runs.overhead [--quick] > benchmarks/results/runs/overhead.md
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ import cv2
 import numpy as np
 import yaml
 
-from configs.reading import load_config
 from configs.pipeline import Config
+from configs.reading import load_config
 from flows.plan import make_plan
 from storage.manifest import Item, blocks_of, place, write_manifest
 from storage.receipts import ItemRow, Receipt, block_url, write_receipt

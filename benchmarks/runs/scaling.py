@@ -3,7 +3,7 @@
 A teacher that sleeps stands for a device that is busy: it shows what the scheduler, Prefect and the store add. The demo teacher
 shows real work on the cores there are. Run from the project's root::
 
-    python -m benchmarks.runs.scaling [--workers 1 2 4 8 16 32] > benchmarks/results/scaling.md
+    python -m benchmarks.runs.scaling [--workers 1 2 4 8 16 32] > benchmarks/results/runs/scaling.md
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import yaml
 
 from benchmarks.runs.overhead import write_config
 from configs.execution import Runner
-from configs.reading import load_config
 from configs.pipeline import Config
+from configs.reading import load_config
 from flows.pipeline import run_stage
 from flows.plan import make_plan
 from flows.running.server import prefect_server

@@ -3,7 +3,7 @@
 16 panoramas of 1024x512 through ``storage.arrays``, to a folder and to an S3 server on this machine. Run from the
 project's root, after ``pip install zarrs==0.2.3 obstore``::
 
-    python -m benchmarks.runs.stores [--rounds 5] > benchmarks/results/stores.md
+    python -m benchmarks.runs.stores [--rounds 5] > benchmarks/results/runs/stores.md
 """
 
 import argparse

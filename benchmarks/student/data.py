@@ -26,20 +26,21 @@ from numpy.typing import NDArray
 
 from benchmarks.runs.direct import ingested
 from benchmarks.student.scale import SCALES, scale_of, write_scale
-from configs.reading import load_config
 from configs.pipeline import Config
+from configs.reading import load_config
 from scenes.dataset import write_dataset
 from scenes.vocabulary import CLASSES
 from storage.fingerprint import Identity
 from storage.manifest import Block, Item, blocks_of, read_manifest
 from storage.receipts import read_receipt
+from tasks.ingest.images.resizing import resize_image
 from tasks.ingest.ingest import manifest_url
 from tasks.label.fuse import encode_labels
 from tasks.pipeline import stages
-from tasks.stage.job import Job, Output
 from tasks.stage.block import run_block
+from tasks.stage.job import Job, Output
 from tasks.train.labels.data import LabelStore
-from tasks.train.labels.items import resize_image, resize_labels
+from tasks.train.labels.items import resize_labels
 
 FOLDER = Path("work/experiments/student")
 FIRST_SEED = 60_000

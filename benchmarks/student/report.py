@@ -1,6 +1,6 @@
 """The tables of the experiments, from the runs that are there.
 
-    python -m benchmarks.student.report [--folder work/experiments/student] [--results benchmarks/results] [--tests ablation]
+    python -m benchmarks.student.report [--folder work/experiments/student] [--tests ablation]
 
 What stands below ``## What this shows`` in a page is written by hand, and kept.
 """
@@ -57,7 +57,7 @@ def write_page(path: Path, lines: Iterable[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=FOLDER)
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/student"))
     parser.add_argument("--steps", type=int, help="of the runs, if not those of the scale")
     parser.add_argument("--tests", nargs="+", choices=TESTS, default=list(TESTS), help="whose pages are written")
     options = parser.parse_args()

@@ -1,6 +1,6 @@
 """Speed and memory of the student: the loader alone, training, prediction; and where a step's time goes.
 
-    python -m benchmarks.student.speed [--only NAME]      writes benchmarks/results/student_speed.md
+    python -m benchmarks.student.speed [--only NAME]      writes benchmarks/results/student/student_speed.md
 
 Every size runs in a process of its own, so that its peak of memory is its own. Full size is measured where there is a GPU.
 """
@@ -86,7 +86,7 @@ def _row(name: str, one: dict[str, Any]) -> Sequence[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=SIZES, help="measure one size here, and print it as JSON")
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/student_speed.md"))
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/student/student_speed.md"))
     options = parser.parse_args()
     if options.only:
         with tempfile.TemporaryDirectory() as folder:

@@ -49,8 +49,8 @@ def _run(config: Config, owed: dict[str, list[str]], quiet: bool) -> None:
     from flows.running.drain import draining_on_signals
     from flows.running.server import prefect_server
     from flows.stores.record import new_run_name
-    from flows.tables.run import console
     from flows.telling.progress import Silent, TerminalProgress, reporting_to
+    from flows.text import console
 
     with prefect_server(config.execution.log_level):
         from flows.pipeline import pipeline

@@ -46,7 +46,7 @@ def _show(columns: list[str], rows: list[tuple[object, ...]], as_json: bool) -> 
     from rich.table import Table
     from rich.text import Text
 
-    from flows.tables.run import console
+    from flows.text import console
 
     if as_json:
         records = [dict(zip(columns, row, strict=True)) for row in rows]

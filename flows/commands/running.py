@@ -30,7 +30,8 @@ def plan(
 ) -> None:
     """Say per stage what is cached, what would run, and why. The JSON can be kept and run: ``run --from-plan``."""
     from flows.plan import make_plan
-    from flows.tables.run import console, plan_table, print_notes
+    from flows.tables.run import plan_table, print_notes
+    from flows.text import console
 
     made = make_plan(load_any(config, source, root, settings), retry_quarantined)
     if as_json:
@@ -62,7 +63,8 @@ def finish(
     from flows.running.drift import refuse_drift
     from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
     from flows.stores.stored import require_place
-    from flows.tables.run import console, plan_table, print_notes, print_nothing_to_do
+    from flows.tables.run import plan_table, print_notes, print_nothing_to_do
+    from flows.text import console
 
     made = make_plan(wanted, retry_quarantined)
     if from_plan is not None:
@@ -98,8 +100,9 @@ def carry_out(
     from flows.running.drain import draining_on_signals
     from flows.running.server import prefect_server
     from flows.stores.record import new_run_name
-    from flows.tables.run import console, print_outcome
+    from flows.tables.run import print_outcome
     from flows.telling.progress import Silent, TerminalProgress, reporting_to
+    from flows.text import console
 
     remember_file(path)
     with prefect_server(config.execution.log_level):

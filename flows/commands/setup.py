@@ -32,7 +32,8 @@ def doctor(
     """Check this machine, and what a config needs: packages, devices, weights, source, store, disk, clock, Prefect."""
     if load_teachers and config is None:
         raise typer.BadParameter("needs a config, whose teachers are loaded: panolabel doctor CONFIG --load", param_hint="--load")
-    from flows.setup.doctor import diagnose, has_failed
+    from flows.setup.checks import has_failed
+    from flows.setup.doctor import diagnose
     from flows.tables.setup import print_checks
 
     reading = None if config is None else partial(load_any, config, source, root, settings)

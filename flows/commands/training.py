@@ -33,8 +33,8 @@ def train(
 ) -> None:
     """Train a student on finished labels; what is finished is not done again, what was interrupted goes on."""
     from flows.running.server_settings import import_prefect
-    from flows.tables.run import console
     from flows.tables.training import print_student, training_table
+    from flows.text import console
 
     wanted = _load(config, root, settings)
     import_prefect()
@@ -97,8 +97,8 @@ def _carry_out(plan: TrainingPlan, as_json: bool) -> dict[str, Any]:
 
     from flows.running.drain import draining_on_signals
     from flows.running.server import prefect_server
-    from flows.tables.run import console
     from flows.telling.progress import Silent, TerminalProgress, reporting_to
+    from flows.text import console
     from flows.train import new_training_run, training_flow
 
     config = plan.training.config

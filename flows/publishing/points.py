@@ -17,12 +17,12 @@ from storage.arrays import BlockReader
 from storage.manifest import Item
 from storage.retries import StoreError
 from storage.urls import join, location, write_bytes
+from tasks.ingest.images.resizing import resize_image
 from tasks.ingest.panorama import load_panorama
 from tasks.ingest.settings import Ingest
 from tasks.label.fuse import decode_labels
 from tasks.pages.point_clouds import FORMATS, encode, point_cloud
 from tasks.stage.job import BadItem
-from tasks.train.labels.items import resize_image
 
 GREY = 128
 NEEDED = ("depth", "depth_valid", "normals", "normals_valid")

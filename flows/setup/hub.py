@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from flows.running.proxies import proxies, shown, unusable_proxies
-from flows.setup.doctor import Check
+from flows.setup.checks import Check
 
 HUB_SECONDS = 5.0
 CACHE_ONLY = "if all weights are in the cache, set HF_HUB_OFFLINE=1; else mend the network or its proxy"

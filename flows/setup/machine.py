@@ -16,7 +16,7 @@ from packaging.version import Version
 from flows.rooms import ROOMS
 from flows.running.server_answers import ask_version
 from flows.running.server_settings import NamedServer, named_server, prefect_home
-from flows.setup.doctor import Check
+from flows.setup.checks import Check
 
 
 def check_packages() -> Iterator[Check]:

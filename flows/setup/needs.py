@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from configs.pipeline import Config
-from flows.setup.doctor import Check, guarded
+from flows.setup.checks import Check, guarded
 from flows.setup.first_look import figures_in_words, look_into
 from storage.urls import exists, join
 from tasks.ingest.datasets.inspection import inspect

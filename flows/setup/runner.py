@@ -10,7 +10,7 @@ from typing import Any
 
 from configs.execution import Runner
 from configs.pipeline import Config
-from flows.setup.doctor import Check
+from flows.setup.checks import Check
 from tasks.stage.code import code_digest
 
 TASK_SECONDS = 30

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from configs.pipeline import Config
 from flows.plan import make_plan
-from flows.setup.doctor import Check, guarded
+from flows.setup.checks import Check, guarded
 from storage.urls import children, exists, filesystem, is_local, join, read_bytes, remove, settle, write_bytes
 
 PROBE_BYTES = 200_000

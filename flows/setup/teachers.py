@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from configs.pipeline import Config
-from flows.setup.doctor import Check, guarded
+from flows.setup.checks import Check, guarded
 from tasks.pipeline import plain_stages
 from tasks.stage.kind import Stage, named_function
 

@@ -15,7 +15,7 @@ from flows.stores.items import Broken
 from flows.stores.needed import made_models
 from flows.stores.stored import stored_plan
 from storage.published import plain as published
-from storage.published.plain import ICECHUNK
+from storage.published.contents import ICECHUNK
 from storage.receipts import block_url, damage, read_receipt, receipt_files, strays
 from storage.urls import children, files_below, join, read_bytes
 

@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.invocation import command
-from flows.tables.run import console, print_command
+from flows.tables.run import print_command
+from flows.text import console
 from tasks.evaluate.summary import NAMES
 
 

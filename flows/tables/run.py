@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
@@ -18,17 +16,15 @@ from flows.invocation import command
 from flows.plan import Plan
 from flows.stores.garbage import Garbage
 from flows.stores.items import Broken
+from flows.text import console, duration, json_text, size
 from storage.receipts import block_url, read_receipts
 from storage.runs import latest_run
 from storage.urls import join, location
 
-console = Console()
 SHOWN_ITEMS = 10
 """Quarantined items that a terminal is shown."""
 SHOWN_CLASSES = 12
 """Names of classes that a terminal is shown; a report has them all."""
-if not console.is_terminal and "COLUMNS" not in os.environ:
-    console.width = 120  # logs have no edge to fold at
 
 
 def plan_table(plan: Plan) -> Table:
@@ -56,28 +52,6 @@ def print_notes(notes: Sequence[str]) -> None:
     """What else there is to know of a source."""
     for note in notes:
         console.print(f"[yellow]source:[/] {escape(note)}", soft_wrap=True)
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds for people; a dash where there is nothing to estimate from."""
-    if seconds is None:
-        return "–"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def size(count: int | None) -> str:
-    """Bytes for people."""
-    if count is None:
-        return "–"
-    value, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            break
-        value /= 1000
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
 
 
 def print_nothing_to_do(config: Config) -> None:
@@ -275,11 +249,6 @@ def print_trace(lineage: dict[str, Any]) -> None:
                 f"{len(step['files'])} files, {size(sum(file['bytes'] for file in step['files'].values()))}, at {step['url']}"
             )
     console.print(tree, soft_wrap=True)
-
-
-def json_text(value: Any) -> str:
-    """A setting's value on one line."""
-    return ", ".join(f"{key} {inner}" for key, inner in value.items()) if isinstance(value, dict) else str(value)
 
 
 def print_verification(blocks: int, count: int, broken: Sequence[Broken], strays: Mapping[str, Sequence[str]]) -> None:

@@ -7,28 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from flows.invocation import command_for
+from flows.text import console, duration, size
 
 if TYPE_CHECKING:
+    from flows.setup.checks import Check
     from flows.setup.cost import Cost
-    from flows.setup.doctor import Check
     from flows.setup.init import Survey
 
 COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
-
-
-def _console() -> Console:
-    # Not that of flows.tables.run, which imports the whole pipeline: the doctor must speak where that is broken.
-    import os
-
-    console = Console()
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = 120
-    return console
 
 
 def print_checks(checks: Sequence[Check]) -> None:
@@ -41,7 +31,6 @@ def print_checks(checks: Sequence[Check]) -> None:
     for check in checks:
         state = f"[{COLOURS[check.state]}]{check.state}[/]"
         table.add_row(escape(check.name), state, escape(check.seen), escape(check.advice))
-    console = _console()
     console.print(table)
     counts = {state: sum(check.state == state for check in checks) for state in COLOURS}
     console.print(f"{counts['ok']} ok, {counts['warning']} warnings, {counts['failure']} failures")
@@ -49,7 +38,6 @@ def print_checks(checks: Sequence[Check]) -> None:
 
 def print_survey(survey: Survey, path: Path) -> None:
     """What was found, and what to do next."""
-    console = _console()
     formats = ", ".join(f"{count} {name}" for name, count in survey.formats.items())
     console.print(f"{survey.panoramas} panoramas ({formats}), {survey.with_metadata} with capture metadata", soft_wrap=True)
     sizes = ", ".join(f"{count} of {size}" for size, count in survey.sizes.items())
@@ -68,8 +56,6 @@ def print_survey(survey: Survey, path: Path) -> None:
 
 def print_cost(config: Path, cost: Cost) -> None:
     """One row a stage and one of the totals."""
-    from flows.tables.run import duration, size
-
     table = Table(title=f"{cost.panoramas} panoramas, {cost.workers} workers", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("stage", no_wrap=True)
     for name in ("work", "wall", "GPU-hours", "stored", "task runs", "flow runs"):
@@ -84,7 +70,6 @@ def print_cost(config: Path, cost: Cost) -> None:
     figures = (duration(total["worker_seconds"]), duration(total["wall_seconds"]), gpu, size(total["bytes"]))
     table.add_section()
     table.add_row("total", *figures, str(total["task_runs"]), str(total["flow_runs"]), "with the run and its links to subflows")
-    console = _console()
     console.print(table)
     console.print(f"Prefect's database: about {size(total['database_bytes'])}")
     if total["price"] is not None:

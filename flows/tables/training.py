@@ -9,7 +9,8 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from flows.tables.run import console, duration, print_command
+from flows.tables.run import print_command
+from flows.text import console, duration
 
 
 def training_table(plan: dict[str, Any]) -> Table:

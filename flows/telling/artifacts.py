@@ -23,7 +23,7 @@ from prefect.artifacts import (
 )
 
 from flows.plan import Plan
-from flows.tables.run import duration, size
+from flows.text import duration, size
 from storage.urls import is_local
 from tasks.pages.report import picture_uri
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.fusion.consistency import MIN_RIVALRY, TINY, as_bytes, deviation, rivalry
-from geometry.resampling.backproject import WORKERS, BackProjection, Band, Box, by_band
+from geometry.resampling.backproject import BackProjection, Band, Box, by_band
+from geometry.threads import WORKERS
 
 FloatArray = NDArray[np.float32]
 Hit = tuple[Box, FloatArray, FloatArray]  # a box, its log distances, its weights (zero where not seen or not valid)

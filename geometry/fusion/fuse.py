@@ -2,6 +2,17 @@
 
 Every view's say at an ERP pixel is its geometric weight (off-axis angle, distance to the patch edge) times the teacher's
 confidence, at the nearest patch pixel; how values are combined is each field's own business.
+
+| name                                        | array (H, W)      | meaning                                          |
+|---------------------------------------------|-------------------|--------------------------------------------------|
+| `views`                                     | uint8             | views that look there                            |
+| `depth`                                     | float32           | radial distance, in the unit of the field        |
+| `normals`                                   | (H, W, 3) float32 | unit vectors in the world frame                  |
+| `semantics`, `semantics_runner_up`          | uint8 or uint16   | the two classes with the most votes              |
+| `sky`                                       | bool              | from its field or else from ``sky_class``        |
+| `*_valid` of the first three                | bool              | what is not valid is zero; no surface in the sky |
+| `*_consistency` of the first three          | uint8             | how far views agree, 0 where fewer than two say  |
+| `normals_agreement`, `semantics_confidence` | uint8             | length of the mean normal, share of the votes    |
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,8 +34,8 @@ from geometry.fusion.semantics import fuse_semantics
 from geometry.fusion.sharpening import sharpened
 from geometry.fusion.sky import OF_LAND, fused_sky, without_sky
 from geometry.fusion.sums import all_finite, combined_weights, in_threads, pack_all, sum_band
-from geometry.observed import looking_at
-from geometry.resampling.backproject import BackProjection, Band, backprojection, by_band, view_weight
+from geometry.observed import views_of
+from geometry.resampling.backproject import BackProjection, Band, by_band, view_weight
 
 FloatArray = NDArray[np.float32]
 SCREEN = 4.0  # per steradian: the gradient's correction reaches half a radian far, the size of a view
@@ -114,11 +125,7 @@ def fuse(
     Returns
     -------
     dict of (height, width[, 3]) arrays
-        ``views`` uint8, and for each field that is present: ``depth`` float32, ``depth_valid`` bool, ``depth_consistency``
-        uint8; ``normals`` float32, ``normals_valid`` bool, ``normals_agreement`` and ``normals_consistency`` uint8;
-        ``semantics`` and ``semantics_runner_up`` uint8 or uint16, ``semantics_valid`` bool, ``semantics_confidence`` and
-        ``semantics_consistency`` uint8; ``sky`` bool, from its field or else from ``sky_class``. What is not valid is zero;
-        depth and normals are not valid in the sky.
+        See the module's table; ``views``, and the labels of each field that is present, and ``sky``.
 
     Raises
     ------
@@ -130,9 +137,7 @@ def fuse(
     for one in fields.values():
         _check(one, cameras)
     land = without_sky(fields, settings.sky_class)
-    views = [backprojection(camera, height, width) for camera in cameras]
-    if observed is not None:
-        views = [looking_at(view, observed) for view in views]
+    views = views_of(cameras, height, width, observed)
     geometric = [view_weight(camera, settings.off_axis_power, settings.edge_feather) for camera in cameras]
     out: dict[str, NDArray] = {"views": _count_views(views)}
     if "normals" in fields:
@@ -142,12 +147,17 @@ def fuse(
     out |= fused_sky(fields, out, views, geometric, settings.sky_class)
     if "depth" in fields:
         out |= _depth(land["depth"], fields["depth"].valid, cameras, views, geometric, settings, out.get("sky"))
-    if "sky" in out:
-        for name in (name for name in out if name.startswith(OF_LAND)):
-            out[name][out["sky"]] = 0
+    _clear_sky(out)
     if settings.enforce_normals and {"depth", "normals"} <= fields.keys():
         out["depth"] = _enforced(out, settings.depth_edge)
     return out
+
+
+def _clear_sky(labels: Mapping[str, NDArray]) -> None:
+    """Nothing is known of surfaces in the sky, where it is known."""
+    if "sky" in labels:
+        for name in (name for name in labels if name.startswith(OF_LAND)):
+            labels[name][labels["sky"]] = 0
 
 
 def _enforced(labels: Mapping[str, NDArray], depth_edge: float) -> FloatArray:

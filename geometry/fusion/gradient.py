@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.fusion.depth import pack_log_distance, sample_log_distance
-from geometry.resampling.backproject import WORKERS, BackProjection, Band, Box, by_band
+from geometry.resampling.backproject import BackProjection, Band, Box, by_band
 from geometry.surfaces.gradients import without_jumps
 from geometry.surfaces.poisson import solve_screened_poisson
+from geometry.threads import WORKERS
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
@@ -55,8 +56,22 @@ def gradient_correction(
     (H, W) float32
         The area-weighted mean of its logarithm is zero.
     """
-    height, width = depth.shape
     log = np.log(np.where(valid, depth, 1), dtype=np.float32)
+    right, down = _put_in(distance, weight, views, log, valid, depth_edge)
+    correction = solve_screened_poisson(*without_jumps(right, down, SLOPE), np.zeros_like(log), screen)
+    return np.exp(correction).astype(np.float32)
+
+
+def _put_in(
+    distance: FloatArray,
+    weight: FloatArray,
+    views: Sequence[BackProjection],
+    log: FloatArray,
+    valid: BoolArray,
+    depth_edge: float,
+) -> tuple[FloatArray, FloatArray]:
+    """Slopes to ask of the correction of a blend's log distance (H, W), to the right (H, W) and down (H - 1, W)."""
+    height, width = log.shape
     right, down = np.zeros((height, width), np.float32), np.zeros((height, width), np.float32)
     bands = by_band(views)
 
@@ -73,8 +88,7 @@ def gradient_correction(
     with ThreadPoolExecutor(WORKERS) as pool:
         packed = list(pool.map(pack_log_distance, distance, weight))
         list(pool.map(ask_band, range(len(bands))))
-    correction = solve_screened_poisson(*without_jumps(right, down[:-1], SLOPE), np.zeros_like(log), screen)
-    return np.exp(correction).astype(np.float32)
+    return right, down[:-1]
 
 
 def _stack(band: Band, below: list[Band], packed: list[FloatArray], width: int) -> tuple[FloatArray, FloatArray]:

@@ -9,17 +9,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.cameras import Camera, rotation_from_angles
 from geometry.fusion.consistency import MIN_RIVALRY, angle_consistency, as_bytes, deviation, divergence, pair_angle, rivalry
 
 Labels = Mapping[str, NDArray]
 Bytes = NDArray[np.uint8]
-
-
-def turned(cameras: Sequence[Camera], yaw: float) -> tuple[Camera, ...]:
-    """The same cameras, all turned to the right by ``yaw`` radians about the vertical axis of the world."""
-    turn = rotation_from_angles(yaw, 0.0)
-    return tuple(Camera.from_matrix(one.width, one.height, one.fov, turn @ one.matrix) for one in cameras)
 
 
 def rotation_consistency(labellings: Sequence[Labels], consistency_scale: float, metric: bool) -> dict[str, Bytes]:

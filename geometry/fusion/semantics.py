@@ -7,12 +7,14 @@ view's probability counts as one further class where views are compared.
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geometry.fusion.consistency import MIN_WEIGHT_ENTROPY, TINY, as_bytes, divergence, log_terms
-from geometry.resampling.backproject import WORKERS, BackProjection, Band, Box, by_band
+from geometry.resampling.backproject import BackProjection, Band, Box, by_band
+from geometry.threads import WORKERS
 
 FloatArray = NDArray[np.float32]
 Labels = NDArray[np.unsignedinteger]
@@ -20,9 +22,24 @@ CHUNK = 8192  # pixels whose entropies are taken at a time: they stay in a core'
 Ballot = tuple[NDArray[np.uint16], FloatArray, FloatArray]
 
 
+class FusedClasses(NamedTuple):
+    """Classes of all views together.
+
+    ``label`` (H, W) uint8 or uint16; ``share`` (H, W) float32, the label's share of all weight at the pixel, zero where no view
+    has a valid say; ``runner_up`` (H, W) like label, the class with the second most votes, or the label itself where nothing else
+    had a vote; ``consistency`` (H, W) uint8, 255 where the views' class distributions are the same, 1 where they have nothing in
+    common, by their Jensen-Shannon divergence, and 0 where fewer than two views have a say.
+    """
+
+    label: Labels
+    share: FloatArray
+    runner_up: Labels
+    consistency: NDArray[np.uint8]
+
+
 def fuse_semantics(
     labels: Labels, probabilities: FloatArray, weight: FloatArray, views: Sequence[BackProjection], classes: int
-) -> tuple[Labels, FloatArray, Labels, NDArray[np.uint8]]:
+) -> FusedClasses:
     """Fuse top-K class labels.
 
     Parameters
@@ -36,33 +53,16 @@ def fuse_semantics(
     classes : int
         Size of the vocabulary; results are uint8 up to 256 and uint16 beyond.
 
-    Returns
-    -------
-    label : (H, W) uint8 or uint16
-    share : (H, W) float32
-        The label's share of all weight at the pixel; zero where no view has a valid say.
-    runner_up : (H, W) like label
-        The class with the second most votes; the label itself where nothing else had a vote.
-    consistency : (H, W) uint8
-        255 where the views' class distributions are the same, 1 where they have nothing in common, by their Jensen-Shannon
-        divergence; 0 where fewer than two views have a say.
-
     Raises
     ------
     ValueError
         If a label is not below ``classes``.
     """
-    dtype = np.uint8 if classes <= 256 else np.uint16
-    # Votes are counted only for classes that occur in this panorama, however large the vocabulary is.
-    with ThreadPoolExecutor(WORKERS) as pool:
-        present = np.flatnonzero(np.any(list(pool.map(_classes_with_votes, labels, weight)), axis=0))
-    if len(present) and present[-1] >= classes:
-        raise ValueError(f"semantics hold label {present[-1]}, but the vocabulary has {classes} classes")
+    present, dtype = _present(labels, weight, classes), np.uint8 if classes <= 256 else np.uint16
     shape = (views[0].height, views[0].width)
-    label, runner_up, share = np.zeros(shape, dtype), np.zeros(shape, dtype), np.zeros(shape, np.float32)
-    consistency = np.zeros(shape, np.uint8)
+    label, share, runner_up, consistency = (np.zeros(shape, kind) for kind in (dtype, np.float32, dtype, np.uint8))
     if len(present) == 0:
-        return label, share, runner_up, consistency
+        return FusedClasses(label, share, runner_up, consistency)
     names = present.astype(dtype)
 
     def fuse_band(band: Band) -> None:
@@ -80,7 +80,16 @@ def fuse_semantics(
     with ThreadPoolExecutor(WORKERS) as pool:
         ballots = list(pool.map(_ballot, labels, probabilities, weight, repeat(present)))
         list(pool.map(fuse_band, by_band(views)))
-    return label, share, runner_up, consistency
+    return FusedClasses(label, share, runner_up, consistency)
+
+
+def _present(labels: Labels, weight: FloatArray, classes: int) -> NDArray[np.intp]:
+    """Classes that occur in this panorama: votes are counted only for these, however large the vocabulary is."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        present = np.flatnonzero(np.any(list(pool.map(_classes_with_votes, labels, weight)), axis=0))
+    if len(present) and present[-1] >= classes:
+        raise ValueError(f"semantics hold label {present[-1]}, but the vocabulary has {classes} classes")
+    return present
 
 
 def _classes_with_votes(labels: Labels, weight: FloatArray) -> NDArray[np.bool_]:

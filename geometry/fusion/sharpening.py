@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.resampling.backproject import WORKERS
+from geometry.threads import WORKERS
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]

@@ -10,7 +10,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.resampling.backproject import WORKERS, Band
+from geometry.resampling.backproject import Band
+from geometry.threads import WORKERS
 
 FloatArray = NDArray[np.float32]
 _Part = TypeVar("_Part")

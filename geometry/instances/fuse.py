@@ -2,6 +2,22 @@
 
 Masks of one object are found first (:mod:`geometry.instances.merge`), and merged (:mod:`geometry.instances.votes`). What too few
 views see goes, and doubles go. Every pixel then belongs to the instance with the most votes.
+
+Of the K instances over N views, row k - 1 of a table tells of id k:
+
+| name                               | array                    | meaning                                                      |
+|------------------------------------|--------------------------|--------------------------------------------------------------|
+| `instances`                        | (H, W) uint16            | ids, 0 for none, the largest instance first                  |
+| `instance_class`                   | (K,) uint16              |                                                              |
+| `instance_score`                   | (K,) float32             | mean of the masks' scores by area                            |
+| `instance_agreement`               | (K,) float32             | its share of the votes over its pixels                       |
+| `instance_area`                    | (K,) float32             | steradians                                                   |
+| `instance_direction`               | (K, 3) float32           | unit centre, world frame                                     |
+| `instance_seam`, `instance_pole`   | (K,) bool                | whether it crosses the +-180 degree seam, or covers a pole   |
+| `instance_views`                   | (K, N) bool              | which views gave a mask                                      |
+| `instance_runs`, `instance_offsets`| (R, 2), (K + 1,) uint32  | whole masks, :func:`geometry.instances.masks.unpack_masks`   |
+
+Whole masks are those of instances with pixels that another hides; others have none.
 """
 
 from __future__ import annotations
@@ -19,8 +35,8 @@ from geometry.fields import Field
 from geometry.instances.masks import SphericalMask, mask_of_pixels, masks_of_ids, pack_masks, pixel_areas
 from geometry.instances.merge import Segments, merge_segments, pair_areas, segments_of
 from geometry.instances.votes import Votes, cast_votes
-from geometry.observed import looking_at
-from geometry.resampling.backproject import backprojection, view_weight
+from geometry.observed import views_of
+from geometry.resampling.backproject import view_weight
 
 FloatArray = NDArray[np.floating]
 Integers = NDArray[np.int64]
@@ -98,13 +114,7 @@ def fuse_instances(
     Returns
     -------
     dict
-        ``instances`` (height, width) uint16, 0 for none, the largest instance first; and for the K instances, row k - 1 for
-        id k: ``instance_class`` (K,) uint16; ``instance_score`` (K,) float32, mean of the masks' scores by area;
-        ``instance_agreement`` (K,) float32, its share of the votes over its pixels; ``instance_area`` (K,) float32 in
-        steradians; ``instance_direction`` (K, 3) float32, unit centre, world frame; ``instance_seam`` and ``instance_pole``
-        (K,) bool, whether it crosses the +-180 degree seam or covers a pole; ``instance_views`` (K, N) bool, which views gave
-        a mask; ``instance_runs`` (R, 2) uint32 and ``instance_offsets`` (K + 1,) uint32, packed whole masks
-        (:func:`geometry.instances.masks.unpack_masks`): those of an instance with pixels that another hides, none for others.
+        See the module's table.
 
     Raises
     ------
@@ -114,9 +124,7 @@ def fuse_instances(
     if len(field.valid) != len(cameras):
         raise ValueError(f"field 'instances' has {len(field.valid)} views, but there are {len(cameras)} cameras")
     segments = segments_of(field, things)
-    views = [backprojection(camera, height, width) for camera in cameras]
-    if observed is not None:
-        views = [looking_at(view, observed) for view in views]
+    views = views_of(cameras, height, width, observed)
     groups = merge_segments(segments, pair_areas(segments, views), settings.overlap, settings.threshold, settings.across_classes)
     weights = [view_weight(camera, settings.off_axis_power, settings.edge_feather) for camera in cameras]
     votes = cast_votes(segments, groups, views, weights)
@@ -125,11 +133,18 @@ def fuse_instances(
     masks = masks_of_ids(ids.reshape(height, width), int(new.max()))
     if len(masks) > MOST:
         raise ValueError(f"there are {len(masks)} instances, more than the {MOST} that an id can name; raise the score threshold")
-    runs, offsets = pack_masks(_hidden_masks(votes, masks))
     return {
         "instances": ids.reshape(height, width).astype(np.uint16),
         **_members(segments, new[groups], len(masks)),
         "instance_agreement": _agreement(votes, ids, len(masks)),
+        **_outlines(masks, _hidden_masks(votes, masks)),
+    }
+
+
+def _outlines(masks: Sequence[SphericalMask], hidden: Sequence[SphericalMask]) -> dict[str, NDArray]:
+    """Where every instance lies, and the whole masks of those that others hide."""
+    runs, offsets = pack_masks(hidden)
+    return {
         "instance_area": np.array([mask.area for mask in masks], np.float32),
         "instance_direction": np.array([mask.centre for mask in masks], np.float32).reshape(-1, 3),
         "instance_seam": np.array([mask.crosses_seam for mask in masks], bool),

@@ -5,7 +5,6 @@ band a view owns the few runs of columns that it may see. Such a :class:`Box` ne
 poles need no special case, because runs come from half-space tests on directions rather than from outlines in the ERP.
 """
 
-import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from geometry.directions import erp_angles
 BAND = 32  # rows of a band: a box then stays within a core's cache through a whole fusion step
 CELL = 8  # side of the coarse cells that decide which columns a box spans; divides BAND
 CACHE_BYTES = 256 * 2**20
-WORKERS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 FloatArray = NDArray[np.float32]
 

@@ -107,22 +107,13 @@ def extract_patches(
         raise ValueError(f"a panorama must have the shape (H, W, C), got {panorama.shape}")
     if panorama.dtype not in (np.uint8, np.float32):
         raise TypeError(f"a panorama must be uint8 or float32, got {panorama.dtype}")
-    samplers: dict[str, Sampler] = {
-        "opencv": _sample_opencv,
-        "torch": partial(_sample_torch, device=device),
-        "py360convert": _sample_py360convert,
-    }
-    if backend not in samplers:
-        raise ValueError(f"unknown backend {backend!r}; known: {', '.join(samplers)}")
-    if backend == "py360convert" and antialias:
-        raise ValueError("the py360convert backend samples the panorama as it is; pass antialias=False")
-    layout = _one_size(cameras)
+    sample, layout = _sampler(backend, antialias, device), _one_size(cameras)
     patches = np.empty((len(layout), layout[0].height, layout[0].width, panorama.shape[2]), dtype=panorama.dtype)
     filters = [choose_prefilter(camera, *panorama.shape[:2]) if antialias else NO_PREFILTER for camera in layout]
     for prefilter in sorted(set(filters)):
         source = _source(panorama, prefilter)
         for run in _runs(filters, prefilter, CV2_LIMIT // layout[0].height):
-            samplers[backend](source, layout[run], patches[run])
+            sample(source, layout[run], patches[run])
     return patches
 
 
@@ -170,6 +161,19 @@ def clear_cache() -> None:
 
 Sampler = Callable[[NDArray[Any], Layout, NDArray[Any]], None]
 """Takes a padded source, n cameras, and the (n, h, w, C) array to fill."""
+
+
+def _sampler(backend: str, antialias: bool, device: str) -> Sampler:
+    samplers: dict[str, Sampler] = {
+        "opencv": _sample_opencv,
+        "torch": partial(_sample_torch, device=device),
+        "py360convert": _sample_py360convert,
+    }
+    if backend not in samplers:
+        raise ValueError(f"unknown backend {backend!r}; known: {', '.join(samplers)}")
+    if backend == "py360convert" and antialias:
+        raise ValueError("the py360convert backend samples the panorama as it is; pass antialias=False")
+    return samplers[backend]
 
 
 def _sample_opencv(source: NDArray[Any], cameras: Layout, patches: NDArray[Any]) -> None:

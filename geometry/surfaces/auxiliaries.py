@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.directions import erp_directions
-from geometry.observed import surrounded
 from geometry.resampling.padding import pad_sphere
 from geometry.surfaces.edges import edge_distance, label_edges
-from geometry.surfaces.gradients import sphere_gradient
+from geometry.surfaces.gradients import sphere_gradient, surrounded
 from geometry.surfaces.normals import depth_edges
 
 FloatArray = NDArray[np.float32]
@@ -61,23 +60,24 @@ def derive_auxiliaries(
     ValueError
         If a name is unknown, or the labels lack what it is derived from.
     """
-    derived: dict[str, FloatArray] = {}
-    for name in names:
-        if name == "points":
-            derived[name] = point_map(_needed(labels, "depth", name))
-        elif name == "image_gradient":
-            if panorama is None:
-                raise ValueError("image_gradient needs the panorama's pixels")
-            derived[name] = sphere_gradient(luma(panorama, *labels["views"].shape))
-        elif name == "edge_distance":
-            derived[name] = edge_distance(edges(labels, depth_edge), EDGE_LIMIT)
-        else:
-            raise ValueError(f"unknown auxiliary label {name!r}; known: {', '.join(AUXILIARIES)}")
+    derived = {name: _derive(name, labels, panorama, depth_edge) for name in names}
     if observed is not None and "image_gradient" in derived:
         derived["image_gradient"][~surrounded(observed)] = 0
     if observed is not None and "edge_distance" in derived:
         derived["edge_distance"][~observed] = EDGE_LIMIT
     return derived
+
+
+def _derive(name: str, labels: Labels, panorama: NDArray[np.uint8] | None, depth_edge: float) -> FloatArray:
+    if name == "points":
+        return point_map(_needed(labels, "depth", name))
+    if name == "edge_distance":
+        return edge_distance(edges(labels, depth_edge), EDGE_LIMIT)
+    if name != "image_gradient":
+        raise ValueError(f"unknown auxiliary label {name!r}; known: {', '.join(AUXILIARIES)}")
+    if panorama is None:
+        raise ValueError("image_gradient needs the panorama's pixels")
+    return sphere_gradient(luma(panorama, *labels["views"].shape))
 
 
 def _needed(labels: Labels, field: str, name: str) -> NDArray:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.directions import erp_angles
-from geometry.resampling.backproject import WORKERS
 from geometry.surfaces.gradients import sphere_neighbours
+from geometry.threads import WORKERS
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]

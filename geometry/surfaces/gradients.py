@@ -57,6 +57,14 @@ def steps_right(height: int, width: int) -> NDArray[np.intp]:
     return np.clip(np.rint(wanted), 1, max(1, width // 4)).astype(np.intp)
 
 
+def surrounded(observed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels (H, W) that are observed and whose four neighbours on the sphere are."""
+    inside = observed.copy()
+    for other in sphere_neighbours(observed):
+        inside &= other
+    return inside
+
+
 def sphere_gradient(values: FloatArray, neighbours: Neighbours | None = None) -> FloatArray:
     """Gradient of an ERP image in the tangent plane of each pixel.
 

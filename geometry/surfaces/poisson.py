@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.directions import erp_angles
-from geometry.resampling.backproject import WORKERS
+from geometry.threads import WORKERS
 
 Array = NDArray[np.floating]
 

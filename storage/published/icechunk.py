@@ -18,7 +18,7 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import WrapperStore
 
 from storage.credentials import mask_credentials
-from storage.published.plain import Row, write_arrays
+from storage.published.contents import Row, write_arrays
 from storage.published.repository import create_repository, icechunk, lock, open_repository, refuse_fork
 from storage.retries import StoreError
 from storage.urls import settle
@@ -108,7 +108,7 @@ def versions(url: str) -> list[dict[str, Any]]:
 
 
 def open_published(url: str, version: str | None = None) -> zarr.Group:
-    """See :func:`storage.published.plain.open_published`. The group stays at its snapshot whatever is published later."""
+    """See :func:`storage.published.opening.open_published`. The group stays at its snapshot whatever is published later."""
     with _explained(url):
         repository = open_repository(url)
         found = _find(repository, version) if repository else None

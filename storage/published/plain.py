@@ -13,29 +13,15 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.abc.store import Store
 
-from storage.arrays import BlockWriter, RecordedStore
-from storage.fingerprint import canonical_json, digest
+from storage.arrays import RecordedStore
+from storage.published.contents import Row, write_arrays
 from storage.receipts import differences, refuse_unwritten
 from storage.urls import children, files_below, join, read_bytes, settle, write_bytes, zarr_store
 
-ICECHUNK = ".icechunk"
-"""How the URL of a publication ends that is an Icechunk repository."""
-
 LATEST = "latest.json"
-LAYOUT = 1  # raise it when the same labels would be laid out otherwise
-
-Row = Mapping[str, str | bool]
-"""What is told of one panorama; the same keys for all."""
-
-
-def version_of(contents: Any) -> str:
-    """The version of these contents (JSON values): equal contents have the same one."""
-    return digest(canonical_json([LAYOUT, contents]))[:16]
 
 
 def write_version(
@@ -48,7 +34,7 @@ def write_version(
     folder : str
         URL of the publication.
     version : str
-        From :func:`version_of`; what a killed writer left of it is overwritten with the same bytes.
+        From :func:`storage.published.contents.version_of`; what a killed writer left of it is overwritten with the same bytes.
     items : iterable
         The arrays of each panorama, or None for one without labels. Streamed: a shard of each array is in memory at once.
     rows : sequence
@@ -70,23 +56,6 @@ def write_version(
     record["files"] = dict(sorted(store.entries.items()))
     write_bytes(f"{url}.json", json.dumps(record, indent=1).encode())
     point_at(folder, version)
-
-
-def write_arrays(
-    url: str, store: Store, items: Iterable[Mapping[str, NDArray] | None], rows: Sequence[Row], attributes: Mapping[str, Any]
-) -> None:
-    """Write the group of a version into the root of a store; the same group wherever it is kept. ``url`` is for messages."""
-    writer = BlockWriter(url, len(rows), store)
-    for arrays in items:
-        writer.append(arrays)
-    writer.close()
-    group = zarr.open_group(store, mode="a", zarr_format=3)
-    for name in rows[0]:
-        values = [row[name] for row in rows]
-        dtype: Any = bool if isinstance(values[0], bool) else str
-        array = group.create_array(name, shape=(len(rows),), chunks=(len(rows),), dtype=dtype, overwrite=True)
-        array[:] = np.array(values, dtype=bool if dtype is bool else np.dtypes.StringDType())
-    group.attrs.put(dict(attributes))
 
 
 def is_published(folder: str, version: str) -> bool:
@@ -133,28 +102,9 @@ def versions(folder: str) -> list[dict[str, Any]]:
     return sorted(({**one, "latest": one["version"] == latest} for one in told), key=lambda one: one["created"])
 
 
-def open_published(url: str, version: str | None = None) -> zarr.Group:
-    """Published labels for reading: arrays ``(panoramas, H, W[, C])`` as they are stored.
-
-    Parameters
-    ----------
-    url : str
-        ``<root>/published/<name>``, or ``<root>/published/<name>.icechunk``.
-    version : str, optional
-        The latest if none is given.
-
-    Raises
-    ------
-    FileNotFoundError
-        Nothing, or not this version, was published there.
-    ModuleNotFoundError
-        It is an Icechunk repository, and icechunk is not installed.
-    """
-    if url.rstrip("/").endswith(ICECHUNK):
-        from storage.published import icechunk as published_icechunk  # an optional library
-
-        return published_icechunk.open_published(url, version)
-    wanted = version or latest_version(url)
-    if wanted is None or not is_published(url, wanted):
-        raise FileNotFoundError(f"{url}: {'nothing' if wanted is None else f'no version {wanted}'} is published there")
-    return zarr.open_consolidated(zarr_store(join(url, wanted), read_only=True), mode="r", zarr_format=3)
+def open_published(folder: str, version: str | None = None) -> zarr.Group:
+    """See :func:`storage.published.opening.open_published`."""
+    wanted = version or latest_version(folder)
+    if wanted is None or not is_published(folder, wanted):
+        raise FileNotFoundError(f"{folder}: {'nothing' if wanted is None else f'no version {wanted}'} is published there")
+    return zarr.open_consolidated(zarr_store(join(folder, wanted), read_only=True), mode="r", zarr_format=3)

@@ -22,7 +22,7 @@ def pack_mask(masks: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def unpack_mask(bits: NDArray[np.uint8], width: int) -> NDArray[np.bool_]:
-    """What :func:`pack_mask` packed."""
+    """(..., ceil(W / 8)) uint8 that :func:`pack_mask` packed -> (..., W) bool, where ``width`` is W."""
     return np.unpackbits(bits, axis=-1, count=width).view(np.bool_)
 
 
@@ -44,7 +44,7 @@ def pack_objects(name: str, masks: NDArray[np.bool_], classes: NDArray, scores: 
 
 
 def unpack_objects(name: str, arrays: Mapping[str, NDArray], width: int) -> Detections:
-    """What :func:`pack_objects` packed."""
+    """The N objects that :func:`pack_objects` packed: masks (N, H, width) bool, classes (N,) int64, scores (N,) float32."""
     labels, scores = unpack_scores(name, arrays)
     return Detections(unpack_mask(arrays[f"{name}_masks"][: len(labels)], width), labels, scores)
 
@@ -79,10 +79,10 @@ def unpack_observed(arrays: Mapping[str, NDArray]) -> NDArray[np.bool_]:
 
 
 def pack_confidence(confidence: NDArray[np.floating]) -> NDArray[np.uint16]:
-    """From 0 to 1 -> uint16, rounded."""
+    """(H, W) floats from 0 to 1 -> (H, W) uint16, shares of :data:`CONFIDENCE`, rounded."""
     return np.rint(np.clip(confidence, 0, 1) * CONFIDENCE).astype(np.uint16)
 
 
 def unpack_confidence(stored: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """From 0 to 1 again, off by at most 1 / 131070."""
+    """(H, W) float32 from 0 to 1 again, off by at most 1 / 131070."""
     return stored.astype(np.float32) / np.float32(CONFIDENCE)

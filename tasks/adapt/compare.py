@@ -98,21 +98,28 @@ def compare_block(job: Job) -> Receipt:
 
 
 def said_of(predicted: Mapping[str, np.ndarray]) -> Said:
-    """What the stage ``predict`` stored of one panorama."""
+    """What the stage ``predict`` stored of one panorama: the class map (H, W) uint8, and the detections of both branches."""
     semantics = predicted["semantics"]
     instances, amodals = (unpack_objects(branch, predicted, semantics.shape[1]) for branch in BRANCHES)
     return semantics, instances, amodals
 
 
 def found_by(model: SeamlessModel, shown: Mapping[str, np.ndarray]) -> Said:
-    """What a model says of the pixels of one panorama that were photographed, from the arrays of the stage ``predict``."""
+    """What a model says of the pixels of one panorama that were photographed.
+
+    Parameters
+    ----------
+    model : SeamlessModel
+    shown : arrays of the stage ``predict``
+        ``pixels`` (H, W, 3) uint8, and ``observed`` (H, ceil(W / 8)) uint8 with the ``semantics`` (H, W) that it belongs to.
+    """
     found = model.network.find(model.normalised(shown["pixels"][None]))[0]
     values = predicted(found, unpack_observed(shown))
     return values["semantics"], *(values[branch] for branch in BRANCHES)
 
 
 def fused(semantics: np.ndarray, instances: Detections, amodals: Detections, things: range, scoring: Scoring) -> SeamlessLabels:
-    """The five maps of one panorama, from what the three heads say."""
+    """The five maps of one panorama, from what the three heads say; ``semantics`` (H, W) uint8, masks (N, H, W) bool."""
     rule = FusionRule(things, scoring.instance_score, scoring.amodal_score, scoring.least_stuff)
     return found_labels(semantics, instances, amodals, rule)
 

@@ -93,7 +93,23 @@ def semantics_of(
 def objects_of(
     labels: Mapping[str, NDArray], lookup: NDArray[np.uint8], things: Sequence[int], room: int, size: tuple[int, int]
 ) -> tuple[Detections, Detections]:
-    """Visible and whole objects of the Thing classes, the surest ``room`` of them; none where the labels have no instances."""
+    """Visible and whole objects of the Thing classes, the surest ``room`` of them; none where the labels have no instances.
+
+    Parameters
+    ----------
+    labels : decoded labels
+        ``instances`` (h, w) uint16, and its tables of K rows: ``instance_class`` uint16, ``instance_score`` float32.
+    lookup : (classes,) uint8
+        Class of the labels -> class of the model, or ``IGNORED``.
+    things : classes of the model that are Things
+    room : int
+    size : (H, W)
+
+    Returns
+    -------
+    two Detections of N objects
+        Masks (N, H, W) bool, classes (N,) int64, scores (N,) float32.
+    """
     if "instances" not in labels:
         nothing = Detections(np.zeros((0, *size), bool), np.zeros(0, np.int64), np.zeros(0, np.float32))
         return nothing, nothing

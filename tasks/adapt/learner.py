@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from configs.adapt import AdaptTraining
 from models.learner import Group, Learner
 from models.seamless.learner import Crops, Losses, on_device
 from models.seamless.network import Target, blank_in
 from models.seamless.saved import SeamlessModel
 from tasks.adapt.additions import Additions
+from tasks.adapt.settings import AdaptTraining
 
 
 class _AdaptLosses(Losses):

@@ -72,7 +72,7 @@ def omni_block(job: Job) -> Receipt:
 
 
 def unpack_labels(branch: str, arrays: Mapping[str, NDArray]) -> OmniLabels:
-    """A branch's labels of one panorama, from what the stage stored."""
+    """A branch's labels of one panorama, masks (K, H, W) bool, from what the stage stored, ``<branch>_masks`` in bits (uint8)."""
     width = arrays["semantics"].shape[1]
     found = unpack_objects(branch, arrays, width)
     uncertain = unpack_mask(np.asarray(arrays[f"{branch}_uncertain"]), width)

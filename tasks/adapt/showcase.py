@@ -68,7 +68,7 @@ def _labelled(root: str, labelled: Blocks) -> Iterator[tuple[str, Mapping[str, A
 
 
 def label_pictures(pixels: NDArray[np.uint8], labels: Mapping[str, NDArray], classes: int) -> dict[str, Picture]:
-    """What is learned of a panorama (H, W, 3): its classes, visible objects and whole objects."""
+    """What is learned of a panorama (H, W, 3) uint8: its classes, visible objects and whole objects, as pictures like it."""
     semantics = labels["semantics"]
     shown = {"classes": semantics_picture(semantics, semantics != IGNORED, classes)}
     for branch, name in (("instances", "visible objects"), ("amodals", "whole objects")):
@@ -78,7 +78,10 @@ def label_pictures(pixels: NDArray[np.uint8], labels: Mapping[str, NDArray], cla
 
 
 def objects_picture(pixels: NDArray[np.uint8], masks: Mask, uncertain: Mask | None = None) -> Picture:
-    """Each object in a colour of its own over the grey panorama, mixed where they overlap; uncertain pixels in pink."""
+    """Each object in a colour of its own over the grey panorama, mixed where they overlap; uncertain pixels in pink.
+
+    Takes ``pixels`` (H, W, 3) uint8, ``masks`` (N, H, W) bool and ``uncertain`` (H, W) bool; gives (H, W, 3) uint8.
+    """
     grey = np.repeat(pixels.mean(axis=2, keepdims=True) * 0.5, 3, axis=2)
     for mask, colour in zip(masks, palette(len(masks))):
         grey[mask] = (grey[mask] + colour) / 2
@@ -90,7 +93,7 @@ def objects_picture(pixels: NDArray[np.uint8], masks: Mask, uncertain: Mask | No
 def model_pictures(
     predicted: Mapping[str, NDArray], model: SeamlessModel | None, about: Mapping[str, Any], scoring: Scoring
 ) -> dict[str, dict[str, Picture]]:
-    """The five maps of one panorama by model, source and adapted, from the arrays of the stage ``predict``."""
+    """The five maps, (H, W, 3) uint8, of one panorama by model, source and adapted, from the arrays of the stage ``predict``."""
     arms: dict[str, Said] = {SOURCE: said_of(predicted)}
     if model is not None:
         arms[ADAPTED] = found_by(model, predicted)
@@ -99,7 +102,7 @@ def model_pictures(
 
 
 def map_pictures(pixels: NDArray[np.uint8], maps: SeamlessLabels, classes: int, scoring: Scoring) -> dict[str, Picture]:
-    """The five maps of a panorama (H, W, 3) as pictures."""
+    """The five maps of a panorama (H, W, 3) uint8 as pictures like it."""
     stuff, wholes = maps.amodal_panoptic.stuff, maps.amodal_panoptic.things
     behind = semantics_picture(stuff, stuff >= 0, classes)
     return {

@@ -59,7 +59,7 @@ def class_rule(job: Job, part: str, settings: ThresholdRule) -> tuple[NDArray[np
 
 
 def table(classes: list[str], thresholds: NDArray[np.floating], counts: NDArray[np.integer]) -> dict[str, dict[str, float]]:
-    """Threshold and number of predictions by class, of the classes that were predicted, for receipts and the report."""
+    """Thresholds (C,) float and numbers (C,) int of predictions, by name, of the classes that were predicted; for the report."""
     return {
         name: {"threshold": float(threshold), "predictions": int(count)}
         for name, threshold, count in zip(classes, thresholds, counts)

@@ -141,7 +141,11 @@ def attribute(
 
 
 def truth_labels(truth: Mapping[str, NDArray], shape: tuple[int, int], classes: int, observed: Observed = None) -> Labels:
-    """Truth arrays at the size of the fused labels (the nearest pixel's), each with where it says something that was seen."""
+    """Truth arrays at the size of the fused labels (the nearest pixel's), each with where it says something that was seen.
+
+    Of truth (h, w[, 3]) and a ``shape`` (H, W): ``depth`` (H, W) and ``normals`` (H, W, 3) float32, ``semantics`` (H, W) uint16,
+    and their ``*_valid`` (H, W) bool; ``observed`` is (H, W) bool.
+    """
     rows, columns = (((np.arange(size) + 0.5) * have // size).astype(int) for size, have in zip(shape, _size(truth)))
     here = {name: array[rows[:, None], columns[None, :]] for name, array in truth.items() if array.ndim >= 2}
     land = ~here["sky"].astype(bool) if "sky" in here else np.ones(shape, bool)
@@ -172,7 +176,10 @@ def _size(truth: Mapping[str, NDArray]) -> tuple[int, ...]:
 def in_words_of(
     truth_classes: Sequence[str], label_classes: Sequence[str], evidence: Evidence
 ) -> tuple[dict[str, Field], Labels]:
-    """Patch and fused labels with classes of the truth's vocabulary, by name; -1, always wrong, where it has none."""
+    """Patch and fused labels with classes of the truth's vocabulary, by name; -1, always wrong, where it has none.
+
+    ``semantics`` are then (N, h, w, 1) integers of the views, the first class alone, and (H, W) integers of the sphere.
+    """
     said, fused = dict(evidence.fields), dict(evidence.fused)
     to_truth = np.append(vocabulary_map(label_classes, truth_classes), -1)
     if "semantics" in said and "semantics" in fused:
@@ -183,7 +190,7 @@ def in_words_of(
 
 
 def in_metres(depth: Field, cameras: Sequence[Camera], fused: Labels, truth: Labels) -> tuple[Field, NDArray]:
-    """Patch and fused distances in the truth's unit. A teacher that is not metric gets one factor, the median ratio."""
+    """Distances (N, h, w) and (H, W) in the truth's unit, float32. A teacher that is not metric gets one factor, a median."""
     distance, usable = aligned_distance(depth, cameras)
     if depth.unit == "metre":
         return replace(depth, valid=usable), fused["depth"]

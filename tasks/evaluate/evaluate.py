@@ -113,7 +113,9 @@ def _about_data_set(url: str) -> dict[str, Any]:
 
 
 def read_truth(source: Source, item: Item) -> tuple[dict[str, NDArray], Digests]:
-    """Truth arrays of an item and the sha256 of their file, or of each of their files by name; nothing where there is no truth.
+    """Truth of an item and the sha256 of its file, or of each of its files by name; nothing where there is no truth.
+
+    Arrays are (H, W), ``normals`` (H, W, 3), of the file's dtype: those of :data:`TRUTH`, and ``*_valid``, where they count.
 
     Raises
     ------

@@ -18,7 +18,7 @@ from tasks.pages import pictures
 
 
 def item_pictures(config: Config, fuse: Identity, block: Block, slot: int, classes: int) -> dict[str, NDArray[np.uint8]]:
-    """Named RGB pictures of a fused item: panorama, its labels, how sure they are, and the depth error if truth is known.
+    """Named pictures (H, W, 3) uint8 of a fused item: panorama, labels, how sure they are, the depth error if truth is known.
 
     ``classes`` is the size of the labels' vocabulary, which fixes the colours.
     """

@@ -49,5 +49,5 @@ def require_observed(observed: Observed) -> None:
 
 
 def share(mask: NDArray[np.bool_], observed: Observed) -> float:
-    """Share of a mask's pixels, of those that were photographed."""
+    """Share of a mask's pixels (H, W) bool, of those that were photographed."""
     return float((mask if observed is None else mask[observed]).mean())

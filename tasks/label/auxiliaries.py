@@ -22,7 +22,10 @@ def about_auxiliaries(names: Sequence[str], depth_unit: str) -> dict[str, Any]:
 
 
 def encode_auxiliaries(labels: Mapping[str, NDArray]) -> dict[str, NDArray]:
-    """The labels with auxiliary ones as float16, which rounds by 0.05 % at most. Points beyond its range become zero."""
+    """The labels with auxiliary ones, (H, W[, C]), as float16, which rounds by 0.05 % at most.
+
+    Points beyond its range become zero.
+    """
     arrays = dict(labels)
     for name in AUXILIARIES:
         if name in arrays:

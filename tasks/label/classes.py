@@ -21,7 +21,8 @@ def class_shares(labels: Mapping[str, NDArray], classes: Sequence[str]) -> dict[
 
     Parameters
     ----------
-    labels : ERP labels, with ``semantics`` (H, W) and ``semantics_valid``, ``instance_class`` or neither
+    labels : ERP labels
+        With ``semantics`` (H, W) uint8 or uint16 and ``semantics_valid`` (H, W) bool, ``instance_class`` (K,) uint16, or neither.
     classes : the vocabulary
     """
     counts = np.zeros(len(classes), np.int64)

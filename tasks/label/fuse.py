@@ -153,7 +153,10 @@ def fusion_settings(settings: Settings, classes: Sequence[str]) -> FusionSetting
 def fuse_labellings(
     labellings: Sequence[Labelling], height: int, settings: FusionSettings, metric: bool, observed: Observed = None
 ) -> dict[str, NDArray]:
-    """ERP labels from the views of all labellings of a panorama, and, where there are several, how far these agree."""
+    """ERP labels from the views of all labellings of a panorama, and, where there are several, how far these agree.
+
+    Arrays (height, 2 * height[, 3]) as :func:`geometry.fusion.fuse.fuse` gives them, and ``*_rotation_consistency`` uint8.
+    """
     alone = [fuse(*labelling, height, 2 * height, settings, observed) for labelling in labellings]
     if len(alone) == 1:
         return alone[0]
@@ -170,6 +173,8 @@ def fuse_labellings(
 
 def distances_to_store(labels: Mapping[str, NDArray], settings: Settings | Predict, metric: bool) -> dict[str, NDArray]:
     """The depth of ERP labels as it is told and kept, if there is any: valid only where its type in the store can hold it.
+
+    ``depth`` (H, W) float32, ``depth_valid`` (H, W) bool and the ``depth_*consistency`` (H, W) uint8 that there are.
 
     Without a scale its median is made 1: what the views' alignment settled on means nothing, and may be any number.
     """
@@ -202,7 +207,7 @@ def _figures(labels: Mapping[str, NDArray], depth_edge: float, observed: Observe
 
 
 def encode_labels(labels: Mapping[str, NDArray], settings: Settings | Predict) -> dict[str, NDArray]:
-    """ERP labels in the dtypes of the store. Depths beyond float16's range become invalid."""
+    """ERP labels (H, W[, C]) in the dtypes of the store. Depths beyond float16's range become invalid."""
     arrays = encode_auxiliaries(labels)
     if "depth" in arrays:
         arrays["depth"], arrays["depth_valid"] = stored_distances(arrays["depth"], arrays["depth_valid"], settings.depth_dtype)
@@ -213,7 +218,7 @@ def encode_labels(labels: Mapping[str, NDArray], settings: Settings | Predict) -
 
 
 def decode_labels(arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
-    """Stored ERP labels with depth and normals as float32; normals are unit vectors again where valid."""
+    """Stored ERP labels (H, W[, C]) with depth and normals as float32; normals are unit vectors again where valid."""
     labels = instances.without_room(arrays) if "instances" in arrays else dict(arrays)
     if "depth" in labels:
         labels["depth"] = labels["depth"].astype(np.float32)

@@ -65,9 +65,25 @@ def add_instances(
     classes: int,
     observed: NDArray[np.bool_] | None = None,
 ) -> dict[str, NDArray]:
-    """Fused labels with instances and the panoptic map; see :func:`geometry.instances.fuse.fuse_instances`.
+    """Fused labels with instances and the panoptic map.
 
-    Without ``things`` all classes that masks have are things in the panorama.
+    Parameters
+    ----------
+    labels : arrays (H, W[, C]) of :func:`geometry.fusion.fuse.fuse`
+    field : Field
+        ``instances`` over the N views of the panorama.
+    cameras : N cameras
+    settings : Fuse
+    things : classes that have instances; without, all classes that masks have
+    classes : int
+        Size of the vocabulary.
+    observed : (H, W) bool, optional
+        As :func:`geometry.instances.fuse.fuse_instances` takes it.
+
+    Returns
+    -------
+    dict
+        The labels, what the table of :mod:`geometry.instances.fuse` names, and :func:`geometry.instances.panoptic.panoptic_map`.
 
     Raises
     ------
@@ -101,7 +117,10 @@ def _check_room(arrays: Mapping[str, NDArray], settings: Fuse) -> None:
 
 
 def with_room(arrays: Mapping[str, NDArray], settings: Fuse) -> dict[str, NDArray]:
-    """Arrays for the store: table and runs filled up with zeros to the same shapes for every panorama."""
+    """Arrays for the store: table (room, ...) and runs (R, 2) filled up with zeros to one R and room for every panorama.
+
+    Dtypes stay; ``instance_offsets`` (room + 1,) goes on with its last number.
+    """
     count, room = len(arrays["instance_class"]), settings.instances.room
     table = {f"instance_{name}": _filled(arrays[f"instance_{name}"], room) for name in TABLE}
     return {
@@ -117,7 +136,7 @@ def _filled(array: NDArray, rows: int) -> NDArray:
 
 
 def without_room(arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
-    """What :func:`with_room` made, with as many rows as there are instances and runs."""
+    """What :func:`with_room` made, with as many rows as there are instances and runs: (K, ...) and (R, 2), of the same dtypes."""
     count = int((arrays["instance_area"] > 0).sum())
     table = {f"instance_{name}": arrays[f"instance_{name}"][:count] for name in TABLE}
     offsets = arrays["instance_offsets"][: count + 1]
@@ -125,7 +144,7 @@ def without_room(arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
 
 
 def whole_masks(labels: Mapping[str, NDArray]) -> list[SphericalMask]:
-    """The mask of each instance of decoded labels, with what other instances hide of it."""
+    """The mask of each of K instances of decoded labels, ``instances`` (H, W) uint16, with what other instances hide of it."""
     height, width = labels["instances"].shape
     shown = masks_of_ids(labels["instances"], len(labels["instance_class"]))
     hidden = unpack_masks(labels["instance_runs"], labels["instance_offsets"], height, width)

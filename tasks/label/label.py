@@ -306,7 +306,7 @@ def encode_fields(fields: Mapping[str, Field]) -> dict[str, NDArray]:
 
 
 def decode_fields(arrays: Mapping[str, NDArray], about: Mapping[str, Any]) -> dict[str, Field]:
-    """The fields that :func:`encode_fields` stored; ``about`` comes from the block's receipt."""
+    """The fields (N, h, w[, C]), float32 again, that :func:`encode_fields` stored; ``about`` comes from the block's receipt."""
     fields = {}
     for name, tags in about["fields"].items():
         confidence = arrays.get(f"{name}_confidence")

@@ -68,7 +68,7 @@ def project_block(job: Job) -> Receipt:
 
 
 def encode_cameras(cameras: tuple[Camera, ...]) -> dict[str, NDArray]:
-    """Cameras as arrays: fov (views,) in radians, rotation (views, 9), size (views, 2) as width, height."""
+    """Cameras as arrays: fov (views,) float64 in radians, rotation (views, 9) float64, size (views, 2) int32 as width, height."""
     return {
         "fov": np.array([camera.fov for camera in cameras]),
         "rotation": np.array([camera.rotation for camera in cameras]),
@@ -77,6 +77,6 @@ def encode_cameras(cameras: tuple[Camera, ...]) -> dict[str, NDArray]:
 
 
 def decode_cameras(arrays: Mapping[str, NDArray]) -> tuple[Camera, ...]:
-    """The cameras that :func:`encode_cameras` stored."""
+    """The cameras that :func:`encode_cameras` stored: ``fov`` (N,) and ``rotation`` (N, 9) float64, ``size`` (N, 2) int32."""
     rows = zip(arrays["size"], arrays["fov"], arrays["rotation"], strict=True)
     return tuple(Camera.from_matrix(size[0], size[1], fov, rotation) for size, fov, rotation in rows)

@@ -19,6 +19,10 @@ def stored_distances(distance: NDArray[np.floating], valid: Valid, dtype: DTypeL
         Anything where not ``valid``.
     valid : (...) bool
     dtype : float16 or float32
+
+    Returns
+    -------
+    distance, valid : of the shape (...) that was given, the first of ``dtype``
     """
     limits = np.finfo(dtype)
     kept = valid & (distance >= limits.smallest_normal) & (distance <= limits.max)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from geometry.cameras import Camera
-from geometry.fusion.rotations import turned
+from geometry.layouts import turned
 from tasks.label.layouts import Cubemap, Icosahedron, Layout, Rings
 
 

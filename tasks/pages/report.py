@@ -76,7 +76,7 @@ def format_figure(value: float | None) -> str:
 
 
 def picture_uri(picture: NDArray[np.uint8]) -> str:
-    """A picture as a data URI, at most :data:`WIDTH` pixels wide."""
+    """A picture (H, W, 3) uint8 as a data URI, at most :data:`WIDTH` pixels wide."""
     image = Image.fromarray(picture)
     image.thumbnail((WIDTH, WIDTH))
     buffer = io.BytesIO()

@@ -19,6 +19,7 @@ from metrics.depth_normals import depth_normal_figures
 from models.teachers.weights import digest_folder
 from storage.manifest import Item
 from storage.receipts import Receipt
+from tasks.ingest.images.resizing import resize_image
 from tasks.ingest.observed import Observed, observed_of, require_observed, share
 from tasks.ingest.panorama import load_panorama
 from tasks.label.fuse import distances_to_store, encode_labels, fused_unit, require_labels
@@ -29,7 +30,6 @@ from tasks.stage.devices import OutOfMemory, device_name, is_out_of_memory, reso
 from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.kind import Edge, Inputs, Kind
 from tasks.stage.models import MODEL, about_models, model_url, outside_model
-from tasks.train.labels.items import resize_image
 
 if TYPE_CHECKING:
     from models.student import StudentModel

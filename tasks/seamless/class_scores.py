@@ -13,10 +13,10 @@ from metrics.seamless.semantic import miou, semantic_counts
 from models.seamless.saved import SeamlessModel
 from models.seamless.semantic import SemanticNetwork
 from tasks.ingest.images.bands import whole_sphere
+from tasks.ingest.images.resizing import resize_image
 from tasks.seamless.panorama_truth import class_lookup, resized
 from tasks.seamless.reading import SeamlessData
 from tasks.seamless.scores import find_in
-from tasks.train.labels.items import resize_image
 
 
 def measure_classes(model: SeamlessModel, data: SeamlessData, height: int | None = None) -> Figures:

@@ -13,7 +13,10 @@ from models.seamless.fusion import Detections, FusionRule, fuse_branches
 
 
 def found_labels(semantics: NDArray[np.integer], instances: Detections, amodals: Detections, rule: FusionRule) -> SeamlessLabels:
-    """What a network found, fused by a rule; the raw detections go to the average precisions."""
+    """What a network found, fused by a rule; the raw detections go to the average precisions.
+
+    ``semantics`` is the class map (H, W), an integer dtype; masks of detections are (N, H, W) bool.
+    """
     maps = fuse_branches(semantics, instances, amodals, rule)
     used = Objects(maps.wholes.masks, maps.wholes.classes, maps.wholes.scores)
     raw = [Objects(given.masks, given.classes, given.scores) for given in (instances, amodals)]

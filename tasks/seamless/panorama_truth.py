@@ -104,7 +104,7 @@ def class_lookup(theirs: Sequence[str], ours: Sequence[str], what: str) -> NDArr
 
 
 def resized(labels: NDArray, size: tuple[int, int]) -> NDArray:
-    """A map of labels (h, w) at another size (H, W): each pixel takes the nearest one's."""
+    """A map of labels (h, w) at another size (H, W), of the same dtype: each pixel takes the nearest one's."""
     return labels if labels.shape == size else cv2.resize(labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
 
 

@@ -68,7 +68,7 @@ class SeamlessData:
             raise BadItem(f"{entry.uri}: its labels cannot be read as those of {self.kind}: {error}") from error
 
     def labelled(self, index: int) -> tuple[NDArray[np.uint8], SeamlessTruth]:
-        """An image and its labels. BadItem also if it has none, or they are of another size."""
+        """An image (H, W, 3) uint8 and its labels. BadItem also if it has none, or they are of another size."""
         image, truth, uri = self.image(index), self.truth(index), self.entries[index].uri
         if truth is None:
             raise BadItem(f"{uri}: has no labels, which are expected at {', '.join(self.expected(index)) or 'no place'}")

@@ -12,7 +12,7 @@ Mask = NDArray[np.bool_]
 
 
 def region_mask(region: Any, height: int, width: int) -> Mask:
-    """The mask (height, width) of a COCO segmentation.
+    """The mask (height, width) bool of a COCO segmentation.
 
     Parameters
     ----------

@@ -253,13 +253,14 @@ def _look(training: Training, model: StudentModel, data: TrainingData, steps: in
 def _finish(training: Training, model: StudentModel, about: dict[str, Any], page: bytes, made: dict[str, Any]) -> None:
     """The page and the model's folder, then the receipt; the checkpoints, which nobody needs any more, go last."""
     write_bytes(join(training.url, PAGE), page)
-    weights, files = save_student(model.cpu(), join(training.url, "model"), about, training)
+    model_url, fingerprint = join(training.url, "model"), training.identity.fingerprint
+    weights, files = save_student(model.cpu(), model_url, about, training.config, fingerprint)
     log = read_bytes(join(training.url, "log.json")) if exists(join(training.url, "log.json")) else b""
     files |= {"log.json": {"bytes": len(log), "sha256": digest(log)}} if log else {}
     files |= {PAGE: {"bytes": len(page), "sha256": digest(page)}}
     settle(training.url)
     refuse_unwritten(training.url, files)
-    receipt = Receipt(STAGE, training.identity.fingerprint, training.block, (), files, about | {"weights": weights}, made)
+    receipt = Receipt(STAGE, fingerprint, training.block, (), files, about | {"weights": weights}, made)
     write_receipt(training.url, receipt)
     for name in children(training.checkpoints):
         remove(join(training.checkpoints, name))

@@ -16,12 +16,12 @@ from benchmarks.adaptation.labels import OMNI, Labelling, Predicted, labelled, o
 from benchmarks.adaptation.methods import Start, adapted
 from benchmarks.adaptation.prototypes import class_means
 from benchmarks.comparisons import NUDGE
-from tasks.adapt.settings import AdaptTraining
 from models.adaptation.thresholds import POOL
 from models.seamless.fusion import Detections
 from models.seamless.network import SeamlessNetwork
 from models.seamless.saved import SeamlessModel
 from tasks.adapt.omni import unpack_labels
+from tasks.adapt.settings import AdaptTraining
 from tasks.seamless.vocabularies import K2B, THINGS
 from tasks.train.seamless.train import seamless_settings
 

@@ -9,11 +9,12 @@ import pytest
 
 from benchmarks.adaptation import world
 from benchmarks.adaptation.streets import PAPER, POSTERS, in_company, with_posters
+from scenes.build import build_scene
 from scenes.pinholes import VAN, write_pinholes
 from scenes.render import cast
 from scenes.streets import vans
 from scenes.vocabulary import ID
-from scenes.world import Scene, build_scene
+from scenes.world import Scene
 from tasks.seamless.labels import SeamlessTruth
 from tasks.seamless.vocabularies import K2B
 

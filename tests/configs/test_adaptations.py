@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from configs.adapt import AdaptConfig, load_any_config
-from configs.reading import load_config
 from configs.pipeline import Config
+from configs.reading import load_config
 from configs.settings import ConfigError
 from models.seamless.network import SeamlessNetwork
 from tasks.seamless import SEAMLESS_SETS

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from configs.json_schema import json_schema
-from configs.reading import load_config
 from configs.pipeline import Config
+from configs.reading import load_config
 from configs.settings import ConfigError
 from flows.commands.options import load
 from tests.configs.test_schema import MINIMAL

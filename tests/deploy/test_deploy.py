@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from configs.reading import load_config
 from configs.pipeline import Config
+from configs.reading import load_config
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -15,8 +15,8 @@ import OpenEXR
 import pytest
 from PIL import Image, ImageCms
 
-from tasks.ingest.settings import Ingest
 from tasks.ingest.images.decode import BadImage, decode_panorama, open_panorama
+from tasks.ingest.settings import Ingest
 
 SETTINGS = Ingest(min_width=16)
 HEIGHT, WIDTH = 48, 96

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from configs.reading import load_config
 from configs.pipeline import Config
+from configs.reading import load_config
 from flows.plan import make_plan
 from flows.setup.init import look_at, write_config
 from flows.setup.needs import check_source

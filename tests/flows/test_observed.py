@@ -20,7 +20,7 @@ from flows.publishing.publish import publish
 from flows.stores.finished import finished_labels
 from flows.train import training_flow
 from geometry.resampling.augment import Augmentation
-from storage.published.plain import open_published
+from storage.published.opening import open_published
 from tasks.train.labels.auxiliaries import deriving
 from tasks.train.labels.data import DataSettings, LabelStore, TrainingData
 from tasks.train.labels.items import ItemSettings

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from configs.pipeline import Config
-from tasks.label.settings import Project
 from flows.plan import make_plan
 from flows.setup.cost import estimate_cost
 from geometry.layouts import coverage
@@ -15,6 +14,7 @@ from storage.arrays import BlockReader
 from tasks.ingest import ingest
 from tasks.label.project import choose_views
 from tasks.label.rotations import rotated_views, yaw_degrees
+from tasks.label.settings import Project
 from tasks.stage.job import Job
 from tests.support.pipelines import data_bytes, load, write_pipeline
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from hypothesis import strategies as st
 
-from configs.reading import load_config
 from configs.pipeline import Config
+from configs.reading import load_config
 from configs.settings import ConfigError
 from storage.fingerprint import canonical_json, digest
 from tests.fuzz.support import bounded, corpus, fuzz, mutated, outcome

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.ingest.settings import Ingest
 from tasks.ingest.images.decode import BadImage, decode_panorama
 from tasks.ingest.images.headers import read_size
+from tasks.ingest.settings import Ingest
 from tests.faults.test_bad_images import exr, hdr, jpeg_of_size, saved, tiff, vp8x
 from tests.fuzz.support import bounded, corpus, fuzz, mutated, outcome
 

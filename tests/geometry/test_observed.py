@@ -12,11 +12,12 @@ from geometry.directions import erp_directions
 from geometry.fields import Field, spread, where_observed
 from geometry.fusion.fuse import FusionSettings, fuse
 from geometry.instances.fuse import InstanceSettings, fuse_instances
-from geometry.observed import looking_at, observed_at, observed_in_patches, surrounded
+from geometry.observed import looking_at, observed_at, observed_in_patches
 from geometry.resampling.augment import Augmentation, augment
 from geometry.resampling.backproject import backprojection
 from geometry.resampling.patches import extract_patches
-from tasks.train.labels.items import resize_image
+from geometry.surfaces.gradients import surrounded
+from tasks.ingest.images.resizing import resize_image
 
 HEIGHT, WIDTH, SIZE = 48, 96, 20
 

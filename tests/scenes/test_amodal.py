@@ -7,8 +7,9 @@ import pytest
 
 from geometry.directions import erp_directions
 from scenes.amodal import amodal_masks, decode_run_lengths, run_lengths
+from scenes.build import build_scene
 from scenes.render import render_erp
-from scenes.world import Scene, build_scene
+from scenes.world import Scene
 
 
 def alone(scene: Scene, instance: int) -> Scene:

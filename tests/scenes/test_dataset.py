@@ -9,10 +9,10 @@ import pytest
 
 from geometry.directions import erp_directions
 from scenes.amodal import decode_run_lengths
+from scenes.build import build_scene
 from scenes.dataset import write_dataset
 from scenes.render import render_erp
 from scenes.vocabulary import CLASSES
-from scenes.world import build_scene
 
 
 def contents(root: Path) -> dict[str, bytes]:

@@ -5,9 +5,9 @@ import multiprocessing
 import numpy as np
 import pytest
 
+from scenes.build import build_scene
 from scenes.processes import in_processes
 from scenes.render import cast
-from scenes.world import build_scene
 
 
 def kind_of_process(number: int, factor: int) -> tuple[str, int]:

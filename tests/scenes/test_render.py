@@ -6,10 +6,11 @@ import pytest
 from geometry.cameras import Camera
 from geometry.directions import erp_directions
 from scenes.amodal import amodal_masks, decode_run_lengths, run_lengths
+from scenes.build import build_scene
 from scenes.render import render, render_camera, render_erp
 from scenes.textures import Material
 from scenes.vocabulary import CLASSES, ID, THINGS
-from scenes.world import Builder, Scene, build_scene
+from scenes.world import Builder, Scene
 
 KINDS = ("room", "street")
 HALF = np.array([2.0, 1.25, 3.0])

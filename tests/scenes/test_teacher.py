@@ -5,10 +5,10 @@ import pytest
 
 from geometry.cameras import Camera
 from geometry.fields import CannotLabel
+from scenes.build import build_scene
 from scenes.render import render_camera
 from scenes.teacher import load
 from scenes.vocabulary import CLASSES, THINGS
-from scenes.world import build_scene
 
 ITEM = {"item": "room_00001", "scene": "room", "seed": 1, "position": [0.2, -1.5, 0.1], "heading": 0.7}
 CAMERAS = [Camera.looking(20, 20, np.radians(90), yaw, 0.1) for yaw in np.linspace(0, 6, 8)]

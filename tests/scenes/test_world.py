@@ -5,10 +5,11 @@ import pytest
 
 from geometry.cameras import Camera
 from geometry.directions import erp_angles
+from scenes.build import build_scene
 from scenes.render import render_camera, render_erp
 from scenes.textures import Material
 from scenes.vocabulary import CLASSES, THINGS, palette
-from scenes.world import Builder, build_scene
+from scenes.world import Builder
 
 KINDS = ("room", "street")
 GREY = Material("solid", (0.5, 0.5, 0.5))

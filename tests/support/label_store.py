@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.pipeline import Config
-from tasks.label.settings import Fuse
 from geometry.directions import erp_directions
 from storage.fingerprint import Identity
 from storage.manifest import Block, Item
-from tasks.label.fuse import encode_labels
-from tasks.stage.job import BadItem, Job, Output
 from tasks.ingest.panorama import load_panorama
+from tasks.label.fuse import encode_labels
+from tasks.label.settings import Fuse
 from tasks.stage.block import run_block
+from tasks.stage.job import BadItem, Job, Output
 from tasks.train.labels.data import LabelStore
 
 CLASSES = ("dark", "dim", "light", "bright")

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import yaml
 
-from configs.reading import load_config
 from configs.pipeline import Config
+from configs.reading import load_config
 
 
 def write_panoramas(folder: Path, names: list[str], height: int = 48) -> None:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from geometry.cameras import Camera
 from geometry.fields import Field
+from scenes.build import build_scene
 from scenes.render import Frame, render_erp
 from scenes.teacher import Corruptions, ScenesTeacher
 from scenes.vocabulary import CLASSES
-from scenes.world import build_scene
 from tests.support.datasets import png, structured3d_normals
 
 NYU = {"wall": 1, "floor": 2, "bed": 4, "chair": 5, "sofa": 6, "table": 7, "door": 8, "window": 9}

@@ -23,7 +23,10 @@ DENSEPASS_DEGREES = 70.3125
 
 
 def decode(found: Found, _uri: str) -> Arrays:
-    """Training ids, or label ids where there are none; ids of instances are label id x 1000 + number."""
+    """``semantics`` (H, W) uint8 and ``instances`` (H, W) int32.
+
+    From training ids, or label ids where there are none; ids of instances are label id x 1000 + number.
+    """
     arrays: Arrays = {}
     if "train_ids" in found:
         arrays |= class_arrays(found.pixels("train_ids"), np.arange(len(CLASSES)))
@@ -36,7 +39,7 @@ def decode(found: Found, _uri: str) -> Arrays:
 
 
 def decode_densepass(found: Found, uri: str) -> Arrays:
-    """Training ids of a band around the horizon, at the height of a whole panorama."""
+    """As :func:`decode`, of a band around the horizon, at the height of a whole panorama: (W // 2, W), of the same dtypes."""
     return {name: whole_sphere(array) for name, array in decode(found, uri).items()}
 
 

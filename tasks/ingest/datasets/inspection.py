@@ -55,7 +55,10 @@ def inspect(source: Source) -> Inspection:
 
 
 def normals_against_depth(arrays: Arrays) -> float | None:
-    """Median angle in degrees, by solid angle, between the normals and those that depth implies; None without both."""
+    """Median angle in degrees, by solid angle, between the normals and those that depth implies; None without both.
+
+    ``arrays`` hold ``depth`` (H, W) float32, ``normals`` (H, W, 3) float32, and the ``*_valid`` (H, W) bool of each.
+    """
     if "depth" not in arrays or "normals" not in arrays:
         return None
     angles, compared = depth_normal_angles(arrays)

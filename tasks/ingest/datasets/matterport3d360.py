@@ -8,7 +8,7 @@ from tasks.ingest.datasets.truth import Arrays, Found, depth_arrays
 
 
 def decode(found: Found, _uri: str) -> Arrays:
-    """Metres, float32."""
+    """``depth`` (H, W) float32, stored in metres."""
     metres = found.dpt("depth")
     return depth_arrays(metres, metres > 0)
 

@@ -13,7 +13,11 @@ FARTHEST = {"indoor": 75.0, "nature": 75.0, "urban": 500.0}
 
 
 def decode(found: Found, uri: str) -> Arrays:
-    """Depth in metres as a NumPy file, or over the scene's range as a 16-bit PNG; normals likewise, x forward, y up, z left."""
+    """``depth`` (H, W) float32 and ``normals`` (H, W, 3) float32.
+
+    Depth is stored in metres as a NumPy file, or over the scene's range as a 16-bit PNG; normals likewise, with x forward, y up,
+    z left.
+    """
     arrays: Arrays = {}
     if "depth" in found:
         farthest = FARTHEST[re.findall(r"/(indoor|nature|urban)/", uri)[-1]]

@@ -67,7 +67,7 @@ def _check(arrays: Arrays) -> None:
 
 
 def towards_camera(normals: NDArray) -> NDArray:
-    """Cosine (H, W) between normals (H, W, 3) in the world frame and the way back to the camera."""
+    """Cosine (H, W) float32 between normals (H, W, 3) float32 in the world frame and the way back to the camera."""
     height, width = normals.shape[:2]
     return -(normals * erp_directions(height, width, np.float32)).sum(axis=-1)
 

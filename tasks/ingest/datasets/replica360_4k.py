@@ -8,7 +8,7 @@ from tasks.ingest.datasets.truth import Arrays, Found, depth_arrays
 
 
 def decode(found: Found, _uri: str) -> Arrays:
-    """Metres, float32, where the mask is not 0."""
+    """``depth`` (H, W) float32, stored in metres, where the mask is not 0."""
     mask = found.pixels("mask")
     return depth_arrays(found.dpt("depth"), mask > 0)
 

@@ -22,7 +22,9 @@ TEST_AREA = "area_5"
 
 
 def decode(found: Found, _uri: str) -> Arrays:
-    """16-bit depth in 1/512 m, and 24-bit numbers of labels named ``class_instance_room_number_area``.
+    """``depth`` (H, W) float32, ``semantics`` (H, W) uint8 and ``instances`` (H, W) int32.
+
+    They are stored as 16-bit depth in 1/512 m, and 24-bit numbers of labels named ``class_instance_room_number_area``.
 
     Normals are not read: they are stored in the building's frame, and the rotation to the panorama's could not be checked.
     """

@@ -22,7 +22,10 @@ SPLITS = (("train", 3000), ("val", 3250), ("test", 3500))
 
 
 def decode(found: Found, _uri: str) -> Arrays:
-    """16-bit millimetres, normals of 128 (1 + n) with x right, y up, z back, labels of NYUv2, 16-bit instances."""
+    """``depth`` (H, W) and ``normals`` (H, W, 3) float32, ``semantics`` (H, W) uint8 and ``instances`` (H, W) int32.
+
+    They are stored as 16-bit millimetres, normals of 128 (1 + n) with x right, y up, z back, labels of NYUv2, 16-bit instances.
+    """
     arrays: Arrays = {}
     if "depth" in found:
         units = found.pixels("depth")

@@ -45,11 +45,11 @@ class Found:
         return self._files[name]
 
     def dpt(self, name: str) -> NDArray[np.float32]:
-        """:func:`read_dpt` of a file."""
+        """:func:`read_dpt` of a file: (H, W) float32."""
         return self._read(name, read_dpt)
 
     def pixels(self, name: str, channels: int = 1) -> NDArray:
-        """:func:`read_pixels` of a file."""
+        """:func:`read_pixels` of a file: (H, W), or (H, W, 3) for three ``channels``, of its own integer dtype."""
         return self._read(name, read_pixels, channels)
 
     def array(self, name: str) -> NDArray:
@@ -83,7 +83,10 @@ def read_dpt(data: bytes) -> NDArray[np.float32]:
 
 
 def read_pixels(data: bytes, channels: int) -> NDArray:
-    """Pixels of a PNG, JPEG or TIFF as they are stored: (H, W) for one channel (a palette's are indices), else (H, W, 3)."""
+    """Pixels of a PNG, JPEG or TIFF as they are stored: (H, W) for one channel (a palette's are indices), else (H, W, 3).
+
+    The dtype is that of the file, uint8 or bool; uint16 for 16 bits.
+    """
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         if image.width * image.height > MOST_PIXELS:
             raise ValueError(f"the image says that it has {image.width}x{image.height} pixels")

@@ -13,7 +13,7 @@ FARTHEST = 200.0
 
 
 def decode(found: Found, _uri: str) -> Arrays:
-    """16-bit depth over 200 m, where the mask is not 0."""
+    """``depth`` (H, W) float32 in metres, stored in 16 bits over 200 m, where the mask is not 0."""
     mask = found.pixels("mask")
     return depth_arrays(found.pixels("depth") * np.float32(FARTHEST / 65535), mask > 0)
 

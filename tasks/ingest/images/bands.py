@@ -20,7 +20,7 @@ def vertical_degrees(metadata: Mapping[str, Any]) -> float:
 
 
 def whole_sphere(band: NDArray) -> NDArray:
-    """A band (h, W, ...) in the middle of (W // 2, W, ...); what lies above and below is 0."""
+    """A band (h, W, ...) of any dtype in the middle of (W // 2, W, ...); what lies above and below is 0."""
     missing = max(0, band.shape[1] // 2 - band.shape[0])
     above = missing // 2
     return np.pad(band, ((above, missing - above), *(((0, 0),) * (band.ndim - 1))))

@@ -29,7 +29,7 @@ class Place:
     around: bool = False
 
     def fill(self, picture: NDArray) -> NDArray:
-        """The frame (height, width, ...) with a picture (h, w, ...) in its place, 0 (or False) elsewhere.
+        """The frame (height, width, ...) with a picture (h, w, ...) of the same dtype in its place, 0 (or False) elsewhere.
 
         What of the picture lies outside the frame is cut off, unless it goes ``around``; a picture that is the frame is returned
         as it is.

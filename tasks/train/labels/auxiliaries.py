@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.observed import surrounded
 from geometry.surfaces.auxiliaries import AUXILIARIES, EDGE_LIMIT, derive_auxiliaries
 from geometry.surfaces.edges import edge_distance
-from geometry.surfaces.gradients import sphere_neighbours
+from geometry.surfaces.gradients import sphere_neighbours, surrounded
 from tasks.train.labels.items import Arrays, Derive
 
 NEEDS = {"points": {"depth"}, "image_gradient": set(), "edge_distance": {"depth", "semantics"}}

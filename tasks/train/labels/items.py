@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +14,7 @@ from configs.pipeline import Config
 from geometry.resampling.augment import Augmentation, augment
 from storage.arrays import BlockReader, Entries
 from storage.manifest import Item
+from tasks.ingest.images.resizing import resize_image
 from tasks.ingest.observed import observed_of
 from tasks.ingest.panorama import load_panorama
 from tasks.label.fuse import decode_labels
@@ -117,23 +117,18 @@ def training_item(place: Place, settings: ItemSettings, generator: np.random.Gen
 
 
 def nothing(settings: ItemSettings) -> dict[str, NDArray[Any]]:
-    """An item that teaches nothing, in the place of one that cannot be read: black, and valid nowhere."""
+    """An item that teaches nothing, in the place of one that cannot be read: black, and valid nowhere.
+
+    The arrays have the shapes (H, W[, C]) and dtypes of :func:`training_item`'s.
+    """
     blank = {"image": np.zeros((settings.height, 2 * settings.height, 3), np.uint8)}
     blank |= {name: array for task in settings.tasks for name, array in _of_task(task, {}, settings).items()}
     derived = settings.derive(blank)
     return {**blank, **{name: np.zeros_like(array) for name, array in derived.items()}}
 
 
-def resize_image(image: NDArray[np.uint8], height: int) -> NDArray[np.uint8]:
-    """(height, 2 height, 3) uint8: area means where the panorama is finer, bilinear where it is coarser."""
-    if image.shape[:2] == (height, 2 * height):
-        return image
-    how = cv2.INTER_AREA if image.shape[0] > height else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (2 * height, height), interpolation=how), np.uint8)
-
-
 def resize_labels(array: NDArray[Any], height: int) -> NDArray[Any]:
-    """(height, 2 height[, C]): the values of the pixels that hold the directions of the new pixels' centres."""
+    """(height, 2 height[, C]) of the same dtype: the values of the pixels that hold the directions of the new pixels' centres."""
     if array.shape[0] == height:
         return array
     rows, columns = (((np.arange(size) + 0.5) * old / size).astype(int) for size, old in zip((height, 2 * height), array.shape))

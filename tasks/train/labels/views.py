@@ -68,7 +68,7 @@ def one_view(
 ) -> dict[str, NDArray[Any]]:
     """ERP labels (height, 2 height[, C]) of one random view of an item, valid where it looks.
 
-    As those of :func:`geometry.fusion.fuse.fuse`, without the consistency of views.
+    As those of :func:`geometry.fusion.fuse.fuse`, in its dtypes, without the consistency of views.
     """
     cameras = project.decode_cameras(blocks["project"].reader.item(slot, ("fov", "rotation", "size")))
     view = int(generator.integers(len(cameras)))

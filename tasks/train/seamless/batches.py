@@ -13,7 +13,7 @@ from models.seamless.learner import Crops
 from models.seamless.network import Target
 from tasks.ingest.entries import SourceError
 from tasks.seamless.reading import SeamlessData
-from tasks.stage.block import BadItem
+from tasks.stage.job import BadItem
 from tasks.train.ahead import ordered_map
 from tasks.train.order import batch_of, epoch_order, steps_in
 from tasks.train.seamless.crops import training_crop

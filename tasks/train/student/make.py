@@ -6,7 +6,7 @@ import json
 import tempfile
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
@@ -20,9 +20,6 @@ from storage.urls import join, write_bytes
 from tasks.predict.folder import ABOUT, without_progress_bars
 from tasks.train.student.model_card import model_card
 from tasks.train.student.settings import TrainingConfig
-
-if TYPE_CHECKING:
-    from tasks.train.train import Training
 
 
 def make_student(config: TrainingConfig, classes: tuple[str, ...]) -> StudentModel:
@@ -54,7 +51,7 @@ def make_student(config: TrainingConfig, classes: tuple[str, ...]) -> StudentMod
 
 
 def save_student(
-    model: StudentModel, url: str, about: dict[str, Any], training: Training
+    model: StudentModel, url: str, about: dict[str, Any], config: TrainingConfig, fingerprint: str
 ) -> tuple[str, dict[str, dict[str, Any]]]:
     """Write the transformers folder with model card; returns the weights' digest, and size and sha256 of its files."""
     with tempfile.TemporaryDirectory() as temporary:
@@ -62,9 +59,9 @@ def save_student(
         with without_progress_bars():
             model.save_pretrained(folder)
         weights = digest_folder(folder)
-        told = {**about, "weights": weights, "name": training.config.name, "fingerprint": training.identity.fingerprint}
+        told = {**about, "weights": weights, "name": config.name, "fingerprint": fingerprint}
         (folder / ABOUT).write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
-        (folder / "README.md").write_text(model_card(told, training.config), encoding="utf-8")
+        (folder / "README.md").write_text(model_card(told, config), encoding="utf-8")
         entries = {}
         for path in sorted(folder.iterdir()):
             data = path.read_bytes()

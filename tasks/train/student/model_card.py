@@ -25,10 +25,17 @@ def model_card(about: dict[str, Any], config: TrainingConfig) -> str:
     about : what ``panolabel.json`` beside it says
     config : TrainingConfig
     """
+    parts = [FRONT, *_what(about), *_origin(about, config), *_quality(about, config)]
+    if about["classes"]:
+        parts.append(f"Classes: {', '.join(about['classes'])}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _what(about: dict[str, Any]) -> list[str]:
+    """What the student is for, and how it is used."""
     units = {"metre": "metres", "scale": "no unit: their median over a panorama is about 1", "": "the labels' own unit"}
     unit = units.get(about["depth_unit"], about["depth_unit"])
-    parts = [
-        FRONT,
+    return [
         f"# {about['name']}",
         f"A panolabel student for {', '.join(about['tasks'])} of 360-degree panoramas: {about['parameters']:,} parameters, "
         f"trained for {about['steps']} steps at {2 * about['height']}x{about['height']} pixels on labels that "
@@ -38,6 +45,12 @@ def model_card(about: dict[str, Any], config: TrainingConfig) -> str:
         'student = AutoModel.from_pretrained("FOLDER")\noutput = student(pixels)  # (B, 3, H, W), RGB in [0, 1]\n```',
         "Or `panolabel predict FOLDER --source PANORAMAS --root STORE`. Distances are radial, in "
         f"{unit}; normals are unit vectors in the world frame (x right, y down, z forward) that face the camera.",
+    ]
+
+
+def _origin(about: dict[str, Any], config: TrainingConfig) -> list[str]:
+    """Labels and weights that it comes from, with their licences."""
+    return [
         "## Labels",
         _table(
             ("labels", "panoramas", "weight", "licence", "fingerprint"),
@@ -52,6 +65,12 @@ def model_card(about: dict[str, Any], config: TrainingConfig) -> str:
         ),
         f"Backbone: {_backbone(config)}. Licences are those that the configuration or the weights' own model cards state; what "
         f"is {UNKNOWN} must be found out before this model is passed on.",
+    ]  # fmt: skip
+
+
+def _quality(about: dict[str, Any], config: TrainingConfig) -> list[str]:
+    """How true it is, and how it was trained."""
+    return [
         "## Accuracy",
         f"Over {about['held_out']['panoramas']} panoramas of {about['held_out']['from']}.",
         _accuracy(about["held_out"]),
@@ -60,10 +79,7 @@ def model_card(about: dict[str, Any], config: TrainingConfig) -> str:
         f"Supervision: {config.supervision}; split `{config.split}`, scored on `{config.held_out}`. These figures are losses on "
         "labels that models made: they say how well the student copies them, not how true it is. Settings and digests are in "
         f"`panolabel.json`; fingerprint {about['fingerprint']}, weights sha256 {about['weights']}.",
-    ]  # fmt: skip
-    if about["classes"]:
-        parts.append(f"Classes: {', '.join(about['classes'])}.")
-    return "\n\n".join(parts) + "\n"
+    ]
 
 
 def _accuracy(held_out: dict[str, Any]) -> str:

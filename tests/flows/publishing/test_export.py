@@ -18,7 +18,7 @@ from storage.published.samples import shard_counts
 from tasks.ingest import ingest
 from tasks.ingest.entries import Entry
 from tasks.ingest.panorama import load_panorama
-from tests.flows.test_cli import panolabel
+from tests.flows.commands.test_cli import panolabel
 from tests.support.pipelines import load, run_pipeline, write_pipeline
 
 webdataset = pytest.importorskip("webdataset")

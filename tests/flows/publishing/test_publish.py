@@ -21,10 +21,11 @@ from flows.publishing.publish import publish
 from flows.stores.finished import NotFinished
 from flows.stores.garbage import collect, find_garbage
 from storage.arrays import BlockReader
-from storage.published.plain import latest_version, open_published, versions
+from storage.published.opening import open_published
+from storage.published.plain import latest_version, versions
 from storage.published.repository import lock
 from storage.urls import files_below
-from tests.flows.test_cli import panolabel
+from tests.flows.commands.test_cli import panolabel
 from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
 from tests.support.publications import put
 

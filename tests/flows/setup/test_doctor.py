@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flows.setup import hub as doctor_hub
-from flows.setup.doctor import Check, guarded
+from flows.setup.checks import Check, guarded
 from flows.setup.machine import check_packages, shared_names
 from flows.setup.runner import _check_versions, check_gpus, check_runner
 from tests.flows.running.test_server_settings import serving

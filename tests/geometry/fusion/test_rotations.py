@@ -5,8 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from geometry.fusion.rotations import rotation_consistency, turned
-from geometry.layouts import icosahedron
+from geometry.fusion.rotations import rotation_consistency
+from geometry.layouts import icosahedron, turned
 
 SHAPE = (8, 16)
 GENERATOR = np.random.default_rng(3)

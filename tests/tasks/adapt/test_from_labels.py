@@ -9,8 +9,8 @@ import torch
 import yaml
 
 from configs.adapt import AdaptConfig, load_adapt_config
-from configs.reading import load_config
 from configs.pipeline import Config
+from configs.reading import load_config
 from configs.settings import ConfigError
 from flows.adapt import refuse, refuse_unlabelled
 from flows.plan import make_plan

@@ -10,8 +10,8 @@ from models.adaptation.thresholds import BINS
 from storage.arrays import BlockReader, BlockWriter
 from storage.receipts import ItemRow, Receipt, block_url, digest_files, write_receipt
 from tasks.adapt import scores, thresholds
-from tasks.stage.job import Job
 from tasks.stage.grain import of_all, of_block
+from tasks.stage.job import Job
 
 CLASSES = 6
 

@@ -14,7 +14,6 @@ from threading import Thread
 
 import pytest
 
-from tasks.ingest.settings import Ingest, Source
 from flows.setup.init import look_at as survey
 from storage.manifest import Item
 from storage.retries import StoreError
@@ -22,6 +21,7 @@ from storage.urls import filesystem
 from tasks.ingest.datasets.listing import list_entries, look_at
 from tasks.ingest.entries import SourceError
 from tasks.ingest.ingest import _again, check_entry, save, scan
+from tasks.ingest.settings import Ingest, Source
 from tasks.ingest.sources import list_source, look_at_source
 from tasks.ingest.stamps import stamp_of
 from tests.support.object_store import s3_bucket

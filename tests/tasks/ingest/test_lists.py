@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tasks.ingest.settings import Ingest
 from storage.urls import filesystem
 from tasks.ingest.entries import SourceError
 from tasks.ingest.ingest import check_entry
+from tasks.ingest.settings import Ingest
 from tasks.ingest.sources import list_source, look_at_source
 from tests.support.object_store import s3_bucket
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.ingest.settings import Ingest
 from geometry import layouts
 from geometry.fields import Field
 from metrics.audit.bands import edges, splits
@@ -18,6 +17,7 @@ from tasks.ingest.entries import Entry
 from tasks.ingest.images.decode import open_panorama
 from tasks.ingest.ingest import check_entry
 from tasks.ingest.observed import observed_of, partly_observed, require_observed
+from tasks.ingest.settings import Ingest
 from tasks.label.fuse import require_labels
 from tasks.label.label import Patches, look_at_observed
 from tasks.predict.predict import as_labels

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.ingest.settings import Source
 from tasks.ingest.datasets.listing import list_entries
 from tasks.ingest.entries import SourceError
 from tasks.ingest.ingest import manifest_url
+from tasks.ingest.settings import Source
 from tasks.ingest.sources import list_source, look_at_source
 from tests.support.pipelines import load, write_pipeline
 

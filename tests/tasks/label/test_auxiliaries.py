@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from configs.pipeline import Config
-from tasks.label.settings import Fuse
 from configs.settings import ConfigError
 from geometry.surfaces.auxiliaries import AUXILIARIES, EDGE_LIMIT, derive_auxiliaries
 from metrics.depth_normals import depth_normal_figures
@@ -18,6 +17,7 @@ from storage.manifest import blocks_of
 from storage.receipts import Receipt
 from tasks.ingest import ingest
 from tasks.label.fuse import decode_labels, encode_labels
+from tasks.label.settings import Fuse
 from tasks.pipeline import stages
 from tasks.stage.job import Job
 from tasks.stage.upstream import Upstream

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from configs.pipeline import Config
-from tasks.label.settings import Fuse
 from geometry import layouts
 from geometry.fields import Field
 from geometry.instances.masks import decode_mask
@@ -20,6 +19,7 @@ from storage.receipts import Receipt, read_receipt
 from tasks.evaluate import evaluate
 from tasks.ingest import ingest
 from tasks.label import fuse, instances, label
+from tasks.label.settings import Fuse
 from tasks.pipeline import stages
 from tasks.stage.job import Job
 

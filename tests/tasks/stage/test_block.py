@@ -18,9 +18,9 @@ from storage.manifest import Block, Item
 from storage.receipts import damage, read_receipt, strays, withdraw
 from storage.retries import StoreError
 from storage.urls import files_below
+from tasks.stage.block import run_block
 from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.upstream import Upstream
-from tasks.stage.block import run_block
 
 
 def job_in(folder: Path, count: int, stage: str = "fuse", upstream: dict[str, str] | None = None) -> Job:

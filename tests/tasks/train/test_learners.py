@@ -20,7 +20,7 @@ from scenes.pinholes import write_pinholes
 from tasks.adapt.examples import Examples, Panoramas
 from tasks.adapt.learner import AdaptLearner
 from tasks.seamless.reading import open_seamless_data
-from tasks.stage.block import Job
+from tasks.stage.job import Job
 from tasks.train.checkpoints import load_checkpoint
 from tasks.train.labels.data import TrainingData
 from tasks.train.loop import Batches, train

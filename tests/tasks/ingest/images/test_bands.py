@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tasks.ingest.settings import Ingest
 from tasks.ingest.images.bands import vertical_degrees, whole_sphere
 from tasks.ingest.images.decode import BadImage, decode_panorama, open_panorama
+from tasks.ingest.settings import Ingest
 from tests.support.datasets import png
 
 BAND = np.random.default_rng(0).integers(0, 256, (25, 128, 3)).astype(np.uint8)

@@ -10,8 +10,8 @@ import OpenEXR
 import pytest
 from PIL import Image
 
-from tasks.ingest.settings import Ingest
 from tasks.ingest.images.decode import BadImage, decode_panorama, tone_map
+from tasks.ingest.settings import Ingest
 
 SETTINGS = Ingest(min_width=16)
 GENERATOR = np.random.default_rng(0)

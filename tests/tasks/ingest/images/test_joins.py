@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from tasks.ingest.settings import Ingest
 from tasks.ingest.entries import Entry
 from tasks.ingest.images.decode import decode_panorama, open_panorama
 from tasks.ingest.images.joins import join_figures, refusal
 from tasks.ingest.ingest import check_entry
+from tasks.ingest.settings import Ingest
 
 SETTINGS = Ingest()
 DATA = Path(os.environ.get("PANOLABEL_DATA", "../shared"))

@@ -11,9 +11,9 @@ import OpenEXR
 import pytest
 from PIL import Image, TiffImagePlugin
 
-from tasks.ingest.settings import Ingest
 from tasks.ingest.images.decode import BadImage, Panorama, open_panorama
 from tasks.ingest.images.headers import read_size
+from tasks.ingest.settings import Ingest
 
 SETTINGS = Ingest(min_width=16)
 WIDTH, HEIGHT = 128, 64

@@ -12,9 +12,10 @@ from geometry.directions import erp_directions
 from geometry.resampling.augment import Augmentation
 from models.student.labels import check_label
 from storage.arrays import DamagedBlock
+from tasks.ingest.images.resizing import resize_image
 from tasks.train.ahead import ordered_map
 from tasks.train.labels.data import DataSettings, TrainingData
-from tasks.train.labels.items import ItemSettings, resize_image, resize_labels
+from tasks.train.labels.items import ItemSettings, resize_labels
 from tests.support.label_store import CLASSES, labels_of, write_label_store
 
 ITEM = ItemSettings(height=16)

@@ -1,0 +1,164 @@
+"""Every deployment of prefect.yaml through a real worker, by the commands of docs/prefect.md, and what follows a run.
+
+The worker stands elsewhere than the checkout: its pull step brings the processes of runs and hooks there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import yaml
+
+from flows.running.server import _die_with_parent
+from tests.support.faulty import switch
+from tests.support.pipelines import load, write_pipeline
+from tests.support.processes import PATIENCE, holder, write_faulty_pipeline
+
+ROOT = Path(__file__).parents[3]
+DEPLOYMENTS = {one["name"]: one for one in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]}
+NAMES = {"nightly": "panolabel/nightly", "verify": "panolabel-verify/verify", "gc": "panolabel-gc/gc"}
+BAD = ("Traceback", "ModuleNotFoundError", "ScriptError", "Hook subprocess exited")
+PREFECT = [sys.executable, "-m", "prefect"]
+
+
+class Worker:
+    """A worker that runs, and its log."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder, self.environment = folder, environment
+
+    @property
+    def log(self) -> str:
+        """What it and the processes of its runs have said so far."""
+        return (self.folder / "worker.log").read_text()
+
+    def submit(self, name: str, config: Path) -> UUID:
+        """Have a deployment run with a config in place of that of prefect.yaml, and changed parameters left as they are."""
+        parameters = json.dumps({"config": load(config).model_dump(mode="json")})
+        said = self.prefect("deployment", "run", name, "--params", "-", stdin=parameters)
+        return UUID(said.split("UUID: ")[1].split()[0])
+
+    def prefect(self, *arguments: str, stdin: str = "") -> str:
+        """What a command of Prefect says, typed in the checkout."""
+        done = subprocess.run(
+            [*PREFECT, *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Iterator[Worker]:
+    folder = tmp_path_factory.mktemp("worker")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PYTHONPATH"))}
+    environment = {**kept, "PREFECT_API_URL": prefect_api, "PREFECT_HOME": str(folder / "home"), "PWD": str(ROOT)}
+    one = Worker(folder, environment)
+    subprocess.run(
+        [*PREFECT, "work-pool", "create", "panolabel", "--type", "process"], env=environment, capture_output=True, check=False
+    )
+    one.prefect("--no-prompt", "deploy", "--all")
+    with (folder / "worker.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*PREFECT, "worker", "start", "--pool", "panolabel"],
+            cwd=folder,
+            env={**environment, "PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_WORKER_CANCELLATION_POLL_SECONDS": "5"},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+    yield one
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def ended(worker: Worker, run: UUID, *states: str) -> Any:
+    """Wait until a flow run has ended, and see that it did so in one of these states."""
+    from prefect.client.orchestration import get_client
+
+    deadline = time.monotonic() + PATIENCE
+    with get_client(sync_client=True) as client:
+        while time.monotonic() < deadline:
+            now = client.read_flow_run(run)
+            if now.state and now.state.is_final():
+                assert now.state.name in states, f"{now.state}\n{worker.log}"
+                return now
+            time.sleep(0.5)
+    raise AssertionError(f"it did not end\n{worker.log}")
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory, worker: Worker) -> Path:
+    """A pipeline that the deployment of every night has run."""
+    path = write_pipeline(tmp_path_factory.mktemp("nightly"), 1)
+    ended(worker, worker.submit(NAMES["nightly"], path), "Completed")
+    return path
+
+
+def test_the_nightly_deployment_labels(labelled: Path, worker: Worker) -> None:
+    assert list((labelled.parent / "store" / "reports").glob("*.html"))
+    assert not [bad for bad in BAD if bad in worker.log], worker.log
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(DEPLOYMENTS))
+def test_every_deployment_runs(name: str, labelled: Path, worker: Worker) -> None:
+    assert set(NAMES) == set(DEPLOYMENTS)
+    ended(worker, worker.submit(NAMES[name], labelled), "Completed")
+    assert not [bad for bad in BAD if bad in worker.log], worker.log
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("deed", "state"), [("cancel", "Cancelled"), ("kill", "Crashed")])
+def test_the_end_of_a_run_finds_its_flow_too(deed: str, state: str, worker: Worker, tmp_path: Path) -> None:
+    """Prefect loads a flow anew for its hooks, in a process of their own."""
+    path = write_faulty_pipeline(tmp_path, 2)
+    switch(tmp_path, hold_on="p00")
+    before = len(worker.log)
+    run = worker.submit(NAMES["nightly"], path)
+    process = holder(tmp_path, "p00")
+    if deed == "cancel":
+        worker.prefect("flow-run", "cancel", str(run))
+    else:
+        os.kill(process, signal.SIGKILL)
+    ended(worker, run, state)
+    time.sleep(3)  # the hooks follow the state
+    said = worker.log[before:]
+    assert "ModuleNotFoundError" not in said
+    assert "ScriptError" not in said
+    assert "Hook subprocess exited" not in said
+
+
+@pytest.mark.slow
+def test_a_deployment_that_fails_says_why_in_its_own_words(worker: Worker, tmp_path: Path) -> None:
+    path = write_pipeline(tmp_path, 1)
+    run = worker.submit(NAMES["nightly"], path)
+    ended(worker, run, "Completed")
+    block = next((tmp_path / "store/stages/fuse").rglob("receipt.json")).parent
+    victim = next(file for file in block.rglob("*") if file.is_file() and file.name != "receipt.json")
+    victim.write_bytes(b"broken")
+    before = len(worker.log)
+    failed = ended(worker, worker.submit(NAMES["verify"], path), "Failed")
+    assert "1 of" in failed.state.message
+    assert "Hook subprocess exited" not in worker.log[before:]

@@ -1,0 +1,373 @@
+"""doctor, init, schema, cost and completion, as a user meets them: real processes, stores, servers and exit codes."""
+
+import hashlib
+import json
+import os
+import resource
+import shutil
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import fsspec
+import numpy as np
+import pytest
+import yaml
+from fsspec.implementations.memory import MemoryFileSystem
+
+from configs.json_schema import schema_text
+from tests.support.pipelines import load, write_panoramas, write_pipeline
+
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
+STAGES = ["project", "label.geometry", "label.classes", "fuse", "evaluate"]
+
+
+def panolabel(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
+    variables = {**os.environ, "COLUMNS": "200", **environment}
+    return subprocess.run(command, capture_output=True, text=True, env=variables, check=False)
+
+
+def rows(result: subprocess.CompletedProcess) -> dict[str, dict[str, str]]:
+    assert "Traceback" not in result.stderr, result.stderr
+    return {check["name"]: check for check in json.loads(result.stdout)["checks"]}
+
+
+def database_counts() -> dict[str, int]:
+    """Rows of the real server's database, once its recorder has written what it received."""
+    path = Path(os.environ["PREFECT_HOME"]) / "prefect.db"
+    counts: dict[str, int] = {}
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with sqlite3.connect(path, timeout=10) as database:
+            now = {name: database.execute(f"select count(*) from {name}").fetchone()[0] for name in ("task_run", "flow_run")}
+        if now == counts:
+            break
+        counts = now
+        time.sleep(1)
+    return counts
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> tuple[Path, dict[str, int]]:
+    """A pipeline of five panoramas after its run, and what the run added to Prefect's database."""
+    path = write_pipeline(tmp_path_factory.mktemp("setup"), 5)
+    before = database_counts()
+    result = panolabel("run", path, PREFECT_API_URL=prefect_api)
+    assert result.returncode == 0, result.stderr
+    after = database_counts()
+    return path, {name: after[name] - before[name] for name in after}
+
+
+@pytest.fixture(scope="module")
+def path(ran: tuple[Path, dict[str, int]]) -> Path:
+    return ran[0]
+
+
+def receipts(path: Path, stage: str) -> list[dict[str, Any]]:
+    return [json.loads(file.read_text()) for file in sorted((path.parent / "store/stages" / stage).rglob("receipt.json"))]
+
+
+def tree(folder: Path) -> dict[str, str]:
+    found = sorted(folder.rglob("*"))
+    return {str(one): hashlib.sha256(one.read_bytes()).hexdigest() if one.is_file() else "folder" for one in found}
+
+
+def test_doctor_finds_a_sound_pipeline_sound_and_leaves_the_store_as_it_was(path: Path, prefect_api: str) -> None:
+    import prefect
+
+    before = tree(path.parent / "store")
+    result = panolabel("doctor", path, "--json", PREFECT_API_URL=prefect_api)
+    found = rows(result)
+    assert {name for name, row in found.items() if row["state"] == "failure"} == set()
+    assert result.returncode == 0
+    assert tree(path.parent / "store") == before
+    for name in ("geometry", "classes"):
+        digest = receipts(path, f"label.{name}")[0]["made"]["identity"]["weights"][name]
+        assert digest in found[f"weights of {name}"]["seen"]
+    assert found["source"]["seen"].startswith("5 panoramas")
+    assert f"server {prefect.__version__}, client {prefect.__version__}" in found["prefect"]["seen"]
+    for name in ("store", "store overwrite", "store listing", "store rename and fsync", "clock", "torch", "device cpu"):
+        assert found[name]["state"] == "ok", found[name]
+
+
+def test_doctor_names_every_failure_and_goes_on(tmp_path: Path) -> None:
+    path = write_pipeline(tmp_path, 2)
+    (tmp_path / "geometry.json").unlink()
+    (tmp_path / "file").write_text("no folder")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound and not listening: nobody answers
+        dead = f"http://user:secret@127.0.0.1:{closed.getsockname()[1]}/api"
+        result = panolabel("doctor", path, "--root", tmp_path / "file" / "store", "--json", PREFECT_API_URL=dead)
+        shown = panolabel("doctor", path, "--root", tmp_path / "file" / "store", PREFECT_API_URL=dead)
+    found = rows(result)
+    failed = {name for name, row in found.items() if row["state"] == "failure"}
+    assert {"prefect", "weights of geometry", "store"} <= failed
+    assert {"weights of classes", "source", "execution.device"}.isdisjoint(failed)
+    assert all(found[name]["advice"] for name in failed)
+    assert (result.returncode, shown.returncode) == (1, 1)
+    assert "no Prefect server answers" in shown.stdout
+    assert "secret" not in result.stdout + shown.stdout
+    assert (tmp_path / "file").read_text() == "no folder"
+
+
+def test_doctor_leaves_no_trace_of_a_store_that_was_not_there(tmp_path: Path) -> None:
+    path = write_pipeline(tmp_path, 1)
+    before = tree(tmp_path)
+    result = panolabel("doctor", path, "--root", tmp_path / "a" / "b", "--json", XDG_CACHE_HOME=str(tmp_path / "cache"))
+    found = rows(result)
+    assert found["store"]["state"] == "ok"
+    assert "a server of its own" in found["prefect"]["seen"]
+    assert tree(tmp_path) == before
+
+
+def test_doctor_tells_what_is_wrong_with_a_config_and_still_checks_the_machine(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("name: bad\nfuze: 1\n")
+    result = panolabel("doctor", tmp_path / "bad.yaml", "--json")
+    found = rows(result)
+    assert result.returncode == 1
+    assert "fuze: unknown key; did you mean 'fuse'?" in found["config"]["seen"]
+    assert found["torch"]["state"] == "ok"
+
+
+def test_doctor_compares_the_plan_with_the_free_disk(path: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(path.parent / "store", store)
+    for file in (store / "stages" / "fuse").rglob("receipt.json"):
+        data = json.loads(file.read_text())
+        next(iter(data["files"].values()))["bytes"] = 10**18
+        file.write_text(json.dumps(data))
+    arguments = ("doctor", path, "--root", store, "--json", "--set", "fuse.edge_feather=0.4")
+    assert rows(panolabel(*arguments))["disk"]["state"] == "failure"
+
+
+class TornFileSystem(MemoryFileSystem):
+    """A store whose writers are seen at work: half of a file, then all of it."""
+
+    protocol = "torn"
+    store: dict[str, Any] = {}  # noqa: RUF012 (fsspec keeps it so)
+    pseudo_dirs = [""]  # noqa: RUF012
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **more: Any) -> None:
+        super().pipe_file(path, value[: len(value) // 2])
+        time.sleep(0.01)
+        super().pipe_file(path, value)
+
+
+@pytest.mark.parametrize(("scheme", "state"), [("torn", "failure"), ("memory", "ok")])
+def test_doctor_sees_a_store_that_tears_files(tmp_path: Path, scheme: str, state: str) -> None:
+    from flows.setup.store import check_store
+
+    fsspec.register_implementation("torn", TornFileSystem, clobber=True)
+    config = load(write_pipeline(tmp_path, 1), root=f"{scheme}://doctor/store")
+    found = {check.name: check for check in check_store(config)}
+    assert found["store overwrite"].state == state
+    assert found["store listing"].state == "ok"
+
+
+def test_versions_outside_the_declared_ranges_fail() -> None:
+    from packaging.requirements import Requirement
+
+    from flows.setup.machine import _check_requirement
+
+    def states(line: str) -> list[str]:
+        return [check.state for check in _check_requirement(Requirement(line))]
+
+    assert states("numpy<1") == ["failure"]
+    assert states("numpy<1; extra == 'onnx'") == ["warning"]
+    assert states("no-such-package-at-all>=1") == ["failure"]
+    assert states("no-such-package-at-all>=1; extra == 'onnx'") == []
+
+
+def test_init_then_plan_then_run(tmp_path: Path, prefect_api: str) -> None:
+    write_panoramas(tmp_path / "Living Room" / "images", ["a", "b"], height=64)
+    (tmp_path / "Living Room" / "images" / "a.json").write_text(json.dumps({"lens": "x"}))
+    out = tmp_path / "first.yaml"
+    made = panolabel("init", tmp_path / "Living Room" / "images", "--out", out, "--json")
+    assert made.returncode == 0, made.stderr
+    survey = json.loads(made.stdout)
+    assert (survey["panoramas"], survey["sizes"], survey["with_metadata"]) == (2, {"128x64": 2}, 1)
+    config = load(out)
+    assert (config.name, config.fuse.height) == ("living_room", 64)
+    plan = json.loads(panolabel("plan", out, "--json").stdout)
+    assert plan["files"] == ["a", "b"]
+    result = panolabel("run", out, "--json", PREFECT_API_URL=prefect_api)
+    assert result.returncode == 0, result.stderr
+    assert [row["quarantined"] for row in json.loads(result.stdout)["stages"]] == [0, 0, 0, 0]
+    before = out.read_bytes()
+    again = panolabel("init", tmp_path / "Living Room" / "images", "--out", out)
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+    assert out.read_bytes() == before
+
+
+def test_init_keeps_the_store_out_of_the_source(tmp_path: Path) -> None:
+    write_panoramas(tmp_path / "panos", ["a"])
+    assert panolabel("init", tmp_path / "panos", "--out", tmp_path / "panos" / "x.yaml").returncode == 0
+    root = Path(load(tmp_path / "panos" / "x.yaml").root)
+    assert (tmp_path / "panos").resolve() not in root.parents
+
+
+@pytest.mark.parametrize(("shape", "expected"), [(None, ".jfif, .jpe, .png"), ((64, 64, 3), "equirectangular images of 2:1")])
+def test_init_says_what_is_accepted(tmp_path: Path, shape: tuple[int, ...] | None, expected: str) -> None:
+    (tmp_path / "photos").mkdir()
+    if shape:
+        cv2.imwrite(str(tmp_path / "photos" / "a.png"), np.zeros(shape, np.uint8))
+    result = panolabel("init", tmp_path / "photos", "--out", tmp_path / "x.yaml")
+    assert result.returncode == 2
+    assert expected in result.stderr
+    assert not (tmp_path / "x.yaml").exists()
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp", "bmp", "hdr", "exr"])
+def test_headers_tell_the_size_that_was_written(tmp_path: Path, suffix: str) -> None:
+    from tasks.ingest.images.headers import read_size
+
+    path = tmp_path / f"a.{suffix}"
+    pixels = np.random.default_rng(0).random((20, 40, 3), np.float32)
+    if suffix == "exr":
+        import OpenEXR
+
+        OpenEXR.File({"compression": OpenEXR.ZIP_COMPRESSION}, {"RGB": pixels}).write(str(path))
+    else:
+        cv2.imwrite(str(path), pixels if suffix == "hdr" else (255 * pixels).astype(np.uint8))
+    assert read_size(str(path)) == (40, 20)
+
+
+def test_the_committed_schema_is_that_of_the_code() -> None:
+    assert (CONFIGS / "schema.json").read_text() == schema_text(), "run: panolabel schema --out configs/schema.json"
+    assert panolabel("schema").stdout == schema_text()
+
+
+def test_the_schema_accepts_shipped_configs_and_refuses_mistakes(path: Path, tmp_path: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads(schema_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    assert panolabel("init", path.parent / "images", "--out", tmp_path / "made.yaml").returncode == 0
+    files = [*CONFIGS.glob("*.yaml"), path, tmp_path / "made.yaml"]
+    assert len(files) >= 6
+    for file in files:
+        validator.validate(yaml.safe_load(file.read_text()))
+    good = yaml.safe_load((CONFIGS / "demo.yaml").read_text())
+    for wrong in ({"block_size": 0}, {"fuze": {}}, {"fuse": {"height": "tall"}}, {"project": {"layout": {"kind": "cube"}}}):
+        assert not validator.is_valid({**good, **wrong}), wrong
+    assert schema["$defs"]["Fuse"]["properties"]["height"]["description"].startswith("Rows of the fused labels")
+
+
+def test_yaml_files_name_a_schema_that_is_there(tmp_path: Path) -> None:
+    write_panoramas(tmp_path / "panos", ["a"])
+    assert panolabel("init", tmp_path / "panos", "--out", tmp_path / "x.yaml").returncode == 0
+    for file in [*CONFIGS.glob("*.yaml"), tmp_path / "x.yaml"]:
+        first = file.read_text().splitlines()[0]
+        assert first.startswith("# yaml-language-server: $schema=")
+        assert (file.parent / first.split("=")[1]).read_text() == schema_text()
+
+
+def test_cost_is_what_the_receipts_add_up_to(path: Path) -> None:
+    result = panolabel("cost", path, "--panoramas", 1001, "--workers", 3, "--json")
+    estimate = json.loads(result.stdout)
+    by_stage = {row["stage"]: row for row in estimate["stages"]}
+    assert list(by_stage) == ["ingest", *STAGES]
+    for stage in STAGES:
+        found = receipts(path, stage)
+        seconds = sum(receipt["made"]["seconds"] for receipt in found) / 5
+        size = sum(file["bytes"] for receipt in found for file in receipt["files"].values()) / 5
+        row = by_stage[stage]
+        assert row["worker_seconds"] == pytest.approx(1001 * seconds)
+        assert row["wall_seconds"] == pytest.approx(167 * 2 * seconds)  # 501 blocks of 2 on 3 workers are 167 waves
+        assert row["bytes"] == pytest.approx(1001 * size, abs=1)
+        assert (row["task_runs"], row["flow_runs"]) == (501, 1)
+    total = estimate["total"]
+    assert total["bytes"] == sum(by_stage[stage]["bytes"] for stage in STAGES)
+    assert total["task_runs"] == 4 + 5 * 501 + 6
+    assert total["database_bytes"] == 19_000 * total["task_runs"]
+    assert total["gpu_hours"] is None  # nothing was measured on a GPU
+
+
+def test_cost_counts_the_runs_that_prefect_counts(ran: tuple[Path, dict[str, int]]) -> None:
+    path, added = ran
+    total = json.loads(panolabel("cost", path, "--panoramas", 5, "--json").stdout)["total"]
+    assert {"task_run": total["task_runs"], "flow_run": total["flow_runs"]} == added
+
+
+def test_cost_prices_gpu_hours_measured_on_a_gpu(path: Path, tmp_path: Path) -> None:
+    """The receipts of a GPU run, as far as cost reads them: the same ones with the name of the device."""
+    store = tmp_path / "store"
+    shutil.copytree(path.parent / "store", store)
+    seconds = 0.0
+    for file in (store / "stages").glob("label.*/*/*/receipt.json"):
+        data = json.loads(file.read_text())
+        data["made"]["device"] = "cuda:0"
+        seconds += data["made"]["seconds"]
+        file.write_text(json.dumps(data))
+    result = panolabel("cost", path, "--root", store, "--panoramas", 1000, "--price-per-gpu-hour", 2.5, "--json")
+    total = json.loads(result.stdout)["total"]
+    assert total["gpu_hours"] == pytest.approx(1000 * seconds / 5 / 3600)
+    assert total["price"] == pytest.approx(2.5 * 1000 * seconds / 5 / 3600)
+
+
+def test_cost_leaves_out_what_was_not_measured(path: Path) -> None:
+    arguments = ("cost", path, "--panoramas", 10, "--set", "fuse.edge_feather=0.4")
+    estimate = json.loads(panolabel(*arguments, "--json").stdout)
+    assert estimate["not_measured"] == ["ingest", "fuse", "evaluate"]
+    fuse = next(row for row in estimate["stages"] if row["stage"] == "fuse")
+    assert (fuse["worker_seconds"], fuse["bytes"]) == (None, None)
+    assert "on a few panoramas first" in panolabel(*arguments).stdout
+    assert panolabel("cost", path, "--panoramas", 0).returncode == 2
+
+
+def complete(words: str, folder: Path) -> list[str]:
+    """What bash is told, with the cursor after the last word."""
+    code = "import sys; sys.argv = ['panolabel']; from flows.cli import main; main()"
+    variables = {
+        **os.environ,
+        "PYTHONPATH": str(CONFIGS.parent),
+        "_PANOLABEL_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+    }
+    told = subprocess.run([sys.executable, "-c", code], cwd=folder, env=variables, capture_output=True, text=True, check=True)
+    return told.stdout.split()
+
+
+def test_the_shell_completes_configs_panoramas_and_stages(path: Path) -> None:
+    folder = path.parent
+    assert complete("panolabel do", folder) == ["doctor"]
+    assert complete("panolabel run s", folder) == ["small.yaml", "store/"]
+    assert sorted(complete("panolabel trace small.yaml p", folder)) == [f"p0{number}" for number in range(5)]
+    assert complete("panolabel trace small.yaml p00 --stage label.", folder) == ["label.geometry", "label.classes"]
+    assert complete("panolabel trace no.yaml p", folder) == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["doctor", "--help"], ["--show-completion"]])
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys; sys.argv = ['panolabel', *sys.argv[1:]]\nfrom flows.cli import main\n"
+        "try:\n main()\nexcept SystemExit:\n pass\nprint('loaded', *sys.modules, file=sys.stderr)"
+    )
+    told = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    loaded = set(told.stderr.split("loaded ", 1)[1].split())
+    # Typer itself takes pydantic to parse a command's arguments; our models are what would be slow.
+    heavy = {"torch", "prefect", "zarr", "transformers", "configs.schema", "numpy", "pyarrow", "cv2", "fsspec", "dask", "scipy"}
+    assert not loaded & heavy
+
+
+def test_help_answers_in_a_moment() -> None:
+    def seconds(*command: str) -> float:
+        """Of processor time: what others do on the machine must not count."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, *command], capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    bare = statistics.median(seconds("-c", "pass") for _ in range(5))
+    for arguments in (["--help"], ["run", "--help"]):
+        ours = statistics.median(seconds("-m", "flows.cli", *arguments) for _ in range(5))
+        assert ours < max(0.4, 20 * bare)
