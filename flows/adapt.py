@@ -15,8 +15,6 @@ from prefect.runtime import flow_run
 from configs.adapt import AdaptConfig
 from configs.schema import Config
 from configs.settings import ConfigError
-from flows.adapt_artifacts import publish_stage
-from flows.adapt_report import write_adapt_report
 from flows.invocation import command_for
 from flows.pipeline import Kind, carry_out
 from flows.plan import Plan
@@ -92,4 +90,4 @@ def refuse_unlabelled(config: AdaptConfig, plan: Plan) -> None:
         )
 
 
-ADAPTATION = Kind(refuse, publish_stage, write_adapt_report)
+ADAPTATION = Kind(refuse)

@@ -19,26 +19,28 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 
 from configs.schema import Config
 from flows.errors import Interrupted
-from flows.fidelity import write_audit
 from flows.plan import Plan, make_plan
-from flows.report import write_run_report
+from flows.report import Shown, show_stage, write_run_report
 from flows.running.blocks import in_a_window, make_blocks
 from flows.running.drain import asked_to_stop, draining_in_flow
 from flows.running.file_groups import file_groups
+from flows.running.handover import handed_plan
 from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
 from flows.running.parameters import ConfigParameter
 from flows.running.server import outlives_the_run
 from flows.running.workers import Workers, start_workers
 from flows.stores.record import RunRecord, new_run_name
-from flows.telling.artifacts import publish_audit, publish_outcome, publish_plan
+from flows.telling.artifacts import publish_outcome, publish_plan
 from flows.telling.events import report_quarantined
 from flows.telling.lineage_events import RunEvents
 from flows.telling.progress import observer
 from flows.telling.tags import STORAGE, config_tag, stage_tags, tag_this_run, untagged
 from storage.manifest import Block, Item
+from storage.receipts import Receipt
 from tasks.ingest import ingest
 from tasks.ingest.entries import Entry
-from tasks.pipeline import Stage, Step
+from tasks.ingest.ingest import Scan
+from tasks.pipeline import Stage
 from tasks.stage.block import Job
 from tasks.stage.prefect_task import passing_fault
 
@@ -80,15 +82,9 @@ def pipeline(
 
 @dataclass(frozen=True)
 class Kind:
-    """Where runs of different kinds differ.
-
-    ``check`` may refuse a plan before any of its stages runs; ``stage_done`` is told of every stage; ``outcome`` is what the
-    record says of a finished run.
-    """
+    """Where runs of different kinds differ: ``check`` may refuse a plan before any of its stages runs."""
 
     check: Callable[[Config, Plan], None]
-    stage_done: Callable[[Config, Step], None]
-    outcome: Callable[[Config, RunRecord], Mapping[str, Any]]
 
 
 def carry_out(
@@ -100,12 +96,15 @@ def carry_out(
     events.started()
     tag_this_run(config_tag(config.name))
     outcome: Mapping[str, Any] = {}
+    shown: Shown = {}
     try:
         with draining_in_flow(), tags(config_tag(config.name)), start_workers(config.execution.runner) as workers:
+            handed = handed_plan()
+            scan, receipts = (handed.scan, handed.receipts) if handed else (None, None)
             if only is None:
                 with events.stage(ingest.identity(config)):
-                    ingest_source(config, retry, workers)
-            plan = make_plan(ingest.as_read(config), retry)
+                    scan = ingest_source(config, scan or ingest.scan(config, retry), workers)
+            plan = make_plan(ingest.as_read(config), retry, scan, receipts)
             kind.check(config, plan)
             record.planned(plan)
             publish_plan(plan)
@@ -113,16 +112,18 @@ def carry_out(
             for step in plan.steps:
                 chosen = None if only is None else only.get(step.name, ())
                 owed = [block for block in plan.owed_blocks(step) if chosen is None or block.name in chosen]
-                with events.stage(step.stage.identity, step.blocks, owed):
-                    run_stage(step.stage, owed, config, run, workers)
+                with events.stage(step.stage.identity, step.blocks, owed, plan.receipts):
+                    run_stage(step.stage, owed, config, run, workers, plan.receipts.keep)
                 if only is None:
-                    refuse_nothing_made(config, step)
-                kind.stage_done(config, step)
-        outcome = kind.outcome(config, record)
+                    refuse_nothing_made(config, step, plan.receipts)
+                show_stage(config, plan, step, shown)
+        outcome = write_run_report(config, record, shown)
         if only is None:
             refuse_failed_alike(config, plan)
         record.finished("completed", **outcome)
     except BaseException as error:
+        if record.plan is not None:
+            record.plan.receipts.forget()  # what failed may have withdrawn some
         state = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
         failures = [dict(zip(("stage", "block", "message"), row)) for row in getattr(error, "failures", ())]
         with suppress(OSError):  # a store that failed the run, a full disk say, may refuse its record too
@@ -137,16 +138,7 @@ def carry_out(
     return record.as_json()
 
 
-def _labels_outcome(config: Config, record: RunRecord) -> dict[str, Any]:
-    """Audit, if it is asked for, and report."""
-    assert record.plan is not None, "a run that is finished had a plan"
-    audit = write_audit(config, record.plan) if config.audit.enabled else {}
-    publish_audit(audit)
-    shown = {"audit": {name: audit[name] for name in ("page", "attribution", "worst")}} if audit else {}
-    return {**write_run_report(config, record), **shown}
-
-
-LABELLING = Kind(lambda config, plan: None, lambda config, step: None, _labels_outcome)
+LABELLING = Kind(lambda config, plan: None)
 
 
 def _page_in_prefect() -> str:
@@ -154,8 +146,8 @@ def _page_in_prefect() -> str:
     return (flow_run.ui_url or "") if outlives_the_run() else ""
 
 
-def ingest_source(config: Config, retry: bool | list[str], workers: Workers) -> list[Item]:
-    """Check new and changed files of the source, and write the manifest; a subflow if there are any.
+def ingest_source(config: Config, scan: Scan, workers: Workers) -> Scan:
+    """Check new and changed files of the source, and write the manifest; a subflow if there are any. Returns what is known then.
 
     What is read is kept group by group, so that a run that is killed or stopped need not read it again; places are given once
     all of it is there.
@@ -165,9 +157,8 @@ def ingest_source(config: Config, retry: bool | list[str], workers: Workers) -> 
     Interrupted
         The process was asked to stop; files in work are finished, and what is read stays read.
     """
-    scan = ingest.scan(config, retry)
     if not scan.to_read and not scan.checked:
-        return scan.known
+        return scan
     checked = list(scan.checked)
     before = {item.item: item for item in scan.known}
 
@@ -196,7 +187,7 @@ def ingest_source(config: Config, retry: bool | list[str], workers: Workers) -> 
             check_new_files(len(scan.to_read))
     if len(checked) < len(scan.to_read) + len(scan.checked):
         raise Interrupted("stopped at stage ingest; files that were read need not be read again")
-    return ingest.save(config, scan.known, checked)
+    return ingest.placed(config, scan, ingest.save(config, scan.known, checked))
 
 
 @task(task_run_name="check files", retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=passing_fault)
@@ -210,8 +201,12 @@ def no_heartbeat() -> AbstractContextManager[Any]:
     return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
 
 
-def run_stage(stage: Stage, owed: Sequence[Block], config: Config, run: str, workers: Workers) -> None:
+def run_stage(
+    stage: Stage, owed: Sequence[Block], config: Config, run: str, workers: Workers, keep: Callable[[Receipt], None]
+) -> None:
     """Make the owed blocks of one stage, in one subflow for every ``blocks_per_flow_run`` of them.
+
+    ``keep`` is given the receipt of each.
 
     Raises
     ------
@@ -227,16 +222,18 @@ def run_stage(stage: Stage, owed: Sequence[Block], config: Config, run: str, wor
         jobs = [Job(config, stage.identity, block, run) for block in part]
         name = stage.name if len(parts) == 1 else f"{stage.name} {number} of {len(parts)}"
         with no_heartbeat(), tags(*stage_tags(stage.name)):
-            _stage_flow(stage, name, jobs, workers)(len(jobs), sum(len(job.block.items) for job in jobs))
+            _stage_flow(stage, name, jobs, workers, keep)(len(jobs), sum(len(job.block.items) for job in jobs))
         workers.recycle()
 
 
-def _stage_flow(stage: Stage, name: str, jobs: Sequence[Job], workers: Workers) -> Flow[[int, int], None]:
+def _stage_flow(
+    stage: Stage, name: str, jobs: Sequence[Job], workers: Workers, keep: Callable[[Receipt], None]
+) -> Flow[[int, int], None]:
     """A flow over some blocks. The jobs are no parameters: Prefect would store every one of them with the flow run."""
 
     @flow(name=stage.name, flow_run_name=name, task_runner=workers.task_runner())
     def stage_flow(blocks: int, items: int) -> None:
         with draining_in_flow():
-            make_blocks(stage, jobs, workers)
+            make_blocks(stage, jobs, workers, keep)
 
     return stage_flow

@@ -8,9 +8,10 @@ from statistics import median
 from typing import Any
 
 from configs.schema import Config
+from flows.stores.receipts import Receipts
 from storage.fingerprint import differences
 from storage.manifest import Block, Item, blocks_of
-from storage.receipts import Receipt, block_url, blocks_with_receipts, dropped_blocks, read_receipt, receipt_files
+from storage.receipts import Receipt, dropped_blocks, receipt_files
 from storage.runs import latest_run
 from storage.urls import children, join
 from tasks.ingest import ingest
@@ -36,13 +37,17 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole plan. ``owed`` names the blocks that each stage must make, of the manifest as it is now: ``blocks``."""
+    """The whole plan. ``owed`` names the blocks that each stage must make, of the manifest as it is now: ``blocks``.
+
+    ``receipts`` are those that were read to make it; a run adds what it makes.
+    """
 
     stages: tuple[StagePlan, ...]
     blocks: tuple[Block, ...]
     owed: Mapping[str, tuple[str, ...]]
     scan: Scan = field(repr=False)
     steps: tuple[Step, ...] = field(repr=False)
+    receipts: Receipts = field(repr=False, compare=False)
 
     @property
     def definitions(self) -> tuple[Stage, ...]:
@@ -71,7 +76,7 @@ class Plan:
         }
 
 
-def make_plan(config: Config, retry: Retry = False, scan: Scan | None = None) -> Plan:
+def make_plan(config: Config, retry: Retry = False, scan: Scan | None = None, receipts: Receipts | None = None) -> Plan:
     """Compare a config with its store.
 
     Parameters
@@ -81,12 +86,15 @@ def make_plan(config: Config, retry: Retry = False, scan: Scan | None = None) ->
         Count blocks with these quarantined items as owed, and read these quarantined files again.
     scan : Scan, optional
         What is known of the source; it is listed if this is not given.
+    receipts : Receipts, optional
+        What is known of the store's receipts.
     """
     scan = scan or ingest.scan(config, retry)
+    receipts = receipts or Receipts(config.root)
     blocks, pending = tuple(blocks_of(scan.known)), _pending_blocks(config, scan)
     now = steps(config, blocks)
     ahead = steps(config, [*blocks, *pending]) if pending else now
-    there = {step.name: _existing(config, step.stage) for step in now}  # read once a plan
+    there = {step.name: receipts.existing(step.stage.identity) for step in now}
     dropped = _dropped_and_not_needed(config, [step.stage for step in now], there)
     previous = latest_run(config.root, config.name)
     plans = [_plan_ingest(config, scan)]
@@ -94,7 +102,7 @@ def make_plan(config: Config, retry: Retry = False, scan: Scan | None = None) ->
     again: set[str] = set()
     for step, grown in zip(now, ahead, strict=True):
         satisfied = dropped.get(step.name, set())
-        redo = _to_redo(config, step, retry, again, there[step.name])
+        redo = _to_redo(receipts, step, retry, again, there[step.name])
         missing = _missing(step, there[step.name] | satisfied, redo)
         owed[step.name] = tuple(block.name for block in missing)
         reasons = _reasons(config, step.stage, missing, redo, previous)
@@ -103,14 +111,14 @@ def make_plan(config: Config, retry: Retry = False, scan: Scan | None = None) ->
             reasons.append(f"new items: {count} in {len(pending)} block{'s' * (len(pending) > 1)}")
         # What is made of a whole data set has another fingerprint once that has grown.
         alike = grown.stage.identity == step.stage.identity
-        then = there[step.name] if alike else _existing(config, grown.stage)
+        then = there[step.name] if alike else receipts.existing(grown.stage.identity)
         to_run = _missing(grown, then | satisfied, redo) if pending else missing
         items = sum(len(block.items) for block in to_run)
         cached = len(grown.blocks) - len(to_run)
-        estimate = _estimate(config, step.stage, items)
+        estimate = _estimate(receipts, config, step.stage, items)
         fingerprint = step.stage.identity.fingerprint
         plans.append(StagePlan(step.name, fingerprint, cached, len(to_run), items, tuple(reasons), *estimate))
-    return Plan(tuple(plans), blocks, owed, scan, tuple(now))
+    return Plan(tuple(plans), blocks, owed, scan, tuple(now), receipts)
 
 
 def _missing(step: Step, there: set[str], redo: set[str]) -> list[Block]:
@@ -118,20 +126,15 @@ def _missing(step: Step, there: set[str], redo: set[str]) -> list[Block]:
     return [block for block in step.blocks if block.name not in there or block.name in redo]
 
 
-def _to_redo(config: Config, step: Step, retry: Retry, again: set[str], there: set[str]) -> set[str]:
+def _to_redo(known: Receipts, step: Step, retry: Retry, again: set[str], there: set[str]) -> set[str]:
     """Finished blocks with an item to try again, and those that stand for one; all of them join ``again``."""
     if not retry:
         return set()
-    receipts = {name: _receipt(config, step.stage, name) for name in there}
+    receipts = {name: known.get(step.name, step.stage.identity.fingerprint, name) for name in there}
     redo = {name for name, receipt in receipts.items() if receipt and _has_one_to_retry(receipt, retry)}
     redo |= {block.name for block in step.blocks if block.name in receipts and again & set(stands_for(block)) - {block.name}}
     again |= redo
     return redo
-
-
-def _existing(config: Config, stage: Stage) -> set[str]:
-    """The blocks of a stage that exist, the receipt of each having been read."""
-    return set(blocks_with_receipts(config.root, stage.name, stage.identity.fingerprint))
 
 
 def _dropped_and_not_needed(config: Config, definitions: Sequence[Stage], there: Mapping[str, set[str]]) -> dict[str, set[str]]:
@@ -186,10 +189,6 @@ def _pending_blocks(config: Config, scan: Scan) -> list[Block]:
     return [Block(first + number, group) for number, group in enumerate(groups)]
 
 
-def _receipt(config: Config, stage: Stage, block: str) -> Receipt | None:
-    return read_receipt(block_url(config.root, stage.name, stage.identity.fingerprint, block))
-
-
 def _reasons(
     config: Config, stage: Stage, missing: Sequence[Block], redo: set[str], previous: Mapping[str, Any] | None
 ) -> list[str]:
@@ -226,25 +225,27 @@ def _number(block: str) -> str:
     return block.split("-")[0]
 
 
-def _estimate(config: Config, stage: Stage, items: int, sample: int = 8) -> tuple[float | None, int | None]:
+def _estimate(
+    receipts: Receipts, config: Config, stage: Stage, items: int, sample: int = 8
+) -> tuple[float | None, int | None]:
     """Seconds of work and bytes for some items, from the receipts of earlier blocks of the stage, or of one that does the same
     work, under any fingerprint."""
     if not items:
         return 0.0, 0
-    seconds, sizes = _rates(config, stage.name, stage.work, sample)
+    seconds, sizes = _rates(receipts, config, stage.name, stage.work, sample)
     if not seconds and stage.like:
-        seconds, sizes = _rates(config, stage.like.stage, stage.work, sample)
+        seconds, sizes = _rates(receipts, config, stage.like.stage, stage.work, sample)
     if not seconds:
         return None, None
     return round(median(seconds) * items, 1), int(median(sizes) * items)
 
 
-def _rates(config: Config, stage: str, work: int, sample: int) -> tuple[list[float], list[float]]:
+def _rates(receipts: Receipts, config: Config, stage: str, work: int, sample: int) -> tuple[list[float], list[float]]:
     """Seconds (as if each item had taken so much work) and bytes of an item, block by block."""
     seconds, sizes = [], []
     for fingerprint in children(join(config.root, "stages", stage)):
         for block in receipt_files(config.root, stage, fingerprint)[:sample]:
-            receipt = read_receipt(block_url(config.root, stage, fingerprint, block))
+            receipt = receipts.get(stage, fingerprint, block)
             done = [row for row in receipt.items if row.state == "done"] if receipt else []
             if receipt and done:
                 took = receipt.about.get("work")

@@ -174,7 +174,7 @@ def make_directly(path: str) -> None:
         for stage in stages(one):
             for block in blocks:
                 stage.make(Job(one, stage.identity, block, "direct"))
-        record.finished("completed", **write_run_report(one, record))
+        record.finished("completed", **write_run_report(one, record, {}))
     print(json.dumps({"seconds": time.monotonic() - started}))
 
 

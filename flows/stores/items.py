@@ -67,10 +67,10 @@ def _upstream_of(stage: str, identities: Mapping[str, Identity]) -> set[str]:
     return {stage}.union(*(_upstream_of(one, identities) for one in identities[stage].upstream if one in identities))
 
 
-def quarantined_items(config: Config, plan: Plan) -> list[dict[str, str]]:
+def quarantined_items(plan: Plan) -> list[dict[str, str]]:
     """Every item that was given up, with the first stage that did so and its reason."""
     rows = {item.item: ("ingest", item.reason) for item in plan.scan.known if item.reason and item.block < 0}
-    for stage, receipts in stage_receipts(config, plan).items():
+    for stage, receipts in stage_receipts(plan).items():
         for receipt in receipts:
             for row in receipt.given_up:
                 rows.setdefault(row.item, (stage, row.reason))

@@ -27,8 +27,8 @@ def store_status(config: Config) -> dict[str, Any]:
     """
     plan = plan_if_listed(config)
     looked = not plan.scan.unlisted
-    receipts = stage_receipts(config, plan)
-    rows = quarantined_items(config, plan)
+    receipts = stage_receipts(plan)
+    rows = quarantined_items(plan)
     waived = read_waivers(config.root)
     return {
         "root": config.root,

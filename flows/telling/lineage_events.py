@@ -33,10 +33,11 @@ from openlineage.client.facet_v2 import data_quality_assertions_dataset as asser
 
 from configs.schema import Config
 from flows.errors import Interrupted
+from flows.stores.receipts import Receipts
 from flows.telling.emitter import Emitter
 from storage.fingerprint import Identity
 from storage.manifest import Block
-from storage.receipts import Receipt, block_url, read_receipt
+from storage.receipts import Receipt
 from storage.urls import filesystem, join
 from tasks.stage.code import code_digest
 
@@ -125,8 +126,10 @@ class RunEvents:
         self._emitter.close()
 
     @contextmanager
-    def stage(self, identity: Identity, blocks: Sequence[Block] = (), owed: Sequence[Block] = ()) -> Iterator[None]:
-        """Around the work of one stage on ``owed``, which are among ``blocks``; ``ingest`` has none yet."""
+    def stage(
+        self, identity: Identity, blocks: Sequence[Block] = (), owed: Sequence[Block] = (), receipts: Receipts | None = None
+    ) -> Iterator[None]:
+        """Around the work of one stage on ``owed``, which are among ``blocks``; ``ingest`` has none yet, and no ``receipts``."""
         self._emitter.emit(lambda: self._event(RunState.START, identity))
         error: BaseException | None = None
         try:
@@ -135,14 +138,15 @@ class RunEvents:
             error = raised
             raise
         finally:
-            self._emitter.emit(lambda: self._event(_outcome(error), identity, self._work(identity, blocks, owed), error))
+            self._emitter.emit(lambda: self._event(_outcome(error), identity, self._work(identity, blocks, owed, receipts), error))
 
-    def _work(self, identity: Identity, blocks: Sequence[Block], owed: Sequence[Block]) -> Work | None:
-        if not blocks:
+    def _work(
+        self, identity: Identity, blocks: Sequence[Block], owed: Sequence[Block], receipts: Receipts | None
+    ) -> Work | None:
+        if receipts is None or not blocks:
             return None
-        urls = (block_url(self._config.root, identity.stage, identity.fingerprint, block.name) for block in owed)
-        receipts = (read_receipt(url) for url in urls)
-        return Work(len(blocks) - len(owed), [one for one in receipts if one and one.made["run"] == self._run])
+        found = (receipts.get(identity.stage, identity.fingerprint, block.name) for block in owed)
+        return Work(len(blocks) - len(owed), [one for one in found if one and one.made["run"] == self._run])
 
     def _event(
         self,
