@@ -20,7 +20,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from configs.schema import Config
 from flows.errors import Interrupted
 from flows.plan import Plan, make_plan
-from flows.report import Shown, show_stage, write_run_report
+from flows.report import Found, write_run_report
 from flows.running.blocks import in_a_window, make_blocks
 from flows.running.drain import asked_to_stop, draining_in_flow
 from flows.running.file_groups import file_groups
@@ -29,6 +29,7 @@ from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike,
 from flows.running.parameters import ConfigParameter
 from flows.running.server import outlives_the_run
 from flows.running.workers import Workers, start_workers
+from flows.stores.made import made_of
 from flows.stores.record import RunRecord, new_run_name
 from flows.telling.artifacts import publish_outcome, publish_plan
 from flows.telling.events import report_quarantined
@@ -96,7 +97,7 @@ def carry_out(
     events.started()
     tag_this_run(config_tag(config.name))
     outcome: Mapping[str, Any] = {}
-    shown: Shown = {}
+    found = Found()
     try:
         with draining_in_flow(), tags(config_tag(config.name)), start_workers(config.execution.runner) as workers:
             handed = handed_plan()
@@ -116,8 +117,8 @@ def carry_out(
                     run_stage(step.stage, owed, config, run, workers, plan.receipts.keep)
                 if only is None:
                     refuse_nothing_made(config, step, plan.receipts)
-                show_stage(config, plan, step, shown)
-        outcome = write_run_report(config, record, shown)
+                found.add(made_of(config, plan, step))
+        outcome = write_run_report(config, record, found)
         if only is None:
             refuse_failed_alike(config, plan)
         record.finished("completed", **outcome)

@@ -225,9 +225,7 @@ def _number(block: str) -> str:
     return block.split("-")[0]
 
 
-def _estimate(
-    receipts: Receipts, config: Config, stage: Stage, items: int, sample: int = 8
-) -> tuple[float | None, int | None]:
+def _estimate(receipts: Receipts, config: Config, stage: Stage, items: int, sample: int = 8) -> tuple[float | None, int | None]:
     """Seconds of work and bytes for some items, from the receipts of earlier blocks of the stage, or of one that does the same
     work, under any fingerprint."""
     if not items:

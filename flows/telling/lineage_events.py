@@ -138,11 +138,11 @@ class RunEvents:
             error = raised
             raise
         finally:
-            self._emitter.emit(lambda: self._event(_outcome(error), identity, self._work(identity, blocks, owed, receipts), error))
+            self._emitter.emit(
+                lambda: self._event(_outcome(error), identity, self._work(identity, blocks, owed, receipts), error)
+            )
 
-    def _work(
-        self, identity: Identity, blocks: Sequence[Block], owed: Sequence[Block], receipts: Receipts | None
-    ) -> Work | None:
+    def _work(self, identity: Identity, blocks: Sequence[Block], owed: Sequence[Block], receipts: Receipts | None) -> Work | None:
         if receipts is None or not blocks:
             return None
         found = (receipts.get(identity.stage, identity.fingerprint, block.name) for block in owed)

@@ -8,23 +8,21 @@ from numpy.typing import NDArray
 from configs.schema import Config
 from metrics.panorama import known_truth
 from storage.arrays import BlockReader
-from storage.fingerprint import Identity
-from storage.manifest import Block
-from storage.receipts import block_url, files_of
 from tasks.evaluate.evaluate import read_truth
 from tasks.label.fuse import decode_labels
 from tasks.pages import pictures
 from tasks.stage.block import load_panorama
+from tasks.stage.made import MadeBlock
 
 
-def item_pictures(config: Config, fuse: Identity, block: Block, slot: int, classes: int) -> dict[str, NDArray[np.uint8]]:
-    """Named RGB pictures of a fused item: panorama, its labels, how sure they are, and the depth error if truth is known.
+def item_pictures(config: Config, fused: MadeBlock, slot: int, classes: int) -> dict[str, NDArray[np.uint8]]:
+    """Named RGB pictures (H, W, 3) of a fused item: panorama, labels, how sure they are, and the depth error if truth is known.
 
     ``classes`` is the size of the labels' vocabulary, which fixes the colours.
     """
+    url, block, receipt = fused
     item = block.items[slot]
-    url = block_url(config.root, fuse.stage, fuse.fingerprint, block.name)
-    labels = decode_labels(BlockReader(url, files_of(url)).item(slot))
+    labels = decode_labels(BlockReader(url, receipt.files).item(slot))
     truth, _ = read_truth(config, item)
     panorama = load_panorama(item, config)
     shown = {"panorama": pictures.panorama_picture(panorama.pixels, panorama.observed)}

@@ -1,0 +1,59 @@
+"""The receipts of a pipeline's stages, each read once a run: what was read is kept, and so is what blocks return."""
+
+from __future__ import annotations
+
+from storage.fingerprint import Identity
+from storage.manifest import Block
+from storage.receipts import Receipt, as_stored, block_url, existing_receipts, read_receipts
+from tasks.pipeline import Step
+
+
+class Receipts:
+    """Receipts by stage, fingerprint and block.
+
+    What is kept is as the store was when it was read. Whoever may have changed it since, says so by :meth:`keep` or
+    :meth:`forget`; blocks without a known receipt are looked up anew each time.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._kept: dict[tuple[str, str], dict[str, Receipt]] = {}
+        self._listed: set[tuple[str, str]] = set()
+
+    def existing(self, identity: Identity) -> set[str]:
+        """Names of the blocks of a stage that exist; all of its receipts are read at the first call."""
+        place = identity.stage, identity.fingerprint
+        if place not in self._listed:
+            found = existing_receipts(self._root, *place)
+            self._kept[place] = {**found, **self._kept.get(place, {})}
+            self._listed.add(place)
+        return set(self._kept[place])
+
+    def get(self, stage: str, fingerprint: str, block: str) -> Receipt | None:
+        """The receipt of a block, or None if it has none."""
+        return self._read(stage, fingerprint, [block])[0]
+
+    def of(self, step: Step) -> list[tuple[Block, Receipt]]:
+        """The finished blocks of a stage, in its order."""
+        identity = step.stage.identity
+        found = self._read(identity.stage, identity.fingerprint, [block.name for block in step.blocks])
+        return [(block, receipt) for block, receipt in zip(step.blocks, found, strict=True) if receipt]
+
+    def keep(self, receipt: Receipt) -> None:
+        """Note the receipt of a block that was just made."""
+        if (stored := as_stored(receipt)) is not None:
+            self._kept.setdefault((receipt.stage, receipt.fingerprint), {})[receipt.block] = stored
+
+    def forget(self) -> None:
+        """Know nothing any more: somebody else may have made, withdrawn or removed receipts."""
+        self._kept.clear()
+        self._listed.clear()
+
+    def _read(self, stage: str, fingerprint: str, blocks: list[str]) -> list[Receipt | None]:
+        kept = self._kept.setdefault((stage, fingerprint), {})
+        unknown = [block for block in blocks if block not in kept]
+        urls = [block_url(self._root, stage, fingerprint, block) for block in unknown]
+        for block, receipt in zip(unknown, read_receipts(urls), strict=True):
+            if receipt:
+                kept[block] = receipt
+        return [kept.get(block) for block in blocks]
