@@ -32,15 +32,13 @@ from tasks.train.labels.data import Batch, DataSettings, LabelStore, TrainingDat
 from tasks.train.loop import Log, Progress, train
 from tasks.train.student.held_out import look_at_held_out
 from tasks.train.student.make import make_student, save_student
-from tasks.train.student.page import render_student_page
 from tasks.train.student.settings import TrainingConfig
+from tasks.train.student.shown import write_look
 from tasks.train.student.sources import about_labels, depth_unit
 from tasks.train.student.tracking import check_trackers, tracking
 
 VERSION = "5"
 STAGE = "train"
-PAGE = "predictions.html"
-"""Shows predictions beside labels."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MOST_SKIPPED = 0.5
 """Share of panoramas that may be unreadable before training stops: more is a mistake, not bad files."""
@@ -155,8 +153,8 @@ def _train(training: Training, run: str, log: Log, stop: Callable[[], bool]) -> 
             "labels": about_labels(training.stores, config.stores),
             "tasks": list(config.tasks),
         }
-        about["held_out"], page = _look(training, model, held_out or data, progress.step, str(state.device))
-        _finish(training, model, about, page, _made(training, run, started, str(state.device)))
+        about["held_out"], shown = _look(training, model, held_out or data, str(state.device))
+        _finish(training, model, about, shown, _made(training, run, started, str(state.device)))
     state.wait_for_everyone()
     receipt = training.receipt
     assert receipt is not None, "it was just written"
@@ -248,8 +246,10 @@ class _TrainingLog:
                 tell(step, figures)
 
 
-def _look(training: Training, model: StudentModel, data: TrainingData, steps: int, device: str) -> tuple[dict[str, Any], bytes]:
-    """Figures of a student's predictions, and the page that shows them beside the labels."""
+def _look(
+    training: Training, model: StudentModel, data: TrainingData, device: str
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Figures of a student's predictions, and pictures of them beside the labels."""
     config = training.config
     try:
         figures, shown = look_at_held_out(model, data, device)
@@ -257,20 +257,23 @@ def _look(training: Training, model: StudentModel, data: TrainingData, steps: in
         figures, shown = {"panoramas": 0, "reason": str(error)[:300]}, []
     where = "the split" if config.held_out is None else "the held-out part of the split"
     where += f" {data.settings.split}" + (", which the student has learnt from" if config.held_out is None else "")
-    page = render_student_page(config.name, training.identity.fingerprint, steps, where, figures, shown, data.classes)
-    return {"from": where, **figures}, page.encode()
+    return {"from": where, **figures}, shown
 
 
-def _finish(training: Training, model: StudentModel, about: dict[str, Any], page: bytes, made: dict[str, Any]) -> None:
-    """The page and the model's folder, then the receipt; the checkpoints, which nobody needs any more, go last."""
-    write_bytes(join(training.url, PAGE), page)
+def _finish(
+    training: Training, model: StudentModel, about: dict[str, Any], shown: list[dict[str, Any]], made: dict[str, Any]
+) -> None:
+    """Pictures, page and the model's folder, then the receipt; the checkpoints, which nobody needs any more, go last."""
+    title = f"{training.config.name}: predictions beside labels, after {about['steps']} steps"
+    looked, pictured = write_look(training.url, title, about, shown)
     weights, files = save_student(model.cpu(), join(training.url, "model"), about, training)
+    files |= looked
     log = read_bytes(join(training.url, "log.json")) if exists(join(training.url, "log.json")) else b""
     files |= {"log.json": {"bytes": len(log), "sha256": digest(log)}} if log else {}
-    files |= {PAGE: {"bytes": len(page), "sha256": digest(page)}}
     settle(training.url)
     refuse_unwritten(training.url, files)
-    receipt = Receipt(STAGE, training.identity.fingerprint, training.block, (), files, about | {"weights": weights}, made)
+    told = {"weights": weights, "shown": pictured}
+    receipt = Receipt(STAGE, training.identity.fingerprint, training.block, (), files, about | told, made)
     write_receipt(training.url, receipt)
     for name in children(training.checkpoints):
         remove(join(training.checkpoints, name))
