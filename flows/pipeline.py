@@ -7,8 +7,9 @@ Every stage is a subflow, every block a task run. What already has its receipt d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from typing import Any
 
 from prefect import Flow, flow, tags, task
@@ -20,14 +21,16 @@ from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.errors import Interrupted
 from flows.plan import Plan, make_plan
-from flows.report import write_run_report
+from flows.report import Found, write_run_report
 from flows.running.blocks import in_a_window, make_blocks
 from flows.running.drain import asked_to_stop, draining_in_flow
 from flows.running.file_groups import file_groups
+from flows.running.handover import handed_plan
 from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
 from flows.running.parameters import ConfigParameter
 from flows.running.server import outlives_the_run
 from flows.running.workers import Workers, start_workers
+from flows.stores.made import made_of
 from flows.stores.record import RunRecord, new_run_name
 from flows.telling.artifacts import publish_outcome, publish_plan
 from flows.telling.events import report_quarantined
@@ -35,8 +38,10 @@ from flows.telling.lineage_events import RunEvents
 from flows.telling.progress import observer
 from flows.telling.tags import STORAGE, config_tag, stage_tags, tag_this_run, untagged
 from storage.manifest import Block, Item
+from storage.receipts import Receipt
 from tasks.ingest import ingest
 from tasks.ingest.entries import Entry
+from tasks.ingest.ingest import Scan
 from tasks.ingest.settings import Ingest
 from tasks.pipeline import sources
 from tasks.stage.job import Job
@@ -86,13 +91,16 @@ def carry_out(config: Config, run: str, retry: bool | list[str], only: Mapping[s
     events.started()
     tag_this_run(config_tag(config.name))
     outcome: Mapping[str, Any] = {}
+    found = Found()
     try:
         with draining_in_flow(), tags(config_tag(config.name)), start_workers(config.execution.runner) as workers:
-            if only is None:
-                for source in sources(config):
-                    with events.stage(source):
-                        ingest_source(source, retry, workers)
-            plan = make_plan(config, retry, rehash=False)
+            handed = handed_plan()
+            scans = {source.key: source.scan for source in handed.sources} if handed else {}
+            for source in sources(config) if only is None else ():
+                with events.stage(source):
+                    scan = scans.get(source.key) or ingest.scan(source, retry)
+                    scans[source.key] = ingest_source(source, scan, workers)
+            plan = make_plan(config, retry, scans or None, rehash=False, receipts=handed.receipts if handed else None)
             refuse_missing(plan)
             for step in plan.steps:
                 check_step(step)
@@ -102,15 +110,18 @@ def carry_out(config: Config, run: str, retry: bool | list[str], only: Mapping[s
             for step in plan.steps:
                 chosen = None if only is None else only.get(step.key, ())
                 owed = [block for block in plan.owed_blocks(step) if chosen is None or block.name in chosen]
-                with events.stage(step.stage, step.blocks, owed):
-                    run_stage(step.stage, owed, config, run, workers)
+                with events.stage(step.stage, step.blocks, owed, plan.receipts):
+                    run_stage(step.stage, owed, config, run, workers, partial(plan.receipts.keep, step.stage))
                 if only is None:
-                    refuse_nothing_made(config, step)
-        outcome = write_run_report(config, record)
+                    refuse_nothing_made(config, step, plan.receipts)
+                found.add(made_of(config, plan, step))
+        outcome = write_run_report(config, record, found)
         if only is None:
             refuse_failed_alike(config, plan)
         record.finished("completed", **outcome)
     except BaseException as error:
+        if record.plan is not None:
+            record.plan.receipts.forget()  # what failed may have withdrawn some
         state = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
         failures = [dict(zip(("stage", "block", "message"), row)) for row in getattr(error, "failures", ())]
         with suppress(OSError):  # a store that failed the run, a full disk say, may refuse its record too
@@ -146,8 +157,8 @@ def _page_in_prefect() -> str:
     return (flow_run.ui_url or "") if outlives_the_run() else ""
 
 
-def ingest_source(stage: Stage, retry: bool | list[str], workers: Workers) -> list[Item]:
-    """Check new and changed files of the source, and write the manifest; a subflow if there are any.
+def ingest_source(stage: Stage, scan: Scan, workers: Workers) -> Scan:
+    """Check new and changed files of the source, and write the manifest; a subflow if there are any. Returns what is known then.
 
     What is read is kept group by group, so that a run that is killed or stopped need not read it again; places are given once
     all of it is there.
@@ -157,9 +168,8 @@ def ingest_source(stage: Stage, retry: bool | list[str], workers: Workers) -> li
     Interrupted
         The process was asked to stop; files in work are finished, and what is read stays read.
     """
-    scan = ingest.scan(stage, retry)
     if not scan.to_read and not scan.checked:
-        return scan.known
+        return scan
     checked = list(scan.checked)
     before = {item.item: item for item in scan.known}
 
@@ -188,7 +198,7 @@ def ingest_source(stage: Stage, retry: bool | list[str], workers: Workers) -> li
             check_new_files(len(scan.to_read))
     if len(checked) < len(scan.to_read) + len(scan.checked):
         raise Interrupted(f"stopped at stage {stage.key}; files that were read need not be read again")
-    return ingest.save(stage, scan.known, checked)
+    return ingest.placed(stage, scan, ingest.save(stage, scan.known, checked))
 
 
 @task(task_run_name="check files", retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=passing_fault)
@@ -202,8 +212,12 @@ def no_heartbeat() -> AbstractContextManager[Any]:
     return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
 
 
-def run_stage(stage: Stage, owed: Sequence[Block], config: Config, run: str, workers: Workers) -> None:
+def run_stage(
+    stage: Stage, owed: Sequence[Block], config: Config, run: str, workers: Workers, keep: Callable[[Receipt], None]
+) -> None:
     """Make the owed blocks of one stage, in one subflow for every ``blocks_per_flow_run`` of them.
+
+    ``keep`` is given the receipt of each.
 
     Raises
     ------
@@ -219,16 +233,18 @@ def run_stage(stage: Stage, owed: Sequence[Block], config: Config, run: str, wor
         jobs = [Job(stage, block, run, config.execution) for block in part]
         name = stage.key if len(parts) == 1 else f"{stage.key} {number} of {len(parts)}"
         with no_heartbeat(), tags(*stage_tags(stage.key)):
-            _stage_flow(stage, name, jobs, workers)(len(jobs), sum(len(job.block.items) for job in jobs))
+            _stage_flow(stage, name, jobs, workers, keep)(len(jobs), sum(len(job.block.items) for job in jobs))
         workers.recycle()
 
 
-def _stage_flow(stage: Stage, name: str, jobs: Sequence[Job], workers: Workers) -> Flow[[int, int], None]:
+def _stage_flow(
+    stage: Stage, name: str, jobs: Sequence[Job], workers: Workers, keep: Callable[[Receipt], None]
+) -> Flow[[int, int], None]:
     """A flow over some blocks. The jobs are no parameters: Prefect would store every one of them with the flow run."""
 
     @flow(name=stage.key, flow_run_name=name, task_runner=workers.task_runner())
     def stage_flow(blocks: int, items: int) -> None:
         with draining_in_flow():
-            make_blocks(stage, jobs, workers)
+            make_blocks(stage, jobs, workers, keep)
 
     return stage_flow

@@ -11,7 +11,8 @@ from configs.pipeline import Config
 from flows.estimates import estimate
 from flows.reasons import reasons_of, source_reasons
 from storage.manifest import Block, Item, blocks_of
-from storage.receipts import Receipt, blocks_with_receipts, dropped_blocks, read_receipt
+from flows.stores.receipts import Receipts
+from storage.receipts import Receipt, blocks_with_receipts, dropped_blocks
 from storage.runs import latest_run
 from tasks.ingest import ingest
 from tasks.ingest.entries import Entry
@@ -77,13 +78,15 @@ class Source:
 class Plan:
     """The whole plan. ``owed`` names, by stage, the blocks that it must make, of the manifests as they are now.
 
-    ``missing`` names, by stage of another pipeline, the blocks that are not there, and that no run of this one makes.
+    ``missing`` names, by stage of another pipeline, the blocks that are not there, and that no run of this one makes. ``receipts``
+    are those that were read to make the plan; a run adds what it makes.
     """
 
     stages: tuple[StagePlan, ...]
     sources: tuple[Source, ...]
     owed: Mapping[str, tuple[str, ...]]
     steps: tuple[Step, ...] = field(repr=False)
+    receipts: Receipts = field(repr=False, compare=False)
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -133,7 +136,13 @@ class Plan:
         }
 
 
-def make_plan(config: Config, retry: Retry = False, scans: Mapping[str, Scan] | None = None, rehash: bool = True) -> Plan:
+def make_plan(
+    config: Config,
+    retry: Retry = False,
+    scans: Mapping[str, Scan] | None = None,
+    rehash: bool = True,
+    receipts: Receipts | None = None,
+) -> Plan:
     """Compare a config with its store.
 
     Parameters
@@ -145,17 +154,19 @@ def make_plan(config: Config, retry: Retry = False, scans: Mapping[str, Scan] | 
         By the key of a stage that reads a source, what is known of that; sources are listed if this is not given.
     rehash : bool
         False for whoever asks what is finished: that a run would read all files anew makes nothing owed.
+    receipts : Receipts, optional
+        What is known of the store's receipts.
     """
     given = [stage if rehash else ingest.as_read(stage) for stage in sources(config)]
     found = tuple(Source(stage, scans[stage.key] if scans else ingest.scan(stage, retry)) for stage in given)
     now = _steps(config, {source.key: source.blocks for source in found})
     any_pending = any(source.pending for source in found)
     ahead = _steps(config, {source.key: (*source.blocks, *source.pending) for source in found}) if any_pending else now
-    comparison = _Comparison(config, found, now, retry)
+    comparison = _Comparison(config, found, now, retry, receipts or Receipts())
     plans = [_plan_source(source) for source in found]
     for step, grown in zip(now, ahead, strict=True):
         plans.append(comparison.compare(step, grown))
-    return Plan(tuple(plans), found, comparison.owed, tuple(now), comparison.missing)
+    return Plan(tuple(plans), found, comparison.owed, tuple(now), comparison.receipts, comparison.missing)
 
 
 def _steps(config: Config, blocks: Mapping[str, tuple[Block, ...]]) -> list[Step]:
@@ -165,8 +176,11 @@ def _steps(config: Config, blocks: Mapping[str, tuple[Block, ...]]) -> list[Step
 class _Comparison:
     """The stages of a plan, compared one after the other with what is there; each may make blocks behind it owed again."""
 
-    def __init__(self, config: Config, found: tuple[Source, ...], now: Sequence[Step], retry: Retry) -> None:
-        self.there, self.retry = {step.key: existing(step.stage) for step in now}, retry  # read once a plan
+    def __init__(
+        self, config: Config, found: tuple[Source, ...], now: Sequence[Step], retry: Retry, receipts: Receipts
+    ) -> None:
+        self.receipts, self.retry = receipts, retry
+        self.there = {step.key: receipts.existing(step.stage) for step in now}
         self.previous = latest_run(config.root, config.name)
         self.pending = {source.key: source.pending for source in found}
         self.owed: dict[str, tuple[str, ...]] = {}
@@ -192,7 +206,7 @@ class _Comparison:
             reasons.append(f"new items: {count} in {len(pending)} block{'s' * (len(pending) > 1)}")
         # What is made of a whole data set has another fingerprint once that has grown.
         alike = grown.stage.identity == stage.identity
-        then = satisfied if alike else existing(grown.stage)
+        then = satisfied if alike else self.receipts.existing(grown.stage)
         to_run = missing if grown.blocks == step.blocks and alike else self._missing(grown, then, redo)
         if len(to_run) > len(missing) and not pending:
             reasons.append("panoramas that it learns from are new")
@@ -231,11 +245,11 @@ class _Comparison:
         there, stage = self.there[step.key], step.stage
         redo = {name for name in there if self._again & set(_stood_for(step, name)) - {name}} if self._again else set()
         if self.retry:
-            receipts = {name: read_receipt(stage.block_url(name)) for name in there}
+            receipts = {name: self.receipts.get(stage, name) for name in there}
             redo |= {name for name, receipt in receipts.items() if receipt and _has_one_to_retry(receipt, self.retry)}
         models = models_now(stage)
         if models:
-            made = {name: read_receipt(stage.block_url(name)) for name in there}
+            made = {name: self.receipts.get(stage, name) for name in there}
             redo |= {name for name, receipt in made.items() if receipt and receipt.about.get(READ, models) != models}
         self._again |= redo
         return redo

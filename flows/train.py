@@ -20,11 +20,13 @@ from configs.reading import load_config
 from configs.settings import ConfigError
 from flows.errors import Interrupted, RunFailed
 from flows.invocation import command_for, typed
+from flows.report import brief
 from flows.running.drain import asked_to_stop, draining_in_flow, draining_on_signals
 from flows.running.server import outlives_the_run
 from flows.stores.finished import finished_labels
 from flows.stores.record import new_run_name, user_name
 from flows.telling.progress import observer
+from flows.telling.shown import publish_pieces
 from flows.telling.tags import config_tag, stage_tags
 from storage.credentials import mask_settings
 from storage.fingerprint import differences
@@ -36,7 +38,8 @@ from tasks.train.checkpoints import load_checkpoint
 from tasks.train.labels.data import LabelStore
 from tasks.train.progress import Diverged, Stopped
 from tasks.train.student.settings import TrainingConfig
-from tasks.train.train import PAGE, STAGE, Training, check_training, train_student
+from tasks.train.student.shown import PAGE, student_pieces
+from tasks.train.train import STAGE, Training, check_training, train_student
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,7 @@ def training_flow(config: TrainingConfig, run: str) -> dict[str, Any]:
         with suppress(OSError):  # a full disk may refuse the record too
             record.finished("interrupted" if isinstance(told, (Interrupted, KeyboardInterrupt)) else "failed", reason=str(told))
         raise told from error
+    publish_pieces(STAGE, STAGE, student_pieces(plan.training.url, receipt))
     return record.finished("completed", **_outcome(plan.training, receipt))
 
 
@@ -211,6 +215,7 @@ def _outcome(training: Training, receipt: Receipt) -> dict[str, Any]:
         "receipt": training.url,
         **about,
         "made": dict(receipt.made),
+        "shown": brief(student_pieces(training.url, receipt)),
     }
 
 

@@ -123,14 +123,30 @@ def _read(url: str) -> Receipt | None:
         raise StoreError(
             errno.EACCES, f"{shown}: may not be read by the user who runs this; give the right to read it"
         ) from error
-    receipt = Receipt(**{**data, "items": tuple(ItemRow(**row) for row in data["items"])})
+    receipt = _receipt(data)
     place = url.split("/")[-4:-1]
     return receipt if [receipt.stage, receipt.fingerprint, receipt.block] == place else None
 
 
+def _receipt(data: Mapping[str, Any]) -> Receipt:
+    return Receipt(**{**data, "items": tuple(ItemRow(**row) for row in data["items"])})
+
+
 def write_receipt(url: str, receipt: Receipt) -> None:
     """Write the receipt of a block whose data is complete: from here on the block exists."""
-    write_bytes(join(url, FILE), json.dumps(asdict(receipt), indent=1, sort_keys=True, ensure_ascii=False).encode())
+    write_bytes(join(url, FILE), _as_bytes(receipt))
+
+
+def as_stored(receipt: Receipt) -> Receipt | None:
+    """A receipt that was just made, as whoever reads it from the store sees it: lists for tuples, and so on."""
+    try:
+        return _receipt(parse_receipt(_as_bytes(receipt)))
+    except ValueError:
+        return None
+
+
+def _as_bytes(receipt: Receipt) -> bytes:
+    return json.dumps(asdict(receipt), indent=1, sort_keys=True, ensure_ascii=False).encode()
 
 
 def drop_receipt(url: str) -> None:
@@ -173,9 +189,14 @@ def blocks_with_receipts(root: str, stage: str, fingerprint: str) -> list[str]:
 
     Everybody asks here (plan, run, publish, gc and so on), so that what counts for one counts for all.
     """
+    return list(existing_receipts(root, stage, fingerprint))
+
+
+def existing_receipts(root: str, stage: str, fingerprint: str) -> dict[str, Receipt]:
+    """Of :func:`blocks_with_receipts` the receipts, by block."""
     folder = join(root, "stages", stage, fingerprint)
     names = folders_holding(folder, FILE)
-    return [name for name, receipt in zip(names, read_receipts([join(folder, name) for name in names])) if receipt]
+    return {name: receipt for name, receipt in zip(names, read_receipts([join(folder, name) for name in names])) if receipt}
 
 
 def receipt_files(root: str, stage: str, fingerprint: str) -> list[str]:

@@ -160,7 +160,7 @@ def run_and_say_peak(path: str) -> None:
 
 def make_directly(path: str) -> None:
     """Make every block of every stage by calling its function."""
-    from flows.report import write_run_report
+    from flows.report import found_by, write_run_report
     from flows.stores.record import RunRecord
 
     small = load_config(write_config(Path(path).parent / "small2", 2, 2, 0.0))
@@ -170,11 +170,12 @@ def make_directly(path: str) -> None:
         checked = [ingest.check_entry(entry, one.ingest) for entry in list_source(one.source.url)]
         blocks = blocks_of(ingest.save(one, [], checked))
         record = RunRecord(one, "direct")
-        record.planned(make_plan(one))
+        plan = make_plan(one)
+        record.planned(plan)
         for stage in stages(one):
             for block in blocks:
                 stage.make(Job(one, stage.identity, block, "direct"))
-        record.finished("completed", **write_run_report(one, record))
+        record.finished("completed", **write_run_report(one, record, found_by(one, plan, plan.steps)))
     print(json.dumps({"seconds": time.monotonic() - started}))
 
 

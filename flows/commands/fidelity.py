@@ -9,7 +9,8 @@ import typer
 from flows.commands.options import ConfigFile, JsonOption, RootOption, SetOption, SourceOption, load, print_json
 
 if TYPE_CHECKING:
-    from configs.pipeline import Config
+    from configs.schema import Config
+    from flows.plan import Plan
 
 
 def audit(
@@ -28,11 +29,11 @@ def audit(
     from flows.plan import make_plan
     from tasks.ingest.ingest import as_read
 
-    wanted = with_audit(load(config, source, root, settings))
+    wanted = with_audit(load(config, source, root, settings), items)
     plan = make_plan(as_read(wanted))
     if owed := owed_by_audit(wanted, plan):
-        _run(wanted, owed, quiet=as_json)
-    found = write_audit(wanted, plan, items)
+        _run(wanted, owed, plan, quiet=as_json)
+    found = write_audit(wanted, plan)
     if as_json:
         print_json(found)
     else:
@@ -41,20 +42,21 @@ def audit(
         print_audit(found)
 
 
-def _run(config: Config, owed: dict[str, list[str]], quiet: bool) -> None:
+def _run(config: Config, owed: dict[str, list[str]], plan: Plan, quiet: bool) -> None:
     """Make the owed blocks on a Prefect server, as ``panolabel run`` does."""
     from contextlib import nullcontext
     from typing import Any
 
     from flows.running.drain import draining_on_signals
+    from flows.running.handover import handing_over
     from flows.running.server import prefect_server
     from flows.stores.record import new_run_name
+    from flows.tables.run import console
     from flows.telling.progress import Silent, TerminalProgress, reporting_to
-    from flows.text import console
 
     with prefect_server(config.execution.log_level):
         from flows.pipeline import pipeline
 
         progress: Any = nullcontext(Silent()) if quiet else TerminalProgress(console)
-        with progress as shown, reporting_to(shown), draining_on_signals():
+        with progress as shown, reporting_to(shown), draining_on_signals(), handing_over(plan):
             pipeline(config, new_run_name(config.name), False, owed)

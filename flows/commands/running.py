@@ -61,6 +61,7 @@ def finish(
     """Show the plan and carry it out; nothing more happens if all is there."""
     from flows.plan import make_plan
     from flows.running.drift import refuse_drift
+    from flows.running.handover import handing_over
     from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
     from flows.stores.stored import require_place
     from flows.tables.run import plan_table, print_notes, print_nothing_to_do
@@ -74,11 +75,12 @@ def finish(
         print_notes(made.notes)
     if made.anything_to_run:
         require_place(wanted.root)
-        carry_out(path, wanted, retry_quarantined, as_json=as_json)
+        with handing_over(made):
+            carry_out(path, wanted, retry_quarantined, as_json=as_json)
         return
     refuse_empty_source(wanted, made)
     for step in made.steps:
-        refuse_nothing_made(wanted, step)
+        refuse_nothing_made(wanted, step, made.receipts)
     refuse_failed_alike(wanted, made)
     if as_json:
         print_json({"state": "nothing to run", **made.as_json()})
@@ -114,7 +116,7 @@ def carry_out(
     if as_json:
         print(json.dumps(record))
     else:
-        print_outcome(config, record)
+        print_outcome(record)
 
 
 def verify(

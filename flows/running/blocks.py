@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
@@ -28,8 +28,8 @@ HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 _Job = TypeVar("_Job")
 
 
-def make_blocks(stage: Stage, jobs: Sequence[Job], workers: Workers) -> None:
-    """Make the blocks of one stage within a Prefect flow run.
+def make_blocks(stage: Stage, jobs: Sequence[Job], workers: Workers, keep: Callable[[Receipt], None]) -> None:
+    """Make the blocks of one stage within a Prefect flow run; ``keep`` is given the receipt of each.
 
     A block whose worker died is made again in a process of its own, which finds the item that kills.
 
@@ -40,7 +40,7 @@ def make_blocks(stage: Stage, jobs: Sequence[Job], workers: Workers) -> None:
     Interrupted
         The process was asked to stop; what was submitted is finished.
     """
-    made = _Tally(stage.key, jobs[0].execution.max_quarantined, StageProgress(stage.key, len(jobs)))
+    made = _Tally(stage.key, jobs[0].execution.max_quarantined, StageProgress(stage.key, len(jobs)), keep)
     died = _make(stage, jobs, workers, made)
     if died and not made.stop:
         _make(stage, [replace(job, guarded=True) for job in died], workers, made)
@@ -57,13 +57,14 @@ def make_blocks(stage: Stage, jobs: Sequence[Job], workers: Workers) -> None:
 class _Tally:
     """What came of the blocks so far; ``stop`` says why no more may be submitted."""
 
-    def __init__(self, stage: str, max_quarantined: float, progress: StageProgress) -> None:
-        self.stage, self.max_quarantined, self.progress = stage, max_quarantined, progress
+    def __init__(self, stage: str, max_quarantined: float, progress: StageProgress, keep: Callable[[Receipt], None]) -> None:
+        self.stage, self.max_quarantined, self.progress, self.keep = stage, max_quarantined, progress, keep
         self.failures: list[tuple[str, str, str]] = []
         self.stop = ""
         self.tried = self.quarantined = 0
 
     def done(self, receipt: Receipt) -> None:
+        self.keep(receipt)
         own = [row for row in receipt.quarantined if not row.inherited]
         self.tried += len(receipt.items)
         self.quarantined += len(own)

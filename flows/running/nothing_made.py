@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from configs.pipeline import Config
 from flows.errors import RunFailed
 from flows.invocation import typed
 from flows.plan import Plan
 from flows.stores.failures import cause_of, read_waivers
-from storage.receipts import ItemRow, Receipt, read_receipts
+from flows.stores.receipts import Receipts
+from storage.receipts import ItemRow, Receipt
 from tasks.stage.kind import Step
 
 LEAST = 2
@@ -35,13 +36,13 @@ def refuse_empty_source(config: Config, plan: Plan) -> None:
             _refuse(config, source.key, given_up)
 
 
-def refuse_nothing_made(config: Config, step: Step) -> None:
+def refuse_nothing_made(config: Config, step: Step, receipts: Receipts) -> None:
     """Raise NothingMade if a stage made no item, in all its finished blocks, and gave some up.
 
     Items that an earlier stage gave up were not tried; nor were those that somebody waived.
     """
     rows: list[ItemRow] = []
-    for receipt in _receipts(step):
+    for _, receipt in receipts.of(step):
         rows += tried(receipt)
         if any(row.state == "done" for row in rows):
             return
@@ -52,7 +53,7 @@ def refuse_failed_alike(config: Config, plan: Plan) -> None:
     """Raise NothingMade if all items (two or more) that one run tried at a stage failed for one reason, whatever others made."""
     for step in plan.steps:
         of_run: dict[str, list[ItemRow]] = defaultdict(list)
-        for receipt in _receipts(step):
+        for _, receipt in plan.receipts.of(step):
             of_run[receipt.made["run"]] += tried(receipt)
         for rows in of_run.values():
             nothing = all(row.state == "quarantined" for row in rows)
@@ -69,11 +70,6 @@ def tried(receipt: Receipt) -> list[ItemRow]:
 def _is_empty(row: ItemRow) -> bool:
     """Whether a block that stands for others left out all its panoramas: that it was finished is no success."""
     return bool(row.figures.get("given_up")) and not row.figures.get("panoramas")
-
-
-def _receipts(step: Step) -> Iterator[Receipt]:
-    urls = [step.stage.block_url(block.name) for block in step.blocks]
-    return (receipt for receipt in read_receipts(urls) if receipt is not None)
 
 
 def _alike(row: ItemRow) -> str:

@@ -19,7 +19,7 @@ from storage.urls import exists, join, read_bytes, write_bytes
 
 def failed(config: Config) -> dict[str, Any]:
     """Given-up items that are not waived, those that are, blocks that the last run could not make, and causes with counts."""
-    rows = quarantined_items(config, stored_plan(config))
+    rows = quarantined_items(stored_plan(config))
     waived = read_waivers(config.root)
     open_rows = [row for row in rows if row["item"] not in waived]
     last = latest_run(config.root, config.name) or {}
@@ -52,7 +52,7 @@ def items_to_retry(config: Config, names: Sequence[str]) -> list[str]:
     ConfigError
         A named item was not given up.
     """
-    rows = {row["item"] for row in quarantined_items(config, stored_plan(config))}
+    rows = {row["item"] for row in quarantined_items(stored_plan(config))}
     if not names:
         return sorted(rows - read_waivers(config.root).keys())
     for name in names:

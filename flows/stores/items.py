@@ -11,6 +11,7 @@ from configs.settings import ConfigError
 from flows.plan import Plan
 from flows.stores.record import stage_receipts
 from flows.stores.stored import stored_plan
+from storage.credentials import mask_credentials
 from storage.manifest import Block, Item
 from storage.receipts import damage, drop_receipt, read_receipt, receipt_files
 
@@ -35,7 +36,7 @@ def nearest_item(name: str, names: Collection[str], what: str) -> str:
     return f"did you mean {nearest[0]!r}?" if nearest else f"there are {len(names)} {what}"
 
 
-def quarantined_items(config: Config, plan: Plan) -> list[dict[str, str]]:
+def quarantined_items(plan: Plan) -> list[dict[str, str]]:
     """Every item that was given up, with the first stage that did so and its reason."""
     rows = {
         item.item: (source.key, item.reason)
@@ -43,7 +44,7 @@ def quarantined_items(config: Config, plan: Plan) -> list[dict[str, str]]:
         for item in source.scan.known
         if item.reason and item.block < 0
     }
-    for stage, receipts in stage_receipts(config, plan).items():
+    for stage, receipts in stage_receipts(plan).items():
         for receipt in receipts:
             for row in receipt.given_up:
                 rows.setdefault(row.item, (stage, row.reason))

@@ -13,7 +13,7 @@ from typing import Any
 from configs.pipeline import Config
 from flows.plan import Plan
 from storage.credentials import mask_credentials, mask_settings
-from storage.receipts import Receipt, read_receipts
+from storage.receipts import Receipt
 from storage.runs import write_run
 
 
@@ -58,7 +58,7 @@ class RunRecord:
         """Note how it ended, with the counts of every stage."""
         self._data |= {"state": state, "seconds": round(time.time() - self._started, 2), **mask_settings(more)}
         if self.plan is not None:
-            self._data["stages"] = stage_counts(self.config, self.plan, self.run)
+            self._data["stages"] = stage_counts(self.plan, self.run)
         write_run(self.config.root, self._data)
 
     def as_json(self) -> dict[str, Any]:
@@ -74,22 +74,15 @@ def user_name() -> str:
         return str(os.getuid())
 
 
-def stage_receipts(config: Config, plan: Plan) -> dict[str, list[Receipt]]:
+def stage_receipts(plan: Plan) -> dict[str, list[Receipt]]:
     """The receipts of every stage of a plan that exist now."""
-    return {
-        step.key: [
-            receipt
-            for receipt in read_receipts([step.stage.block_url(block.name) for block in step.blocks])
-            if receipt is not None
-        ]
-        for step in plan.steps
-    }
+    return {step.key: [receipt for _, receipt in plan.receipts.of(step)] for step in plan.steps}
 
 
-def stage_counts(config: Config, plan: Plan, run: str) -> list[Mapping[str, Any]]:
+def stage_counts(plan: Plan, run: str) -> list[Mapping[str, Any]]:
     """For every stage: blocks that were there before, blocks made by this run, quarantined items, seconds and bytes."""
     counts: list[Mapping[str, Any]] = []
-    for stage, receipts in stage_receipts(config, plan).items():
+    for stage, receipts in stage_receipts(plan).items():
         made = [receipt for receipt in receipts if receipt.made["run"] == run]
         counts.append(
             {

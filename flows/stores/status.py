@@ -26,8 +26,8 @@ def store_status(config: Config) -> dict[str, Any]:
     Where a source cannot be listed, its manifest speaks alone, and ``not_looked_at`` says why.
     """
     plan = plan_if_listed(config)
-    receipts = stage_receipts(config, plan)
-    rows = quarantined_items(config, plan)
+    receipts = stage_receipts(plan)
+    rows = quarantined_items(plan)
     waived = read_waivers(config.root)
     return {
         "root": config.root,

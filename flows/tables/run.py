@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
@@ -16,15 +18,15 @@ from flows.invocation import command
 from flows.plan import Plan
 from flows.stores.garbage import Garbage
 from flows.stores.items import Broken
-from flows.text import console, duration, json_text, size
-from storage.receipts import block_url, read_receipts
+from flows.tables.shown import print_tables, print_words
 from storage.runs import latest_run
-from storage.urls import join, location
+from tasks.stage.tables import from_json
 
+console = Console()
 SHOWN_ITEMS = 10
 """Quarantined items that a terminal is shown."""
-SHOWN_CLASSES = 12
-"""Names of classes that a terminal is shown; a report has them all."""
+if not console.is_terminal and "COLUMNS" not in os.environ:
+    console.width = 120  # logs have no edge to fold at
 
 
 def plan_table(plan: Plan) -> Table:
@@ -54,6 +56,28 @@ def print_notes(notes: Sequence[str]) -> None:
         console.print(f"[yellow]source:[/] {escape(note)}", soft_wrap=True)
 
 
+def duration(seconds: float | None) -> str:
+    """Seconds for people; a dash where there is nothing to estimate from."""
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(count: int | None) -> str:
+    """Bytes for people."""
+    if count is None:
+        return "–"
+    value, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
 def print_nothing_to_do(config: Config) -> None:
     """Say that all is there already, and where."""
     last = latest_run(config.root, config.name) or {}
@@ -64,7 +88,7 @@ def print_nothing_to_do(config: Config) -> None:
         console.print(f"Adapted model: {model}", soft_wrap=True)
 
 
-def print_outcome(config: Config, record: dict[str, Any]) -> None:
+def print_outcome(record: Mapping[str, Any]) -> None:
     """What a run did, how accurate its labels are, and where to look next."""
     table = Table(title=f"Run {record['run']}", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("stage")
@@ -76,65 +100,22 @@ def print_outcome(config: Config, record: dict[str, Any]) -> None:
             row["stage"], str(row["cached"]), str(row["ran"]), quarantined, duration(row["seconds"]), size(row["bytes"])
         )
     console.print(table)
-    if headline := record.get("summary", {}).get("headline"):
-        console.print(figures_table(headline))
-    if compared := record.get("figures"):
-        console.print(models_table(compared))
+    shown = [from_json(piece) for piece in record.get("shown", ())]
+    print_tables(console, shown)
     given_up = record.get("quarantined", [])
     for row in given_up[:SHOWN_ITEMS]:
         console.print(f"[yellow]quarantined[/] {escape(row['item'])} at {row['stage']}: {escape(row['reason'])}", soft_wrap=True)
     if hidden := given_up[SHOWN_ITEMS:]:
         print_command(f"and {len(hidden)} more: ", command("failures list"))
-    if unseen := record.get("classes_never_seen"):
-        more = f" and {len(unseen) - SHOWN_CLASSES} more (see the report)" if len(unseen) > SHOWN_CLASSES else ""
-        console.print(f"classes never seen: {escape('; '.join(unseen[:SHOWN_CLASSES]))}{more}", soft_wrap=True)
     console.print(f"\nReport:  {escape(record['report'])}", soft_wrap=True)
-    if config.labels:
-        _print_labels(config, record)
-        if record["item"]:
-            print_command("Lineage: ", command("trace", item=record["item"]))
-    else:
-        console.print(f"Model:   {escape(record['model'])}", soft_wrap=True)
-        print_command("Lineage: ", command("trace"))
-
-
-def _print_labels(config: Config, record: Mapping[str, Any]) -> None:
-    """Where the labels are: of the first block that has any, for all of its panoramas may have been given up."""
-    fuse = record["identities"]["fuse"]["fingerprint"]
-    urls = [block_url(config.root, "fuse", fuse, name) for name in record["blocks"]]
-    made = [url for url, receipt in zip(urls, read_receipts(urls), strict=True) if receipt and receipt.files]
-    if not made:
-        console.print("Labels:  none; every panorama was given up")
-        return
-    more = f" and {len(made) - 1} more block{'s' * (len(made) > 2)} beside it" if made[1:] else ""
-    console.print(f"Labels:  {escape(location(join(made[0], 'data.zarr')))}{more}", soft_wrap=True)
+    print_words(console, shown)
+    if record.get("item") or record.get("model"):
+        print_command("Lineage: ", command("trace", item=record.get("item", "")))
 
 
 def print_command(what: str, typed: str) -> None:
     """A command on a line of its own, whole, as it can be pasted."""
     console.print(f"{what}{escape(typed)}", soft_wrap=True, highlight=False)
-
-
-def models_table(compared: Mapping[str, Mapping[str, float | None]]) -> Table:
-    """The figures of an adaptation: a row for the source model and one for the adapted one."""
-    table = Table(title="Figures", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for name in ("model", *next(iter(compared.values()))):
-        table.add_column(name, justify="left" if name == "model" else "right")
-    for arm, own in compared.items():
-        table.add_row(arm, *("–" if value is None else f"{value:.4f}" for value in own.values()))
-    return table
-
-
-def figures_table(figures: Sequence[dict[str, Any]]) -> Table:
-    """The headline figures: name, value, 95 % interval over panoramas."""
-    table = Table(title="Labels", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    table.add_column("95 % interval", justify="right")
-    for row in figures:
-        interval = f"{row['low']:.3f} – {row['high']:.3f}" if row.get("low") is not None else "–"
-        table.add_row(row["figure"], f"{row['value']:.3f}", interval)
-    return table
 
 
 def print_status(state: dict[str, Any]) -> None:
@@ -249,6 +230,11 @@ def print_trace(lineage: dict[str, Any]) -> None:
                 f"{len(step['files'])} files, {size(sum(file['bytes'] for file in step['files'].values()))}, at {step['url']}"
             )
     console.print(tree, soft_wrap=True)
+
+
+def json_text(value: Any) -> str:
+    """A setting's value on one line."""
+    return ", ".join(f"{key} {inner}" for key, inner in value.items()) if isinstance(value, dict) else str(value)
 
 
 def print_verification(blocks: int, count: int, broken: Sequence[Broken], strays: Mapping[str, Sequence[str]]) -> None:

@@ -9,8 +9,9 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from flows.tables.run import print_command
-from flows.text import console, duration
+from flows.tables.run import console, duration, print_command
+from flows.tables.shown import print_tables, print_words
+from tasks.stage.tables import from_json
 
 
 def training_table(plan: dict[str, Any]) -> Table:
@@ -34,12 +35,10 @@ def print_student(outcome: dict[str, Any]) -> None:
     """Where a finished student lies, how well it copies its labels, and what made it; nothing if there is none yet."""
     if "model" not in outcome:
         return
-    console.print(_held_out_table(outcome["held_out"]))
-    if reason := outcome["held_out"].get("reason"):
-        console.print(f"[yellow]not compared[/] {escape(reason)}", soft_wrap=True)
-    figures = ", ".join(f"{name} {value:.4g}" for name, value in outcome["figures"].items() if "." not in name)
+    shown = [from_json(piece) for piece in outcome["shown"]]
+    print_tables(console, shown)
+    print_words(console, shown)
     made = outcome["made"]
-    console.print(f"Losses:  {figures}", soft_wrap=True)
     console.print(
         f"Made:    run {made['run']} on {made['device']}, {outcome['steps']} steps, {duration(made['seconds'])}", soft_wrap=True
     )
@@ -51,24 +50,3 @@ def print_student(outcome: dict[str, Any]) -> None:
     seen = outcome["labels"][0]
     words = ["panolabel", "predict", outcome["model"], "--source", seen["source"], "--root", f"{seen['root']}-predicted"]
     print_command("Predict: ", shlex.join(words))
-
-
-def _held_out_table(held_out: dict[str, Any]) -> Table:
-    """Figures of the student and of the labels it learnt from, with their intervals."""
-    title = f"{held_out['panoramas']} panoramas of {held_out['from']}"
-    title += f", protocol {held_out['protocol']}" if "protocol" in held_out else ""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    compared = {name: rows for name, rows in held_out.items() if isinstance(rows, dict)}
-    table.add_column("figure", no_wrap=True)
-    for name in compared:
-        table.add_column(name, justify="right")
-    for figure in dict.fromkeys(figure for rows in compared.values() for figure in rows):
-        table.add_row(figure, *(_with_interval(rows.get(figure)) for rows in compared.values()))
-    return table
-
-
-def _with_interval(row: dict[str, float | None] | None) -> str:
-    if row is None or row["value"] is None:
-        return "–"
-    interval = "" if row["low"] is None else f" ({row['low']:.3f} – {row['high']:.3f})"
-    return f"{row['value']:.3f}{interval}"

@@ -12,20 +12,11 @@ from functools import wraps
 from typing import Any, ParamSpec
 from uuid import UUID
 
-import numpy as np
-from numpy.typing import NDArray
-from prefect.artifacts import (
-    create_link_artifact,
-    create_markdown_artifact,
-    create_progress_artifact,
-    create_table_artifact,
-    update_progress_artifact,
-)
+from prefect.artifacts import create_link_artifact, create_progress_artifact, create_table_artifact, update_progress_artifact
 
 from flows.plan import Plan
 from flows.text import duration, size
 from storage.urls import is_local
-from tasks.pages.report import picture_uri
 
 SECONDS_BETWEEN_UPDATES = 5
 MOST_ROWS = 200
@@ -67,12 +58,9 @@ def publish_plan(plan: Plan) -> None:
 
 @harmless
 def publish_outcome(record: Mapping[str, Any]) -> None:
-    """How a run ended: stages, quality of the labels, given-up items, and where the report lies."""
+    """How a run ended: stages, given-up items, and where the report lies."""
     if stages := record.get("stages"):
         create_table_artifact([dict(row) for row in stages], key="stages", description=f"Run {record['run']}: {record['state']}")
-    if headline := record.get("summary", {}).get("headline"):
-        rows = [{**row, "value": f"{row['value']:.4f}"} for row in headline]
-        create_table_artifact(rows, key="quality", description="Quality of the labels, 95 % intervals over panoramas")
     failed = [dict(row) for row in record.get("quarantined", [])]
     if failed:
         text = f"{len(failed)} items were given up" + (f"; the first {MOST_ROWS}" if len(failed) > MOST_ROWS else "")
@@ -80,31 +68,6 @@ def publish_outcome(record: Mapping[str, Any]) -> None:
     if report := record.get("report"):
         link = f"file://{report}" if is_local(report) else report
         create_link_artifact(link, link_text="HTML report", key="report", description=f"Report of run {record['run']}: {report}")
-
-
-@harmless
-def publish_audit(audit: Mapping[str, Any]) -> None:
-    """Where the error comes from, the worst panoramas and the page of an audit; nothing if there was none."""
-    if not audit:
-        return
-    rows = [
-        {"error": figure, **{part: f"{own['value']:.4f}" for part, own in parts.items()}}
-        for figure, parts in audit["attribution"].items()
-    ]
-    if rows:
-        create_table_artifact(rows, key="audit", description="Where the error of the fused labels comes from; the parts add up")
-    if audit["worst"]:
-        worst = [{"item": row["item"], "reasons": "; ".join(row["reasons"])} for row in audit["worst"]]
-        create_table_artifact(worst, key="audit-worst", description="Panoramas that stand out, worst first")
-    link = f"file://{audit['page']}" if is_local(audit["page"]) else audit["page"]
-    create_link_artifact(link, link_text="Audit page", key="audit-page", description=f"Audit: {audit['page']}")
-
-
-@harmless
-def publish_preview(item: str, pictures: Mapping[str, NDArray[np.uint8]]) -> None:
-    """The first panorama and its labels, as pictures within the text: the browser needs no way to the store."""
-    text = "\n\n".join(f"**{name}**\n\n![{name}]({picture_uri(picture)})" for name, picture in pictures.items())
-    create_markdown_artifact(text, key="preview", description=f"Labels of {item}")
 
 
 class StageProgress:

@@ -23,7 +23,7 @@ def report_quarantined(config: Config, plan: Plan | None, run: str) -> None:
     """Tell of the items that this run gave up and the last run of this config had not; nothing is told twice."""
     if plan is None:
         return
-    now = quarantined_items(config, plan)
+    now = quarantined_items(plan)
     before = {_key(row) for row in _given_up_before(config, run)}
     if new := [row for row in now if _key(row) not in before]:
         emit_event(

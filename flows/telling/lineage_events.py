@@ -16,26 +16,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 import attr
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState, set_producer
-from openlineage.client.facet_v2 import (
-    DatasetFacet,
-    JobFacet,
-    RunFacet,
-    dataset_version_dataset,
-    documentation_job,
-    error_message_run,
-    nominal_time_run,
-    output_statistics_output_dataset,
-    parent_run,
-    processing_engine_run,
-    source_code_job,
-)
+from openlineage.client.facet_v2 import DatasetFacet, JobFacet, RunFacet, dataset_version_dataset, documentation_job, error_message_run, nominal_time_run, output_statistics_output_dataset, parent_run, processing_engine_run, source_code_job
 from openlineage.client.facet_v2 import data_quality_assertions_dataset as assertion
 
 from configs.pipeline import Config
 from flows.errors import Interrupted
+from flows.stores.receipts import Receipts
 from flows.telling.emitter import Emitter
 from storage.manifest import Block
-from storage.receipts import Receipt, read_receipt
+from storage.receipts import Receipt
 from storage.urls import filesystem, join
 from tasks.pipeline import sources
 from tasks.stage.code import code_digest
@@ -127,8 +116,10 @@ class RunEvents:
         self._emitter.close()
 
     @contextmanager
-    def stage(self, stage: Stage, blocks: Sequence[Block] = (), owed: Sequence[Block] = ()) -> Iterator[None]:
-        """Around the work of one stage on ``owed``, which are among ``blocks``; one that reads a source has none yet."""
+    def stage(
+        self, stage: Stage, blocks: Sequence[Block] = (), owed: Sequence[Block] = (), receipts: Receipts | None = None
+    ) -> Iterator[None]:
+        """Around the work of one stage on ``owed``, which are among ``blocks``; one that reads a source has none yet, and no ``receipts``."""
         self._emitter.emit(lambda: self._event(RunState.START, stage))
         error: BaseException | None = None
         try:
@@ -137,13 +128,13 @@ class RunEvents:
             error = raised
             raise
         finally:
-            self._emitter.emit(lambda: self._event(_outcome(error), stage, self._work(stage, blocks, owed), error))
+            self._emitter.emit(lambda: self._event(_outcome(error), stage, self._work(stage, blocks, owed, receipts), error))
 
-    def _work(self, stage: Stage, blocks: Sequence[Block], owed: Sequence[Block]) -> Work | None:
-        if not blocks:
+    def _work(self, stage: Stage, blocks: Sequence[Block], owed: Sequence[Block], receipts: Receipts | None) -> Work | None:
+        if receipts is None or not blocks:
             return None
-        receipts = (read_receipt(stage.block_url(block.name)) for block in owed)
-        return Work(len(blocks) - len(owed), [one for one in receipts if one and one.made["run"] == self._run])
+        found = (receipts.get(stage, block.name) for block in owed)
+        return Work(len(blocks) - len(owed), [one for one in found if one and one.made["run"] == self._run])
 
     def _event(
         self,

@@ -51,6 +51,8 @@ KIND = Kind(
     weights=outside_weights,
     network=True,
     check="tasks.adapt.fit:refuse_misfit",
+    shows="tasks.adapt.shown:adapt",
+    summary="tasks.adapt.shown:adapt_summary",
 )
 
 

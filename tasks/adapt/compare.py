@@ -61,6 +61,8 @@ KIND = Kind(
     says=_says,
     network=True,
     fits=_with_truth,
+    shows="tasks.adapt.shown:compare",
+    summary="tasks.adapt.shown:compare_summary",
 )
 
 

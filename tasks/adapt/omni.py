@@ -35,6 +35,7 @@ KIND = Kind(
     "omni labels",
     make="tasks.adapt.omni:omni_block",
     says=_says,
+    shows="tasks.adapt.shown:omni",
 )
 
 

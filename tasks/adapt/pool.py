@@ -47,6 +47,7 @@ KIND = Kind(
     "pool",
     make="tasks.adapt.pool:pool_block",
     grain="all",
+    shows="tasks.adapt.shown:pool",
 )
 
 

@@ -30,6 +30,7 @@ KIND = Kind(
     "scores",
     make="tasks.adapt.scores:scores_block",
     grain="derived",
+    shows="tasks.adapt.shown:scores",
 )
 
 

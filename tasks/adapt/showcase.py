@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,57 +15,57 @@ from metrics.seamless.suite import SeamlessLabels
 from models.adaptation.pseudo_labels import IGNORED
 from models.seamless.saved import SeamlessModel
 from storage.arrays import BlockReader
-from storage.receipts import Receipt, block_url, files_of
-from storage.urls import join
-from tasks.adapt.adapt import MODEL
 from tasks.adapt.arrays import unpack_observed
 from tasks.adapt.compare import Said, found_by, fused, said_of
 from tasks.adapt.omni import unpack_labels
 from tasks.adapt.settings import Scoring
 from tasks.adapt.vocabulary import things_of
 from tasks.pages.pictures import Picture, palette, panorama_picture, semantics_picture
-from tasks.seamless.model import loaded_model
+from tasks.seamless.model import loaded_model, model_of_block
 from tasks.stage.devices import resolve_device
+from tasks.stage.made import Made, MadeBlock
 
 Mask = NDArray[np.bool_]
-Blocks = Sequence[tuple[str, Receipt]]
-"""URL and receipt of every finished block of a stage."""
 INPUT, LEARNED, SOURCE, ADAPTED = "input", "what is learned", "source model", "adapted model"
 """Rows of pictures of a panorama."""
 UNCERTAIN = (250, 70, 210)
 """Colour of pixels where nothing is learned."""
 
 
-def pictured_items(root: str, done: Mapping[str, Blocks], scoring: Scoring, device: str) -> Iterator[dict[str, Any]]:
-    """Panoramas one by one as ``item`` and ``rows`` of named pictures, from the blocks of the stages.
+@dataclass(frozen=True)
+class Labelled:
+    """A panorama with what is learned of it.
 
-    The adapted model, if it is there, looks at each panorama on ``device``.
+    ``about`` is what its receipt says of the outputs; ``predicted`` and ``labels`` are its arrays of the stages ``predict`` and
+    ``omni``.
     """
-    model = None
-    for url, receipt in done["adapt"]:
-        model = loaded_model(join(url, MODEL), receipt.items[0].figures["model"], resolve_device(device))
-    for item, about, predicted, labels in _labelled(root, done["omni"]):
-        rows = {INPUT: {"panorama": panorama_picture(predicted["pixels"], unpack_observed(predicted))}}
-        rows[LEARNED] = label_pictures(predicted["pixels"], labels, len(about["classes"]))
-        yield {"item": item, "rows": rows | model_pictures(predicted, model, about, scoring)}
+
+    about: Mapping[str, Any]
+    predicted: Mapping[str, NDArray]
+    labels: Mapping[str, NDArray]
 
 
-def label_pictures_of(root: str, labelled: Blocks) -> Iterator[tuple[str, dict[str, Picture]]]:
-    """Item and pictures of what is learned of each panorama, from the blocks of the stage ``omni``."""
-    for item, about, predicted, labels in _labelled(root, labelled):
-        shown = label_pictures(predicted["pixels"], labels, len(about["classes"]))
-        yield item, {"panorama": panorama_picture(predicted["pixels"], unpack_observed(predicted)), **shown}
+def labelled(predict: MadeBlock, omni: MadeBlock, slot: int) -> Labelled:
+    """What a slot of two blocks of the same panoramas holds."""
+    seen, learned = (BlockReader(url, receipt.files).item(slot) for url, _, receipt in (predict, omni))
+    return Labelled(omni[2].about, seen, learned)
 
 
-def _labelled(root: str, labelled: Blocks) -> Iterator[tuple[str, Mapping[str, Any], dict[str, NDArray], dict[str, NDArray]]]:
-    """Item, what its receipt says about the outputs, and its arrays of the stages ``predict`` and ``omni``."""
-    for url, receipt in labelled:
-        made_of = receipt.made["identity"]["upstream"]["predict"]
-        for slot, row in enumerate(receipt.items):
-            if row.state == "done":
-                predicted = block_url(root, "predict", made_of, receipt.block)
-                seen = BlockReader(predicted, files_of(predicted)).item(slot)
-                yield row.item, receipt.about, seen, BlockReader(url, receipt.files).item(slot)
+def adapted_model(adapt: Made) -> SeamlessModel | None:
+    """The adapted model, on the pipeline's device; None where it is not there yet."""
+    device = resolve_device(adapt.execution.device)
+    for _, block, _ in adapt.blocks:
+        return loaded_model(*model_of_block(adapt.stage, block.name), device)
+    return None
+
+
+def learned_pictures(one: Labelled) -> dict[str, dict[str, Picture]]:
+    """The panorama, and what is learned of it, as rows of named pictures."""
+    panorama = panorama_picture(one.predicted["pixels"], unpack_observed(one.predicted))
+    return {
+        INPUT: {"panorama": panorama},
+        LEARNED: label_pictures(one.predicted["pixels"], one.labels, len(one.about["classes"])),
+    }
 
 
 def label_pictures(pixels: NDArray[np.uint8], labels: Mapping[str, NDArray], classes: int) -> dict[str, Picture]:

@@ -34,6 +34,8 @@ KIND = Kind(
     make="tasks.adapt.thresholds:thresholds_block",
     grain="all",
     says=_says,
+    shows="tasks.adapt.shown:thresholds",
+    summary="tasks.adapt.shown:thresholds_summary",
 )
 
 

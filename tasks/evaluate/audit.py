@@ -82,6 +82,8 @@ KIND = Kind(
     make="tasks.evaluate.audit:audit_block",
     says=_says,
     fits=_made_of_patches,
+    shows="tasks.evaluate.shown_audit:shows",
+    summary="tasks.evaluate.shown_audit:summary",
 )
 
 

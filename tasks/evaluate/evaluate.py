@@ -49,6 +49,8 @@ KIND = Kind(
     "figures",
     make="tasks.evaluate.evaluate:evaluate_block",
     says=_says,
+    shows="tasks.evaluate.shown:shows",
+    summary="tasks.evaluate.shown:summary",
 )
 
 

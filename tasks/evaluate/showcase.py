@@ -5,28 +5,26 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.pipeline import Config
 from metrics.panorama import known_truth
 from storage.arrays import BlockReader
-from storage.fingerprint import Identity
-from storage.manifest import Block
-from storage.receipts import block_url, files_of
 from tasks.evaluate.evaluate import read_truth
-from tasks.ingest.panorama import load_panorama
 from tasks.label.fuse import decode_labels
 from tasks.pages import pictures
+from tasks.ingest.panorama import load_panorama
+from tasks.stage.kind import Stage
+from tasks.stage.made import MadeBlock
 
 
-def item_pictures(config: Config, fuse: Identity, block: Block, slot: int, classes: int) -> dict[str, NDArray[np.uint8]]:
-    """Named pictures (H, W, 3) uint8 of a fused item: panorama, labels, how sure they are, the depth error if truth is known.
+def item_pictures(stage: Stage, fused: MadeBlock, slot: int, classes: int) -> dict[str, NDArray[np.uint8]]:
+    """Named RGB pictures (H, W, 3) of a fused item: panorama, labels, how sure they are, and the depth error if truth is known.
 
-    ``classes`` is the size of the labels' vocabulary, which fixes the colours.
+    ``stage`` is over the panoramas that the labels are of. ``classes`` is the size of the labels' vocabulary, which fixes the colours.
     """
-    item = block.items[slot]
-    url = block_url(config.root, fuse.stage, fuse.fingerprint, block.name)
-    labels = decode_labels(BlockReader(url, files_of(url)).item(slot))
-    truth, _ = read_truth(config, item)
-    panorama = load_panorama(item, config)
+    url, block, receipt = fused
+    item, reading = block.items[slot], stage.panoramas.settings
+    labels = decode_labels(BlockReader(url, receipt.files).item(slot))
+    truth, _ = read_truth(reading.source, item)
+    panorama = load_panorama(item, reading)
     shown = {"panorama": pictures.panorama_picture(panorama.pixels, panorama.observed)}
     if "depth" in labels:
         shown["depth"] = pictures.depth_picture(labels["depth"], labels["depth_valid"])

@@ -124,7 +124,7 @@ def _blind_spots(stage: Stage, entries: Sequence[Entry]) -> list[str]:
     ]
 
 
-def _with_credentials(known: Sequence[Item], entries: Sequence[Entry]) -> list[Item]:
+def _with_credentials(known: Sequence[Item], entries: Sequence[Entry | Item]) -> list[Item]:
     """Items whose URIs are those of the listing again: the manifest does not keep what must stay secret, or expires."""
     listed = {entry.item: entry.uri for entry in entries if mask_credentials(entry.uri) != entry.uri}
     return [
@@ -249,3 +249,9 @@ def save(stage: Stage, known: Sequence[Item], checked: Sequence[Item]) -> list[I
     for name in children(_parts_url(stage)):
         remove(join(_parts_url(stage), name))
     return items
+
+
+def placed(stage: Stage, scan: Scan, items: Sequence[Item]) -> Scan:
+    """A scan after :func:`save` gave its items places: nothing is to be read any more, and the source needs no second look."""
+    known = _with_credentials(read_manifest(manifest_url(stage)), items)
+    return replace(scan, known=known, to_read=[], checked=())

@@ -66,6 +66,8 @@ KIND = Kind(
     make="tasks.label.fuse:fuse_block",
     says=_says,
     fits=refuse_misfit,
+    shows="tasks.label.shown:shows",
+    summary="tasks.label.shown:summary",
     work=_work,
 )
 

@@ -11,6 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 WIDTH = 460
+COLOURS = {
+    "ink": "#1d2126", "soft": "#626a74", "line": "#d5d9de", "warn": "#b35c00", "floor": "#9aa3ad", "teacher": "#2f6fde",
+    "way-back": "#8a5bd6", "fusion": "#1f9d7a", "total": "#d9822b", "fused": "#d9822b",
+}  # fmt: skip
+"""The colours of a chart that stands on no page of ours."""
 
 
 def waterfall(steps: Sequence[tuple[str, float, float | None, float | None]], unit: str = "") -> str:
@@ -91,6 +96,26 @@ def histogram(values: Sequence[float], mark: float = 0.0, bins: int = 20) -> str
     return _svg(height, marks)
 
 
+def curve(points: Sequence[tuple[float, float]]) -> str:
+    """A line through points (x, y) in order, from 0 on upwards, such as a loss by step; what is no number is left out."""
+    height, left, bottom, top = 150, 50, 22, 8
+    known = [(x, y) for x, y in points if np.isfinite(y)]
+    first, last = (known[0][0], known[-1][0]) if known else (0.0, 1.0)
+    most = max([y for _, y in known], default=0.0) * 1.05 or 1.0
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        along = (x - first) / max(last - first, 1e-12)
+        return left + (WIDTH - left - 10) * along, top + (height - top - bottom) * (1 - max(y, 0.0) / most)
+
+    marks = [
+        _line([place(first, most * share), (WIDTH, place(first, most * share)[1])], "var(--line)", 1) for share in (0, 0.5, 1)
+    ]
+    marks += [_text(left - 6, place(first, most * share)[1] + 4, f"{most * share:.3g}", "end") for share in (0, 0.5, 1)]
+    marks += [_text(place(x, 0)[0], height - 6, f"{x:g}", "middle") for x in dict.fromkeys((first, last))]
+    marks.append(_line([place(x, y) for x, y in known], "var(--fused)", 1.5))
+    return _svg(height, marks)
+
+
 def heat_picture(sums: NDArray[np.floating], scale: int) -> tuple[NDArray[np.uint8], float]:
     """Mean error by place as an RGB picture, and the value of its brightest colour.
 
@@ -113,6 +138,13 @@ def heat_picture(sums: NDArray[np.floating], scale: int) -> tuple[NDArray[np.uin
     picture = np.asarray(cv2.applyColorMap(shade, cv2.COLORMAP_INFERNO), np.uint8)[..., ::-1]
     picture = np.where(known[..., None], picture, np.uint8(96))
     return np.asarray(np.kron(picture, np.ones((scale, scale, 1), np.uint8)), np.uint8), most
+
+
+def standalone(svg: str) -> str:
+    """A chart that brings its colours along."""
+    for name, colour in COLOURS.items():
+        svg = svg.replace(f"var(--{name})", colour)
+    return svg
 
 
 def _svg(height: float, marks: Sequence[str]) -> str:

@@ -51,6 +51,8 @@ KIND = Kind(
     make="tasks.predict.predict:predict_block",
     weights=_weights,
     network=True,
+    shows="tasks.label.shown:shows",
+    summary="tasks.label.shown:summary",
 )
 
 

@@ -120,7 +120,9 @@ class Kind:
     tries : str
         ``module:function`` of (stage, device): tries the stage on one view, and tells (what, what was seen).
     shows : str
-        ``module:function`` that gives what the stage found as tables and pictures.
+        ``module:function`` of what the stage made (:class:`tasks.stage.made.Made`): tables, pictures and words.
+    summary : str
+        ``module:function`` of the same: what a run's record says of the stage, as JSON values.
     work : function of inputs
         How much an item takes, in items of the kind in its plainest form.
     like : function of (settings, key)
@@ -144,6 +146,7 @@ class Kind:
     looks: str = ""
     tries: str = ""
     shows: str = ""
+    summary: str = ""
     work: Callable[[Inputs], int] = _plainest
     like: Callable[[Any, str], str] = _like_none
 

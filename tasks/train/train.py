@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -28,20 +29,16 @@ from tasks.stage.prefect_task import told_full
 from tasks.train.labels.confidence import check_confidences
 from tasks.train.labels.cut import check_depth_max
 from tasks.train.labels.data import Batch, DataSettings, LabelStore, TrainingData
-from tasks.train.processes import in_processes
-from tasks.train.progress import Log, LogFile, Progress
+from tasks.train.loop import Log, Progress, train
 from tasks.train.student.held_out import look_at_held_out
 from tasks.train.student.make import make_student, save_student
-from tasks.train.student.page import render_student_page
 from tasks.train.student.settings import TrainingConfig
+from tasks.train.student.shown import write_look
 from tasks.train.student.sources import about_labels, depth_unit
 from tasks.train.student.tracking import check_trackers, tracking
-from tasks.train.student.training import train_model
 
 VERSION = "5"
 STAGE = "train"
-PAGE = "predictions.html"
-"""Shows predictions beside labels."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 MOST_SKIPPED = 0.5
 """Share of panoramas that may be unreadable before training stops: more is a mistake, not bad files."""
@@ -103,7 +100,6 @@ def train_student(
     run: str,
     log: Log = lambda _step, _figures: None,
     stop: Callable[[], bool] = lambda: False,
-    processes: int = 1,
 ) -> Receipt:
     """Train, from the newest checkpoint on if there is one; nothing happens if there is a receipt.
 
@@ -115,8 +111,6 @@ def train_student(
     log : Log
     stop : function
         Asked after every step whether to stop.
-    processes : int
-        How many learn together, each from ``batch`` panoramas a step; on GPUs each takes one.
 
     Raises
     ------
@@ -125,22 +119,19 @@ def train_student(
     Diverged, Stopped
         As :func:`tasks.train.loop.train`.
     OSError
-        The disk is full, or one of several processes was killed, among others; checkpoints that are there stay.
+        The disk is full, among others; checkpoints that are there stay.
     """
     if (finished := training.receipt) is not None:
         return finished
     try:
-        receipt: Receipt = in_processes(processes, "tasks.train.train:train_together", (training, run), log, stop)
-        return receipt
+        return _train(training, run, log, stop)
     except OSError as error:
         if error.errno not in FULL or not is_local(training.url):
             raise
         raise OSError(error.errno, told_full(error, training.url)) from error
 
 
-def train_together(work: tuple[Training, str], log: Log, stop: Callable[[], bool]) -> Receipt:
-    """Train as one of the processes that do, or alone: :func:`train_student` of a training and a run's name."""
-    training, run = work
+def _train(training: Training, run: str, log: Log, stop: Callable[[], bool]) -> Receipt:
     started, config = time.time(), training.config
     unit = depth_unit(training.stores) if "depth" in config.tasks else ""
     data, held_out = read_data(training)
@@ -148,8 +139,8 @@ def train_together(work: tuple[Training, str], log: Log, stop: Callable[[], bool
     if config.model.pretrained is not None:
         model.backbone.load(config.model.pretrained)
     with tracking(config, f"{config.name}-{training.identity.fingerprint[:8]}") as tracked:
-        kept = LogFile(join(training.url, "log.json"), (log, tracked))
-        progress = train_model(model, data, held_out, config.training, training.checkpoints, kept, stop)
+        kept = _TrainingLog(join(training.url, "log.json"), (log, tracked))
+        progress = train(model, data, held_out, config.training, training.checkpoints, kept, stop)
     state = PartialState()
     if state.is_main_process:
         outcome = _outcome(progress, kept) | {
@@ -162,8 +153,8 @@ def train_together(work: tuple[Training, str], log: Log, stop: Callable[[], bool
             "labels": about_labels(training.stores, config.stores),
             "tasks": list(config.tasks),
         }
-        about["held_out"], page = _look(training, model, held_out or data, progress.step, str(state.device))
-        _finish(training, model, about, page, _made(training, run, started, str(state.device)))
+        about["held_out"], shown = _look(training, model, held_out or data, str(state.device))
+        _finish(training, model, about, shown, _made(training, run, started, str(state.device)))
     state.wait_for_everyone()
     receipt = training.receipt
     assert receipt is not None, "it was just written"
@@ -230,15 +221,35 @@ def panoramas(stores: Sequence[LabelStore], settings: DataSettings) -> int:
     return sum(row.state == "done" and settings.takes(item) for item, row in rows)
 
 
-def _outcome(progress: Progress, kept: LogFile) -> dict[str, Any]:
+def _outcome(progress: Progress, kept: _TrainingLog) -> dict[str, Any]:
     last = {name: value for step in sorted(kept.rows) for name, value in kept.rows[step].items()}
     figures = {name: round(value, 6) for name, value in last.items() if not name.startswith("optimizer.")}
     best = {} if progress.best == float("inf") else {"best_score": round(progress.best, 6)}
     return {"figures": {**figures, **best}, "steps": progress.step, "epochs": progress.epoch}
 
 
-def _look(training: Training, model: StudentModel, data: TrainingData, steps: int, device: str) -> tuple[dict[str, Any], bytes]:
-    """Figures of a student's predictions, and the page that shows them beside the labels."""
+class _TrainingLog:
+    """Figures by step, kept beside the checkpoints as JSON; a training that goes on overwrites what it does again."""
+
+    def __init__(self, url: str, listeners: Sequence[Log]) -> None:
+        self._url, self._listeners = url, listeners
+        self.rows: dict[int, dict[str, float]] = {}
+        if exists(url):
+            self.rows = {int(step): row for step, row in json.loads(read_bytes(url)).items()}
+
+    def __call__(self, step: int, figures: Mapping[str, float]) -> None:
+        self.rows = {known: row for known, row in self.rows.items() if known <= step}
+        self.rows[step] = {**self.rows.get(step, {}), **figures}
+        if PartialState().is_main_process:
+            write_bytes(self._url, json.dumps(self.rows).encode())
+            for tell in self._listeners:
+                tell(step, figures)
+
+
+def _look(
+    training: Training, model: StudentModel, data: TrainingData, device: str
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Figures of a student's predictions, and pictures of them beside the labels."""
     config = training.config
     try:
         figures, shown = look_at_held_out(model, data, device)
@@ -246,21 +257,23 @@ def _look(training: Training, model: StudentModel, data: TrainingData, steps: in
         figures, shown = {"panoramas": 0, "reason": str(error)[:300]}, []
     where = "the split" if config.held_out is None else "the held-out part of the split"
     where += f" {data.settings.split}" + (", which the student has learnt from" if config.held_out is None else "")
-    page = render_student_page(config.name, training.identity.fingerprint, steps, where, figures, shown, data.classes)
-    return {"from": where, **figures}, page.encode()
+    return {"from": where, **figures}, shown
 
 
-def _finish(training: Training, model: StudentModel, about: dict[str, Any], page: bytes, made: dict[str, Any]) -> None:
-    """The page and the model's folder, then the receipt; the checkpoints, which nobody needs any more, go last."""
-    write_bytes(join(training.url, PAGE), page)
-    model_url, fingerprint = join(training.url, "model"), training.identity.fingerprint
-    weights, files = save_student(model.cpu(), model_url, about, training.config, fingerprint)
+def _finish(
+    training: Training, model: StudentModel, about: dict[str, Any], shown: list[dict[str, Any]], made: dict[str, Any]
+) -> None:
+    """Pictures, page and the model's folder, then the receipt; the checkpoints, which nobody needs any more, go last."""
+    title = f"{training.config.name}: predictions beside labels, after {about['steps']} steps"
+    looked, pictured = write_look(training.url, title, about, shown)
+    weights, files = save_student(model.cpu(), join(training.url, "model"), about, training)
+    files |= looked
     log = read_bytes(join(training.url, "log.json")) if exists(join(training.url, "log.json")) else b""
     files |= {"log.json": {"bytes": len(log), "sha256": digest(log)}} if log else {}
-    files |= {PAGE: {"bytes": len(page), "sha256": digest(page)}}
     settle(training.url)
     refuse_unwritten(training.url, files)
-    receipt = Receipt(STAGE, fingerprint, training.block, (), files, about | {"weights": weights}, made)
+    told = {"weights": weights, "shown": pictured}
+    receipt = Receipt(STAGE, training.identity.fingerprint, training.block, (), files, about | told, made)
     write_receipt(training.url, receipt)
     for name in children(training.checkpoints):
         remove(join(training.checkpoints, name))

@@ -56,7 +56,7 @@ def test_a_lowered_limit_costs_the_block_of_the_file_that_it_gives_up(with_a_pai
     assert owed(strict)["ingest"] == (4, 1)
     run_pipeline(strict)
     assert given_up(strict) == ["pair"]
-    told = quarantined_items(strict, make_plan(strict))
+    told = quarantined_items(make_plan(strict))
     assert [row["item"] for row in told] == ["pair"]
     assert "two halves that are alike" in told[0]["reason"]
     assert all(to_run == 0 for _, to_run in owed(strict).values())

@@ -1,0 +1,59 @@
+"""The receipts of a pipeline's stages, each read once a run: what was read is kept, and so is what blocks return."""
+
+from __future__ import annotations
+
+from storage.manifest import Block
+from storage.receipts import Receipt, as_stored, existing_receipts, read_receipts
+from tasks.stage.kind import Stage, Step
+
+
+class Receipts:
+    """Receipts by store, stage, fingerprint and block.
+
+    What is kept is as the store was when it was read. Whoever may have changed it since, says so by :meth:`keep` or
+    :meth:`forget`; blocks without a known receipt are looked up anew each time.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str, str], dict[str, Receipt]] = {}
+        self._listed: set[tuple[str, str, str]] = set()
+
+    def existing(self, stage: Stage) -> set[str]:
+        """Names of the blocks of a stage that exist; all of its receipts are read at the first call."""
+        place = _place(stage)
+        if place not in self._listed:
+            found = existing_receipts(*place)
+            self._kept[place] = {**found, **self._kept.get(place, {})}
+            self._listed.add(place)
+        return set(self._kept[place])
+
+    def get(self, stage: Stage, block: str) -> Receipt | None:
+        """The receipt of a block, or None if it has none."""
+        return self._read(stage, [block])[0]
+
+    def of(self, step: Step) -> list[tuple[Block, Receipt]]:
+        """The finished blocks of a stage, in its order."""
+        found = self._read(step.stage, [block.name for block in step.blocks])
+        return [(block, receipt) for block, receipt in zip(step.blocks, found, strict=True) if receipt]
+
+    def keep(self, stage: Stage, receipt: Receipt) -> None:
+        """Note the receipt of a block that was just made."""
+        if (stored := as_stored(receipt)) is not None:
+            self._kept.setdefault(_place(stage), {})[receipt.block] = stored
+
+    def forget(self) -> None:
+        """Know nothing any more: somebody else may have made, withdrawn or removed receipts."""
+        self._kept.clear()
+        self._listed.clear()
+
+    def _read(self, stage: Stage, blocks: list[str]) -> list[Receipt | None]:
+        kept = self._kept.setdefault(_place(stage), {})
+        unknown = [block for block in blocks if block not in kept]
+        for block, receipt in zip(unknown, read_receipts([stage.block_url(block) for block in unknown]), strict=True):
+            if receipt:
+                kept[block] = receipt
+        return [kept.get(block) for block in blocks]
+
+
+def _place(stage: Stage) -> tuple[str, str, str]:
+    return stage.root, stage.name, stage.identity.fingerprint

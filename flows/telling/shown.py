@@ -1,0 +1,69 @@
+"""What a stage shows, as Prefect's artifacts: a table for each of its tables, and the first pictures of each name."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from html import escape
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from flows.telling.artifacts import harmless
+from tasks.pages.charts import standalone
+from tasks.stage.tables import SVG, Picture, Pictures, Piece, Table, Words
+
+MOST_ROWS = 200
+SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
+
+
+def publish_pieces(key: str, kind: str, pieces: Sequence[Piece]) -> None:
+    """The artifacts of a stage that is done, whether by this run or by an earlier one.
+
+    Their keys are the names of tables and pictures; those of a stage whose key is not its kind begin with the key.
+    """
+    published: set[str] = set()
+    for piece in pieces:
+        name = slug(piece.name if key == kind else f"{key}-{piece.name}")
+        if name not in published:
+            published.add(name)
+            _publish(name, piece)
+
+
+@harmless
+def _publish(key: str, piece: Piece) -> None:
+    if isinstance(piece, Table):
+        if piece.rows:
+            create_table_artifact(table_rows(piece), key=key, description=_description(piece))
+    elif isinstance(piece, Words):
+        if not piece.detail:
+            create_markdown_artifact(markdown(piece.text), key=key, description=markdown(piece.title))
+    elif not piece.detail:
+        text = "\n\n".join(f"**{markdown(one.caption)}**\n\n![{markdown(one.caption)}]({data_uri(one)})" for one in piece.draw())
+        create_markdown_artifact(text, key=key, description=_description(piece))
+
+
+def table_rows(table: Table) -> list[dict[str, str]]:
+    """The first rows of a table by column, as text: JSON knows no NaN."""
+    return [dict(zip((column.name for column in table.columns), row)) for row in table.told()[:MOST_ROWS]]
+
+
+def _description(piece: Table | Pictures) -> str:
+    rest = f"the first {MOST_ROWS} of {len(piece.rows)} rows" if isinstance(piece, Table) and len(piece.rows) > MOST_ROWS else ""
+    return ". ".join(markdown(text.rstrip(".")) for text in (piece.title, piece.note, rest) if text)
+
+
+def data_uri(picture: Picture) -> str:
+    """A picture within the text: the browser needs no way to the store."""
+    data = standalone(picture.data.decode()).encode() if picture.media == SVG else picture.data
+    return f"data:{picture.media};base64,{base64.b64encode(data).decode()}"
+
+
+def markdown(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return SPECIAL.sub(r"\\\1", escape(" ".join(text.split()), quote=False))
+
+
+def slug(name: str) -> str:
+    """A name as a key of Prefect's: lower case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -1,0 +1,74 @@
+"""What a stage left in the store, as whoever shows its results sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from configs.execution import Execution
+from storage.about import common_about
+from storage.manifest import Block, Item
+from storage.receipts import ItemRow, Receipt
+from tasks.stage.kind import Stage
+
+MadeBlock = tuple[str, Block, Receipt]
+"""URL, block and receipt of a finished block."""
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A stage's finished blocks.
+
+    Attributes
+    ----------
+    stage : Stage
+    blocks : in order; their receipts were read once for the whole run
+    inputs : the stages that it reads, by the names of its inputs
+    execution : how many pictures are wanted, and on which device
+    """
+
+    stage: Stage
+    blocks: tuple[MadeBlock, ...]
+    inputs: Mapping[str, tuple[Made, ...]]
+    execution: Execution
+
+    @property
+    def key(self) -> str:
+        """What the file calls the stage."""
+        return self.stage.key
+
+    @property
+    def settings(self) -> Any:
+        """The stage's settings, of its kind's model."""
+        return self.stage.settings
+
+    @property
+    def receipts(self) -> list[Receipt]:
+        """The receipts of all blocks."""
+        return [receipt for _, _, receipt in self.blocks]
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What all blocks with a finished item say of their outputs; Contradiction if they differ."""
+        return common_about(self.receipts)
+
+    def read(self, name: str) -> Made | None:
+        """The one stage that is read under the name of an input; None where nothing is."""
+        return next(iter(self.inputs.get(name, ())), None)
+
+    def rows(self) -> Iterator[ItemRow]:
+        """What became of every item."""
+        for receipt in self.receipts:
+            yield from receipt.items
+
+    def done(self) -> Iterator[tuple[MadeBlock, int, Item, ItemRow]]:
+        """Every item that was not given up, with its block and its slot there."""
+        for made in self.blocks:
+            for slot, (item, row) in enumerate(zip(made[1].items, made[2].items, strict=True)):
+                if row.state == "done":
+                    yield made, slot, item, row
+
+    def block(self, name: str) -> MadeBlock | None:
+        """A block by its name."""
+        return next((made for made in self.blocks if made[1].name == name), None)
