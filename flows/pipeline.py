@@ -36,6 +36,7 @@ from flows.telling.artifacts import publish_outcome, publish_plan
 from flows.telling.events import report_quarantined
 from flows.telling.lineage_events import RunEvents
 from flows.telling.progress import observer
+from flows.telling.shown import publish_section
 from flows.telling.tags import STORAGE, config_tag, stage_tags, tag_this_run, untagged
 from storage.manifest import Block, Item
 from storage.receipts import Receipt
@@ -114,7 +115,7 @@ def carry_out(config: Config, run: str, retry: bool | list[str], only: Mapping[s
                     run_stage(step.stage, owed, config, run, workers, partial(plan.receipts.keep, step.stage))
                 if only is None:
                     refuse_nothing_made(config, step, plan.receipts)
-                found.add(made_of(config, plan, step))
+                publish_section(found.add(made_of(config, plan, step)))
         outcome = write_run_report(config, record, found)
         if only is None:
             refuse_failed_alike(config, plan)

@@ -1,4 +1,4 @@
-"""What a run found: shown in Prefect stage by stage, and at its end as one HTML page beside the run's record."""
+"""What a run found: its stages' pieces, and at its end one HTML page beside the run's record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from flows.plan import Plan
 from flows.stores.items import quarantined_items
 from flows.stores.made import made_of
 from flows.stores.record import RunRecord, stage_counts
-from flows.telling.shown import publish_pieces
 from storage.urls import join, location, write_bytes
 from tasks.pages.shown import Section, render_page
 from tasks.stage.kind import Step
@@ -27,12 +26,12 @@ class Found:
     sections: list[Section] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
 
-    def add(self, made: Made) -> None:
-        """Note what a stage shows, and show it in Prefect."""
-        if pieces := shows(made):
-            self.sections.append(Section(made.key, made.kind, pieces))
-            publish_pieces(made.key, made.kind, pieces)
+    def add(self, made: Made) -> Section:
+        """Note what a stage shows, which is returned."""
+        section = Section(made.key, made.kind, shows(made))
+        self.sections += [section] if section.pieces else []
         self.summary |= summary(made)
+        return section
 
 
 def brief(pieces: Sequence[Piece]) -> list[dict[str, Any]]:

@@ -26,13 +26,14 @@ from flows.running.server import outlives_the_run
 from flows.stores.finished import finished_labels
 from flows.stores.record import new_run_name, user_name
 from flows.telling.progress import observer
-from flows.telling.shown import publish_pieces
+from flows.telling.shown import publish_section
 from flows.telling.tags import config_tag, stage_tags
 from storage.credentials import mask_settings
 from storage.fingerprint import differences
 from storage.receipts import Receipt, damage
 from storage.runs import latest_run, write_run
 from storage.urls import join, location
+from tasks.pages.shown import Section
 from tasks.stage.prefect_task import passing_fault
 from tasks.train.checkpoints import load_checkpoint
 from tasks.train.labels.data import LabelStore
@@ -156,7 +157,7 @@ def training_flow(config: TrainingConfig, run: str) -> dict[str, Any]:
         with suppress(OSError):  # a full disk may refuse the record too
             record.finished("interrupted" if isinstance(told, (Interrupted, KeyboardInterrupt)) else "failed", reason=str(told))
         raise told from error
-    publish_pieces(STAGE, STAGE, student_pieces(plan.training.url, receipt))
+    publish_section(Section(STAGE, STAGE, student_pieces(plan.training.url, receipt)))
     return record.finished("completed", **_outcome(plan.training, receipt))
 
 

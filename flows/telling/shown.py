@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
 from html import escape
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.telling.artifacts import harmless
 from tasks.pages.charts import standalone
+from tasks.pages.shown import Section
 from tasks.stage.tables import SVG, Picture, Pictures, Piece, Table, Words
 
 MOST_ROWS = 200
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
 
 
-def publish_pieces(key: str, kind: str, pieces: Sequence[Piece]) -> None:
+def publish_section(section: Section) -> None:
     """The artifacts of a stage that is done, whether by this run or by an earlier one.
 
     Their keys are the names of tables and pictures; those of a stage whose key is not its kind begin with the key.
     """
     published: set[str] = set()
-    for piece in pieces:
-        name = slug(piece.name if key == kind else f"{key}-{piece.name}")
+    for piece in section.pieces:
+        name = slug(piece.name if section.key == section.kind else f"{section.key}-{piece.name}")
         if name not in published:
             published.add(name)
             _publish(name, piece)

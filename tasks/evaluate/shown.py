@@ -80,7 +80,7 @@ def _all_figures(figures: list[Mapping[str, Any]]) -> Table:
 def _panoramas(made: Made) -> list[Piece]:
     """Pictures of the labels beside the truth; none where the labels are no stage of this pipeline."""
     labels = made.read("labels")
-    shown = list(islice(made.done(), made.execution.pictures))
+    shown = list(islice(made.done(), made.execution.pictures)) if labels else []
     if labels is None or not shown:
         return []
     classes = list(made.about.get("classes", ()))

@@ -10,10 +10,12 @@ from flows.plan import make_plan
 from metrics.protocols import PROTOCOLS, for_unit
 from scenes.dataset import write_dataset
 from storage.arrays import BlockReader
+from storage.manifest import Block
 from storage.receipts import Receipt, block_url, read_receipt
 from tasks.evaluate.evaluate import summarise_rows
+from tasks.evaluate.shown import shows
 from tasks.label.fuse import decode_labels
-from tasks.pages.report import render_report
+from tasks.stage.made import Made
 from tests.flows.test_rotations import run
 
 TOLD = "panolabel, but depth after one scale per image: the labels have none"
@@ -81,9 +83,8 @@ def test_reports_and_summaries_say_that_depth_was_given_a_scale(tmp_path: Path, 
     _, evaluated, _ = made(tmp_path, streets, "scale", 1.0)
     summary = summarise_rows(evaluated.items, evaluated.about)
     assert summary["protocol"] == TOLD
-    about = {"run": "r", "config": "c", "started": "s", "user": "u"}
-    page = render_report(title="t", run=about, plan_rows=[], summary=summary, items=[], quarantined=[])
-    assert TOLD in page
+    seen = Made("evaluate", "evaluate", {}, (("", Block(0, ()), evaluated),), {}, Config.model_construct())
+    assert TOLD in shows(seen)[0].note  # type: ignore[union-attr]
 
 
 def test_only_metric_protocols_of_what_is_not_metric_change() -> None:

@@ -1,25 +1,39 @@
 """What a run prints at its end."""
 
-from pathlib import Path
-
 import pytest
 
 from flows import invocation
+<<<<<<< HEAD:tests/flows/tables/test_outcome.py
 from flows.tables.run import SHOWN_ITEMS, print_outcome
 from flows.text import console
 from tests.support.pipelines import load, write_pipeline
+=======
+from flows.tables.run import SHOWN_ITEMS, console, print_outcome
+from tasks.stage.tables import Column, Table, Words, as_json
+>>>>>>> shows:tests/flows/test_outcome.py
 
 
 @pytest.mark.parametrize("extra", [0, 3])
-def test_quarantined_items_that_are_not_shown_are_told_with_the_command(
-    extra: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = load(write_pipeline(tmp_path, 0))
+def test_quarantined_items_that_are_not_shown_are_told_with_the_command(extra: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(invocation, "_given", invocation.Given("x.yaml"))
     quarantined = [{"item": f"p{n}", "stage": "ingest", "reason": "the file is empty"} for n in range(SHOWN_ITEMS + extra)]
-    record = {"run": "r", "stages": [], "quarantined": quarantined, "report": "r.html", "blocks": [], "item": ""}
+    record = {"run": "r", "stages": [], "quarantined": quarantined, "report": "r.html", "item": ""}
     with console.capture() as printed:
-        print_outcome(config, {**record, "identities": {"fuse": {"fingerprint": "0" * 16}}})
+        print_outcome(record)
     told = f"and {extra} more: panolabel failures list x.yaml"
     assert (told in printed.get()) == bool(extra)
     assert printed.get().count("the file is empty") == SHOWN_ITEMS
+
+
+def test_a_run_prints_what_its_stages_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(invocation, "_given", invocation.Given("x.yaml"))
+    figures = Table("quality", "Labels", (Column("figure", text=True), Column("value", ".3f")), (("mIoU", 0.71234),))
+    places = [Words("labels", "Labels", "/store/data.zarr"), Words("never-seen", "classes never seen", "a; b")]
+    record = {"run": "r", "stages": [], "report": "r.html", "item": "p01", "shown": [as_json(one) for one in (figures, *places)]}
+    with console.capture() as printed:
+        print_outcome(record)
+    lines = [line.strip() for line in printed.get().splitlines()]
+    assert "mIoU   0.712" in lines
+    assert lines[-4:] == [
+        "Report:  r.html", "Labels:  /store/data.zarr", "classes never seen: a; b", "Lineage: panolabel trace x.yaml p01"
+    ]  # fmt: skip

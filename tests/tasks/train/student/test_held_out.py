@@ -12,6 +12,7 @@ import torch
 from transformers import AutoModel
 
 from geometry.directions import erp_area_weights
+from storage.receipts import damage
 from tasks.train.student.pictures import comparison_pictures
 from tasks.train.train import train_student
 from tests.support.label_store import CLASSES, labels_of, write_label_store
@@ -75,7 +76,12 @@ def test_the_page_shows_held_out_panoramas_only_and_belongs_to_the_receipt(store
     page = Path(one.url, "predictions.html").read_bytes()
     assert receipt.files["predictions.html"]["bytes"] == len(page)
     text = page.decode()
-    assert re.findall(r"<h3>(\w+)</h3>", text) == [item.item for item in held_out_items(store)]
+    assert re.findall(r"<h3>(\w+)</h3>", text)[-2:] == [item.item for item in held_out_items(store)]
+    assert [one["item"] for one in receipt.about["shown"]] == [item.item for item in held_out_items(store)]
+    files = [name for one in receipt.about["shown"] for name in one["pictures"].values()]
+    assert len(files) == 2 * 10
+    assert all(cv2.imread(f"{one.url}/{name}").shape == (256, 512, 3) for name in files)
+    assert damage(one.url, receipt) == []
     captions = re.findall(r"<figcaption>([\w: ]+)</figcaption>", text)
     one_panorama = [
         f"{task}: {what}" for task in ("depth", "normals", "semantics") for what in ("label", "student", "difference")

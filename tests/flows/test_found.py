@@ -1,0 +1,173 @@
+"""What the stages of real small runs show: pieces that any printer takes, with the figures of the receipts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from flows.plan import make_plan
+from flows.report import Found, found_by
+from scenes.dataset import write_dataset
+from storage.receipts import read_receipt
+from tasks.pages.shown import Section, render_page
+from tasks.stage.tables import Picture, Pictures, Piece, Table, Words
+from tests.flows.test_fidelity import write_config
+from tests.support.discs import write_adaptation
+from tests.support.pipelines import load, run_pipeline, write_pipeline
+
+pytestmark = pytest.mark.usefixtures("prefect_api")
+
+
+def shown(found: Found, stage: str) -> dict[str, Piece]:
+    """The first piece of each name of a stage."""
+    pieces: dict[str, Piece] = {}
+    for section in found.sections:
+        for piece in section.pieces if section.key == stage else ():
+            pieces.setdefault(piece.name, piece)
+    return pieces
+
+
+def table(pieces: dict[str, Piece], name: str) -> Table:
+    piece = pieces[name]
+    assert isinstance(piece, Table)
+    return piece
+
+
+def drawn(pieces: dict[str, Piece], name: str) -> list[Picture]:
+    piece = pieces[name]
+    assert isinstance(piece, Pictures)
+    found = list(piece.draw())
+    for one in found:
+        if one.media == "image/webp":
+            assert cv2.imdecode(np.frombuffer(one.data, np.uint8), cv2.IMREAD_COLOR).ndim == 3
+        else:
+            assert one.data.startswith(b"<svg ")
+    return found
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> tuple[Path, dict[str, Any], Found]:
+    """The folder of a labelling run with truth and audit, its record, and what its stages show."""
+    folder = tmp_path_factory.mktemp("labelled")
+    write_dataset(folder, "mixed", 3, 40, 64, 128, supersample=1, amodal=False, processes=1)
+    config = load(write_config(folder, folder, view_scale=0.1, seed=1), audit__enabled=True, execution__keep_patch_labels=True)
+    record = run_pipeline(config)
+    plan = make_plan(config)
+    return folder, record, found_by(config, plan, plan.steps)
+
+
+def test_evaluate_shows_figures_classes_and_panoramas(labelled: tuple[Path, dict[str, Any], Found]) -> None:
+    _, record, found = labelled
+    pieces = shown(found, "evaluate")
+    headline = {row["figure"]: row for row in record["summary"]["headline"]}
+    quality = table(pieces, "quality")
+    assert {row[0]: row[1] for row in quality.rows} == {name: row["value"] for name, row in headline.items()}
+    assert quality.rows[0][2] == f"{headline[quality.rows[0][0]]['low']:.3f} – {headline[quality.rows[0][0]]['high']:.3f}"
+    assert "panolabel (metric depth" in quality.note
+    ious = [row[1] for row in table(pieces, "per-class").rows]
+    assert ious == sorted((row["iou"] for row in record["summary"]["per_class"]), reverse=True)
+    assert len(table(pieces, "figures").rows) == len(record["summary"]["figures"])
+    assert {row[0] for row in table(pieces, "latitude").rows} == set(record["summary"]["bands"])
+    assert {"panorama", "depth", "normals", "semantics", "depth error"} <= {one.caption for one in drawn(pieces, "preview")}
+    marks = pieces["how-to-read"].marks  # type: ignore[union-attr]
+    assert {"floor", "wall"} <= {name for name, _ in marks}
+
+
+def test_fuse_shows_where_labels_are_and_what_no_panorama_shows(labelled: tuple[Path, dict[str, Any], Found]) -> None:
+    folder, record, found = labelled
+    pieces = shown(found, "fuse")
+    place = pieces["labels"]
+    assert isinstance(place, Words)
+    assert Path(place.text).name == "data.zarr"
+    assert Path(place.text).is_relative_to(folder / "store" / "stages" / "fuse")
+    assert Path(place.text).exists()
+    unseen = [row[0] for row in table(pieces, "classes-never-seen").rows] if "never-seen" in pieces else []
+    assert unseen == record["classes_never_seen"]
+
+
+def test_audit_shows_parts_that_add_up(labelled: tuple[Path, dict[str, Any], Found]) -> None:
+    _, record, found = labelled
+    pieces = shown(found, "audit")
+    parts = table(pieces, "audit")
+    assert [column.name for column in parts.columns] == [
+        "error",
+        "floor",
+        "teacher",
+        "way back",
+        "fusion",
+        "fused",
+        "95 % interval",
+    ]
+    for row in parts.rows:
+        assert sum(float(value) for value in row[1:5]) == pytest.approx(row[5], abs=1e-9)  # type: ignore[arg-type]
+    assert len(parts.rows) == len(record["audit"]["attribution"]) == len(drawn(pieces, "parts"))
+    assert {row[0] for row in table(pieces, "agreement").rows} == {"depth", "normals", "semantics"}
+    assert drawn(pieces, "heat-maps")
+    assert drawn(pieces, "bands-abs-rel")
+
+
+def test_the_report_has_it_all_on_one_page(labelled: tuple[Path, dict[str, Any], Found]) -> None:
+    _, record, found = labelled
+    page = Path(record["report"]).read_text()
+    for section in found.sections:
+        assert re.search(rf'<h2 id="stage-\d">{section.key}', page)
+        for piece in section.pieces:
+            assert piece.title.split(":")[0] in page
+    assert [one["title"] for one in record["shown"] if one["kind"] == "table"][0] == "Labels"
+    assert not any(one["detail"] for one in record["shown"])
+
+
+def test_what_was_given_up_is_counted_by_reason(tmp_path: Path) -> None:
+    config = load(write_pipeline(tmp_path, 3, block_size=4))
+    run_pipeline(config)
+    receipts = [read_receipt(str(url)) for url in (tmp_path / "store/stages/fuse").glob("*/*")]
+    consistency = sorted(row.figures["consistency"] for one in receipts if one for row in one.items)
+    strict = load(tmp_path / "small.yaml", fuse__min_consistency=(consistency[0] + consistency[1]) / 2)
+    run_pipeline(strict)
+    plan = make_plan(strict)
+    pieces = shown(found_by(strict, plan, plan.steps), "fuse")
+    [(cause, count, first)] = table(pieces, "given-up").rows
+    assert (cause, count) == ("views disagree", 1)
+    assert "below fuse.min_consistency" in str(first)
+    assert [row[1] for row in table(pieces, "least-consistent").rows] == consistency[1:]
+    assert b"<polyline" in drawn(pieces, "consistency")[0].data
+
+
+def test_stages_of_an_adaptation(tmp_path: Path) -> None:
+    from configs.adapt import load_adapt_config
+    from flows.adapt import adapt
+
+    config = load_adapt_config(write_adaptation(tmp_path, 3))
+    record = adapt(config)
+    plan = make_plan(config)
+    found = found_by(config, plan, plan.steps)
+    assert [section.key for section in found.sections] == ["predict", "scores", "thresholds", "omni", "pool", "adapt", "compare"]
+    assert [row[0] for row in table(shown(found, "scores"), "scores").rows] == ["semantic", "instances", "amodals"]
+    pixels = 3 * 64 * 128
+    assert table(shown(found, "scores"), "scores").rows[0][1] == pixels, "every pixel has a class"
+    thresholds = {(row[0], row[1]): row[2] for row in table(shown(found, "thresholds"), "thresholds").rows}
+    assert thresholds == {
+        (part, name): own["threshold"] for part, classes in record["thresholds"].items() for name, own in classes.items()
+    }
+    assert sum(int(row[1] or 0) for row in table(shown(found, "pool"), "pool").rows) > 0
+    page = shown(found, "pool")["pool-page"]
+    assert Path(page.link).exists()  # type: ignore[union-attr]
+    for row in table(shown(found, "omni"), "learned").rows:
+        assert 0 <= int(row[2] or 0) <= int(row[1] or 0)
+    assert [one.caption for one in drawn(shown(found, "omni"), "pseudo-labels")][0] == "input: panorama"
+    assert b"<polyline" in drawn(shown(found, "adapt"), "losses")[0].data
+    captions = [one.caption for one in drawn(shown(found, "adapt"), "preview")]
+    assert {"source model: amodal panoptic", "adapted model: panoptic", "what is learned: whole objects"} <= set(captions)
+    assert shown(found, "adapt")["model"].text == record["model"]  # type: ignore[union-attr]
+    rows = {row[0]: row[1:] for row in table(shown(found, "compare"), "figures").rows}
+    assert rows == {arm: tuple(own.values()) for arm, own in record["figures"].items()}
+
+
+def test_one_page_shows_stages_of_any_kind(labelled: tuple[Path, dict[str, Any], Found]) -> None:
+    sections = [*labelled[2].sections, Section("score", "evaluate", labelled[2].sections[0].pieces)]
+    assert "score <small>evaluate</small>" in render_page(title="chain", sections=sections)
