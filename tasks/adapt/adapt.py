@@ -13,11 +13,12 @@ from tasks.adapt.pool import read_pool
 from tasks.adapt.training import adapt_model
 from tasks.adapt.vocabulary import adapt_config, vocabulary
 from tasks.seamless.model import read_model, write_model
+from tasks.seamless.student_model import kept_of_student
 from tasks.stage.block import Job, Output
 from tasks.stage.devices import device_name, resolve_device
 from tasks.stage.grain import blocks_behind, make_whole, of_all, open_block
 
-VERSION = "3"
+VERSION = "4"
 MODEL = "model"
 """Folder of the adapted model below that of its block."""
 
@@ -47,7 +48,8 @@ def adapt_block(job: Job) -> Receipt:
             pool = read_pool(*open_block(job, "pool", of_all(blocks_behind(job)).name))
         examples = Examples(panoramas, pool, config.training)
         adapted, progress = adapt_model(model, examples, config.training, checkpoints, config.checkpoint_every, device)
-        found, files = write_model(job.url, MODEL, adapted, {"height": config.height, "adapted_from": planned["model"]})
+        told = {**kept_of_student(config.model), "height": config.height, "adapted_from": planned["model"]}
+        found, files = write_model(job.url, MODEL, adapted, told)
         files |= write_file(job.url, "losses.json", (json.dumps(progress.log, indent=1) + "\n").encode())
         figures = {"steps": progress.step, "panoramas": len(panoramas.places), "pool": len(pool), "model": found}
         return Output(figures=figures, files=files)
