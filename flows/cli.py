@@ -12,7 +12,8 @@ import sys
 
 import typer
 
-from flows.commands import adapting, fidelity, publishing, querying, running, setup, stores, training
+from flows.commands import publishing, querying, running, setup, stores, training
+from flows.commands.audit import audit
 from flows.commands.scenes import scenes
 from storage.credentials import mask_credentials
 
@@ -43,8 +44,7 @@ app.command()(setup.cost)
 app.command()(stores.status)
 app.command()(stores.trace)
 app.command()(querying.query)
-app.command()(fidelity.audit)
-app.command()(adapting.adapt)
+app.command()(audit)
 app.add_typer(running.failures, name="failures")
 app.command()(running.verify)
 app.command()(publishing.publish)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from configs.pipeline import Config
@@ -13,30 +13,42 @@ from flows.stores.made import made_of
 from flows.stores.record import RunRecord, stage_counts
 from storage.urls import join, location, write_bytes
 from tasks.pages.shown import Section, render_page
-from tasks.stage.kind import Step
-from tasks.shown import shows, summary
+from tasks.stage.kind import Step, named_function
 from tasks.stage.made import Made
-from tasks.stage.tables import Pictures, Piece, as_json
+from tasks.stage.tables import Pictures, as_json
 
 
 @dataclass
 class Found:
-    """What a run's stages show, in their order, and what its record says of them."""
+    """What a run's stages show, in their order, and what its record says of each."""
 
     sections: list[Section] = field(default_factory=list)
-    summary: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def add(self, made: Made) -> Section:
         """Note what a stage shows, which is returned."""
-        section = Section(made.key, made.kind, shows(made))
+        kind = made.stage.kind
+        shown = named_function(kind.shows)(made) if kind.shows and made.blocks else []
+        section = Section(made.key, made.stage.name, shown)
         self.sections += [section] if section.pieces else []
-        self.summary |= summary(made)
+        if kind.summary and made.blocks:
+            self.summary[made.key] = named_function(kind.summary)(made)
         return section
 
 
-def brief(pieces: Sequence[Piece]) -> list[dict[str, Any]]:
-    """Tables and words that are no details, as JSON values: what a terminal shows, now or later."""
-    return [as_json(piece) for piece in pieces if not isinstance(piece, Pictures) and not piece.detail]
+def brief(sections: Sequence[Section]) -> list[dict[str, Any]]:
+    """Tables and words that are no details, as JSON values: what a terminal shows, now or later.
+
+    Where several stages show a thing of one title, it has the stage's key before it.
+    """
+    titles = [piece.title for section in sections for piece in section.pieces if not isinstance(piece, Pictures) and not piece.detail]
+    found = []
+    for section in sections:
+        for piece in section.pieces:
+            if not isinstance(piece, Pictures) and not piece.detail:
+                alone = titles.count(piece.title) == 1
+                found.append(as_json(piece if alone else replace(piece, title=f"{section.key}: {piece.title}")))
+    return found
 
 
 def found_by(config: Config, plan: Plan, steps: Sequence[Step]) -> Found:
@@ -50,25 +62,19 @@ def found_by(config: Config, plan: Plan, steps: Sequence[Step]) -> Found:
 def write_run_report(config: Config, record: RunRecord, found: Found) -> dict[str, Any]:
     """Write ``<root>/reports/<run>.html``; return its place as ``report``, and what else the record says.
 
-    That is the ``quarantined`` items, what the stages :attr:`Found.summary` say, and as ``shown`` what a terminal prints.
+    That is the ``quarantined`` items, by stage what its ``summary`` is, and as ``shown`` what a terminal prints.
     """
     assert record.plan is not None, "a report follows a plan"
     plan, quarantined = record.plan, quarantined_items(record.plan)
     html = render_page(
-        title=f"{config.name}: {len(plan.scan.known)} panoramas",
+        title=f"{config.name}: {len(plan.items)} panoramas",
         run={**record.as_json(), "config": config.name},
         stages=stage_counts(plan, record.run),
         sections=found.sections,
         quarantined=quarantined,
     )
     place = write_page(config, record.run, html)
-    pieces = [piece for section in found.sections for piece in section.pieces]
-    return {
-        "report": place,
-        "quarantined": quarantined,
-        **found.summary,
-        "shown": brief(pieces),
-    }
+    return {"report": place, "quarantined": quarantined, "found": found.summary, "shown": brief(found.sections)}
 
 
 def write_page(config: Config, name: str, html: str) -> str:

@@ -14,6 +14,7 @@ from geometry.cameras import rotation_from_angles
 from geometry.directions import erp_directions
 from scenes.amodal import amodal_masks, run_lengths
 from scenes.build import build_scene
+from scenes.dusk import at_dusk, noisy
 from scenes.processes import in_processes
 from scenes.render import Frame, render_erp
 from scenes.vocabulary import CLASSES, THINGS
@@ -36,7 +37,8 @@ LAYOUT = """# A data set of procedural panoramas
     truth/<item>_amodal.json   for every thing in view: class, visible and amodal area in pixels, box (x, y, width, height),
                                and the whole mask as COCO's uncompressed run lengths (column by column)
 
-The same kind and seed give the same bytes. Scenes are split by seed, so no scene is in two splits.
+The same kind and seed give the same bytes. Scenes are split by seed, so no scene is in two splits. A data set at dusk says so in
+dataset.json (`light`).
 """
 
 
@@ -50,8 +52,11 @@ def write_dataset(
     supersample: int = 2,
     amodal: bool = True,
     processes: int | None = None,
+    dusk: bool = False,
 ) -> None:
     """Render ``count`` panoramas of scenes with seeds from ``seed`` on; ``mixed`` takes rooms and streets in turn.
+
+    ``dusk`` shows them from the same places in another light, with the same truth: :mod:`scenes.dusk`.
 
     An interrupted run is resumed: items whose image is there are complete and are not made again.
 
@@ -68,7 +73,7 @@ def write_dataset(
     for folder in ("images", "truth"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     kinds = [KINDS[kind][index % len(KINDS[kind])] for index in range(count)]
-    jobs = [(root, kind, seed + index, height, supersample, amodal) for index, kind in enumerate(kinds)]
+    jobs = [(root, kind, seed + index, height, supersample, amodal, dusk) for index, kind in enumerate(kinds)]
     in_processes(_write_item, jobs, processes)
     about = {
         "classes": list(CLASSES),
@@ -79,12 +84,13 @@ def write_dataset(
         "height": height,
         "width": width,
         "version": VERSION,
+        **({"light": "dusk"} if dusk else {}),
     }
     _write(root / "README.md", LAYOUT.encode())
     _write(root / "dataset.json", _json(about))
 
 
-def _write_item(root: Path, kind: str, seed: int, height: int, supersample: int, amodal: bool) -> None:
+def _write_item(root: Path, kind: str, seed: int, height: int, supersample: int, amodal: bool, dusk: bool) -> None:
     item = f"{kind}_{seed:05d}"
     image = root / "images" / f"{item}.png"
     if image.exists():
@@ -92,6 +98,9 @@ def _write_item(root: Path, kind: str, seed: int, height: int, supersample: int,
     generator = np.random.default_rng([4, seed])
     scene = build_scene(kind, seed)
     position, heading = scene.free_position(generator), float(generator.uniform(0, 2 * np.pi))
+    evening = np.random.default_rng([5, seed])  # of its own, so that the camera stands where it stands by day
+    if dusk:
+        scene = at_dusk(scene, evening)
     frame = render_erp(scene, position, height, 2 * height, supersample, heading)
     if amodal:
         directions = erp_directions(height, 2 * height) @ rotation_from_angles(heading, 0.0).T
@@ -106,7 +115,8 @@ def _write_item(root: Path, kind: str, seed: int, height: int, supersample: int,
     split = SPLITS[seed % len(SPLITS)]
     capture = {"scene": kind, "seed": seed, "position": position.tolist(), "heading": heading, "split": split}
     _write(root / "images" / f"{item}.json", _json(capture))
-    _write(image, cv2.imencode(".png", frame.image[..., ::-1])[1].tobytes())
+    seen = noisy(frame.image, evening) if dusk else frame.image
+    _write(image, cv2.imencode(".png", seen[..., ::-1])[1].tobytes())
 
 
 def _describe(number: int, label: int, mask: np.ndarray, frame: Frame) -> dict[str, Any]:

@@ -8,7 +8,7 @@ Some experiments have a fuller world, see ``World``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -19,12 +19,12 @@ from benchmarks.adaptation.streets import in_company, with_posters
 from geometry.directions import erp_directions
 from scenes.amodal import amodal_masks
 from scenes.build import build_scene
+from scenes.dusk import at_dusk, noisy
 from scenes.pinholes import CATEGORIES, VAN, write_pinholes
 from scenes.render import render
 from scenes.streets import vans
-from scenes.textures import Material
 from scenes.vocabulary import CLASSES, ID
-from scenes.world import Light, Scene
+from scenes.world import Scene
 from tasks.seamless.labels import SeamlessTruth, Segment, truth_of_segments
 from tasks.seamless.vocabularies import IGNORED
 from tasks.train.seamless.settings import PinholeData
@@ -103,29 +103,6 @@ def panorama(seed: int, world: World = PLAIN) -> Panorama:
     return Panorama(
         noisy(np.asarray(colours, np.uint8), generator), _truth(numbers, scene, wholes, vans(scene) if world.full else ())
     )
-
-
-def at_dusk(scene: Scene, generator: np.random.Generator) -> Scene:
-    """The same street in weak, warm sun and blue shade, of greyer and rougher surfaces."""
-    sun = tuple(Light(one.kind, one.position, _scaled(one.colour, (0.6, 0.42, 0.28))) for one in scene.lights)
-    ambient = _scaled(scene.ambient, (0.45, 0.6, 0.95))
-    materials = tuple(_weathered(one) for one in scene.materials)
-    return replace(scene, lights=sun, ambient=ambient, materials=materials, exposure=scene.exposure * generator.uniform(0.7, 1.1))
-
-
-def noisy(image: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
-    """A sensor's noise of five grey levels."""
-    return np.clip(np.rint(image + generator.normal(0, 5, image.shape)), 0, 255).astype(np.uint8)
-
-
-def _weathered(material: Material) -> Material:
-    grey = float(np.mean(material.colour))
-    red, green, blue = (0.5 * value + 0.5 * grey for value in material.colour)
-    return replace(material, colour=(red, green, blue), grain=min(2 * material.grain, 1.0))
-
-
-def _scaled(colour: tuple[float, float, float], by: tuple[float, float, float]) -> tuple[float, float, float]:
-    return (colour[0] * by[0], colour[1] * by[1], colour[2] * by[2])
 
 
 def _band(scale: int) -> NDArray[np.floating]:

@@ -16,9 +16,10 @@ def scenes(
     height: Annotated[int, typer.Option(min=16, help="Rows of each panorama; it is twice as wide.")] = 512,
     supersample: Annotated[int, typer.Option(min=1, help="Colour rays per pixel along each side.")] = 2,
     amodal: Annotated[bool, typer.Option(help="Write amodal masks too.")] = True,
+    dusk: Annotated[bool, typer.Option("--dusk", help="Another place: dim light, greyer surfaces, a noisy sensor.")] = False,
 ) -> None:
     """Render a data set of procedural panoramas with exact ground truth."""
     from scenes.dataset import write_dataset
 
-    write_dataset(folder, kind, count, seed, height, 2 * height, supersample=supersample, amodal=amodal)
+    write_dataset(folder, kind, count, seed, height, 2 * height, supersample=supersample, amodal=amodal, dusk=dusk)
     typer.echo(f"{count} panoramas with ground truth in {folder}")

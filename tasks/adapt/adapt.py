@@ -16,6 +16,7 @@ from tasks.adapt.settings import Learning
 from tasks.adapt.training import adapt_model
 from tasks.adapt.vocabulary import vocabulary
 from tasks.seamless.model import outside_weights, read_model, source_model, write_model
+from tasks.seamless.student_model import kept_of_student
 from tasks.stage.block import make_whole
 from tasks.stage.devices import device_name, resolve_device
 from tasks.stage.job import Job, Output
@@ -26,7 +27,7 @@ from tasks.stage.upstream import open_block
 from tasks.train.processes import in_processes
 from tasks.train.progress import Log
 
-VERSION = "3"
+VERSION = "4"
 
 
 def _says(settings: Learning, _inputs: Inputs) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def adapt_block(job: Job, stop: Callable[[], bool] = asked_to_stop) -> Receipt:
 
     def train() -> Output:
         learned: Learned = in_processes(settings.processes, "tasks.adapt.adapt:learn", job, stop=stop)
-        told = {"height": settings.height, "adapted_from": digest}
+        told = {**kept_of_student(source), "height": settings.height, "adapted_from": digest}
         found, files = write_model(job.url, MODEL, learned.model, told)
         files |= write_file(job.url, "losses.json", (json.dumps(learned.losses, indent=1) + "\n").encode())
         figures = {"steps": settings.steps, "panoramas": learned.panoramas, "pool": learned.pool, "model": found}

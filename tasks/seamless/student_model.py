@@ -14,7 +14,10 @@ from safetensors import SafetensorError
 from models.seamless.saved import CONFIG, WEIGHTS, SeamlessModel
 from models.seamless.semantic import SemanticNetwork
 from models.student import StudentConfig, StudentModel
+from storage.urls import exists, join, read_bytes
 from tasks.predict.folder import ABOUT, without_progress_bars
+
+KEPT = ("depth_unit", "normals_frame")
 
 
 def is_student(files: Mapping[str, bytes]) -> bool:
@@ -23,6 +26,12 @@ def is_student(files: Mapping[str, bytes]) -> bool:
         return json.loads(files[CONFIG]).get("model_type") == StudentConfig.model_type
     except (ValueError, AttributeError):
         return False
+
+
+def kept_of_student(url: str) -> dict[str, Any]:
+    """What a student's folder says that holds after an adaptation too: the unit of its distances and the frame of its normals."""
+    told = json.loads(read_bytes(join(url, ABOUT))) if exists(join(url, ABOUT)) else {}
+    return {name: told[name] for name in KEPT if name in told}
 
 
 def student_of_files(files: Mapping[str, bytes]) -> SeamlessModel:

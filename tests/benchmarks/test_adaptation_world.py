@@ -46,12 +46,3 @@ def test_panorama_comes_back_from_its_file(panorama: world.Panorama, tmp_path: P
 def test_no_scene_is_in_two_splits() -> None:
     seeds = [first + index for split, first in world.FIRST_SEED.items() for index in range(world.COUNTS[split])]
     assert len(seeds) == len(set(seeds))
-
-
-def test_dusk_darkens_and_greys_the_same_street() -> None:
-    scene = build_scene("street", SEED)
-    dusk = world.at_dusk(scene, np.random.default_rng(0))
-    assert np.array_equal(dusk.instances, scene.instances)
-    assert sum(dusk.ambient) < sum(scene.ambient)
-    for one, other in zip(scene.materials, dusk.materials, strict=True):
-        assert np.ptp(other.colour) == pytest.approx(np.ptp(one.colour) / 2)

@@ -18,7 +18,7 @@ from models.student.configuration import tiny_config
 from storage.arrays import BlockReader
 from tasks.adapt.adapt import MODEL
 from tasks.adapt.compare import figures
-from tasks.predict.folder import student_about
+from tasks.predict.folder import ABOUT, student_about
 from tasks.predict.predict import predict
 from tasks.seamless.model import BadModel, model_digest, read_model
 from tests.support.discs import CLASSES, HEIGHT, block_of, make_owed, plan_of, scene, write_adaptation
@@ -42,6 +42,7 @@ def adapted(tmp_path_factory: pytest.TempPathFactory) -> tuple[AdaptConfig, Stud
     training = {"steps": 12, "batch_size": 2, "crop": [HEIGHT, 2 * HEIGHT], "learning_rate": 2e-3, "rates": {}}
     config = config_of(write_adaptation(folder, 3, model=str(folder / "student"), training=training))
     student = write_student(folder / "student")
+    (folder / "student" / ABOUT).write_text('{"depth_unit": "scale", "normals_frame": "world", "height": 512, "steps": 9}')
     assert make_owed(config) == {"predict": 2, "scores": 2, "thresholds": 1, "omni": 2, "pool": 1, "adapt": 1, "compare": 2}
     return config, student
 
@@ -68,7 +69,9 @@ def test_the_adapted_student_learned_and_is_a_student_again(adapted: tuple[Adapt
     again = AutoModel.from_pretrained(folder)
     assert isinstance(again, StudentModel)
     assert any(not torch.equal(one, other) for one, other in zip(again.parameters(), student.parameters()))
-    assert student_about(folder) == {"height": HEIGHT, "adapted_from": model_digest(config.model)}
+    # Not what was true of the source alone; without the unit, distances up to scale would be judged as metres.
+    told = {"depth_unit": "scale", "normals_frame": "world", "height": HEIGHT, "adapted_from": model_digest(config.model)}
+    assert student_about(folder) == told
     assert receipt.items[0].figures["model"] == model_digest(str(folder))
     assert len(read_model(str(folder), model_digest(str(folder))).classes) == len(CLASSES), "it can be a source model"
     url, omni = block_of(config, "omni")

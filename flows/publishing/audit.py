@@ -1,0 +1,69 @@
+"""One stage of a pipeline by itself, over what is there already, and a page of what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from configs.pipeline import Config, Entry
+from configs.settings import ConfigError
+from flows.invocation import typed
+from flows.plan import Plan
+from flows.report import Found, brief, write_page
+from flows.stores.items import quarantined_items
+from flows.stores.made import made_of
+from tasks.pages.shown import render_page
+from tasks.stage.kind import Stage, upstream_names
+
+
+def with_stage(config: Config, kind: str, values: Mapping[str, Any]) -> tuple[Config, str]:
+    """The config with a stage of a kind, and its key: the one that it has, or one that is added at its end.
+
+    Settings of a stage that is there already are replaced by ``values``.
+    """
+    own = [entry for entry in config.stages if entry.kind == kind]
+    if not own:
+        added = Entry(key=kind, kind=kind, values=dict(values))
+        return config.model_copy(update={"stages": (*config.stages, added)}), kind
+    chosen = own[-1].model_copy(update={"values": {**own[-1].values, **values}})
+    stages = tuple(chosen if entry.key == chosen.key else entry for entry in config.stages)
+    return config.model_copy(update={"stages": stages}), chosen.key
+
+
+def owed_by(config: Config, plan: Plan, key: str) -> dict[str, list[str]]:
+    """What a stage owes of the blocks that are there of what it reads first, with what else it must read: stage -> blocks.
+
+    Raises
+    ------
+    ConfigError
+        Nothing of what it reads is there.
+    """
+    stage = plan.step(key).stage
+    first = next(iter(upstream_names(stage.inputs).values()))
+    there = {receipt.block for _, receipt in plan.receipts.of(plan.step(first.key))}
+    if not there:
+        raise ConfigError(f"{config.root}: no panorama has {first.kind.gives} under this config; make them with {typed('run')}")
+    wanted = {key, *_droppable_behind(stage)}
+    chosen = {one: [block for block in plan.owed[one] if block in there] for one in plan.owed if one in wanted}
+    return {one: blocks for one, blocks in chosen.items() if blocks}
+
+
+def _droppable_behind(stage: Stage) -> set[str]:
+    return {one.key for one in upstream_names(stage.inputs).values() if one.kind.droppable}
+
+
+def write_page_of(config: Config, plan: Plan, key: str) -> dict[str, Any]:
+    """Write ``<root>/reports/<key>-<config>.html`` of what a stage's blocks show.
+
+    Returns
+    -------
+    dict
+        What the stage's summary says, ``page``, the path of the page, and ``shown``, what a terminal prints; empty if it made
+        nothing.
+    """
+    found = Found()
+    section = found.add(made_of(config, plan, plan.step(key)))
+    if not section.pieces:
+        return {}
+    html = render_page(title=f"{config.name}: {key}", sections=[section], quarantined=quarantined_items(plan))
+    return {**found.summary.get(key, {}), "page": write_page(config, f"{key}-{config.name}", html), "shown": brief([section])}
