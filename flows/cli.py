@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from flows.commands import publishing, querying, running, setup, stores, training
+from flows.commands import models, publishing, querying, running, setup, stores
 from flows.commands.audit import audit
 from flows.commands.scenes import scenes
 from storage.credentials import mask_credentials
@@ -50,8 +50,9 @@ app.command()(running.verify)
 app.command()(publishing.publish)
 app.command()(publishing.export)
 app.command()(publishing.points)
-app.command()(training.train)
-app.command()(training.predict)
+app.command()(models.train)
+app.command()(models.predict)
+app.command()(models.adapt)
 app.command("gc")(stores.collect_garbage)
 app.command()(scenes)
 

@@ -37,7 +37,6 @@ from flows.telling.events import report_quarantined
 from flows.telling.lineage_events import RunEvents
 from flows.telling.progress import observer
 from flows.telling.shown import publish_section
-from flows.telling.shown import publish_section
 from flows.telling.tags import STORAGE, config_tag, stage_tags, tag_this_run, untagged
 from storage.manifest import Block, Item
 from storage.receipts import Receipt

@@ -10,8 +10,8 @@ from typing import Any
 from configs.pipeline import Config
 from flows.estimates import estimate
 from flows.reasons import reasons_of, source_reasons
-from storage.manifest import Block, Item, blocks_of
 from flows.stores.receipts import Receipts
+from storage.manifest import Block, Item, blocks_of
 from storage.receipts import Receipt, blocks_with_receipts, dropped_blocks
 from storage.runs import latest_run
 from tasks.ingest import ingest
@@ -78,8 +78,8 @@ class Source:
 class Plan:
     """The whole plan. ``owed`` names, by stage, the blocks that it must make, of the manifests as they are now.
 
-    ``missing`` names, by stage of another pipeline, the blocks that are not there, and that no run of this one makes. ``receipts``
-    are those that were read to make the plan; a run adds what it makes.
+    ``missing`` names, by stage of another pipeline, the blocks that are not there, and that no run of this one makes.
+    ``receipts`` are those that were read to make the plan; a run adds what it makes.
     """
 
     stages: tuple[StagePlan, ...]
@@ -176,9 +176,7 @@ def _steps(config: Config, blocks: Mapping[str, tuple[Block, ...]]) -> list[Step
 class _Comparison:
     """The stages of a plan, compared one after the other with what is there; each may make blocks behind it owed again."""
 
-    def __init__(
-        self, config: Config, found: tuple[Source, ...], now: Sequence[Step], retry: Retry, receipts: Receipts
-    ) -> None:
+    def __init__(self, config: Config, found: tuple[Source, ...], now: Sequence[Step], retry: Retry, receipts: Receipts) -> None:
         self.receipts, self.retry = receipts, retry
         self.there = {step.key: receipts.existing(step.stage) for step in now}
         self.previous = latest_run(config.root, config.name)

@@ -41,7 +41,9 @@ def brief(sections: Sequence[Section]) -> list[dict[str, Any]]:
 
     Where several stages show a thing of one title, it has the stage's key before it.
     """
-    titles = [piece.title for section in sections for piece in section.pieces if not isinstance(piece, Pictures) and not piece.detail]
+    titles = [
+        piece.title for section in sections for piece in section.pieces if not isinstance(piece, Pictures) and not piece.detail
+    ]
     found = []
     for section in sections:
         for piece in section.pieces:

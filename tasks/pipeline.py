@@ -10,13 +10,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from configs.pipeline import Config, Entry
+from configs.pipeline import Config, Entry, as_entries
 from configs.places import is_relative, placed
 from configs.reading import explain, framed, read_pipeline
 from configs.settings import ConfigError
 from storage.manifest import Block, blocks_of
 from storage.urls import exists
-from tasks.catalogue import kind_named
+from tasks.catalogue import kind_named, names
 from tasks.ingest import ingest
 from tasks.stage.graph import Typed, resolve
 from tasks.stage.kind import Edge, Kind, Outside, Part, Stage, Step
@@ -43,6 +43,15 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config
         The file cannot be used; every problem is named with its key and the fix.
     """
     return validated(read_pipeline(path, overrides), f"config {path}", (str(Path(path).resolve()),))
+
+
+def first_source(path: str | Path) -> str:
+    """Key of the first stage of a file that reads a source. ConfigError if there is none."""
+    found = as_entries(read_pipeline(path).get("stages", {}))
+    keys = [str(one["key"]) for one in found if one["kind"] in names() and kind_named(one["kind"]).grain == "source"]
+    if not keys:
+        raise ConfigError(f"config {path}: no stage reads a source")
+    return keys[0]
 
 
 def validated(data: dict[str, Any], what: str = "config", files: tuple[str, ...] = ()) -> Config:
@@ -100,7 +109,7 @@ def plain_stages(config: Config) -> list[Stage]:
 
 def sources(config: Config) -> list[Stage]:
     """The stages that read a source: they run before all others, and give blocks their panoramas."""
-    own = [one for one in entries(config) if not one.kind.reads and one.given is None]
+    own = [one for one in entries(config) if one.kind.grain == "source" and one.given is None]
     return [step.stage for step in resolve(own, config.root, {})]
 
 
@@ -130,7 +139,7 @@ def entries(config: Config, elsewhere: BlocksOf = _no_blocks) -> list[Typed]:
     if problems:
         raise ConfigError("\n".join(f"  {line.strip()}" for problem in problems for line in problem.split("\n")))
     for one in typed:
-        if one.given is None and not one.kind.reads:
+        if one.given is None and one.kind.grain == "source":
             _refuse_memory(config, one)
     return typed
 

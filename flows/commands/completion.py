@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,8 +13,6 @@ import typer
 MOST_NAMES = 200
 MOST_RECEIPTS = 100
 """A key press must be answered at once, however large the store is."""
-ADAPTATION = ("predict", "scores", "thresholds", "omni", "pool", "adapt", "compare")
-TEACHER = re.compile(r"^[a-z][a-z0-9_]*$")
 
 
 def complete_config(incomplete: str) -> list[str]:
@@ -32,20 +29,16 @@ def complete_config(incomplete: str) -> list[str]:
 
 
 def complete_item(context: typer.Context, incomplete: str) -> list[str]:
-    """Panoramas that a store on a local disk has projected, or predicted for an adaptation."""
+    """Panoramas of which stages in a store on a local disk have made something."""
     names = (name for name in _items(_values(context)) if name.startswith(incomplete))
     return list(islice(dict.fromkeys(names), MOST_NAMES))
 
 
 def complete_stage(context: typer.Context, incomplete: str) -> list[str]:
     """The stages of the config that stands on the command line."""
-    values = _values(context)
-    if "model" in values:
-        return [stage for stage in ADAPTATION if stage.startswith(incomplete)]
-    teachers = values.get("teachers")
-    names = [one.get("name") for one in teachers if isinstance(one, dict)] if isinstance(teachers, list) else []
-    labels = [f"label.{name}" for name in names if isinstance(name, str) and TEACHER.match(name)]
-    return [stage for stage in ("project", *labels, "fuse", "evaluate", "audit") if stage.startswith(incomplete)]
+    stages = _values(context).get("stages")
+    keys = [key for one in stages if isinstance(one, dict) for key in one] if isinstance(stages, list) else stages
+    return [key for key in keys or () if isinstance(key, str) and key.startswith(incomplete)]
 
 
 def _values(context: typer.Context) -> dict[str, Any]:
@@ -58,7 +51,9 @@ def _values(context: typer.Context) -> dict[str, Any]:
     except Exception:  # whatever is wrong will be told when the command runs
         return {}
     values = values if isinstance(values, dict) else {}
-    return {**values, "root": context.params.get("root") or values.get("root")}
+    root, here = context.params.get("root"), Path(_config(context)).expanduser().parent
+    own = values.get("root")
+    return {**values, "root": root or (str(here / own) if isinstance(own, str) and "://" not in own else own)}
 
 
 def _config(context: typer.Context) -> str:
@@ -70,10 +65,11 @@ def _items(values: dict[str, Any]) -> Iterator[str]:
     root = values.get("root")
     if not isinstance(root, str) or "://" in root:
         return
-    first = "predict" if "model" in values else "project"
-    receipts = (Path(root).expanduser() / "stages" / first).glob("*/*/receipt.json")
+    receipts = (Path(root).expanduser() / "stages").glob("*/*/*/receipt.json")
     for path in islice(receipts, MOST_RECEIPTS):
         try:
-            yield from (str(row["item"]) for row in json.loads(path.read_bytes())["items"])
+            yield from (
+                str(row["item"]) for row in json.loads(path.read_bytes())["items"] if not row.get("figures", {}).get("panoramas")
+            )
         except (OSError, ValueError, KeyError, TypeError):
             continue

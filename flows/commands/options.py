@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 ConfigFile = Annotated[
     Path, typer.Argument(help="YAML file of the pipeline.", show_default=False, autocompletion=complete_config)
 ]
-SourceOption = Annotated[str | None, typer.Option(help="Folder, glob, bucket URL, or .csv/.parquet list; replaces source.url.")]
+SourceOption = Annotated[
+    str | None, typer.Option(help="Folder, glob, bucket URL, or .csv/.parquet list; replaces that of the first source.")
+]
 RootOption = Annotated[str | None, typer.Option(help="Store for labels, receipts and reports; replaces root.")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Replace a value: --set fuse.height=512. May be repeated.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
@@ -25,33 +27,24 @@ RetryOption = Annotated[bool, typer.Option("--retry-quarantined", help="Try quar
 
 def load(path: Path, source: str | None, root: str | None, settings: list[str] | None) -> Config:
     """The config of a YAML file with the command line's replacements laid over it."""
-    from configs.reading import load_config
     from flows.invocation import remember
+    from tasks.pipeline import first_source, load
 
     remember(path, source, root, settings)
-    return load_config(path, overrides(settings, source, root))
+    replaced = overrides(settings, root)
+    if source is not None:
+        key = first_source(path)
+        # Truth belongs to the config's own source, not to the one that replaces it.
+        replaced = {f"{key}.source.url": source, f"{key}.source.truth": None, **replaced}
+    return load(path, replaced)
 
 
-def load_any(path: Path, source: str | None, root: str | None, settings: list[str] | None) -> Config:
-    """As :func:`load`, and the config of an adaptation too."""
-    from configs.adapt import load_any_config
-    from flows.invocation import remember
-
-    remember(path, source, root, settings)
-    return load_any_config(path, overrides(settings, source, root))
-
-
-def overrides(settings: list[str] | None, source: str | None = None, root: str | None = None) -> dict[str, Any]:
+def overrides(settings: list[str] | None, root: str | None = None) -> dict[str, Any]:
     """The command line's replacements as dotted keys to values."""
     from configs.plain_yaml import parse_yaml
     from configs.settings import ConfigError
 
-    found: dict[str, Any] = {}
-    if source is not None:
-        # Truth belongs to the config's own source, not to the one that replaces it.
-        found |= {"source.url": source, "source.truth": None}
-    if root is not None:
-        found["root"] = root
+    found: dict[str, Any] = {} if root is None else {"root": root}
     for setting in settings or []:
         key, separator, value = setting.partition("=")
         if not separator:

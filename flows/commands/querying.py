@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.options import JsonOption, load_any
+from flows.commands.options import JsonOption, load
 
 
 def query(
@@ -26,7 +26,7 @@ def query(
         known = "\n".join(f"  {name}: {one.words}" for name, one in QUESTIONS.items())
         raise ConfigError(f"give SQL or --ask with one of these questions, not both:\n{known}")
     given = dict(_pair(value) for value in values or ())
-    root = load_any(Path(store), None, None, None).root if store.endswith((".yaml", ".yml")) else store
+    root = load(Path(store), None, None, None).root if store.endswith((".yaml", ".yml")) else store
     found = answers.ask(root, ask, given) if ask is not None else answers.query(root, sql or "", given or None)
     _show(found.columns, found.rows, as_json)
 

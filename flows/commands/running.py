@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.commands.options import ConfigFile, JsonOption, RetryOption, RootOption, SetOption, SourceOption, load_any, print_json
+from flows.commands.options import ConfigFile, JsonOption, RetryOption, RootOption, SetOption, SourceOption, load, print_json
 
 if TYPE_CHECKING:
     from configs.pipeline import Config
+    from flows.plan import Plan
 
 
 FromPlanOption = Annotated[
@@ -33,7 +34,7 @@ def plan(
     from flows.tables.run import plan_table, print_notes
     from flows.text import console
 
-    made = make_plan(load_any(config, source, root, settings), retry_quarantined)
+    made = make_plan(load(config, source, root, settings), retry_quarantined)
     if as_json:
         print_json(made.as_json())
     else:
@@ -51,8 +52,8 @@ def run(
     from_plan: FromPlanOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run what the plan says, of a labelling or an adaptation; what is done stays done: run again to go on."""
-    finish(config, load_any(config, source, root, settings), retry_quarantined, from_plan, as_json)
+    """Run what the plan says; what is done stays done: run again to go on."""
+    finish(config, load(config, source, root, settings), retry_quarantined, from_plan, as_json)
 
 
 def finish(
@@ -95,28 +96,41 @@ def carry_out(
     only: dict[str, list[str]] | None = None,
     as_json: bool = False,
 ) -> None:
-    """Run a labelling or an adaptation on a Prefect server, with progress and a summary on the terminal unless JSON is wanted."""
-    from contextlib import nullcontext
-
+    """Run a pipeline on a Prefect server, with progress and a summary on the terminal unless JSON is wanted."""
     from flows.invocation import remember_file
-    from flows.running.drain import draining_on_signals
-    from flows.running.server import prefect_server
-    from flows.stores.record import new_run_name
     from flows.tables.run import print_outcome
-    from flows.telling.progress import Silent, TerminalProgress, reporting_to
-    from flows.text import console
 
     remember_file(path)
-    with prefect_server(config.execution.log_level):
-        from flows.kinds import flow_of
-
-        progress: Any = nullcontext(Silent()) if as_json else TerminalProgress(console)
-        with progress as shown, reporting_to(shown), draining_on_signals():
-            record = flow_of(config)(config, new_run_name(config.name), retry, only)
+    record = _run(config, retry, only, as_json)
     if as_json:
         print(json.dumps(record))
     else:
         print_outcome(record)
+
+
+def make_owed(config: Config, plan: Plan, owed: dict[str, list[str]], quiet: bool) -> None:
+    """Make just these of the blocks that a plan owes, and print nothing of them but progress."""
+    from flows.running.handover import handing_over
+
+    with handing_over(plan):
+        _run(config, False, owed, quiet)
+
+
+def _run(config: Config, retry: bool | list[str], only: dict[str, list[str]] | None, quiet: bool) -> dict[str, Any]:
+    from contextlib import nullcontext
+
+    from flows.running.drain import draining_on_signals
+    from flows.running.server import prefect_server
+    from flows.stores.record import new_run_name
+    from flows.telling.progress import Silent, TerminalProgress, reporting_to
+    from flows.text import console
+
+    with prefect_server(config.execution.log_level):
+        from flows.pipeline import pipeline
+
+        progress: Any = nullcontext(Silent()) if quiet else TerminalProgress(console)
+        with progress as shown, reporting_to(shown), draining_on_signals():
+            return pipeline(config, new_run_name(config.name), retry, only)
 
 
 def verify(
@@ -135,7 +149,7 @@ def verify(
     from flows.stores.verification import find_strays, verify_others
     from flows.tables.run import print_verification
 
-    wanted = load_any(config, source, root, settings)
+    wanted = load(config, source, root, settings)
     checked = list(verify_store(wanted))
     broken = [damage for _, damage in checked if damage is not None]
     checked += list(verify_others(wanted))
@@ -172,7 +186,7 @@ def list_failures(
     from flows.stores.failures import failed
     from flows.tables.run import print_failures
 
-    found = failed(load_any(config, source, root, settings))
+    found = failed(load(config, source, root, settings))
     if as_json:
         print_json(found)
     else:
@@ -191,7 +205,7 @@ def retry_failures(
     """Try given-up items again: those named, or all that are not waived."""
     from flows.stores.failures import items_to_retry
 
-    wanted = load_any(config, source, root, settings)
+    wanted = load(config, source, root, settings)
     carry_out(config, wanted, retry=items_to_retry(wanted, items or []), as_json=as_json)
 
 
@@ -208,7 +222,7 @@ def waive_failures(
     """Accept that items stay without labels: they are counted apart from now on, and not tried again."""
     from flows.stores.failures import waive
 
-    waived = waive(load_any(config, source, root, settings), items, reason)
+    waived = waive(load(config, source, root, settings), items, reason)
     if as_json:
         print_json(waived)
     else:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flows.commands.completion import complete_config
-from flows.commands.options import ConfigFile, JsonOption, RootOption, SetOption, SourceOption, load, load_any, print_json
+from flows.commands.options import ConfigFile, JsonOption, RootOption, SetOption, SourceOption, load, print_json
 
 OptionalConfig = Annotated[
     Path | None,
@@ -36,7 +36,7 @@ def doctor(
     from flows.setup.doctor import diagnose
     from flows.tables.setup import print_checks
 
-    reading = None if config is None else partial(load_any, config, source, root, settings)
+    reading = None if config is None else partial(load, config, source, root, settings)
     checks = diagnose(reading, load_teachers)
     failed = has_failed(checks)
     if as_json:

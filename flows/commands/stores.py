@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from flows.commands.completion import complete_item, complete_stage
-from flows.commands.options import ConfigFile, JsonOption, RootOption, SetOption, SourceOption, load_any, print_json
+from flows.commands.options import ConfigFile, JsonOption, RootOption, SetOption, SourceOption, load, print_json
 
 
 def status(
@@ -22,7 +21,7 @@ def status(
     from flows.stores.status import store_status
     from flows.tables.run import print_status
 
-    state = store_status(load_any(config, source, root, settings))
+    state = store_status(load(config, source, root, settings))
     if as_json:
         print_json(state)
     else:
@@ -34,7 +33,7 @@ def trace(
     item: Annotated[
         str | None,
         typer.Argument(
-            help="Name of the panorama; of an adaptation none, for the lineage of its model.",
+            help="Name of a panorama; without one, all stages are told as a whole.",
             show_default=False,
             autocompletion=complete_item,
         ),
@@ -47,20 +46,13 @@ def trace(
     settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the lineage of one label, or of an adapted model: pixels, weights, settings and code, with digests."""
-    wanted = load_any(config, source, root, settings)
-    show: Callable[[dict[str, Any]], None]
-    if item is None:
-        from flows.adapt_lineage import trace_model
-        from flows.tables.adapt import print_model_trace
+    """Print the lineage of one label, or of all stages and models: pixels, weights, settings and code, with digests."""
+    wanted = load(config, source, root, settings)
+    from flows.stores.lineage import trace_all, trace_item
+    from flows.tables.run import print_trace
 
-        lineage, show = trace_model(wanted), print_model_trace
-    else:
-        from flows.stores.items import trace_item
-        from flows.tables.run import print_trace
-
-        lineage, show = trace_item(wanted, item, stage), print_trace
-    (print_json if as_json else show)(lineage)
+    lineage = trace_all(wanted, stage) if item is None else trace_item(wanted, item, stage)
+    (print_json if as_json else print_trace)(lineage)
 
 
 def collect_garbage(
@@ -77,7 +69,7 @@ def collect_garbage(
     from flows.stores.garbage import collect, find_garbage
     from flows.tables.run import print_garbage
 
-    wanted = load_any(config, source, root, settings)
+    wanted = load(config, source, root, settings)
     found = find_garbage(wanted, keep_runs, older_than)
     if not dry_run:
         collect(wanted, found)

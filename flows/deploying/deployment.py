@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from configs.adapt import load_any_config
 from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.running.proxies import loopback_without_proxies
 from flows.running.server_answers import ask_version
 from flows.running.server_settings import ServerError, server_that_must_be_named, settings_of_user
+from tasks.pipeline import load
 
 
 def register(
@@ -22,9 +22,9 @@ def register(
     pool: Annotated[str, typer.Option(help="Work pool that the workers poll.")] = "panolabel",
     cron: Annotated[str | None, typer.Option(help="When to run, such as '0 3 * * *' (UTC); by default only on demand.")] = None,
 ) -> None:
-    """Register a config as the deployment ``panolabel/<its name>``, of an adaptation ``panolabel-adapt/<its name>``."""
+    """Register a config as the deployment ``panolabel/<its name>``."""
     try:
-        name = deploy(load_any_config(config), pool, cron)
+        name = deploy(load(config), pool, cron)
     except (ServerError, ConfigError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
@@ -54,12 +54,11 @@ def _register(config: Config, pool: str, cron: str | None) -> str:
     from prefect.exceptions import ObjectAlreadyExists
     from prefect.flows import EntrypointType
 
-    from flows.kinds import flow_of
+    from flows.pipeline import pipeline as flow
 
     with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
         client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
     parameters = {"config": config.model_dump(mode="json")}
-    flow = flow_of(config)
     made = flow.to_deployment(config.name, parameters=parameters, cron=cron, entrypoint_type=EntrypointType.MODULE_PATH)
     assert isinstance(made, RunnerDeployment), "a coroutine only where an event loop runs"
     made.apply(work_pool_name=pool)

@@ -8,7 +8,7 @@ from typing import Any
 from prefect import flow, tags
 from prefect.artifacts import create_table_artifact
 
-from flows.running.parameters import AnyConfigParameter
+from flows.running.parameters import ConfigParameter
 from flows.stores.garbage import collect, find_garbage
 from flows.stores.items import verify_store
 from flows.stores.verification import verify_others
@@ -21,7 +21,7 @@ class DamageFound(RuntimeError):
 
 
 @flow(name="panolabel-verify", flow_run_name="verify {config.name}")
-def verify(config: AnyConfigParameter) -> dict[str, int]:
+def verify(config: ConfigParameter) -> dict[str, int]:
     """Check every stored byte against its receipt; a broken block is owed again.
 
     Raises
@@ -43,7 +43,7 @@ def verify(config: AnyConfigParameter) -> dict[str, int]:
 
 
 @flow(name="panolabel-gc", flow_run_name="gc {config.name}")
-def gc(config: AnyConfigParameter, keep_runs: int = 1, older_than_hours: float = 1.0, dry_run: bool = True) -> dict[str, int]:
+def gc(config: ConfigParameter, keep_runs: int = 1, older_than_hours: float = 1.0, dry_run: bool = True) -> dict[str, int]:
     """Remove what nothing needs; with ``dry_run`` only list it."""
     tag_this_run(config_tag(config.name), "maintenance")
     found = find_garbage(config, keep_runs, older_than_hours)

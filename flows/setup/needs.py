@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from configs.pipeline import Config
 from flows.setup.checks import Check, guarded
@@ -43,9 +44,7 @@ def check_weights(config: Config) -> Iterator[Check]:
 def check_source(config: Config) -> Iterator[Check]:
     """Every source can be listed; its truth is there."""
     for stage in sources(config):
-        yield from guarded(
-            f"{stage.key}.source", lambda stage=stage: _check_source(stage), "correct its url, or the access to it"
-        )  # type: ignore[misc]
+        yield from guarded(f"{stage.key}.source", partial(_check_source, stage), "correct its url, or the access to it")
 
 
 def _check_source(stage: Stage) -> Iterator[Check]:

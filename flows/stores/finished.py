@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from storage.about import common_about, refuse_other_arrays
 from storage.arrays import BlockReader, arrays_digest, damaged
 from storage.manifest import Block, Item
 from storage.receipts import ItemRow, Receipt, damage, read_receipts, withdraw
+from tasks.pipeline import plain_stages
 from tasks.stage.kind import Stage, Step, upstream_names
 
 LABELS = "labels"
@@ -127,13 +128,22 @@ def finished_labels(
 
 def labels_step(plan: Plan, key: str | None) -> Step:
     """The stage that gives labels: the named one, or the only one. ConfigError if there is no such stage, or a choice."""
-    giving = {step.key: step for step in plan.steps if step.stage.kind.gives == LABELS}
+    return plan.step(_chosen([step.key for step in plan.steps if step.stage.kind.gives == LABELS], key))
+
+
+def _chosen(giving: Sequence[str], key: str | None) -> str:
     told = ", ".join(giving) or "none"
     if key is not None and key not in giving:
         raise ConfigError(f"--stage {key}: gives no labels; stages that do: {told}")
     if key is None and len(giving) != 1:
         raise ConfigError(f"stages that give labels: {told}; say which one: --stage KEY")
-    return giving[key or next(iter(giving))]
+    return key or giving[0]
+
+
+def labels_stage(config: Config, key: str | None) -> str:
+    """Key of the stage of a config that gives labels, as :func:`labels_step` chooses it."""
+    giving = [stage.key for stage in plain_stages(config) if stage.kind.gives == LABELS]
+    return _chosen(giving, key)
 
 
 def _behind(stage: Stage) -> set[str]:

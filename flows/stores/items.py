@@ -67,7 +67,8 @@ class Broken:
 def verify_store(config: Config) -> Iterator[tuple[int, Broken | None]]:
     """Read back every block of this config and compare it with its receipt.
 
-    A broken block loses its receipt, so that the next run makes it again, and only it. Blocks of other pipelines are left to them.
+    A broken block loses its receipt, so that the next run makes it again, and only it. Blocks of other pipelines are left to
+    them.
 
     Yields
     ------

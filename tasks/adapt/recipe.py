@@ -1,7 +1,7 @@
 """adapt: the stages that one entry of a pipeline stands for, from what the source model says to the model that learned from it.
 
-What was learned from a data set holds for that data set: stages after ``thresholds`` have the name of the block that stands for all
-panoramas in their fingerprints. Another panorama makes them anew; predictions and histograms stay.
+What was learned from a data set holds for that data set: stages after ``thresholds`` have the name of the block that stands for
+all panoramas in their fingerprints. Another panorama makes them anew; predictions and histograms stay.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from configs.settings import APART, Settings
+from configs.settings import ADDED, APART, Settings
 
 SOURCE_DATA = ("source_data", "source_dataset", "source_images", "source_labels", "pinholes", "labelled")
 """Keys under which somebody might hand over the data that the source model learned from."""
@@ -128,7 +128,7 @@ class Learning(AdaptTraining):
     height: Annotated[Height, APART] = 512
     checkpoint_every: Annotated[int, Field(ge=1), APART] = 500
     """Steps between checkpoints. Changes no output."""
-    processes: Annotated[int, Field(ge=1), APART] = 1
+    processes: Annotated[int, Field(ge=1), ADDED] = 1
 
 
 class Adapt(Settings):

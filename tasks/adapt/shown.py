@@ -13,14 +13,14 @@ import numpy as np
 from storage.arrays import BlockReader
 from storage.urls import join, location, read_bytes
 from tasks.adapt import compare as comparison
-from tasks.adapt.settings import Scoring
-from tasks.stage.models import MODEL
 from tasks.adapt.scores import PARTS
+from tasks.adapt.settings import Scoring
 from tasks.adapt.showcase import adapted_model, labelled, learned_pictures, model_pictures
 from tasks.pages.charts import curve
 from tasks.pages.encoded import chart, encoded, legend
 from tasks.pages.pictures import Picture as Pixels
 from tasks.stage.made import Made, MadeBlock
+from tasks.stage.models import MODEL
 from tasks.stage.tables import Column, Picture, Piece, Table, Value, Words, pictures
 
 Rows = Mapping[str, Mapping[str, Pixels]]
@@ -156,10 +156,21 @@ def compare(made: Made) -> list[Piece]:
     columns = (Column("model", text=True), *(Column(name, ".4f") for name in names))
     rows = tuple((arm, *(own.get(name) for name in names)) for arm, own in found.items())
     note = (
-        f"On {panoramas} panoramas with truth, at {made.stage.stages("predictions")[0].settings.height} rows; least scores {scoring.instance_score} and "
-        f"{scoring.amodal_score} for both models. A dash: nothing can be said."
-    )
-    return [Table("figures", "Figures", columns, rows, note)]
+        f"On {panoramas} panoramas
+        with truth, at {made.stage.stages('predictions')[0].settings.height} rows; least scores {scoring.instance_score}
+        and " f"{scoring.amodal_score} for both models. A
+        dash: nothing
+        can be
+       
+       
+       
+       
+       
+       
+        said."
+   
+    ) return [Table("figures", "Figures", columns, rows,
+    note)]
 
 
 def compare_summary(made: Made) -> dict[str, Any]:

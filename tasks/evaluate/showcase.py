@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from metrics.panorama import known_truth
 from storage.arrays import BlockReader
 from tasks.evaluate.evaluate import read_truth
+from tasks.ingest.panorama import load_panorama
 from tasks.label.fuse import decode_labels
 from tasks.pages import pictures
-from tasks.ingest.panorama import load_panorama
 from tasks.stage.kind import Stage
 from tasks.stage.made import MadeBlock
 
@@ -18,7 +18,8 @@ from tasks.stage.made import MadeBlock
 def item_pictures(stage: Stage, fused: MadeBlock, slot: int, classes: int) -> dict[str, NDArray[np.uint8]]:
     """Named RGB pictures (H, W, 3) of a fused item: panorama, labels, how sure they are, and the depth error if truth is known.
 
-    ``stage`` is over the panoramas that the labels are of. ``classes`` is the size of the labels' vocabulary, which fixes the colours.
+    ``stage`` is over the panoramas that the labels are of. ``classes`` is the size of the labels' vocabulary, which fixes the
+    colours.
     """
     url, block, receipt = fused
     item, reading = block.items[slot], stage.panoramas.settings

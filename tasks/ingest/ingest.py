@@ -29,7 +29,7 @@ NO_RIGHT = "may not be read by the user who runs this"
 """How the reason begins of a file that is read again once this user may."""
 
 
-KIND = Kind("ingest", VERSION, Panoramas, {}, "panoramas")
+KIND = Kind("ingest", VERSION, Panoramas, {}, "panoramas", grain="source")
 """What it makes is a manifest, not blocks, which depends on the files themselves too."""
 
 

@@ -63,7 +63,7 @@ def resolve(entries: Iterable[Typed], root: str, blocks: Mapping[str, Sequence[B
 
 def _resolve(entry: Typed, before: Mapping[str, Step], root: str, blocks: Mapping[str, Sequence[Block]], weigh: bool) -> Step:
     kind = entry.kind
-    if not kind.reads:
+    if kind.grain == "source":
         identity = Identity(kind.stored_name(entry.key), kind.version, dict(kind.says(entry.settings, {})))
         return Step(Stage(entry.key, kind, entry.settings, {}, identity, root), tuple(blocks.get(entry.key, ())))
     named = {name: _named(entry, name, keys, before) for name, keys in entry.named.items()}
@@ -182,7 +182,7 @@ def _blocks(kind: Kind, inputs: Inputs, over: Stage | None, before: Mapping[str,
     names = [name for block in own for name in stands_for(block)]
     if kind.grain == "derived":
         return tuple(of_block(name) for name in names)
-    return (of_all(names),) if names else ()
+    return (of_all(names),) if names or not kind.reads else ()
 
 
 def _of_given(over: Stage, before: Mapping[str, Step]) -> tuple[Block, ...]:

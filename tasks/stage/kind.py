@@ -16,9 +16,10 @@ from storage.fingerprint import Identity
 from storage.manifest import Block
 from storage.receipts import block_url
 
-Grain = Literal["block", "derived", "all"]
-"""What one block of a stage is made of: the ``block`` that it reads; one new block for each block read (``derived``); or one for
-everything (``all``), which nothing passes before all of it is there."""
+Grain = Literal["source", "block", "derived", "all"]
+"""What one block of a stage is made of: the ``block`` that it reads; files that a ``source`` lists, whose manifest has the
+blocks; one new block for each block read (``derived``); or one for everything (``all``), which nothing passes before all of it
+is there."""
 
 OVER = "panoramas"
 """The input that chooses the panoramas; all others must be over the same ones."""
@@ -193,7 +194,7 @@ class Stage:
     @property
     def is_source(self) -> bool:
         """Whether it reads a source, and no other stage."""
-        return not self.kind.reads
+        return self.kind.grain == "source"
 
     @property
     def wants_gpu(self) -> bool:

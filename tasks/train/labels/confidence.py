@@ -27,13 +27,13 @@ def check_confidences(places: Sequence[Place], tasks: Sequence[str]) -> None:
     ValueError
         A store's confidence of a task is zero; the message names both, and what to write instead.
     """
-    for config in {id(place.config): place.config for place in places}.values():
-        own = [place for place in places if place.config is config]
+    for stage in {id(place.stage): place.stage for place in places}.values():
+        own = [place for place in places if place.stage is stage]
         chosen = [own[index] for index in np.unique(np.linspace(0, len(own) - 1, LOOKED_AT).astype(int))]
         for task in (one for one in tasks if one not in UNJUDGED):
             if all(_silent(place, task) for place in chosen):
                 raise ValueError(
-                    f"labels {config.name}: {CONFIDENCES[task]} is 0 in every valid pixel of the {len(chosen)} panoramas looked "
+                    f"labels {stage.key}: {CONFIDENCES[task]} is 0 in every valid pixel of the {len(chosen)} panoramas looked "
                     f"at. With supervision: confidence the {task} of this store would teach nothing; write supervision: merged, "
                     f"or leave {task} out of tasks"
                 )

@@ -32,8 +32,8 @@ def check_depth_max(places: Sequence[Place], depth_max: float | None) -> None:
     """
     if depth_max is None:
         return
-    for config in {id(place.config): place.config for place in places}.values():
-        own = [place for place in places if place.config is config]
+    for stage in {id(place.stage): place.stage for place in places}.values():
+        own = [place for place in places if place.stage is stage]
         chosen = [own[index] for index in np.unique(np.linspace(0, len(own) - 1, LOOKED_AT).astype(int))]
         distances, areas = (np.concatenate(column) for column in zip(*map(_distances, chosen)))
         cut = float(areas[distances > depth_max].sum() / max(areas.sum(), 1e-12))
@@ -42,8 +42,8 @@ def check_depth_max(places: Sequence[Place], depth_max: float | None) -> None:
             beyond = np.searchsorted(np.cumsum(areas[order]), (1 - MOST_CUT) * areas.sum())
             least = distances[order][min(int(beyond), len(order) - 1)]
             raise ValueError(
-                f"labels {config.name}: {100 * cut:.1f} % of the distances of the {len(chosen)} panoramas looked at lie beyond "
-                f"training.losses.depth_max, which is {depth_max:g}, and would be learnt as that; leave depth_max out, or write "
+                f"labels {stage.key}: {100 * cut:.1f} % of the distances of the {len(chosen)} panoramas looked at lie beyond "
+                f"losses.depth_max, which is {depth_max:g}, and would be learnt as that; leave depth_max out, or write "
                 f"{least * 1.01:.3g} or more"
             )
 

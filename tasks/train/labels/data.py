@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from configs.pipeline import Config
 from models.student.labels import Label
 from storage.about import common_about
 from storage.arrays import SHARD_ITEMS
 from storage.manifest import Block, Item
 from storage.receipts import Receipt
 from tasks.stage.job import BadItem
+from tasks.stage.kind import Stage
 from tasks.train.ahead import ordered_map
 from tasks.train.labels.items import ItemSettings, Place, StoredBlock, nothing, training_item
 from tasks.train.labels.views import check_views, patch_blocks
@@ -31,9 +31,9 @@ from tasks.train.order import batch_of, epoch_order, steps_in
 
 @dataclass(frozen=True)
 class LabelStore:
-    """Fused blocks of one config, each as its URL, its items and its receipt; ``weight`` is how often they come in an epoch."""
+    """Blocks of labels of one stage, each as its URL, its items and its receipt; ``weight`` is how often they come in an epoch."""
 
-    config: Config
+    stage: Stage
     blocks: Sequence[tuple[str, Block, Receipt]]
     weight: float = 1.0
 
@@ -133,10 +133,10 @@ class TrainingData:
         slots = [slot for slot, (item, row) in enumerate(rows) if row.state == "done" and self.settings.takes(item)]
         if not slots:
             return
-        patches = patch_blocks(store.config.root, receipt) if self.settings.item.one_view else {}
+        patches = patch_blocks(store.stage, block.name) if self.settings.item.one_view else None
         stored = StoredBlock(url, receipt.files, patches, len(self.classes), receipt.about.get("depth_unit", ""))
         first = len(self._places)
-        self._places += [Place(block.items[slot], store.config, stored, slot) for slot in slots]
+        self._places += [Place(block.items[slot], store.stage, stored, slot) for slot in slots]
         shard_of = np.array(slots) // SHARD_ITEMS
         self._shards += [first + np.flatnonzero(shard_of == shard) for shard in np.unique(shard_of)]
         self._weights += [store.weight] * len(np.unique(shard_of))
@@ -155,7 +155,7 @@ class TrainingData:
                 raise ValueError(
                     f"no store has labels of {task}, only {', '.join(sorted(stored))}; give a teacher the field, or drop the task"
                 )
-        for place in {id(place.config): place for place in self._places}.values():
+        for place in {id(place.stage): place for place in self._places}.values():
             check_views(place.block.patches, self.settings.item.one_view)
         if self.steps(0) == 0:
             raise ValueError(

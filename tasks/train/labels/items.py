@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.pipeline import Config
 from geometry.resampling.augment import Augmentation, augment
 from storage.arrays import BlockReader, Entries
 from storage.manifest import Item
 from tasks.ingest.images.resizing import resize_image
 from tasks.ingest.observed import observed_of
 from tasks.ingest.panorama import load_panorama
+from tasks.ingest.settings import Panoramas
 from tasks.label.fuse import decode_labels
-from tasks.train.labels.views import PatchBlock, one_view
+from tasks.stage.kind import Stage
+from tasks.train.labels.views import Patches, one_view
 
 CONFIDENCES = {"depth": "depth_consistency", "normals": "normals_agreement", "semantics": "semantics_confidence"}
 """Stored as 255 times what training multiplies a pixel's loss by."""
@@ -62,7 +63,7 @@ class StoredBlock:
 
     url: str
     files: Entries
-    patches: Mapping[str, PatchBlock] = field(default_factory=dict)
+    patches: Patches | None = None
     classes: int = 0
     depth_unit: str = ""
 
@@ -78,12 +79,18 @@ class StoredBlock:
 
 @dataclass(frozen=True)
 class Place:
-    """Where one item's image and labels lie."""
+    """Where one item's image and labels lie; ``stage`` gave the labels."""
 
     item: Item
-    config: Config
+    stage: Stage
     block: StoredBlock
     slot: int
+
+    @property
+    def reading(self) -> Panoramas:
+        """Where its panorama comes from, and how that is read."""
+        settings: Panoramas = self.stage.panoramas.settings
+        return settings
 
 
 def training_item(place: Place, settings: ItemSettings, generator: np.random.Generator) -> dict[str, NDArray[Any]]:
@@ -99,7 +106,7 @@ def training_item(place: Place, settings: ItemSettings, generator: np.random.Gen
     DamagedBlock, StoreError
         The labels cannot be read.
     """
-    panorama = load_panorama(place.item, place.config)
+    panorama = load_panorama(place.item, place.reading)
     image, observed = resize_image(panorama.pixels, settings.height), observed_of(panorama, settings.height)
     stored = place.block.reader.item(place.slot, _wanted(place.block.names, settings))
     labels = {name: resize_labels(array, settings.height) for name, array in decode_labels(stored).items()}

@@ -6,7 +6,7 @@ one at a time, they become noise that it averages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,9 +18,9 @@ from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.fusion.fuse import FusionSettings, fuse
 from storage.arrays import BlockReader
-from storage.receipts import Receipt, block_url, read_dropped, read_receipt
+from storage.receipts import Receipt, read_dropped, read_receipt
 from tasks.label import label, project
-from tasks.label.rotations import rotation_of
+from tasks.stage.kind import Stage
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,23 @@ class PatchBlock:
         return BlockReader(self.url, self.receipt.files)
 
 
-def patch_blocks(root: str, fused: Receipt) -> dict[str, PatchBlock]:
-    """Stage -> the block that a fused block was made from."""
-    upstream: Mapping[str, str] = fused.made["identity"]["upstream"]
-    return {stage: PatchBlock(block_url(root, stage, fingerprint, fused.block)) for stage, fingerprint in upstream.items()}
+@dataclass(frozen=True)
+class Patches:
+    """The blocks that a block of labels was made from: the views, and what each teacher says of them."""
+
+    views: PatchBlock
+    teachers: Sequence[PatchBlock]
 
 
-def check_views(blocks: Mapping[str, PatchBlock], tasks: Sequence[str]) -> None:
+def patch_blocks(stage: Stage, block: str) -> Patches | None:
+    """What a block of fused labels was made from; None of labels that have no views."""
+    views, teachers = stage.stages("views"), stage.stages("labels")
+    if not views:
+        return None
+    return Patches(PatchBlock(views[0].block_url(block)), [PatchBlock(one.block_url(block)) for one in teachers])
+
+
+def check_views(blocks: Patches | None, tasks: Sequence[str]) -> None:
     """Raises ValueError if a task cannot be taught view by view from these blocks."""
     for task in tasks:
         unit = _teacher_of(task, blocks).receipt.about["fields"][task]["unit"]
@@ -64,13 +74,13 @@ def check_views(blocks: Mapping[str, PatchBlock], tasks: Sequence[str]) -> None:
 
 
 def one_view(
-    blocks: Mapping[str, PatchBlock], slot: int, tasks: Sequence[str], height: int, classes: int, generator: np.random.Generator
+    blocks: Patches | None, slot: int, tasks: Sequence[str], height: int, classes: int, generator: np.random.Generator
 ) -> dict[str, NDArray[Any]]:
     """ERP labels (height, 2 height[, C]) of one random view of an item, valid where it looks.
 
     As those of :func:`geometry.fusion.fuse.fuse`, in its dtypes, without the consistency of views.
     """
-    cameras = project.decode_cameras(blocks["project"].reader.item(slot, ("fov", "rotation", "size")))
+    cameras = project.decode_cameras(_there(blocks).views.reader.item(slot, ("fov", "rotation", "size")))
     view = int(generator.integers(len(cameras)))
     fields = {task: _of_view(_teacher_of(task, blocks), slot, task, view) for task in tasks}
     seen: tuple[Camera, ...] = (cameras[view],)
@@ -89,8 +99,14 @@ def _of_view(teacher: PatchBlock, slot: int, task: str, view: int) -> Field:
     return replace(whole, values=whole.values[chosen], valid=whole.valid[chosen], confidence=confidence)
 
 
-def _teacher_of(task: str, blocks: Mapping[str, PatchBlock]) -> PatchBlock:
-    for stage, block in blocks.items():
-        if stage.startswith("label.") and not rotation_of(stage) and task in block.receipt.about["fields"]:
+def _there(blocks: Patches | None) -> Patches:
+    if blocks is None:
+        raise ValueError("these labels have no views, so they cannot be trained view by view; train on merged labels")
+    return blocks
+
+
+def _teacher_of(task: str, blocks: Patches | None) -> PatchBlock:
+    for block in _there(blocks).teachers:
+        if task in block.receipt.about["fields"]:
             return block
     raise ValueError(f"no teacher of this store gives {task}, so it cannot be trained view by view")

@@ -17,7 +17,7 @@ from tasks.stage.job import BadItem
 from tasks.train.ahead import ordered_map
 from tasks.train.order import batch_of, epoch_order, steps_in
 from tasks.train.seamless.crops import training_crop
-from tasks.train.seamless.settings import SourceTraining
+from tasks.train.seamless.settings import TrainSeamless
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class PinholeCrops:
     """The batches of a source training, in one long epoch."""
 
     data: SeamlessData
-    config: SourceTraining
+    config: TrainSeamless
 
     def batches(self, epoch: int, step: int, rank: int, world: int) -> Iterator[Crops]:
         """This process's batch of every step from one on, a few of them read ahead.

@@ -1,16 +1,14 @@
-"""What the YAML of a source training may say: labelled pinhole images, a network, and how it learns from them."""
+"""What the training of a seamless network may say: labelled pinhole images, a network, and how it learns from them."""
 
 from __future__ import annotations
 
 from dataclasses import fields
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from configs.plain_yaml import MOST_BYTES, parse_yaml
-from configs.settings import ConfigError, PlainSettings, Settings
-from storage.credentials import MaskedUrl
+from configs.places import PlaceField
+from configs.settings import ADDED, APART, PlainSettings, Settings
 from tasks.train.settings import LoopSettings
 
 Columns = Annotated[int, Field(ge=32, multiple_of=32)]
@@ -20,7 +18,7 @@ class PinholeData(Settings):
     """Labelled images, in a layout of docs/datasets.md."""
 
     kind: Literal["amodal_synth_drive", "cityscapes", "kitti360_aps"]
-    root: MaskedUrl
+    root: PlaceField
     split: str | None = None
     """Only the images of this split, such as ``train``."""
 
@@ -48,14 +46,13 @@ class Network(Settings):
     """Columns by which the saved network continues a panorama on both sides. Training images do not close."""
 
 
-class SourceTraining(Settings):
-    """One source training; the defaults are the paper's."""
+class TrainSeamless(Settings):
+    """A network of whole objects, of labelled pinhole images; the defaults are the paper's."""
 
+    kind: Literal["seamless"] = "seamless"
     data: PinholeData
-    validation: PinholeData | None = None
+    validation: Annotated[PinholeData | None, APART] = None
     """Measured at the end, and what the two score thresholds are chosen on."""
-    output: MaskedUrl
-    """Folder of the trained network, its figures, and its checkpoints."""
     network: Network = Network()
     steps: int = Field(40000, ge=1)
     batch_size: int = Field(4, ge=1)
@@ -71,42 +68,18 @@ class SourceTraining(Settings):
     """Largest norm of a step's gradient."""
     precision: Literal["no", "bf16", "fp16"] = "no"
     seed: int = Field(0, ge=0)
-    least_stuff: int = Field(2048, ge=0)
+    least_stuff: Annotated[int, Field(ge=0), APART] = 2048
     """Pixels below which stuff counts as void where panoptic maps are measured."""
-    log_every: int = Field(50, ge=1)
-    checkpoint_every: int = Field(1000, ge=1)
-    keep: int = Field(2, ge=1)
+    log_every: Annotated[int, Field(ge=1), APART] = 50
+    checkpoint_every: Annotated[int, Field(ge=1), APART] = 1000
+    keep: Annotated[int, Field(ge=1), APART] = 2
     """Checkpoints that are kept, the newest."""
-    threads: int = Field(4, ge=1)
+    threads: Annotated[int, Field(ge=1), APART] = 4
     """Batches that are read at the same time."""
-    device: str = "auto"
+    processes: Annotated[int, Field(ge=1), ADDED] = 1
+    """That train together on the machine that holds the stage."""
 
-    def outcome(self) -> str:
-        """All that decides what is learned, as text; a checkpoint of another one is refused."""
-        spare = {"validation", "output", "least_stuff", "log_every", "checkpoint_every", "keep", "threads", "device"}
-        return self.model_dump_json(exclude=spare)
-
-    def loop(self) -> LoopSettings:
+    def loop(self, device: str) -> LoopSettings:
         """What of this is the loop's."""
         shared = {one.name for one in fields(LoopSettings)} & type(self).model_fields.keys()
-        return LoopSettings(**{name: getattr(self, name) for name in shared}, identity=self.outcome())
-
-
-def load_source_training(path: str | Path) -> SourceTraining:
-    """Read a YAML file.
-
-    Raises
-    ------
-    ConfigError
-        The file is missing, is not YAML, or does not fit; every problem is named with its key.
-    """
-    try:
-        with Path(path).open("rb") as file:
-            data = parse_yaml(file.read(MOST_BYTES + 1))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"config {path}: cannot be read ({error}); give the path of a YAML file") from error
-    try:
-        return SourceTraining.model_validate(data)
-    except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, problem['loc'])) or 'config'}: {problem['msg']}" for problem in error.errors()]
-        raise ConfigError("\n".join([f"config {path}:", *lines])) from error
+        return LoopSettings(**{name: getattr(self, name) for name in shared}, device=device)

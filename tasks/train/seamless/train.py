@@ -1,43 +1,71 @@
-"""Source training: a seamless network learns from labelled pinhole images, the same whether it was interrupted or not.
+"""train: labelled pinhole images -> a seamless network, the same whether the training was interrupted or not.
 
-    python -m tasks.train.seamless.train configs/trainings/source_street.yaml
-
-    <output>/config.json, model.safetensors   the network, as transformers writes them
-    <output>/figures.json                     its five figures on the validation images, and the thresholds behind them
-    <output>/checkpoints/step-<number>.pt     what is needed to go on
-
-What a step does follows from the config, the step and the state in the checkpoint before it.
+What a step does follows from the settings, the step and the state in the checkpoint before it.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from accelerate import PartialState
 
-from metrics.seamless.quality import Figures
 from models.seamless.branch import BranchSettings
 from models.seamless.learner import SourceLearner
 from models.seamless.network import LARGE, SMALL, SeamlessNetwork, SeamlessSettings
 from models.seamless.proposals import ProposalSettings
-from models.seamless.saved import SeamlessModel, model_files
+from models.seamless.saved import SeamlessModel
 from storage.fingerprint import digest
-from storage.urls import join, read_bytes, write_bytes
+from storage.receipts import Entries, Receipt, write_file
+from storage.urls import files_below, join, read_bytes, remove
+from tasks.adapt.vocabulary import vocabulary
+from tasks.seamless.model import write_model
 from tasks.seamless.reading import SeamlessData, open_seamless_data
 from tasks.seamless.scores import score
 from tasks.seamless.vocabularies import THINGS
+from tasks.stage.block import make_whole
+from tasks.stage.devices import device_name, resolve_device
+from tasks.stage.job import Job, Output
+from tasks.stage.kind import Kind
+from tasks.stage.models import MODEL
+from tasks.stage.stopping import asked_to_stop
 from tasks.train.loop import train
-from tasks.train.progress import Log
+from tasks.train.processes import in_processes
+from tasks.train.progress import Log, LogFile
 from tasks.train.seamless.batches import PinholeCrops
-from tasks.train.seamless.settings import Network, PinholeData, SourceTraining, load_source_training
+from tasks.train.seamless.settings import Network, PinholeData, TrainSeamless
+
+VERSION = "1"
+FIGURES = "figures.json"
+
+KIND = Kind(
+    "train.seamless",
+    VERSION,
+    TrainSeamless,
+    {},
+    MODEL,
+    make="tasks.train.seamless.train:train_block",
+    grain="all",
+    network=True,
+    shows="tasks.train.seamless.shown:shows",
+    summary="tasks.train.seamless.shown:summary",
+)
 
 
-def train_source(config: SourceTraining, log: Log, stop: Callable[[], bool] = lambda: False) -> Figures | None:
-    """Train, from the newest checkpoint on if there is one, save the network, and measure it if there is validation data.
+@dataclass(frozen=True)
+class Learned:
+    """What the receipt says of the network, its five figures on the validation images, and its files."""
+
+    about: dict[str, Any]
+    figures: dict[str, Any]
+    files: Entries
+
+
+def train_block(job: Job, stop: Callable[[], bool] = asked_to_stop) -> Receipt:
+    """Train, from the newest checkpoint on if there is one, and store the network and its figures; then drop the checkpoints.
 
     Raises
     ------
@@ -46,30 +74,50 @@ def train_source(config: SourceTraining, log: Log, stop: Callable[[], bool] = la
     Stopped, Diverged
         As :func:`tasks.train.loop.train`.
     ValueError
-        The checkpoints in the output folder are of another config, or the validation data do not say what is hidden.
+        The validation data do not say what is hidden.
     """
-    data = _open(config.data)
-    validation = None if config.validation is None else _open(config.validation)
+    about: dict[str, Any] = {}
+
+    def make() -> Output:
+        learned: Learned = in_processes(job.settings.processes, "tasks.train.seamless.train:learn", job, stop=stop)
+        about.update(learned.about)
+        return Output(figures={"steps": job.settings.steps, **learned.figures}, files=learned.files)
+
+    receipt = make_whole(job, make, about, device=device_name(resolve_device(job.execution.device)))
+    for name in files_below(job.checkpoints):
+        remove(join(job.checkpoints, name))
+    return receipt
+
+
+def learn(job: Job, log: Log, stop: Callable[[], bool]) -> Learned:
+    """Train as one process, or as one of several; the first one writes what comes of it into the block's folder."""
+    settings: TrainSeamless = job.settings
+    data = _open(settings.data)
+    validation = None if settings.validation is None else _open(settings.validation)
     if validation is not None and not validation.about.amodal:
         raise ValueError(
             f"validation: {validation.kind} does not say what is hidden, so its figures cannot be measured; leave it out"
         )
-    torch.manual_seed(config.seed)
-    network = SeamlessNetwork(seamless_settings(config.network, len(data.about.classes), 0))
+    torch.manual_seed(settings.seed)
+    network = SeamlessNetwork(seamless_settings(settings.network, len(data.about.classes), 0))
     model = SeamlessModel(network, data.about.classes)
-    learner = SourceLearner(model, config.learning_rate, config.head_rate, data.about.amodal)
-    train(learner, PinholeCrops(data, config), config.loop(), join(config.output, "checkpoints"), log, stop)
-    figures = None
-    if validation is not None:
-        figures, rule = score(model, validation, config.least_stuff)
-        chosen = {"instance_score": rule.instance_score, "amodal_score": rule.amodal_score, "least_stuff": rule.least_stuff}
-        content = json.dumps({**figures, **chosen, "images": len(validation)}, indent=1) + "\n"
-        if PartialState().is_main_process:
-            write_bytes(join(config.output, "figures.json"), content.encode())
+    learner = SourceLearner(model, settings.learning_rate, settings.head_rate, data.about.amodal)
+    kept = LogFile(join(job.checkpoints, "log.json"), (log,))
+    train(learner, PinholeCrops(data, settings), settings.loop(job.execution.device), job.checkpoints, kept, stop)
+    learned = Learned({}, {}, {})
     if PartialState().is_main_process:
-        _save(model, data, config)
+        figures = {} if validation is None else _measured(model, validation, settings.least_stuff)
+        files = write_file(job.url, FIGURES, (json.dumps(figures, indent=1) + "\n").encode())
+        learned = Learned(vocabulary(model), figures, files | _saved(job.url, model, data, settings))
     PartialState().wait_for_everyone()
-    return figures
+    return learned
+
+
+def _measured(model: SeamlessModel, validation: SeamlessData, least_stuff: int) -> dict[str, Any]:
+    """The five figures, and the thresholds behind them."""
+    figures, rule = score(model, validation, least_stuff)
+    chosen = {"instance_score": rule.instance_score, "amodal_score": rule.amodal_score, "least_stuff": rule.least_stuff}
+    return {**figures, **chosen, "images": len(validation)}
 
 
 def _open(data: PinholeData) -> SeamlessData:
@@ -88,31 +136,9 @@ def seamless_settings(network: Network, classes: int, seam: int) -> SeamlessSett
     return SeamlessSettings(classes, THINGS, network.encoder, encoder, network.channels, seam, branch)
 
 
-def _save(model: SeamlessModel, data: SeamlessData, config: SourceTraining) -> None:
+def _saved(url: str, model: SeamlessModel, data: SeamlessData, settings: TrainSeamless) -> Entries:
     """Write the network, as one for panoramas."""
-    closed = SeamlessNetwork(replace(model.network.settings, seam=config.network.seam))
+    closed = SeamlessNetwork(replace(model.network.settings, seam=settings.network.seam))
     closed.load_state_dict(model.network.state_dict())
     learned = sorted({digest(read_bytes(entry.uri)) for entry in data.entries})
-    # The config last: a folder with it is whole.
-    files = model_files(replace(model, network=closed, trained_on=tuple(learned)))
-    for name, content in sorted(files.items(), reverse=True):
-        write_bytes(join(config.output, name), content)
-
-
-def main() -> None:
-    """The command line; see the top of this file."""
-    parser = argparse.ArgumentParser(description="Train a seamless network on labelled pinhole images.")
-    parser.add_argument("config", help="YAML file, see configs/trainings/source_street.yaml and docs/adapt.md")
-    config = load_source_training(parser.parse_args().config)
-
-    def say(step: int, figures: Mapping[str, float]) -> None:
-        terms = {name: value for name, value in figures.items() if not name.startswith("optimizer.")}
-        print(f"{step}/{config.steps} " + " ".join(f"{name} {value:.3f}" for name, value in terms.items()), flush=True)
-
-    figures = train_source(config, say)
-    shown = {name: "-" if value is None else f"{100 * value:.1f}" for name, value in (figures or {}).items()}
-    print(config.output, *(f"{name} {value}" for name, value in shown.items()))
-
-
-if __name__ == "__main__":
-    main()
+    return write_model(url, MODEL, replace(model, network=closed, trained_on=tuple(learned)), {})[1]

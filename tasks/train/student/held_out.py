@@ -27,6 +27,8 @@ MOST_JUDGED = 64
 MOST_SHOWN = 6
 """Panoramas that are compared, and those of them that are shown."""
 CONFIDENCES = ("depth_consistency", "normals_agreement", "semantics_confidence")
+PROTOCOL = "panolabel"
+"""Of the figures; metrics/protocols.py."""
 COMPARISONS = ("student against labels", "student against truth", "labels against truth")
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -60,7 +62,7 @@ def look_at_held_out(model: StudentModel, data: TrainingData, device: str) -> tu
     vocabulary = _truth_classes(data.places)
     for place in _spread(data.places, MOST_JUDGED):
         try:
-            seen = _look(model, place, data, device, read_truth_classes(place.config) == vocabulary)
+            seen = _look(model, place, data, device, read_truth_classes(place.reading.source) == vocabulary)
         except BadItem:  # gone or changed since it was labelled: training skips it too
             continue
         for name, row in _compared(seen, place, data.classes, vocabulary).items():
@@ -75,8 +77,8 @@ def look_at_held_out(model: StudentModel, data: TrainingData, device: str) -> tu
 
 def _truth_classes(places: Sequence[Place]) -> list[str]:
     """The vocabulary of the truth, of the first store that has any: figures of two vocabularies cannot be pooled."""
-    configs = {id(place.config): place.config for place in places}.values()
-    return next((classes for config in configs if (classes := read_truth_classes(config))), [])
+    sources = {id(place.stage): place.reading.source for place in places}.values()
+    return next((classes for source in sources if (classes := read_truth_classes(source))), [])
 
 
 def _spread(places: Sequence[Place], most: int) -> list[Place]:
@@ -88,15 +90,15 @@ def _look(model: StudentModel, place: Place, data: TrainingData, device: str, wi
     settings = data.settings.item
     plain = ItemSettings(settings.height, settings.tasks, confidence=False)
     arrays = training_item(place, plain, np.random.default_rng(0))
-    observed = read_observed(place.item, place.config, settings.height)
+    observed = read_observed(place.item, place.reading, settings.height)
     said = as_labels(predict(model, arrays["image"], device), sky_class(data.classes), observed)
     labels = {name: array for name, array in arrays.items() if name != "image"}
-    truth = read_truth(place.config, place.item)[0] if with_truth else {}
+    truth = read_truth(place.reading.source, place.item)[0] if with_truth else {}
     return Seen(place.item.item, arrays["image"], labels, said, truth, observed)
 
 
 def _protocol(place: Place) -> Protocol:
-    return for_unit(protocol_named(place.config.evaluate.protocol), place.block.depth_unit)
+    return for_unit(protocol_named(PROTOCOL), place.block.depth_unit)
 
 
 def _compared(seen: Seen, place: Place, classes: Sequence[str], true_classes: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.train.student.licences import UNKNOWN, stated_licence
-from tasks.train.student.settings import TrainingConfig
+from tasks.train.student.settings import TrainStudent
 
 FRONT = """---
 library_name: transformers
@@ -17,13 +17,13 @@ tags: [panorama, depth-estimation, panolabel]
 TEACHER = ("name", "model", "licence", "weights")
 
 
-def model_card(about: dict[str, Any], config: TrainingConfig) -> str:
+def model_card(about: dict[str, Any], config: TrainStudent) -> str:
     """README.md of a student's folder, in the form of the Hugging Face hub.
 
     Parameters
     ----------
     about : what ``panolabel.json`` beside it says
-    config : TrainingConfig
+    config : TrainStudent
     """
     parts = [FRONT, *_what(about), *_origin(about, config), *_quality(about, config)]
     if about["classes"]:
@@ -48,7 +48,7 @@ def _what(about: dict[str, Any]) -> list[str]:
     ]
 
 
-def _origin(about: dict[str, Any], config: TrainingConfig) -> list[str]:
+def _origin(about: dict[str, Any], config: TrainStudent) -> list[str]:
     """Labels and weights that it comes from, with their licences."""
     return [
         "## Labels",
@@ -68,7 +68,7 @@ def _origin(about: dict[str, Any], config: TrainingConfig) -> list[str]:
     ]  # fmt: skip
 
 
-def _quality(about: dict[str, Any], config: TrainingConfig) -> list[str]:
+def _quality(about: dict[str, Any], config: TrainStudent) -> list[str]:
     """How true it is, and how it was trained."""
     return [
         "## Accuracy",
@@ -94,12 +94,12 @@ def _accuracy(held_out: dict[str, Any]) -> str:
     return told + _table(("figure", *compared), shown)
 
 
-def _backbone(config: TrainingConfig) -> str:
-    kind = config.model.settings.get("backbone_config", {}).get("model_type", config.model.backbone)
-    if config.model.pretrained is None:
+def _backbone(config: TrainStudent) -> str:
+    kind = config.settings.get("backbone_config", {}).get("model_type", config.backbone)
+    if config.pretrained is None:
         return f"{kind}, from scratch"
-    licence = config.model.licence or stated_licence(config.model.pretrained)
-    return f"{kind}, from the weights in `{config.model.pretrained}`; licence: {licence}"
+    licence = config.licence or stated_licence(config.pretrained)
+    return f"{kind}, from the weights in `{config.pretrained}`; licence: {licence}"
 
 
 def _table(head: tuple[str, ...], rows: list[Any]) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from storage.receipts import Entries, Receipt, write_file
-from storage.urls import join, read_bytes
+from storage.receipts import Entries, write_file
+from storage.urls import join, location, read_bytes
 from tasks.pages.encoded import encoded, legend
 from tasks.pages.shown import Section, render_page
 from tasks.stage.made import Made
+from tasks.stage.models import MODEL
 from tasks.stage.tables import NOTHING, Column, Picture, Piece, Table, Words, interval, pictures, told
 
 PAGE = "predictions.html"
@@ -31,12 +32,15 @@ Read = Callable[[str], bytes]
 def shows(made: Made) -> list[Piece]:
     """Figures of the held-out panoramas, losses, and pictures of some of them."""
     ((url, _, receipt), *_) = made.blocks
-    return student_pieces(url, receipt)
+    pieces = _pieces(receipt.about, lambda name: read_bytes(join(url, name)))
+    return [*pieces, Words("model", "Model", location(join(url, MODEL)))]
 
 
-def student_pieces(url: str, receipt: Receipt) -> list[Piece]:
-    """What :func:`shows` shows, of a finished training in the folder ``url``."""
-    return _pieces(receipt.about, lambda name: read_bytes(join(url, name)))
+def summary(made: Made) -> dict[str, Any]:
+    """``model``: its folder; ``page``, of predictions beside labels; and what the receipt says of the student."""
+    ((url, _, receipt), *_) = made.blocks
+    told = {name: receipt.about[name] for name in ("weights", "figures", "held_out", "steps", "parameters", "labels", "skipped")}
+    return {"model": location(join(url, MODEL)), "page": location(join(url, PAGE)), **told}
 
 
 def write_look(url: str, title: str, about: Mapping[str, Any], shown: Sequence[Mapping[str, Any]]) -> tuple[Entries, list[Any]]:

@@ -6,44 +6,39 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from storage.credentials import mask_credentials
-from storage.receipts import block_url, read_dropped, read_receipt
 from tasks.label.fuse import fused_unit
+from tasks.stage.kind import Outside, Stage
 from tasks.train.labels.data import LabelStore
 from tasks.train.student.licences import UNKNOWN, stated_licence
-from tasks.train.student.settings import LabelSource
 
 
-def about_labels(stores: Sequence[LabelStore], sources: Sequence[LabelSource]) -> list[dict[str, Any]]:
+def about_labels(stores: Sequence[LabelStore], licences: Mapping[str, str]) -> list[dict[str, Any]]:
     """For every store: name, root, fingerprint of its labels, panoramas, weight, licence, and the weights that made them."""
     return [
         {
-            "name": store.config.name,
-            "root": mask_credentials(store.config.root),
-            "source": mask_credentials(store.config.source.url),
-            "fingerprint": store.blocks[0][2].fingerprint,
+            "name": store.stage.key,
+            "root": mask_credentials(store.stage.root),
+            "source": mask_credentials(store.stage.panoramas.settings.source.url),
+            "fingerprint": store.stage.identity.fingerprint,
             "blocks": len(store.blocks),
             "panoramas": sum(row.state == "done" for _, _, receipt in store.blocks for row in receipt.items),
             "weight": store.weight,
-            "licence": source.licence,
-            "teachers": _teachers(store),
+            "licence": licences.get(store.stage.key, UNKNOWN),
+            "teachers": _teachers(store.stage),
         }
-        for store, source in zip(stores, sources, strict=True)
+        for store in stores
     ]
 
 
-def _teachers(store: LabelStore) -> list[dict[str, Any]]:
-    """Name, model, digest and licence of all weights behind a store's labels; those whose receipt is gone are not known."""
-    fused = store.blocks[0][2]
-    own = fused.made.get("identity", {})
-    student = "" if store.config.student is None else store.config.student.model
-    found = [_teacher(name, weights, {"model": student or name}) for name, weights in own.get("weights", {}).items()]
-    for stage, fingerprint in own.get("upstream", {}).items():
-        url = block_url(store.config.root, stage, fingerprint, fused.block)
-        receipt = read_receipt(url) or read_dropped(url) if stage.startswith("label.") else None
-        identity = receipt.made["identity"] if receipt else {"weights": {}, "settings": {}}
-        settings = {"kind": identity["settings"].get("kind", ""), **identity["settings"].get("settings", {})}
-        found += [_teacher(name, weights, settings) for name, weights in identity["weights"].items()]
-    return found
+def _teachers(stage: Stage) -> list[dict[str, Any]]:
+    """Name, model, digest and licence of all weights behind a stage's output."""
+    settings = {"kind": getattr(stage.settings, "kind", ""), **getattr(stage.settings, "settings", {})}
+    read = [one for found in stage.inputs.values() for one in found]
+    model = next((one.reference for one in read if isinstance(one, Outside)), None)
+    settings |= {"model": model} if model is not None else {}
+    own = [_teacher(name, weights, settings) for name, weights in stage.identity.weights.items()]
+    behind = [teacher for one in read if isinstance(one, Stage) for teacher in _teachers(one)]
+    return [*own, *(teacher for teacher in behind if teacher not in own)]
 
 
 def _teacher(name: str, weights: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,6 +58,6 @@ def depth_unit(stores: Sequence[LabelStore]) -> str:
     """
     units = [fused_unit(store.about.get("depth_unit", "")) for store in stores]
     if len(set(units)) > 1:
-        told = ", ".join(f"{store.config.name}: {unit or 'none'}" for store, unit in zip(stores, units))
+        told = ", ".join(f"{store.stage.key}: {unit or 'none'}" for store, unit in zip(stores, units))
         raise ValueError(f"the stores' distances have different units ({told}); train depth from stores of one unit")
     return units[0]

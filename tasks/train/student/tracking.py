@@ -13,13 +13,13 @@ from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker, get_availa
 
 from configs.settings import ConfigError
 from storage.urls import filesystem, is_local, join
+from tasks.stage.kind import Stage
 from tasks.train.progress import Log
-from tasks.train.student.settings import TrainingConfig
 
 
-def check_trackers(config: TrainingConfig) -> None:
+def check_trackers(stage: Stage) -> None:
     """Raises ConfigError if a tracker is not known or not installed, or has no local folder to write to."""
-    for name in config.tracking.trackers:
+    for name in stage.settings.tracking.trackers:
         if name not in LOGGER_TYPE_TO_CLASS:
             nearest = difflib.get_close_matches(name, LOGGER_TYPE_TO_CLASS, n=1)
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are: {', '.join(LOGGER_TYPE_TO_CLASS)}"
@@ -27,12 +27,12 @@ def check_trackers(config: TrainingConfig) -> None:
         built_in = LOGGER_TYPE_TO_CLASS[name].__module__ == "accelerate.tracking"
         if built_in and name not in [str(one.value) for one in get_available_trackers()]:
             raise ConfigError(f"tracking.trackers: {name} is not installed; pip install {name}, or remove it")
-    if config.tracking.trackers and config.tracking.folder is None and not is_local(config.root):
-        raise ConfigError(f"tracking.folder: trackers write to a local folder, and {config.root} is none; name one")
+    if stage.settings.tracking.trackers and stage.settings.tracking.folder is None and not is_local(stage.root):
+        raise ConfigError(f"tracking.folder: trackers write to a local folder, and {stage.root} is none; name one")
 
 
 @contextmanager
-def tracking(config: TrainingConfig, run: str) -> Iterator[Log]:
+def tracking(stage: Stage, run: str) -> Iterator[Log]:
     """What takes a step and its figures, for as long as a training goes on.
 
     The trackers start with the first figures: only then is it known from which step a training goes on, and TensorBoard drops
@@ -40,16 +40,16 @@ def tracking(config: TrainingConfig, run: str) -> Iterator[Log]:
 
     Parameters
     ----------
-    config : TrainingConfig
+    stage : Stage
     run : str
         What the trackers call it.
     """
-    waiting, started = list(config.tracking.trackers), list[GeneralTracker]()
+    waiting, started = list(stage.settings.tracking.trackers), list[GeneralTracker]()
 
     def log(step: int, figures: Mapping[str, float]) -> None:
         while waiting:
             name = waiting.pop(0)
-            _guarded(name, lambda name=name: started.append(_start(name, config, run, step)))
+            _guarded(name, lambda name=name: started.append(_start(name, stage, run, step)))
         for tracker in list(started):
             if not _guarded(tracker.name, lambda tracker=tracker: tracker.log(dict(figures), step=step)):
                 started.remove(tracker)
@@ -61,14 +61,14 @@ def tracking(config: TrainingConfig, run: str) -> Iterator[Log]:
             _guarded(tracker.name, tracker.finish)
 
 
-def _start(name: str, config: TrainingConfig, run: str, step: int) -> GeneralTracker:
-    kind, settings = LOGGER_TYPE_TO_CLASS[name], dict(config.tracking.settings.get(name, {}))
+def _start(name: str, stage: Stage, run: str, step: int) -> GeneralTracker:
+    kind, settings = LOGGER_TYPE_TO_CLASS[name], dict(stage.settings.tracking.settings.get(name, {}))
     if name == "tensorboard":
         settings = {"purge_step": step, **settings}
     if kind.requires_logging_directory:
         # Trackers write to a disk; where the root is none, beside whoever trains.
-        own = filesystem(join(config.root, "logs"))[1] if is_local(config.root) else f"{config.name}-logs"
-        folder = Path(config.tracking.folder or own)
+        own = filesystem(join(stage.root, "logs"))[1] if is_local(stage.root) else f"{stage.key}-logs"
+        folder = Path(stage.settings.tracking.folder or own)
         folder.mkdir(parents=True, exist_ok=True)
         tracker = kind(run, str(folder), **settings)
     else:

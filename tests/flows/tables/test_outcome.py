@@ -3,13 +3,17 @@
 import pytest
 
 from flows import invocation
-<<<<<<< HEAD:tests/flows/tables/test_outcome.py
-from flows.tables.run import SHOWN_ITEMS, print_outcome
+
+< << <<< <<<< <<<<< <<<<<< <<<<<<< HEAD:tests/flows/tables/test_outcome.py from flows.tables.run import SHOWN_ITEMS, print_outcome
 from flows.text import console
 from tests.support.pipelines import load, write_pipeline
-=======
-from flows.tables.run import SHOWN_ITEMS, console, print_outcome
+
+= == === ==== ===== ====== ======= from flows.tables.run import SHOWN_ITEMS, console, print_outcome
 from tasks.stage.tables import Column, Table, Words, as_json
+
+> >>
+>>> >>>>
+>>>>> >>>>>>
 >>>>>>> shows:tests/flows/test_outcome.py
 
 
