@@ -45,7 +45,7 @@ def read_pipeline(path: str | Path, overrides: Mapping[str, Any] | None = None) 
         )
     data["folder"] = folder_of(path)
     lay_over(data, {dotted: _from_here(data["folder"], dotted, value) for dotted, value in (overrides or {}).items()})
-    _refuse_installed(path, data)
+    _refuse_installed(path, data, "root" in (overrides or {}))
     return data
 
 
@@ -62,15 +62,15 @@ def folder_of(path: str | Path) -> str:
     return "" if inside == "." else inside
 
 
-def _refuse_installed(path: str | Path, data: Mapping[str, Any]) -> None:
+def _refuse_installed(path: str | Path, data: Mapping[str, Any], given: bool) -> None:
     """A ready-made config beside this module, where that is installed, must not put its store among the packages."""
     package = Path(__file__).resolve().parent
     root = data.get("root")
-    if Path(path).resolve().is_relative_to(package) and not (package.parent / "pyproject.toml").exists():
-        if isinstance(root, str) and is_relative(root) and not root.startswith(("../../..", "..\\")):
-            raise ConfigError(
-                f"config {path}: belongs to the installed package, beside which no store may lie; say where: --root FOLDER"
-            )
+    installed = Path(path).resolve().is_relative_to(package) and not (package.parent / "pyproject.toml").exists()
+    if installed and isinstance(root, str) and is_relative(root) and not given:
+        raise ConfigError(
+            f"config {path}: belongs to the installed package, beside which no store may lie; say where: --root FOLDER"
+        )
 
 
 def framed(data: dict[str, Any], what: str) -> Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -41,16 +42,17 @@ def brief(sections: Sequence[Section]) -> list[dict[str, Any]]:
 
     Where several stages show a thing of one title, it has the stage's key before it.
     """
-    titles = [
-        piece.title for section in sections for piece in section.pieces if not isinstance(piece, Pictures) and not piece.detail
+    brief = [
+        (section.key, piece)
+        for section in sections
+        for piece in section.pieces
+        if not isinstance(piece, Pictures) and not piece.detail
     ]
-    found = []
-    for section in sections:
-        for piece in section.pieces:
-            if not isinstance(piece, Pictures) and not piece.detail:
-                alone = titles.count(piece.title) == 1
-                found.append(as_json(piece if alone else replace(piece, title=f"{section.key}: {piece.title}")))
-    return found
+    titles = Counter((type(piece), piece.title) for _, piece in brief)
+    return [
+        as_json(piece if titles[type(piece), piece.title] == 1 else replace(piece, title=f"{key}: {piece.title}"))
+        for key, piece in brief
+    ]
 
 
 def found_by(config: Config, plan: Plan, steps: Sequence[Step]) -> Found:

@@ -173,8 +173,10 @@ def _part(key: str, part: Part, folder: str) -> list[Typed]:
 
 def _shares(kind: Kind, given: Mapping[str, Any]) -> dict[str, Any]:
     """The weights of inputs that are named with one each: ``labels: {fuse: 1.0, indoor: 0.5}``."""
-    weighted = [name for name, value in given.items() if kind.reads[name].weighted and isinstance(value, Mapping)]
-    return {"shares": list(given[name].values()) for name in weighted if kind.expand is None}
+    if kind.expand is not None:
+        return {}
+    named = [value for name, value in given.items() if kind.reads[name].weighted and isinstance(value, Mapping)]
+    return {"shares": list(named[0].values())} if named else {}
 
 
 def _references(key: str, name: str, edge: Edge, value: Any, folder: str) -> tuple[str | Outside, ...]:

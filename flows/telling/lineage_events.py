@@ -131,7 +131,7 @@ class RunEvents:
     def stage(
         self, stage: Stage, blocks: Sequence[Block] = (), owed: Sequence[Block] = (), receipts: Receipts | None = None
     ) -> Iterator[None]:
-        """Around the work of one stage on ``owed``, which are among ``blocks``; one that reads a source has none yet, and no ``receipts``."""
+        """Around the work of one stage on ``owed``, which are among ``blocks``; a source has neither, nor ``receipts``."""
         self._emitter.emit(lambda: self._event(RunState.START, stage))
         error: BaseException | None = None
         try:

@@ -46,55 +46,12 @@ def _says(settings: Scoring, inputs: Inputs) -> dict[str, Any]:
 def _with_truth(stage: Stage) -> None:
     if stage.panoramas.settings.source.truth is None:
         raise ConfigError(
-            f"stages.{stage.key}: there is no truth to
-            compare
-           
-            with;
-           
-            give
-           
-           
-           
-            stages.{stage.panoramas.key}.source.truth,
-           
-           
-           
-           
-            or
-           
-           
-           
-           
-            drop
-           
-           
-           
-           
-           
-            the
-           
-           
-           
-           
-           
-           
-           
-            stage"
-       
-       
-       
-       
-       
-       
-       
+            f"stages.{stage.key}: there is no truth to compare with; give stages.{stage.panoramas.key}.source.truth, "
+            "or drop the stage"
         )
 
 
-
-K
-KI KIN
-KIND =
-Kind(
+KIND = Kind(
     "compare",
     VERSION,
     Scoring,

@@ -152,25 +152,15 @@ def compare(made: Made) -> list[Piece]:
     if not found:
         return [Words("figures", "Figures", "there is no truth to compare with")]
     panoramas, scoring = sum(row.figures["panoramas"] for row in made.rows()), made.settings
+    height = made.stage.stages("predictions")[0].settings.height
     names = list(dict.fromkeys(name for own in found.values() for name in own))
     columns = (Column("model", text=True), *(Column(name, ".4f") for name in names))
     rows = tuple((arm, *(own.get(name) for name in names)) for arm, own in found.items())
     note = (
-        f"On {panoramas} panoramas
-        with truth, at {made.stage.stages('predictions')[0].settings.height} rows; least scores {scoring.instance_score}
-        and " f"{scoring.amodal_score} for both models. A
-        dash: nothing
-        can be
-       
-       
-       
-       
-       
-       
-        said."
-   
-    ) return [Table("figures", "Figures", columns, rows,
-    note)]
+        f"On {panoramas} panoramas with truth, at {height} rows; least scores {scoring.instance_score} and "
+        f"{scoring.amodal_score} for both models. A dash: nothing can be said."
+    )
+    return [Table("figures", "Figures", columns, rows, note)]
 
 
 def compare_summary(made: Made) -> dict[str, Any]:
