@@ -22,7 +22,7 @@ from tasks.seamless.reading import open_seamless_data
 from tasks.seamless.scores import find_in, majority_figures
 from tasks.seamless.vocabularies import A2B, K2B
 from tasks.train.checkpoints import load_checkpoint
-from tasks.train.progress import Diverged
+from tasks.train.progress import Diverged, Stopped
 from tasks.train.seamless.settings import SourceTraining, load_source_training
 from tasks.train.seamless.train import seamless_settings, train_source
 from tests.support.seamless_sets import write_blendpass, write_cityscapes
@@ -76,6 +76,8 @@ def test_an_interrupted_training_ends_with_the_same_bytes(pinholes: Path, tmp_pa
     state = load_checkpoint(str(tmp_path / "parts/checkpoints"))
     assert state is not None
     assert state["progress"]["step"] == 2
+    with pytest.raises(Stopped, match="stopped after step 3 of 4"):
+        train_source(settings(pinholes, tmp_path / "parts"), silent, lambda: True)
     assert not (tmp_path / "parts/config.json").exists()
     assert train_source(settings(pinholes, tmp_path / "parts", threads=1), silent) is None
     for name in ("model.safetensors", "config.json"):
