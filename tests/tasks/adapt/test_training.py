@@ -1,5 +1,6 @@
 """Training goes on where it stopped, to the same bytes; the labels it sees are those of the store."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from configs.adapt import AdaptConfig, load_adapt_config
 from models.seamless.branch import BranchTarget
 from models.seamless.network import Target
 from models.seamless.saved import model_files, model_of_files
+from storage.receipts import read_receipt
 from tasks.adapt.adapt import adapt_block
 from tasks.adapt.examples import Examples, Panoramas
 from tasks.adapt.learner import rate_groups
 from tasks.adapt.training import adapt_model
-from tasks.stage.job import Job
-from tasks.train.progress import Diverged
+from tasks.stage.block import Job
+from tasks.stage.stopping import ask_to_stop, go_on
+from tasks.train.progress import Stopped
 from tests.support.discs import block_of, make_owed, plan_of, source_files, write_adaptation
 
 
@@ -29,28 +32,69 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> tuple[AdaptConfig, Job
     return config, Job(config, step.stage.identity, step.blocks[0], "test")
 
 
-class Stopping(Examples):
-    """Examples that end in the middle of a training, as a killed process would."""
+def test_a_killed_training_ends_in_the_same_bytes_and_losses(labelled: tuple[AdaptConfig, Job], tmp_path: Path) -> None:
+    config, job = labelled
+    settings, examples = config.training, Examples(Panoramas(job), [], config.training)
 
-    def batch(self, step: int) -> tuple[np.ndarray, list[Target]]:
+    def kill(step: int, _figures: object) -> None:
         if step == 3:
             raise KeyboardInterrupt
-        return super().batch(step)
 
-
-def test_a_training_that_stopped_ends_in_the_same_bytes(labelled: tuple[AdaptConfig, Job], tmp_path: Path) -> None:
-    config, job = labelled
-    settings, panoramas = config.training, Panoramas(job)
     with pytest.raises(KeyboardInterrupt):
-        adapt_model(model_of_files(source_files()), Stopping(panoramas, [], settings), settings, str(tmp_path / "a"), 2, "cpu")
+        adapt_model(model_of_files(source_files()), examples, settings, str(tmp_path / "a"), 2, "cpu", kill)
     assert sorted(file.name for file in (tmp_path / "a").iterdir()) == ["log.json", "step-00000002.pt"]
-    examples = Examples(panoramas, [], settings)
     one, other = (
         adapt_model(model_of_files(source_files()), examples, settings, str(tmp_path / folder), 2, "cpu") for folder in "ab"
     )
     assert model_files(one[0]) == model_files(other[0])
     assert one[1] == other[1]
     assert [row["step"] for row in one[1]] == list(range(settings.steps))
+
+
+def test_a_block_that_is_stopped_has_a_checkpoint_and_goes_on_to_the_same_files(tmp_path: Path) -> None:
+    blocks = []
+    for name in ("whole", "stopped"):
+        config = load_adapt_config(write_adaptation(tmp_path / name, 2))
+        make_owed(config, until="adapt")
+        step = next(step for step in plan_of(config) if step.name == "adapt")
+        blocks.append((config, Job(config, step.stage.identity, step.blocks[0], "test")))
+    whole = adapt_block(blocks[0][1])
+    config, job = blocks[1]
+    asked = iter([False, False, True])
+    with pytest.raises(Stopped, match="stopped after step 3 of 4"):
+        adapt_block(job, lambda: next(asked))
+    assert read_receipt(job.url) is None
+    assert [file.name for file in Path(config.root, "checkpoints").rglob("*.pt")] == ["step-00000003.pt"]
+    again = adapt_block(job)
+    assert {name: facts["sha256"] for name, facts in again.files.items()} == {
+        name: facts["sha256"] for name, facts in whole.files.items()
+    }
+    assert not [file for file in Path(config.root, "checkpoints").rglob("*") if file.is_file()]
+
+
+def test_a_process_that_is_asked_to_stop_stops_its_adaptation(labelled: tuple[AdaptConfig, Job]) -> None:
+    ask_to_stop()
+    try:
+        with pytest.raises(Stopped, match="stopped after step 1 of 4"):
+            adapt_block(labelled[1])
+    finally:
+        go_on()
+
+
+@pytest.mark.slow
+def test_two_processes_learn_from_other_panoramas_and_end_with_one_model(tmp_path: Path) -> None:
+    config = load_adapt_config(write_adaptation(tmp_path, 4))
+    make_owed(config, until="adapt")
+    step = next(step for step in plan_of(config) if step.name == "adapt")
+    job = Job(config, step.stage.identity, step.blocks[0], "test")
+    examples = Examples(Panoramas(job), [], config.training)
+    firsts = [next(examples.batches(0, 1, rank, 2))[0] for rank in range(2)]
+    for rank, images in enumerate(firsts):
+        np.testing.assert_array_equal(images, examples.batch(2 + rank)[0])
+    receipt = adapt_block(job, processes=2)
+    losses = json.loads(Path(job.url, "losses.json").read_text())
+    assert [row["step"] for row in losses] == list(range(config.training.steps))
+    assert receipt.items[0].figures["steps"] == config.training.steps
 
 
 def test_examples_follow_from_seed_and_step_and_mixing_pastes(labelled: tuple[AdaptConfig, Job]) -> None:
@@ -117,13 +161,6 @@ def test_an_epoch_shows_every_panorama_once(labelled: tuple[AdaptConfig, Job]) -
         examples.batch(step)
     assert len(set(seen[:4])) == len(set(seen[4:])) == 4
     assert seen[:4] != seen[4:]
-
-
-def test_a_loss_that_is_no_number_stops_the_training(labelled: tuple[AdaptConfig, Job], tmp_path: Path) -> None:
-    config, job = labelled
-    wild = config.training.model_copy(update={"learning_rate": 1e30, "clip": 1e9})
-    with pytest.raises(Diverged, match="no number any more"):
-        adapt_model(model_of_files(source_files()), Examples(Panoramas(job), [], wild), wild, str(tmp_path), 100, "cpu")
 
 
 def test_parts_of_the_network_learn_at_their_rates(labelled: tuple[AdaptConfig, Job]) -> None:

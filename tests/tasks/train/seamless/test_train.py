@@ -22,7 +22,9 @@ from tasks.seamless.reading import open_seamless_data
 from tasks.seamless.scores import find_in, majority_figures
 from tasks.seamless.vocabularies import A2B, K2B
 from tasks.train.checkpoints import load_checkpoint
-from tasks.train.progress import Diverged
+from tasks.train.processes import in_processes
+from tasks.train.progress import Diverged, Stopped
+from tasks.train.seamless.batches import PinholeCrops
 from tasks.train.seamless.settings import SourceTraining, load_source_training
 from tasks.train.seamless.train import seamless_settings, train_source
 from tests.support.seamless_sets import write_blendpass, write_cityscapes
@@ -76,6 +78,8 @@ def test_an_interrupted_training_ends_with_the_same_bytes(pinholes: Path, tmp_pa
     state = load_checkpoint(str(tmp_path / "parts/checkpoints"))
     assert state is not None
     assert state["progress"]["step"] == 2
+    with pytest.raises(Stopped, match="stopped after step 3 of 4"):
+        train_source(settings(pinholes, tmp_path / "parts"), silent, lambda: True)
     assert not (tmp_path / "parts/config.json").exists()
     assert train_source(settings(pinholes, tmp_path / "parts", threads=1), silent) is None
     for name in ("model.safetensors", "config.json"):
@@ -122,6 +126,23 @@ def test_without_whole_masks_the_amodal_branch_stays_as_it_was(tmp_path: Path) -
     assert changed == {"encoder", "pyramid", "semantic", "instances"}
     with pytest.raises(ValueError, match="cityscapes does not say what is hidden"):
         train_source(settings(tmp_path, tmp_path / "other", data=cityscapes, validation=cityscapes), silent)
+
+
+def test_processes_share_the_crops_that_one_with_their_batches_takes(pinholes: Path, tmp_path: Path) -> None:
+    data = open_seamless_data("kitti360_aps", str(pinholes), "train")
+    alone = PinholeCrops(data, settings(pinholes, tmp_path, batch_size=2)).batches(0, 1, 0, 1)
+    both = [PinholeCrops(data, settings(pinholes, tmp_path, batch_size=1)).batches(0, 1, rank, 2) for rank in range(2)]
+    for (images, _), *shares in zip(alone, *both, strict=True):
+        np.testing.assert_array_equal(images, np.concatenate([share for share, _ in shares]))
+
+
+@pytest.mark.slow
+def test_two_processes_save_one_network(pinholes: Path, tmp_path: Path) -> None:
+    steps: list[int] = []
+    config = settings(pinholes, tmp_path, batch_size=1, steps=2)
+    in_processes(2, "tasks.train.seamless.train:train_source", config, lambda step, _: steps.append(step))
+    assert steps == [1, 2]
+    assert load_model(tmp_path).classes == K2B
 
 
 def test_damaged_images_are_passed_over(pinholes: Path, tmp_path: Path) -> None:
