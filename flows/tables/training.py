@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.tables.run import console, duration, print_command
-from flows.tables.shown import print_tables, print_words
+from flows.tables.shown import print_sentences, print_tables
 from tasks.stage.tables import from_json
 
 
@@ -37,7 +37,7 @@ def print_student(outcome: dict[str, Any]) -> None:
         return
     shown = [from_json(piece) for piece in outcome["shown"]]
     print_tables(console, shown)
-    print_words(console, shown)
+    print_sentences(console, shown)
     made = outcome["made"]
     console.print(
         f"Made:    run {made['run']} on {made['device']}, {outcome['steps']} steps, {duration(made['seconds'])}", soft_wrap=True

@@ -36,7 +36,8 @@ def _place(made: Made) -> Words:
     if not urls:
         return Words("labels", "Labels", "none; every panorama was given up")
     more = f" and {len(urls) - 1} more block{'s' * (len(urls) > 2)} beside it" if urls[1:] else ""
-    return Words("labels", "Labels", f"{location(join(urls[0], 'data.zarr'))}{more}")
+    place = location(join(urls[0], "data.zarr"))
+    return Words("labels", "Labels", f"{place}{more}", link=place)
 
 
 def _classes(made: Made) -> list[Piece]:
