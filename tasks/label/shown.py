@@ -44,13 +44,13 @@ def _classes(made: Made) -> list[Piece]:
     unseen = never_seen(made.receipts)
     if not unseen:
         return []
-    more = f" and {len(unseen) - MOST_CLASSES} more (see the report)" if len(unseen) > MOST_CLASSES else ""
+    hidden = len(unseen) - MOST_CLASSES
+    more = f" and {hidden} more (see the report)" if hidden > 0 else ""
     words = Words("never-seen", "classes never seen", f"{'; '.join(unseen[:MOST_CLASSES])}{more}")
     note = "Where some of them must be there, the names do not fit the network's outputs."
-    table = Table(
-        "classes-never-seen", "Classes never seen", (Column("class", text=True),), tuple((one,) for one in unseen), note, True
-    )
-    return [words, table]
+    rows = tuple((name,) for name in unseen[MOST_CLASSES:])
+    table = Table("classes-never-seen", "Others never seen", (Column("class", text=True),), rows, note, detail=True)
+    return [words, table] if rows else [words]
 
 
 def _consistency(made: Made) -> list[Piece]:
