@@ -21,16 +21,21 @@ from tasks.stage.tables import Pictures, Piece, as_json
 
 @dataclass
 class Found:
-    """What a run's stages show, in their order, and what its record says of them."""
+    """What a run's stages show, in their order, and what its record says of them; ``error`` is the first that kept one from it."""
 
     sections: list[Section] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
+    error: Exception | None = None
 
     def add(self, made: Made) -> Section:
-        """Note what a stage shows, which is returned."""
-        section = Section(made.key, made.kind, shows(made))
+        """Note what a stage shows, which is returned. What goes wrong is raised by the report, once all stages are done."""
+        section = Section(made.key, made.kind, [])
+        try:
+            section = Section(made.key, made.kind, shows(made))
+            self.summary |= summary(made)
+        except Exception as error:
+            self.error = self.error or error
         self.sections += [section] if section.pieces else []
-        self.summary |= summary(made)
         return section
 
 
@@ -44,6 +49,8 @@ def found_by(config: Config, plan: Plan, steps: Sequence[Step]) -> Found:
     found = Found()
     for step in steps:
         found.add(made_of(config, plan, step))
+    if found.error is not None:
+        raise found.error
     return found
 
 
@@ -53,6 +60,8 @@ def write_run_report(config: Config, record: RunRecord, found: Found) -> dict[st
     That is the ``quarantined`` items, what the stages :attr:`Found.summary` say, and as ``shown`` what a terminal prints.
     """
     assert record.plan is not None, "a report follows a plan"
+    if found.error is not None:
+        raise found.error
     plan, quarantined = record.plan, quarantined_items(record.plan)
     html = render_page(
         title=f"{config.name}: {len(plan.scan.known)} panoramas",

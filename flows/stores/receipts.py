@@ -11,8 +11,8 @@ from tasks.pipeline import Step
 class Receipts:
     """Receipts by stage, fingerprint and block.
 
-    What is kept is as the store was when it was read. Whoever may have changed it since, says so by :meth:`keep` or
-    :meth:`forget`; blocks without a known receipt are looked up anew each time.
+    What is known is as the store was when it was read: a stage that was listed has no receipts but those that were there, and
+    those that came since by :meth:`keep`. Whoever else may have changed the store says so by :meth:`forget`.
     """
 
     def __init__(self, root: str) -> None:
@@ -51,7 +51,7 @@ class Receipts:
 
     def _read(self, stage: str, fingerprint: str, blocks: list[str]) -> list[Receipt | None]:
         kept = self._kept.setdefault((stage, fingerprint), {})
-        unknown = [block for block in blocks if block not in kept]
+        unknown = [] if (stage, fingerprint) in self._listed else [block for block in blocks if block not in kept]
         urls = [block_url(self._root, stage, fingerprint, block) for block in unknown]
         for block, receipt in zip(unknown, read_receipts(urls), strict=True):
             if receipt:
