@@ -21,7 +21,7 @@ from tasks.stage.tables import Pictures, Piece, as_json
 
 @dataclass
 class Found:
-    """What a run's stages show, in their order, and what its record says of them; ``error`` is the first that kept one from it."""
+    """What a run's stages show, in order, and what its record says of them; ``error`` is the first that kept one from it."""
 
     sections: list[Section] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
