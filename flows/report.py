@@ -21,19 +21,24 @@ from tasks.stage.tables import Pictures, as_json
 
 @dataclass
 class Found:
-    """What a run's stages show, in their order, and what its record says of each."""
+    """What a run's stages show, in order, and what its record says of each; ``error`` is the first that kept one from it."""
 
     sections: list[Section] = field(default_factory=list)
     summary: dict[str, dict[str, Any]] = field(default_factory=dict)
+    error: Exception | None = None
 
     def add(self, made: Made) -> Section:
-        """Note what a stage shows, which is returned."""
+        """Note what a stage shows, which is returned. What goes wrong is raised by the report, once all stages are done."""
         kind = made.stage.kind
-        shown = named_function(kind.shows)(made) if kind.shows and made.blocks else []
-        section = Section(made.key, made.stage.name, shown)
+        section = Section(made.key, made.stage.name, [])
+        try:
+            if kind.shows and made.blocks:
+                section = Section(made.key, made.stage.name, named_function(kind.shows)(made))
+            if kind.summary and made.blocks:
+                self.summary[made.key] = named_function(kind.summary)(made)
+        except Exception as error:
+            self.error = self.error or error
         self.sections += [section] if section.pieces else []
-        if kind.summary and made.blocks:
-            self.summary[made.key] = named_function(kind.summary)(made)
         return section
 
 
@@ -60,6 +65,8 @@ def found_by(config: Config, plan: Plan, steps: Sequence[Step]) -> Found:
     found = Found()
     for step in steps:
         found.add(made_of(config, plan, step))
+    if found.error is not None:
+        raise found.error
     return found
 
 
@@ -69,6 +76,8 @@ def write_run_report(config: Config, record: RunRecord, found: Found) -> dict[st
     That is the ``quarantined`` items, by stage what its ``summary`` is, and as ``shown`` what a terminal prints.
     """
     assert record.plan is not None, "a report follows a plan"
+    if found.error is not None:
+        raise found.error
     plan, quarantined = record.plan, quarantined_items(record.plan)
     html = render_page(
         title=f"{config.name}: {len(plan.items)} panoramas",

@@ -10,8 +10,8 @@ from tasks.stage.kind import Stage, Step
 class Receipts:
     """Receipts by store, stage, fingerprint and block.
 
-    What is kept is as the store was when it was read. Whoever may have changed it since, says so by :meth:`keep` or
-    :meth:`forget`; blocks without a known receipt are looked up anew each time.
+    What is known is as the store was when it was read: a stage that was listed has no receipts but those that were there, and
+    those that came since by :meth:`keep`. Whoever else may have changed the store says so by :meth:`forget`.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Receipts:
 
     def _read(self, stage: Stage, blocks: list[str]) -> list[Receipt | None]:
         kept = self._kept.setdefault(_place(stage), {})
-        unknown = [block for block in blocks if block not in kept]
+        unknown = [] if _place(stage) in self._listed else [block for block in blocks if block not in kept]
         for block, receipt in zip(unknown, read_receipts([stage.block_url(block) for block in unknown]), strict=True):
             if receipt:
                 kept[block] = receipt

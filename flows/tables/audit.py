@@ -7,7 +7,7 @@ from typing import Any
 
 from flows.invocation import command
 from flows.tables.run import console, print_command
-from flows.tables.shown import print_tables, print_words
+from flows.tables.shown import print_sentences, print_tables
 from tasks.stage.tables import from_json
 
 
@@ -19,5 +19,5 @@ def print_audit(found: Mapping[str, Any]) -> None:
         return
     shown = [from_json(piece) for piece in found["shown"]]
     print_tables(console, shown)
-    print_words(console, shown)
+    print_sentences(console, shown)
     console.print(f"\nPage: {found['page']}", soft_wrap=True)

@@ -18,7 +18,7 @@ from flows.invocation import command
 from flows.plan import Plan
 from flows.stores.garbage import Garbage
 from flows.stores.items import Broken
-from flows.tables.shown import print_tables, print_words
+from flows.tables.shown import print_places, print_sentences, print_tables
 from storage.runs import latest_run
 from tasks.stage.tables import from_json
 
@@ -107,8 +107,9 @@ def print_outcome(record: Mapping[str, Any]) -> None:
         console.print(f"[yellow]quarantined[/] {escape(row['item'])} at {row['stage']}: {escape(row['reason'])}", soft_wrap=True)
     if hidden := given_up[SHOWN_ITEMS:]:
         print_command(f"and {len(hidden)} more: ", command("failures list"))
+    print_sentences(console, shown)
     console.print(f"\nReport:  {escape(record['report'])}", soft_wrap=True)
-    print_words(console, shown)
+    print_places(console, shown)
     if record.get("item") or record.get("model"):
         print_command("Lineage: ", command("trace", item=record.get("item", "")))
 

@@ -22,10 +22,19 @@ def print_tables(console: Console, pieces: Iterable[Piece]) -> None:
             console.print(table_of(piece))
 
 
-def print_words(console: Console, pieces: Iterable[Piece]) -> None:
-    """A line for each."""
-    for piece in pieces:
-        if isinstance(piece, Words) and not piece.detail:
+def print_sentences(console: Console, pieces: Iterable[Piece]) -> None:
+    """A line for each of the words that lead nowhere."""
+    _print_words(console, [piece for piece in pieces if isinstance(piece, Words) and not piece.link])
+
+
+def print_places(console: Console, pieces: Iterable[Piece]) -> None:
+    """A line for each of the words that say where something lies."""
+    _print_words(console, [piece for piece in pieces if isinstance(piece, Words) and piece.link])
+
+
+def _print_words(console: Console, words: Iterable[Words]) -> None:
+    for piece in words:
+        if not piece.detail:
             console.print(f"{_plain(piece.title + ':'):{TITLE}} {_plain(piece.text)}", soft_wrap=True)
 
 

@@ -128,7 +128,8 @@ def adapt(made: Made) -> list[Piece]:
         pieces.append(legend(omni.about.get("classes", ()), HINT))
         for predicted, block, slot, item in _shown(omni):
             pieces.append(pictures("preview", item, partial(_both_models, made, predicted, block, slot)))
-    return [*pieces, Words("model", "Model", adapt_summary(made)["model"])]
+    place = adapt_summary(made)["model"]
+    return [*pieces, Words("model", "Model", place, link=place)]
 
 
 def adapt_summary(made: Made) -> dict[str, Any]:

@@ -36,9 +36,16 @@ ADDED = ("floor", "teacher", "way_back", "fusion")
 PARTS_NOTE = (
     "The parts add up to the error of the fused labels. Floor: the truth itself, cut into patches, fused and stored. Teacher: "
     "its patches against the truth's. Way back: what single views gain or lose on their way to the sphere, beyond what the "
-    "truth's own patches lose. Fusion: what fusing the views adds; below zero it heals. Thin lines are intervals."
+    "truth's own patches lose. Fusion: what fusing the views adds; below zero it heals. Thin lines are intervals.\n"
+    "Pixels are weighted by solid angle and pooled over panoramas; 95 % intervals over panoramas (t, jackknife)."
 )
-BANDS_NOTE = "Error of fused labels (with interval), of single views on the sphere, of the teacher in its patches, and the floor."
+LEVELS = {
+    "fused labels (with interval)": "fused",
+    "single views on the sphere": "way-back",
+    "teacher in its patches": "teacher",
+    "floor": "floor",
+}
+"""What is drawn by band -> its colour."""
 AGREEMENT_NOTE = "1: all views agree; needs no truth, and cannot see an error that all views share."
 
 
@@ -141,10 +148,11 @@ def heat_maps(audited: Audited) -> list[dict[str, Any]]:
 
 
 def _bands(found: Mapping[str, Any]) -> list[Piece]:
-    pieces: list[Piece] = []
+    marks = tuple((name, charts.COLOURS[colour]) for name, colour in LEVELS.items())
+    pieces: list[Piece] = [Words("by-band", "By band", "The error of", marks=marks, detail=True)] if found["bands"] else []
     for figure, bands in found["bands"].items():
         title = f"{NAMES[figure]}, by band"
-        pieces.append(pictures(f"bands-{figure.replace('_', '-')}", title, partial(_charts, bands, SERIES), BANDS_NOTE, True))
+        pieces.append(pictures(f"bands-{figure.replace('_', '-')}", title, partial(_charts, bands, SERIES), detail=True))
         if classes := bands.get("class"):
             columns = (
                 Column("class", text=True),

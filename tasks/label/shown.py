@@ -36,20 +36,21 @@ def _place(made: Made) -> Words:
     if not urls:
         return Words("labels", "Labels", "none; every panorama was given up")
     more = f" and {len(urls) - 1} more block{'s' * (len(urls) > 2)} beside it" if urls[1:] else ""
-    return Words("labels", "Labels", f"{location(join(urls[0], 'data.zarr'))}{more}")
+    place = location(join(urls[0], "data.zarr"))
+    return Words("labels", "Labels", f"{place}{more}", link=place)
 
 
 def _classes(made: Made) -> list[Piece]:
     unseen = never_seen(made.receipts)
     if not unseen:
         return []
-    more = f" and {len(unseen) - MOST_CLASSES} more (see the report)" if len(unseen) > MOST_CLASSES else ""
+    hidden = len(unseen) - MOST_CLASSES
+    more = f" and {hidden} more (see the report)" if hidden > 0 else ""
     words = Words("never-seen", "classes never seen", f"{'; '.join(unseen[:MOST_CLASSES])}{more}")
     note = "Where some of them must be there, the names do not fit the network's outputs."
-    table = Table(
-        "classes-never-seen", "Classes never seen", (Column("class", text=True),), tuple((one,) for one in unseen), note, True
-    )
-    return [words, table]
+    rows = tuple((name,) for name in unseen[MOST_CLASSES:])
+    table = Table("classes-never-seen", "Others never seen", (Column("class", text=True),), rows, note, detail=True)
+    return [words, table] if rows else [words]
 
 
 def _consistency(made: Made) -> list[Piece]:

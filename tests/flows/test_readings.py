@@ -7,7 +7,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from flows.cli import app
 from flows.plan import make_plan
 from flows.running.handover import handing_over
 from storage import receipts as storage_receipts
@@ -58,7 +60,7 @@ def test_a_run_reads_no_receipt_that_it_made_and_the_next_reads_each_once(
     assert len(receipts) == 3 * 5, "blocks x stages"
     assert sum(row["ran"] for row in record["stages"]) == 15
     assert record["summary"]["items"] == 5
-    assert read.found() == {}, "blocks returned them"
+    assert sum(read.receipts.values()) == 0, "blocks returned them, and none is looked for in vain"
     assert read.listings == 1, "what was planned is what runs"
 
     again = Readings(monkeypatch)
@@ -72,6 +74,7 @@ def test_a_run_reads_no_receipt_that_it_made_and_the_next_reads_each_once(
     assert again.listings == 1
     assert len(again.found()) == 15, "nine that are there, and six of other settings to estimate from"
     assert set(again.found().values()) == {1}
+    assert sum(again.receipts.values()) == 15, "and none is looked for in vain"
 
 
 def test_what_blocks_return_is_what_the_store_says(tmp_path: Path) -> None:
@@ -97,3 +100,14 @@ def test_what_is_forgotten_is_read_again(tmp_path: Path) -> None:
     assert plan.receipts.of(step) == [(block, receipt)]
     plan.receipts.forget()
     assert plan.receipts.of(step) == []
+
+
+def test_the_command_lists_once_what_it_plans_and_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_api: str) -> None:
+    path = write_pipeline(tmp_path, 3)
+    for ran in (True, False):
+        with monkeypatch.context() as patch:
+            read = Readings(patch)
+            told = CliRunner().invoke(app, ["run", str(path), "--json"], env={"PREFECT_API_URL": prefect_api})
+        assert told.exit_code == 0, told.output
+        assert read.listings == 1
+        assert sum(read.receipts.values()) == (0 if ran else 2 * 5), "blocks x stages"

@@ -30,8 +30,12 @@ CARRIERS = {
     "tasks.stage.block",
     "tasks.stage.devices",
     "tasks.ingest.sources",
+    "tasks.pages.charts",
+    "tasks.pages.encoded",
     "tasks.pages.pictures",
-    "tasks.pages.report",
+    "tasks.pages.shown",
+    "tasks.stage.made",
+    "tasks.stage.tables",
     "tasks.evaluate.showcase",
     "tasks.pipeline",
 }

@@ -228,14 +228,17 @@ def test_thresholds_and_labels_are_artifacts_once_a_stage(path: Path, prefect_ap
     [flow_run] = _read(prefect_api, "flow_runs", flow_runs={"name": {"any_": [first]}})
     found = _read(prefect_api, "artifacts", artifacts={"flow_run_id": {"any_": [flow_run["id"]]}})
     keys = sorted(one["key"] for one in found)
-    assert keys == ["figures", "plan", "pool", "preview", "pseudo-labels", "quarantined", "report", "stages", "thresholds"]
+    of_run = ["plan", "quarantined", "report", "stages"]
+    of_stages = ["figures", "learned", "losses", "model", "pool", "preview", "pseudo-labels", "scores", "thresholds"]
+    assert keys == sorted([*of_run, *of_stages])
     data = {one["key"]: one["data"] for one in found}
     rows = {(row["branch"], row["class"]): row for row in json.loads(data["thresholds"])}
     stored = trace_model(config_of(path))["steps"][2]["blocks"][0]["figures"]
-    assert rows[("semantic", "sky")]["threshold"] == stored["semantic"]["sky"]["threshold"]
+    assert rows[("semantic", "sky")]["threshold"] == f"{stored['semantic']['sky']['threshold']:.3f}"
     assert len(rows) == sum(map(len, stored.values()))
     assert data["pseudo-labels"].count("data:image/webp;base64,") == 4, "the panorama, its classes, its objects, seen and whole"
-    assert data["preview"].count("data:image/webp;base64,") == 6, "the panorama and its five maps"
+    shown = 1 + 3 + 2 * 5
+    assert data["preview"].count("data:image/webp;base64,") == shown, "the panorama, what is learned, the maps of both models"
     assert {row["model"] for row in json.loads(data["figures"])} == {"source", "adapted"}
 
 

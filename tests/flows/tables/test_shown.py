@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from flows.tables.shown import print_tables, print_words, table_of
+from flows.tables.shown import print_places, print_sentences, print_tables, table_of
 from tasks.stage.tables import Words
 from tests.support.pieces import TABLE, pieces
 
@@ -29,10 +29,10 @@ def test_numbers_stand_at_the_right_and_words_at_the_left() -> None:
 
 
 def test_words_are_a_line_each_and_short_titles_are_filled_up() -> None:
-    shown = printed(lambda console: print_words(console, pieces()))
+    shown = printed(lambda console: print_places(console, pieces()))
     assert "Place <script>" in shown
     assert "in detail" not in shown
-    assert printed(lambda console: print_words(console, [Words("labels", "Labels", "here")])) == "Labels:  here\n"
-    assert (
-        printed(lambda console: print_words(console, [Words("n", "classes never seen", "a; b")])) == "classes never seen: a; b\n"
-    )
+    assert printed(lambda console: print_places(console, [Words("labels", "Labels", "here", link="x")])) == "Labels:  here\n"
+    unseen = Words("n", "classes never seen", "a; b")
+    assert printed(lambda console: print_sentences(console, [unseen])) == "classes never seen: a; b\n"
+    assert printed(lambda console: print_places(console, [unseen])) == ""

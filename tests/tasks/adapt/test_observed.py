@@ -16,11 +16,12 @@ from models.seamless.network import SeamlessNetwork, Target, blank_in
 from models.seamless.proposals import ProposalSettings, level_anchors, proposal_loss
 from models.seamless.saved import model_of_files
 from storage.arrays import BlockReader
+from storage.manifest import Block
 from tasks.adapt.arrays import unpack_mask, unpack_objects
 from tasks.adapt.compare import found_by
 from tasks.adapt.examples import Examples, Panoramas
 from tasks.adapt.pool import read_pool
-from tasks.adapt.showcase import pictured_items
+from tasks.adapt.showcase import labelled, learned_pictures
 from tasks.adapt.vocabulary import BRANCHES
 from tasks.pages.pictures import INVALID
 from tasks.seamless.panorama_truth import truth_source
@@ -125,11 +126,11 @@ def test_the_adapted_model_says_nothing_of_black_and_pictures_show_it(config: Ad
     semantics, *branches = found_by(model, arrays)
     assert (semantics[~SEEN] == IGNORED).all()
     assert not any(one.masks[:, ~SEEN].any() for one in branches)
-    done = {name: [block_of(config, name)] for name in ("omni", "adapt")}
-    shown = next(iter(pictured_items(config.root, done, config.scoring, "cpu")))
-    assert shown["item"] == "p00"
-    assert (shown["rows"]["input"]["panorama"][~SEEN] == INVALID).all()
-    assert (shown["rows"]["input"]["panorama"][SEEN] == arrays["pixels"][SEEN]).all()
+    (place, predicted), (other, learned) = (block_of(config, name) for name in ("predict", "omni"))
+    block = Block(0, ())
+    shown = learned_pictures(labelled((place, block, predicted), (other, block, learned), 0))["input"]["panorama"]
+    assert (shown[~SEEN] == INVALID).all()
+    assert (shown[SEEN] == arrays["pixels"][SEEN]).all()
 
 
 def test_blank_boxes_are_no_background() -> None:

@@ -95,11 +95,8 @@ def test_an_empty_run_is_a_page_too() -> None:
 
 def test_links_lead_to_the_web_alone() -> None:
     words = [Words("a", "A", "there", link="https://example.org/x"), Words("b", "B", "/store/x", link="/store/x")]
-    links = [
-        attributes["href"]
-        for tag, attributes in Page(render(sections=[Section("s", "s", words)], quarantined=[])).elements
-        if tag == "a"
-    ]
+    page = Page(render(sections=[Section("s", "s", words)], quarantined=[]))
+    links = [attributes["href"] for tag, attributes in page.elements if tag == "a"]
     assert links == ["https://example.org/x"]
 
 
