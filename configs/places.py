@@ -61,3 +61,21 @@ PLACE = AfterValidator(_placed)
 """Marks a field that names a place; its value is a :class:`Place`."""
 PlaceField = Annotated[str, PLACE, PlainSerializer(_written, return_type=str)]
 """A file, a folder or a URL: resolved and in full within the program, as written and masked wherever it is written down."""
+
+
+def _places_in(value: Any, folder: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _places_in(inner, folder) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_places_in(inner, folder) for inner in value]
+    return placed(folder, value) if isinstance(value, str) and value.startswith(("./", "../")) else value
+
+
+def _with_places(values: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    folder = (info.context or {}).get("folder") or ""
+    found: dict[str, Any] = _places_in(values, folder)
+    return found
+
+
+WITH_PLACES = AfterValidator(_with_places)
+"""Marks plain settings in which texts that begin with ``./`` or ``../`` name files, as the config's own file sees them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import reprlib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -39,14 +39,21 @@ def read_pipeline(path: str | Path, overrides: Mapping[str, Any] | None = None) 
     """The values of a pipeline's file, the folder in which it lies among them; ConfigError as :func:`read_config`."""
     data = read_settings(path)
     if "stages" not in data and (old := OLD_KEYS & data.keys()):
-        raise ConfigError(
-            f"config {path}: has no stages, but {', '.join(sorted(old))} as panolabel 0.1 wrote them; "
-            f"`panolabel migrate {shlex.quote(str(path))}` prints it in the form of today"
-        )
+        raise OldForm(path, sorted(old))
     data["folder"] = folder_of(path)
     lay_over(data, {dotted: _from_here(data["folder"], dotted, value) for dotted, value in (overrides or {}).items()})
     _refuse_installed(path, data, "root" in (overrides or {}))
     return data
+
+
+class OldForm(ConfigError):
+    """A file as panolabel 0.1 wrote it."""
+
+    def __init__(self, path: str | Path, keys: Sequence[str]) -> None:
+        super().__init__(
+            f"config {path}: has no stages, but {', '.join(keys)} as panolabel 0.1 wrote them; "
+            f"`panolabel migrate {shlex.quote(str(path))}` prints it in the form of today"
+        )
 
 
 OLD_KEYS = frozenset(

@@ -28,7 +28,20 @@ def _have_a_json_form(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-PlainSettings = Annotated[dict[str, Any], AfterValidator(_have_a_json_form), PlainSerializer(mask_settings)]
+def _written(value: Any) -> Any:
+    """Values as they were written: a place in them is found by the program, and named by the config."""
+    if isinstance(value, dict):
+        return {key: _written(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_written(inner) for inner in value]
+    return getattr(value, "written", value)
+
+
+def _masked(values: dict[str, Any]) -> Any:
+    return mask_settings(_written(values))
+
+
+PlainSettings = Annotated[dict[str, Any], AfterValidator(_have_a_json_form), PlainSerializer(_masked)]
 
 
 ADDED = "added after the stage's version was set: left out of its fingerprint while it has its default"

@@ -38,6 +38,7 @@ app = typer.Typer(
 app.command()(setup.doctor)
 app.command()(setup.init)
 app.command()(setup.schema)
+app.command()(setup.migrate)
 app.command()(running.plan)
 app.command()(running.run)
 app.command()(setup.cost)

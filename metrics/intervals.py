@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit# not scipy.stats, which takes half a second to load that plans need not spend
+from scipy.special import stdtrit  # not scipy.stats, which takes half a second to load that plans need not spend
 
 Array = NDArray[np.floating]
 MOST_GROUPS = 500

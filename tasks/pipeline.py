@@ -12,12 +12,13 @@ from pydantic import ValidationError
 
 from configs.pipeline import Config, Entry, as_entries
 from configs.places import is_relative, placed
-from configs.reading import explain, framed, read_pipeline
+from configs.reading import OldForm, explain, framed, read_pipeline
 from configs.settings import ConfigError
 from storage.manifest import Block, blocks_of
 from storage.urls import exists
 from tasks.catalogue import kind_named, names
 from tasks.ingest import ingest
+from tasks.migration import migrated_file
 from tasks.stage.graph import Typed, resolve
 from tasks.stage.kind import Edge, Kind, Outside, Part, Stage, Step
 
@@ -42,7 +43,11 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config
     ConfigError
         The file cannot be used; every problem is named with its key and the fix.
     """
-    return validated(read_pipeline(path, overrides), f"config {path}", (str(Path(path).resolve()),))
+    try:
+        data = read_pipeline(path, overrides)
+    except OldForm as error:
+        raise ConfigError(f"{error}:\n\n{migrated_file(path)}") from error
+    return validated(data, f"config {path}", (str(Path(path).resolve()),))
 
 
 def first_source(path: str | Path) -> str:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.support.faults import pytest_runtest_makereport, seen# noqa: F401  (hook and fixture for every test)
+from tests.support.faults import pytest_runtest_makereport, seen  # noqa: F401  (hook and fixture for every test)
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 

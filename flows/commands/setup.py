@@ -95,3 +95,23 @@ def cost(
         print_json(estimated.as_json())
     else:
         print_cost(config, estimated)
+
+
+def migrate(
+    config: Annotated[Path, typer.Argument(help="YAML file as panolabel 0.1 wrote it.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="File to write, which must not be there yet; printed if none is given.")
+    ] = None,
+) -> None:
+    """Print a config of the old form in the form of today. Stores that it made are read as before."""
+    from configs.settings import ConfigError
+    from tasks.migration import migrated_file
+
+    text = migrated_file(config)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    if out.exists():
+        raise ConfigError(f"{out}: is there already and stays as it is; give another file with --out")
+    out.write_text(text, encoding="utf-8")
+    typer.echo(str(out))

@@ -19,7 +19,15 @@ from pathlib import Path
 from flows.errors import Interrupted, RunFailed
 from flows.running.proxies import environment_without_proxies, loopback_without_proxies
 from flows.running.server_answers import ask_version
-from flows.running.server_settings import NamedServer, ServerError, environment_without_prefect, named_server, prefect_home, settings_of_ours, settings_of_user
+from flows.running.server_settings import (
+    NamedServer,
+    ServerError,
+    environment_without_prefect,
+    named_server,
+    prefect_home,
+    settings_of_ours,
+    settings_of_user,
+)
 
 START_SECONDS = 90
 NAMED_SECONDS = 10

@@ -16,7 +16,19 @@ from urllib.parse import urlsplit, urlunsplit
 
 import attr
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState, set_producer
-from openlineage.client.facet_v2 import DatasetFacet, JobFacet, RunFacet, dataset_version_dataset, documentation_job, error_message_run, nominal_time_run, output_statistics_output_dataset, parent_run, processing_engine_run, source_code_job
+from openlineage.client.facet_v2 import (
+    DatasetFacet,
+    JobFacet,
+    RunFacet,
+    dataset_version_dataset,
+    documentation_job,
+    error_message_run,
+    nominal_time_run,
+    output_statistics_output_dataset,
+    parent_run,
+    processing_engine_run,
+    source_code_job,
+)
 from openlineage.client.facet_v2 import data_quality_assertions_dataset as assertion
 
 from configs.pipeline import Config

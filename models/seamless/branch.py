@@ -16,7 +16,16 @@ from models.seamless.boxes import decode, encode, settle, suppress
 from models.seamless.layers import WrapConv
 from models.seamless.losses import uncertainty_guided_bce
 from models.seamless.masks import cut_masks, paste_masks, share_inside
-from models.seamless.proposals import IGNORED, ProposalHead, ProposalSettings, assign, level_anchors, proposal_loss, propose, sample
+from models.seamless.proposals import (
+    IGNORED,
+    ProposalHead,
+    ProposalSettings,
+    assign,
+    level_anchors,
+    proposal_loss,
+    propose,
+    sample,
+)
 from models.seamless.roi_align import roi_align
 
 Sampled = tuple[torch.Tensor, torch.Tensor, torch.Tensor]

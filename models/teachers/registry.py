@@ -14,7 +14,18 @@ from models.teachers.base import Loader, Teacher
 from models.teachers.named_files import named_files
 from models.teachers.plugin_code import code_of
 from models.teachers.settings import FileSettings, LitertSettings, OnnxSettings, TransformersSettings, parse
-from models.teachers.weights import DIGESTED, LOCAL, canonical_json, digest_files, digest_folder, digest_settings, is_local, model_file, model_folder, onnx_files
+from models.teachers.weights import (
+    DIGESTED,
+    LOCAL,
+    canonical_json,
+    digest_files,
+    digest_folder,
+    digest_settings,
+    is_local,
+    model_file,
+    model_folder,
+    onnx_files,
+)
 
 KINDS = {
     "transformers": "models.teachers.hub.adapter:load",

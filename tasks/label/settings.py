@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from configs.places import WITH_PLACES
 from configs.settings import ADDED, APART, PlainSettings, Settings
 from tasks.label.layouts import Icosahedron, Layout
 
@@ -32,7 +33,8 @@ class Label(Settings):
     kind: str
     """``transformers``, ``onnx``, ``litert``, ``scenes``, or ``package.module:function`` of your own."""
     fields: tuple[FieldName, ...] = Field(min_length=1)
-    settings: PlainSettings = Field(default_factory=dict)
+    settings: Annotated[PlainSettings, WITH_PLACES] = Field(default_factory=dict)
+    """Files and folders in it that begin with ``./`` or ``../`` are those that the config's own file sees."""
     rotations: Annotated[int, Field(ge=0, le=7), APART] = 0
     """Further times that every panorama is labelled, through the same views turned by a yaw. The fused labels use all of them,
     and how far they agree is stored. Each takes as long as labelling once."""

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from benchmarks.adaptation import world
-from scenes.build import build_scene
 from tasks.seamless.vocabularies import IGNORED, THINGS
 
 SEED = world.FIRST_SEED["adapt"] + 1

@@ -13,7 +13,7 @@ from transformers import AutoModel
 
 from tasks.train.checkpoints import load_checkpoint
 from tasks.train.train import train_student
-from tests.faults.test_surroundings import small_disk# noqa: F401  (a fixture)
+from tests.faults.test_surroundings import small_disk  # noqa: F401  (a fixture)
 from tests.support.label_store import write_label_store
 from tests.tasks.train.test_train import TRAINING, training
 

@@ -11,7 +11,16 @@ from configs.pipeline import Config
 from flows.plan import make_plan
 from flows.stores.items import verify_store
 from tasks.label import fuse
-from tests.support.pipelines import data_bytes, keep, load, restore, run_pipeline, without_fingerprints, write_panoramas, write_pipeline
+from tests.support.pipelines import (
+    data_bytes,
+    keep,
+    load,
+    restore,
+    run_pipeline,
+    without_fingerprints,
+    write_panoramas,
+    write_pipeline,
+)
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flows.running.server import _die_with_parent
-from tests.flows.test_train import labels, run, write_training# noqa: F401  (two fixtures)
+from tests.flows.test_train import labels, run, write_training  # noqa: F401  (two fixtures)
 from tests.support.processes import until
 
 SETTINGS = ("--set", "training.steps=24", "--set", "training.checkpoint_every=5", "--json")

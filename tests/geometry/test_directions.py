@@ -4,7 +4,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geometry.directions import angles_to_directions, directions_to_angles, directions_to_erp, erp_angles, erp_area_weights, erp_directions
+from geometry.directions import (
+    angles_to_directions,
+    directions_to_angles,
+    directions_to_erp,
+    erp_angles,
+    erp_area_weights,
+    erp_directions,
+)
 
 finite = st.floats(-1, 1, allow_nan=False)
 

@@ -6,7 +6,17 @@ from pathlib import Path
 import numpy as np
 
 from storage.arrays import BlockWriter
-from storage.receipts import ItemRow, Receipt, block_url, blocks_with_receipts, damage, digest_files, drop_receipt, read_receipt, write_receipt
+from storage.receipts import (
+    ItemRow,
+    Receipt,
+    block_url,
+    blocks_with_receipts,
+    damage,
+    digest_files,
+    drop_receipt,
+    read_receipt,
+    write_receipt,
+)
 
 
 def make_block(root: str) -> tuple[str, Receipt]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.pipeline import Config
 from geometry.directions import erp_directions
 from storage.fingerprint import Identity
 from storage.manifest import Block, Item
 from tasks.ingest.panorama import load_panorama
 from tasks.label.fuse import encode_labels
 from tasks.label.settings import Fuse
+from tasks.pipeline import validated
 from tasks.stage.block import run_block
 from tasks.stage.job import BadItem, Job, Output
+from tasks.stage.kind import Stage
 from tasks.train.labels.data import LabelStore
+from tests.support.stages import stage_of
 
 CLASSES = ("dark", "dim", "light", "bright")
 
@@ -54,20 +57,27 @@ def write_label_store(
 ) -> LabelStore:
     """Panoramas ``p00``, ``p01``, ... in blocks with receipts; those in ``bad`` are quarantined. Splits are dealt out in turn."""
     (folder / "images").mkdir(parents=True)
-    config = Config.model_validate(
-        {
-            "name": folder.name,
-            "root": str(folder / "store"),
-            "source": {"url": str(folder / "images")},
-            "ingest": {"min_width": 2},
-            "teachers": [{"name": "red", "kind": "scenes", "fields": list(fields)}],
-            "fuse": {"height": height, "normals_dtype": "float16"},
-        }
-    )
+    stage = _stage(folder, height, fields)
     items = [write_panorama(folder / "images", number, height, splits[number % len(splits)]) for number in range(count)]
     groups = [tuple(items[start : start + block_size]) for start in range(0, count, block_size)]
-    blocks = [_finish(config, Block(index, group), bad, fields, classes) for index, group in enumerate(groups)]
-    return LabelStore(config, blocks, weight)
+    blocks = [_finish(stage, Block(index, group), bad, fields, classes) for index, group in enumerate(groups)]
+    return LabelStore(stage, blocks, weight)
+
+
+def _stage(folder: Path, height: int, fields: Sequence[str]) -> Stage:
+    """A stage ``fuse`` whose name follows from the folder."""
+    data = {
+        "name": folder.name,
+        "root": str(folder / "store"),
+        "stages": {
+            "ingest": {"source": {"url": str(folder / "images")}, "min_width": 2},
+            "project": {},
+            "red": {"stage": "label", "kind": "scenes", "fields": list(fields)},
+            "fuse": {"height": height, "normals_dtype": "float16"},
+        },
+    }
+    found = stage_of(validated(data), "fuse")
+    return replace(found, key=folder.name, identity=Identity("fuse", "1", {"of": folder.name}))
 
 
 def write_panorama(folder: Path, number: int, height: int, split: str) -> Item:
@@ -79,8 +89,8 @@ def write_panorama(folder: Path, number: int, height: int, split: str) -> Item:
     return Item(path.stem, str(path), hashlib.sha256(data).hexdigest(), height, 2 * height, len(data), "", split)
 
 
-def _finish(config: Config, block: Block, bad: Sequence[str], fields: Sequence[str], classes: Sequence[str]) -> tuple:
-    job = Job(config, Identity("fuse", "1", {"of": config.name}), block, "run")
+def _finish(stage: Stage, block: Block, bad: Sequence[str], fields: Sequence[str], classes: Sequence[str]) -> tuple:
+    job = Job(stage, block, "run")
 
     def compute(item: Item, image: NDArray[np.uint8]) -> Output:
         if item.item in bad:
@@ -91,6 +101,6 @@ def _finish(config: Config, block: Block, bad: Sequence[str], fields: Sequence[s
         return encode_labels(values, Fuse(height=16, normals_dtype="float16"))
 
     receipt = run_block(
-        job, compute, {"classes": list(classes)}, read=lambda _, item: load_panorama(item, config).pixels, encode=encode
+        job, compute, {"classes": list(classes)}, read=lambda _, item: load_panorama(item, job.panoramas).pixels, encode=encode
     )
     return job.url, block, receipt

@@ -12,7 +12,8 @@ import numpy as np
 import yaml
 
 from configs.pipeline import Config
-from configs.reading import load_config
+from tasks.migration import migrated
+from tasks.pipeline import load as load_pipeline
 
 
 def write_panoramas(folder: Path, names: list[str], height: int = 48) -> None:
@@ -43,7 +44,7 @@ def write_pipeline(folder: Path, count: int = 5, **changes: Any) -> Path:
         "execution": {"runner": {"workers": 2}, "pictures": 1},
     }
     path = folder / "small.yaml"
-    path.write_text(yaml.safe_dump({**data, **changes}))
+    path.write_text(yaml.safe_dump(migrated({**data, **changes}), sort_keys=False))
     return path
 
 
@@ -73,8 +74,10 @@ def restore(path: Path) -> Path:
 
 
 def load(path: Path, **overrides: Any) -> Config:
-    """The config with dotted overrides; double underscores stand for dots."""
-    return load_config(path, {key.replace("__", "."): value for key, value in overrides.items()})
+    """The config with dotted overrides; double underscores stand for dots. ``source`` and ``block_size`` are those of ``ingest``."""
+    dotted = {key.replace("__", "."): value for key, value in overrides.items()}
+    own = {f"ingest.{key}" if key.split(".")[0] in ("source", "block_size") else key: value for key, value in dotted.items()}
+    return load_pipeline(path, own)
 
 
 def without_fingerprints(root: Path) -> dict[str, bytes]:

@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from geometry.directions import erp_directions
-from geometry.instances.masks import common_area, decode_mask, encode_mask, intersection_over_smaller, masks_of_ids, pack_masks, pixel_areas, spherical_iou, unpack_masks
+from geometry.instances.masks import (
+    common_area,
+    decode_mask,
+    encode_mask,
+    intersection_over_smaller,
+    masks_of_ids,
+    pack_masks,
+    pixel_areas,
+    spherical_iou,
+    unpack_masks,
+)
 
 shapes = st.tuples(st.integers(1, 9), st.integers(1, 17))
 dense_masks = shapes.flatmap(lambda shape: arrays.arrays(bool, shape))

@@ -4,7 +4,16 @@ import torch
 
 from models.seamless.boxes import box_iou, settle
 from models.seamless.layers import FeaturePyramid, WrapConv, middle_columns, wrapped_columns
-from models.seamless.proposals import IGNORED, ProposalHead, ProposalSettings, assign, level_anchors, proposal_loss, propose, sample
+from models.seamless.proposals import (
+    IGNORED,
+    ProposalHead,
+    ProposalSettings,
+    assign,
+    level_anchors,
+    proposal_loss,
+    propose,
+    sample,
+)
 
 HEIGHT, WIDTH, STRIDES = 32, 64, (4, 8)
 SETTINGS = ProposalSettings(size=4, candidates=60, limit=20, sampled=24)

@@ -4,7 +4,15 @@ import json
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModel, ConvNextForImageClassification, Dinov2Backbone, DINOv3ViTModel, SegformerForImageClassification, SwinForImageClassification
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    ConvNextForImageClassification,
+    Dinov2Backbone,
+    DINOv3ViTModel,
+    SegformerForImageClassification,
+    SwinForImageClassification,
+)
 
 from models.student import StudentConfig, StudentModel
 from models.student.configuration import tiny_config

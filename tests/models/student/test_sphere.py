@@ -6,7 +6,16 @@ import torch
 
 from geometry.directions import angles_to_directions, directions_to_erp, erp_angles, erp_directions
 from geometry.resampling.padding import pad_sphere as numpy_pad
-from models.student.sphere import SphereConv2d, erp_rays, local_to_world, pad_convolutions, pad_sphere, resize_sphere, turn, unit_vectors
+from models.student.sphere import (
+    SphereConv2d,
+    erp_rays,
+    local_to_world,
+    pad_convolutions,
+    pad_sphere,
+    resize_sphere,
+    turn,
+    unit_vectors,
+)
 
 
 def maps(height=6, width=12, channels=2, seed=0):

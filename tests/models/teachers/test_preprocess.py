@@ -5,7 +5,16 @@ import json
 import numpy as np
 import pytest
 import torch
-from transformers import BeitConfig, DepthAnythingConfig, DPTConfig, EomtConfig, GLPNConfig, Mask2FormerConfig, SegformerConfig, ZoeDepthConfig
+from transformers import (
+    BeitConfig,
+    DepthAnythingConfig,
+    DPTConfig,
+    EomtConfig,
+    GLPNConfig,
+    Mask2FormerConfig,
+    SegformerConfig,
+    ZoeDepthConfig,
+)
 from transformers.models.beit.image_processing_pil_beit import BeitImageProcessorPil
 from transformers.models.dpt.image_processing_pil_dpt import DPTImageProcessorPil
 from transformers.models.eomt.image_processing_pil_eomt import EomtImageProcessorPil

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from configs.adapt import AdaptConfig, load_adapt_config
-from tasks.adapt.settings import AdaptTraining
 from models.seamless.saved import model_of_files
 from tasks.adapt.adapt import identity
 from tasks.adapt.additions import INERTIA, Additions
 from tasks.adapt.examples import Examples, Panoramas
+from tasks.adapt.settings import AdaptTraining
 from tasks.adapt.training import adapt_model
 from tasks.stage.job import Job
 from tests.support.discs import make_owed, plan_of, source_files, write_adaptation

@@ -20,7 +20,18 @@ from tasks.adapt.pool import read_pool, write_pool
 from tasks.adapt.recipe import MAKERS
 from tasks.stage.guard import run_guarded
 from tasks.stage.job import Job
-from tests.support.discs import CLASSES, THINGS, WIDTH, block_of, make_owed, plan_of, scene, source_files, write_adaptation, write_panoramas
+from tests.support.discs import (
+    CLASSES,
+    THINGS,
+    WIDTH,
+    block_of,
+    make_owed,
+    plan_of,
+    scene,
+    source_files,
+    write_adaptation,
+    write_panoramas,
+)
 from tests.support.receipts import receipt_of
 
 EVERY = {"predict": 3, "scores": 3, "thresholds": 1, "omni": 3, "pool": 1, "adapt": 1, "compare": 3}

@@ -2,7 +2,17 @@
 
 import numpy as np
 
-from tasks.pages.pictures import INVALID, confidence_picture, contact_sheet, depth_picture, depth_range, error_picture, normals_picture, palette, semantics_picture
+from tasks.pages.pictures import (
+    INVALID,
+    confidence_picture,
+    contact_sheet,
+    depth_picture,
+    depth_range,
+    error_picture,
+    normals_picture,
+    palette,
+    semantics_picture,
+)
 
 VALID = np.ones((4, 8), bool)
 

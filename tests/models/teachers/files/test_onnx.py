@@ -9,7 +9,7 @@ from tests.models.tiny import cameras, patches
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-from onnx import TensorProto, helper, numpy_helper# noqa: E402
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 

@@ -1,0 +1,140 @@
+"""Configs as panolabel 0.1 wrote them, in the form of today: one file of stages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from configs.places import seen_from
+from configs.reading import folder_of, read_settings
+
+FRAME = ("name", "root", "execution")
+APART_FROM_TRAIN = ("name", "root", "stores", "model", "training", "log_level")
+
+
+def migrated_file(path: str | Path) -> str:
+    """The YAML text of a file in the form of today; its paths, which were those of the working directory, as the file sees them.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read.
+    """
+    return yaml.safe_dump(migrated(read_settings(path), folder_of(path)), sort_keys=False, allow_unicode=True, width=120)
+
+
+def migrated(old: Mapping[str, Any], folder: str = "") -> dict[str, Any]:
+    """The values of an old config as a pipeline: of a labelling, of predictions, of an adaptation, or of a training."""
+    if "stages" in old:
+        return dict(old)
+    if "stores" in old:
+        return _training(old, folder)
+    if "data" in old and "output" in old:
+        return _source_training(old, folder)
+    stages = {"ingest": _ingest(old, folder)}
+    if "model" in old and not old.get("teachers"):
+        stages |= _adaptation(old, folder)
+    elif old.get("student"):
+        stages |= _prediction(old, folder)
+    else:
+        stages |= _labelling(old)
+    return _framed(old, folder, stages)
+
+
+def _framed(old: Mapping[str, Any], folder: str, stages: dict[str, Any]) -> dict[str, Any]:
+    frame = {key: old[key] for key in FRAME if key in old and key != "root"}
+    root = {"root": seen_from(folder, old["root"])} if isinstance(old.get("root"), str) else {}
+    execution = {"execution": frame.pop("execution")} if "execution" in frame else {}
+    return {**frame, **root, "stages": stages, **execution}
+
+
+def _ingest(old: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    places = ("url", "root", "truth")
+    source = {
+        key: seen_from(folder, value) if key in places and isinstance(value, str) else value
+        for key, value in dict(old.get("source") or {}).items()
+    }
+    block_size = {"block_size": old["block_size"]} if "block_size" in old else {}
+    return {"source": source, **block_size, **dict(old.get("ingest") or {})}
+
+
+def _labelling(old: Mapping[str, Any]) -> dict[str, Any]:
+    rotations = dict(old.get("label") or {})
+    teachers = {
+        one["name"]: {"stage": "label", **{key: value for key, value in one.items() if key != "name"}, **rotations}
+        for one in old.get("teachers") or ()
+    }
+    audit = dict(old.get("audit") or {})
+    audited = {"audit": {key: value for key, value in audit.items() if key != "enabled"}} if audit.get("enabled") else {}
+    return {
+        "project": dict(old.get("project") or {}),
+        **teachers,
+        "fuse": dict(old.get("fuse") or {}),
+        "evaluate": dict(old.get("evaluate") or {}),
+        **audited,
+    }
+
+
+def _prediction(old: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    stored = {key: value for key, value in dict(old.get("fuse") or {}).items() if key in ("depth_dtype", "normals_dtype")}
+    student = {key: value for key, value in old["student"].items() if value is not None}
+    own = {**student, "model": seen_from(folder, student["model"]), **stored}
+    return {"predict": own, "evaluate": dict(old.get("evaluate") or {})}
+
+
+def _adaptation(old: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    own = {key: old[key] for key in ("height", "omni", "pool", "training", "checkpoint_every") if key in old}
+    stages: dict[str, Any] = {}
+    labels = {}
+    if old.get("predictions"):
+        stages["labels"] = {"stage": "from", "config": seen_from(folder, old["predictions"]), "of": "fuse"}
+        labels = {"labels": "labels"}
+    stages["adapt"] = {"model": seen_from(folder, str(old["model"])), **labels, **own}
+    if dict(old.get("source") or {}).get("truth"):
+        stages["compare"] = dict(old.get("scoring") or {})
+    return stages
+
+
+def _training(old: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    stages: dict[str, Any] = {}
+    shares: dict[str, float] = {}
+    licences: dict[str, str] = {}
+    for one in old["stores"]:
+        key = _key(Path(one["config"]).stem, stages)
+        more = {name: value for name, value in (("set", one.get("set")), ("incomplete", one.get("allow_incomplete"))) if value}
+        stages[key] = {"stage": "from", "config": seen_from(folder, one["config"]), "of": "fuse", **more}
+        shares[key] = one.get("weight", 1.0)
+        licences |= {key: one["licence"]} if "licence" in one else {}
+    own = {key: value for key, value in old.items() if key not in APART_FROM_TRAIN}
+    training = dict(old.get("training") or {})
+    device = training.pop("device", None)
+    student = dict(old.get("model") or {})
+    if isinstance(student.get("pretrained"), str):
+        student["pretrained"] = seen_from(folder, student["pretrained"])
+    labels: Any = shares if len(set(shares.values())) > 1 else list(shares)
+    stages["train"] = {"labels": labels, **({"licences": licences} if licences else {}), **own, **student, **training}
+    execution = ({"device": device} if device else {}) | ({"log_level": old["log_level"]} if "log_level" in old else {})
+    return _framed({**old, **({"execution": execution} if execution else {})}, folder, stages)
+
+
+def _source_training(old: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    own = {key: value for key, value in old.items() if key not in ("output", "device")}
+    for key in ("data", "validation"):
+        if isinstance(own.get(key), Mapping) and isinstance(own[key].get("root"), str):
+            own[key] = {**own[key], "root": seen_from(folder, own[key]["root"])}
+    device = {"execution": {"device": old["device"]}} if "device" in old else {}
+    name = re.sub(r"[^a-z0-9_]+", "_", Path(str(old["output"])).name.lower()).strip("_") or "network"
+    return {"name": name, "root": seen_from(folder, old["output"]), "stages": {"train": {"kind": "seamless", **own}}, **device}
+
+
+def _key(name: str, taken: Mapping[str, Any]) -> str:
+    """A key for a label set, made of its file's name."""
+    plain = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")
+    key = plain if re.match(r"[a-z]", plain) else f"labels_{plain}".rstrip("_")
+    while key in taken or key == "train":
+        key += "_2"
+    return key
