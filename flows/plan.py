@@ -10,7 +10,7 @@ from typing import Any
 from configs.pipeline import Config
 from flows.estimates import estimate
 from flows.reasons import reasons_of, source_reasons
-from flows.stores.receipts import Receipts
+from flows.receipts import Receipts
 from storage.manifest import Block, Item, blocks_of
 from storage.receipts import Receipt, blocks_with_receipts, dropped_blocks
 from storage.runs import latest_run

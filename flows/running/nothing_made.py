@@ -15,8 +15,8 @@ from configs.pipeline import Config
 from flows.errors import RunFailed
 from flows.invocation import typed
 from flows.plan import Plan
+from flows.receipts import Receipts
 from flows.stores.failures import cause_of, read_waivers
-from flows.stores.receipts import Receipts
 from storage.receipts import ItemRow, Receipt
 from tasks.stage.kind import Step
 

@@ -14,9 +14,9 @@ from tasks.adapt.examples import Examples, Panoramas
 from tasks.adapt.pool import read_pool
 from tasks.adapt.settings import Learning
 from tasks.adapt.training import adapt_model
-from tasks.adapt.vocabulary import vocabulary
 from tasks.seamless.model import outside_weights, read_model, source_model, write_model
 from tasks.seamless.student_model import kept_of_student
+from tasks.seamless.vocabulary import vocabulary
 from tasks.stage.block import make_whole
 from tasks.stage.devices import device_name, resolve_device
 from tasks.stage.job import Job, Output

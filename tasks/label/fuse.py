@@ -30,7 +30,7 @@ from tasks.label.fits import refuse_misfit
 from tasks.label.ranges import stored_distances
 from tasks.label.rotations import fuse_work, rotated_views
 from tasks.label.settings import Fuse as Settings
-from tasks.predict.settings import Predict
+from tasks.label.settings import StoredLabels
 from tasks.stage.block import run_block
 from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.kind import Edge, Inputs, Kind, stages_of
@@ -173,7 +173,7 @@ def fuse_labellings(
     return together | agreed
 
 
-def distances_to_store(labels: Mapping[str, NDArray], settings: Settings | Predict, metric: bool) -> dict[str, NDArray]:
+def distances_to_store(labels: Mapping[str, NDArray], settings: StoredLabels, metric: bool) -> dict[str, NDArray]:
     """The depth of ERP labels as it is told and kept, if there is any: valid only where its type in the store can hold it.
 
     ``depth`` (H, W) float32, ``depth_valid`` (H, W) bool and the ``depth_*consistency`` (H, W) uint8 that there are.
@@ -208,7 +208,7 @@ def _figures(labels: Mapping[str, NDArray], depth_edge: float, observed: Observe
     return {**rounded, **counts, "views": round(share(labels["views"], observed), 2)}
 
 
-def encode_labels(labels: Mapping[str, NDArray], settings: Settings | Predict) -> dict[str, NDArray]:
+def encode_labels(labels: Mapping[str, NDArray], settings: StoredLabels) -> dict[str, NDArray]:
     """ERP labels (H, W[, C]) in the dtypes of the store. Depths beyond float16's range become invalid."""
     arrays = encode_auxiliaries(labels)
     if "depth" in arrays:

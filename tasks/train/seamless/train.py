@@ -21,11 +21,11 @@ from models.seamless.saved import SeamlessModel
 from storage.fingerprint import digest
 from storage.receipts import Entries, Receipt, write_file
 from storage.urls import files_below, join, read_bytes, remove
-from tasks.adapt.vocabulary import vocabulary
 from tasks.seamless.model import write_model
 from tasks.seamless.reading import SeamlessData, open_seamless_data
 from tasks.seamless.scores import score
 from tasks.seamless.vocabularies import THINGS
+from tasks.seamless.vocabulary import vocabulary
 from tasks.stage.block import make_whole
 from tasks.stage.devices import device_name, resolve_device
 from tasks.stage.job import Job, Output
