@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -18,48 +17,25 @@ from configs.plain_yaml import MOST_BYTES, parse_yaml
 from configs.settings import ConfigError
 
 
-def read_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Config:
-    """The frame of a pipeline's file: what its stages say is checked by :func:`tasks.pipeline.load`.
+def laid_over(path: str | Path, values: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The values of a pipeline's file, as :func:`read_settings` read them, with those of the command line, and the file's folder.
 
     Parameters
     ----------
     path : str or Path
-    overrides : dict, optional
+    values : mapping
+    overrides : mapping, optional
         Dotted keys to values, laid over the file: ``{"fuse.height": 512}`` of a stage, ``{"execution.device": "cpu"}``.
 
     Raises
     ------
     ConfigError
-        The file is missing, is not YAML, or does not fit the frame; every problem is named with its key and the fix.
+        There is no such stage, or a store would lie beside the installed package.
     """
-    return framed(read_pipeline(path, overrides), f"config {path}")
-
-
-def read_pipeline(path: str | Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The values of a pipeline's file, the folder in which it lies among them; ConfigError as :func:`read_config`."""
-    data = read_settings(path)
-    if "stages" not in data and (old := OLD_KEYS & data.keys()):
-        raise OldForm(path, sorted(old))
-    data["folder"] = folder_of(path)
+    data = {**values, "folder": folder_of(path)}
     lay_over(data, {dotted: _from_here(data["folder"], dotted, value) for dotted, value in (overrides or {}).items()})
     _refuse_installed(path, data, "root" in (overrides or {}))
     return data
-
-
-class OldForm(ConfigError):
-    """A file as panolabel 0.1 wrote it."""
-
-    def __init__(self, path: str | Path, keys: Sequence[str]) -> None:
-        super().__init__(
-            f"config {path}: has no stages, but {', '.join(keys)} as panolabel 0.1 wrote them; "
-            f"`panolabel migrate {shlex.quote(str(path))}` prints it in the form of today"
-        )
-
-
-OLD_KEYS = frozenset(
-    {"source", "teachers", "student", "project", "fuse", "label", "evaluate", "audit", "model", "stores", "data"}
-)
-"""Top-level keys of files before there were stages."""
 
 
 def folder_of(path: str | Path) -> str:
@@ -127,7 +103,7 @@ def as_mapping(stages: Any) -> dict[str, Any]:
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:
-    """The mapping in a YAML file, not validated yet; ConfigError as :func:`read_config`."""
+    """The mapping in a YAML file, not validated yet. ConfigError if the file is missing, or is no YAML of a mapping."""
     try:
         with Path(path).open("rb") as file:
             raw = file.read(MOST_BYTES + 1)

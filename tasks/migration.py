@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,22 @@ import yaml
 
 from configs.places import seen_from
 from configs.reading import folder_of, read_settings
+from configs.settings import ConfigError
 
+OLD_KEYS = ("source", "teachers", "student", "project", "fuse", "label", "evaluate", "audit", "model", "stores", "data")
+"""Top-level keys of files before there were stages."""
 FRAME = ("name", "root", "execution")
 APART_FROM_TRAIN = ("name", "root", "stores", "model", "training", "log_level")
+
+
+def refuse_old_form(path: str | Path, values: Mapping[str, Any]) -> None:
+    """Raise ConfigError, with the form of today ready to paste, if a file says what panolabel 0.1 wrote."""
+    old = [key for key in OLD_KEYS if key in values]
+    if old and "stages" not in values:
+        raise ConfigError(
+            f"config {path}: has no stages, but {', '.join(sorted(old))} as panolabel 0.1 wrote them; "
+            f"`panolabel migrate {shlex.quote(str(path))}` prints it in the form of today:\n\n{_text(path, values)}"
+        )
 
 
 def migrated_file(path: str | Path) -> str:
@@ -24,7 +38,11 @@ def migrated_file(path: str | Path) -> str:
     ConfigError
         It cannot be read.
     """
-    return yaml.safe_dump(migrated(read_settings(path), folder_of(path)), sort_keys=False, allow_unicode=True, width=120)
+    return _text(path, read_settings(path))
+
+
+def _text(path: str | Path, values: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(migrated(values, folder_of(path)), sort_keys=False, allow_unicode=True, width=120)
 
 
 def migrated(old: Mapping[str, Any], folder: str = "") -> dict[str, Any]:

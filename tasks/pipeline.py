@@ -12,13 +12,13 @@ from pydantic import ValidationError
 
 from configs.pipeline import Config, Entry, as_entries
 from configs.places import is_relative, placed
-from configs.reading import OldForm, explain, framed, read_pipeline
+from configs.reading import explain, framed, laid_over, read_settings
 from configs.settings import ConfigError
 from storage.manifest import Block, blocks_of
 from storage.urls import exists
 from tasks.catalogue import kind_named, names
 from tasks.ingest import ingest
-from tasks.migration import migrated_file
+from tasks.migration import refuse_old_form
 from tasks.stage.graph import Typed, resolve
 from tasks.stage.kind import Edge, Kind, Outside, Part, Stage, Step
 
@@ -43,16 +43,18 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config
     ConfigError
         The file cannot be used; every problem is named with its key and the fix.
     """
-    try:
-        data = read_pipeline(path, overrides)
-    except OldForm as error:
-        raise ConfigError(f"{error}:\n\n{migrated_file(path)}") from error
-    return validated(data, f"config {path}", (str(Path(path).resolve()),))
+    return validated(_values(path, overrides), f"config {path}", (str(Path(path).resolve()),))
+
+
+def _values(path: str | Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    values = read_settings(path)
+    refuse_old_form(path, values)
+    return laid_over(path, values, overrides)
 
 
 def first_source(path: str | Path) -> str:
     """Key of the first stage of a file that reads a source. ConfigError if there is none."""
-    found = as_entries(read_pipeline(path).get("stages", {}))
+    found = as_entries(_values(path).get("stages", {}))
     keys = [str(one["key"]) for one in found if one["kind"] in names() and kind_named(one["kind"]).grain == "source"]
     if not keys:
         raise ConfigError(f"config {path}: no stage reads a source")
@@ -85,7 +87,7 @@ def _with_pipeline(config: Config, entry: Entry, files: tuple[str, ...]) -> Entr
     chain = (*files, str(Path(path).resolve()))
     if chain[-1] in files:
         raise ConfigError(f"{where}.config: goes round in a circle: {' -> '.join(map(Path, chain))}")  # type: ignore[arg-type]
-    data = read_pipeline(path, entry.values.get("set"))
+    data = _values(path, entry.values.get("set"))
     other = validated(data, f"{where}: config {path}", chain)
     frame = {"folder": other.folder, "name": other.name, "root": data["root"], "stages": as_list(other.stages)}
     return entry.model_copy(update={"values": {**entry.values, "pipeline": frame}})

@@ -155,6 +155,7 @@ def _made(job: Job, started: float, device: str) -> dict[str, Any]:
     return {
         "run": job.run,
         "code": job.code,
+        "gives": job.stage.kind.gives,
         "started": round(started, 3),
         "seconds": round(time.time() - started, 3),
         "device": device,
