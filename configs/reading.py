@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -61,7 +61,7 @@ def framed(data: dict[str, Any], what: str) -> Config:
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(f"{what}:\n{explain(error, data)}") from error
+        raise ConfigError(f"{what}:\n{explain(error)}") from error
 
 
 def lay_over(data: dict[str, Any], overrides: Mapping[str, Any]) -> None:
@@ -119,12 +119,13 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     return data
 
 
-def explain(error: ValidationError, data: Any, model: type[BaseModel] | None = None, below: str = "") -> str:
-    """One indented line for each problem that validating ``data`` as a :class:`Config`, or as ``model``, found.
+def explain(error: ValidationError, model: type[BaseModel] = Config, below: str = "", also: Iterable[str] = ()) -> str:
+    """One indented line for each problem that validating values as a ``model`` found.
 
-    ``below`` is where in the file the values stand, with a dot at its end: ``stages.fuse.``.
+    ``below`` is where in the file the values stand, with a dot at its end: ``stages.fuse.``; ``also`` are keys that may stand
+    there though the model does not have them.
     """
-    return "\n".join(f"  {below}{_explain(problem, model or Config)}" for problem in error.errors())
+    return "\n".join(f"  {below}{_explain(problem, model, also)}" for problem in error.errors())
 
 
 def _lay_over(data: dict[str, Any], keys: list[str], value: Any) -> None:
@@ -136,12 +137,12 @@ def _lay_over(data: dict[str, Any], keys: list[str], value: Any) -> None:
     data[keys[-1]] = value
 
 
-def _explain(problem: Any, model: type[BaseModel]) -> str:
+def _explain(problem: Any, model: type[BaseModel], also: Iterable[str]) -> str:
     """One line for one pydantic problem: the dotted key, what is wrong, and what to write instead."""
     location = [str(part) for part in problem["loc"]]
     key = ".".join(location) or "config"
     if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = _known_keys(location[:-1], model)
+        known = [*_known_keys(location[:-1], model), *(also if len(location) == 1 else ())]
         nearest = difflib.get_close_matches(location[-1], known, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys here: {', '.join(sorted(known))}"
         return f"{key}: unknown key; {hint}"

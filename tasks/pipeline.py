@@ -16,7 +16,7 @@ from configs.reading import explain, framed, laid_over, read_settings
 from configs.settings import ConfigError
 from storage.manifest import Block, blocks_of
 from storage.urls import exists
-from tasks.catalogue import kind_named, names
+from tasks.catalogue import kind_named, kind_of_entry, names
 from tasks.ingest import ingest
 from tasks.migration import refuse_old_form
 from tasks.stage.graph import Typed, resolve
@@ -71,7 +71,7 @@ def validated(data: dict[str, Any], what: str = "config", files: tuple[str, ...]
     try:
         plain_stages(config)
     except ConfigError as error:
-        raise ConfigError(f"{what}:\n{error}" if "\n" in str(error) else f"{what}: {error}") from error
+        raise ConfigError(f"{what}:\n{error}" if "\n" in str(error) else f"{what}: {str(error).strip()}") from error
     return config
 
 
@@ -153,7 +153,7 @@ def entries(config: Config, elsewhere: BlocksOf = _no_blocks) -> list[Typed]:
 
 def _kind_of(entry: Entry) -> Kind:
     try:
-        return kind_named(entry.kind)
+        return kind_of_entry(entry.kind)
     except ConfigError as error:
         more = "" if entry.kind != entry.key else f"; or say of which kind it is: {entry.key}: {{stage: KIND, ...}}"
         raise ConfigError(f"stages.{entry.key}: {error}{more}") from error
@@ -167,7 +167,7 @@ def _typed(key: str, kind: Kind, values: Mapping[str, Any], folder: str) -> list
     try:
         settings = kind.settings.model_validate(said, context={"folder": folder})
     except ValidationError as error:
-        raise ConfigError(explain(error, said, kind.settings, f"stages.{key}.")) from error
+        raise ConfigError(explain(error, kind.settings, f"stages.{key}.", kind.reads)) from error
     if kind.expand is not None:
         return [one for part in kind.expand(settings, given) for one in _part(key, part, folder)]
     named = {name: _references(key, name, kind.reads[name], value, folder) for name, value in given.items()}

@@ -23,9 +23,9 @@ from storage.arrays import BlockReader
 from storage.manifest import blocks_of
 from storage.receipts import blocks_with_receipts
 from tasks.adapt.arrays import unpack_objects
-from tasks.seamless.vocabulary import BRANCHES
 from tasks.ingest import ingest
 from tasks.pipeline import steps
+from tasks.seamless.vocabulary import BRANCHES
 from tasks.stage.job import Job
 from tests.support.discs import BRANCH, block_of
 

@@ -22,9 +22,9 @@ from tasks.adapt.compare import found_by
 from tasks.adapt.examples import Examples, Panoramas
 from tasks.adapt.pool import read_pool
 from tasks.adapt.showcase import labelled, learned_pictures
-from tasks.seamless.vocabulary import BRANCHES
 from tasks.pages.pictures import INVALID
 from tasks.seamless.panorama_truth import truth_source
+from tasks.seamless.vocabulary import BRANCHES
 from tasks.stage.job import Job
 from tests.support.discs import HEIGHT, THINGS, WIDTH, block_of, make_owed, plan_of, source_files, write_adaptation
 
