@@ -77,9 +77,20 @@ def kind_named(name: str) -> Kind:
     elif name in _added():
         kind = _added()[name].load()
     else:
-        nearest = difflib.get_close_matches(name, names(), n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"kinds are {', '.join(names())}"
-        raise ConfigError(f"no stage is of the kind {name!r}; {hint}")
+        raise _unknown(name)
     if not isinstance(kind, Kind):
         raise ConfigError(f"the stage {name!r}: {_added()[name].value} is a {type(kind).__name__}, not a tasks.stage.kind.Kind")
     return kind
+
+
+def kind_of_entries(name: str) -> Kind:
+    """:func:`kind_named`, but for kinds that only stand for parts of an entry."""
+    if name not in names():
+        raise _unknown(name)
+    return kind_named(name)
+
+
+def _unknown(name: str) -> ConfigError:
+    nearest = difflib.get_close_matches(name.partition(".")[0], names(), n=1)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"kinds are {', '.join(names())}"
+    return ConfigError(f"no stage is of the kind {name!r}; {hint}")

@@ -16,7 +16,7 @@ from configs.reading import OldForm, explain, framed, read_pipeline
 from configs.settings import ConfigError
 from storage.manifest import Block, blocks_of
 from storage.urls import exists
-from tasks.catalogue import kind_named, names
+from tasks.catalogue import kind_named, kind_of_entries, names
 from tasks.ingest import ingest
 from tasks.migration import migrated_file
 from tasks.stage.graph import Typed, resolve
@@ -152,7 +152,7 @@ def entries(config: Config, elsewhere: BlocksOf = _no_blocks) -> list[Typed]:
 
 def _kind_of(entry: Entry) -> Kind:
     try:
-        return kind_named(entry.kind)
+        return kind_of_entries(entry.kind)
     except ConfigError as error:
         more = "" if entry.kind != entry.key else f"; or say of which kind it is: {entry.key}: {{stage: KIND, ...}}"
         raise ConfigError(f"stages.{entry.key}: {error}{more}") from error
