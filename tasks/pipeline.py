@@ -67,11 +67,12 @@ def validated(data: dict[str, Any], what: str = "config", files: tuple[str, ...]
     ``files`` are those that are being read, so that a circle of them is seen.
     """
     config = framed(data, what)
-    config = config.model_copy(update={"stages": tuple(_with_pipeline(config, entry, files) for entry in config.stages)})
     try:
+        config = config.model_copy(update={"stages": tuple(_with_pipeline(config, entry, files) for entry in config.stages)})
         plain_stages(config)
     except ConfigError as error:
-        raise ConfigError(f"{what}:\n{error}" if "\n" in str(error) else f"{what}: {str(error).strip()}") from error
+        told = str(error)
+        raise ConfigError(f"{what}:\n{told}" if "\n" in told else f"{what}: {told.strip()}") from error
     return config
 
 
@@ -86,7 +87,7 @@ def _with_pipeline(config: Config, entry: Entry, files: tuple[str, ...]) -> Entr
     path = placed(config.folder, str(entry.values["config"]))
     chain = (*files, str(Path(path).resolve()))
     if chain[-1] in files:
-        raise ConfigError(f"{where}.config: goes round in a circle: {' -> '.join(map(Path, chain))}")  # type: ignore[arg-type]
+        raise ConfigError(f"{where}.config: goes round in a circle: {' -> '.join(chain)}")
     data = _values(path, entry.values.get("set"))
     other = validated(data, f"{where}: config {path}", chain)
     frame = {"folder": other.folder, "name": other.name, "root": data["root"], "stages": as_list(other.stages)}
@@ -161,7 +162,7 @@ def _kind_of(entry: Entry) -> Kind:
 
 def _typed(key: str, kind: Kind, values: Mapping[str, Any], folder: str) -> list[Typed]:
     """An entry's settings and named inputs; those of its parts if it expands."""
-    given = {name: value for name, value in values.items() if name in kind.reads}
+    given = {name: _in_order(value) for name, value in values.items() if name in kind.reads}
     shares = _shares(kind, given)
     said = {name: value for name, value in values.items() if name not in kind.reads} | shares
     try:
@@ -186,7 +187,14 @@ def _shares(kind: Kind, given: Mapping[str, Any]) -> dict[str, Any]:
     return {"shares": list(named[0].values())} if named else {}
 
 
+def _in_order(named: Any) -> Any:
+    """Inputs with weights have no order of their own: JSON may sort them."""
+    return dict(sorted(named.items(), key=str)) if isinstance(named, Mapping) else named
+
+
 def _references(key: str, name: str, edge: Edge, value: Any, folder: str) -> tuple[str | Outside, ...]:
+    if isinstance(value, Mapping) and not edge.weighted:
+        raise ConfigError(f"stages.{key}.{name}: takes no weights; name what is read alone: {name}: {[*value]}")
     words = list(value) if isinstance(value, (list, tuple, Mapping)) else [value]
     if not words or not all(isinstance(word, str) and word for word in words):
         example = "FOLDER, URL or hub id" if edge.outside else "[STAGE, ...]" if edge.many else "STAGE"
