@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from configs.json_schema import schema_text
+from tasks.schema import schema_text
 from configs.settings import ConfigError
 from flows.setup.first_look import figures_in_words, look_into
 from storage.urls import exists, filesystem, is_local, join, write_bytes
