@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from pydantic.json_schema import models_json_schema
 
-from configs.pipeline import Config, Entry
+from configs.pipeline import Config
 from tasks.catalogue import kind_named, names
 from tasks.pipeline import FROM
 from tasks.stage.kind import Edge, Kind
@@ -57,7 +57,6 @@ def json_schema() -> Schema:
     """The schema of a pipeline: the frame, and every kind of stage that is installed."""
     frame = Config.model_json_schema()
     properties = {name: one for name, one in frame["properties"].items() if name != "folder"}  # set by reading
-    shared = {name: one for name, one in frame["$defs"].items() if name != Entry.__name__}
     models, kinds = _kinds()
     ours = {_own(name): one for name, one in kinds.items()}
     return {
@@ -65,7 +64,7 @@ def json_schema() -> Schema:
         **frame,
         "title": "panolabel pipeline",
         "properties": {**properties, "stages": {"description": properties["stages"]["description"], **STAGES}},
-        "$defs": {**shared, **models, **ours, "stage": _any_stage(list(kinds)), "entries": _entries(list(kinds))},
+        "$defs": {**frame["$defs"], **models, **ours, "stage": _any_stage(list(kinds)), "entries": _entries(list(kinds))},
     }
 
 
