@@ -15,7 +15,7 @@ from configs.reading import load_config
 from flows.plan import make_plan
 from flows.setup.init import look_at, write_config
 from flows.setup.needs import check_source
-from flows.stores.items import trace_item
+from flows.stores.lineage import trace_item
 from storage.manifest import Item
 from tasks.evaluate import evaluate
 from tests.support.datasets import WRITERS, box_room

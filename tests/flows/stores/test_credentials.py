@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from flows.plan import make_plan
-from flows.stores.items import trace_item
+from flows.stores.lineage import trace_item
 from storage.manifest import read_manifest
 from tasks.ingest.ingest import manifest_url
 from tests.support.pipelines import load, run_pipeline, write_pipeline

@@ -8,7 +8,8 @@ import pytest
 
 from configs.settings import ConfigError
 from flows.plan import make_plan
-from flows.stores.items import trace_item, verify_store
+from flows.stores.items import verify_store
+from flows.stores.lineage import trace_item
 from storage.receipts import FILE
 from storage.urls import files_below, filesystem, read_bytes, write_bytes
 from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_pipeline

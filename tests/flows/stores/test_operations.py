@@ -12,7 +12,8 @@ from flows.plan import make_plan
 from flows.running.drift import PlanDrift, refuse_drift
 from flows.stores.failures import failed, items_to_retry, waive
 from flows.stores.garbage import collect, find_garbage
-from flows.stores.items import trace_item, verify_store
+from flows.stores.items import verify_store
+from flows.stores.lineage import trace_item
 from flows.stores.status import store_status
 from tests.flows.commands.test_cli import panolabel
 from tests.support.pipelines import data_bytes, keep, load, restore, run_pipeline, write_panoramas, write_pipeline
