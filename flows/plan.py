@@ -158,9 +158,7 @@ def make_plan(
         What is known of the store's receipts.
     """
     given = [stage if rehash else ingest.as_read(stage) for stage in sources(config)]
-    found = tuple(
-        Source(stage, scans[stage.key] if scans else ingest.scan(stage, of_source(retry, stage.key))) for stage in given
-    )
+    found = tuple(Source(one, scans[one.key] if scans else ingest.scan(one, of_source(retry, one.key))) for one in given)
     now = _steps(config, {source.key: source.blocks for source in found})
     any_pending = any(source.pending for source in found)
     ahead = _steps(config, {source.key: (*source.blocks, *source.pending) for source in found}) if any_pending else now

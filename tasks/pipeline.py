@@ -17,12 +17,12 @@ from configs.settings import ConfigError
 from storage.manifest import Block, blocks_of
 from storage.urls import exists
 from tasks.catalogue import kind_named, names
+from tasks.elsewhere import newest, those_there
 from tasks.ingest import ingest
 from tasks.migration import migrated_file
 from tasks.stage.graph import Typed, resolve
 from tasks.stage.kind import Edge, Kind, Outside, Part, Stage, Step
 from tasks.stage.models import MODEL
-from tasks.stage.others import newest, those_there
 
 FROM = "from"
 """Word of the grammar: a stage of another pipeline, which owes nothing."""
@@ -83,9 +83,8 @@ def _with_pipeline(config: Config, entry: Entry, files: tuple[str, ...]) -> Entr
     where = f"stages.{entry.key}"
     unknown = sorted(entry.values.keys() - FROM_KEYS)
     if unknown or not {"config", "of"} <= entry.values.keys():
-        raise ConfigError(
-            f"{where}: takes config, of, and if need be incomplete, latest and set{f', not {unknown[0]}' if unknown else ''}"
-        )
+        but = f", not {unknown[0]}" if unknown else ""
+        raise ConfigError(f"{where}: takes config and of, and may take incomplete, latest and set{but}")
     for key in ("incomplete", "latest"):
         if not isinstance(entry.values.get(key, False), bool):
             raise ConfigError(f"{where}.{key}: must be true or false")
@@ -205,7 +204,7 @@ def _outside(text: str, folder: str) -> str:
 
 
 def _of_other(entry: Entry, elsewhere: BlocksOf | None, weigh: bool) -> Typed:
-    """A stage of another pipeline, with its blocks; its name here is the key of the entry, which its panoramas' name begins with."""
+    """A stage of another pipeline, with its blocks: its key is that of the entry, which stands before the key of its panoramas."""
     frame = dict(entry.values["pipeline"])
     other = framed(frame, f"stages.{entry.key}")
     found = {stage.key: tuple(elsewhere(stage)) for stage in sources(other)} if elsewhere else {}

@@ -41,6 +41,7 @@ def test_memory_and_processes_are_a_contradiction(tmp_path: Path, key: str, url:
     path = write_pipeline(tmp_path, 1)
     load(path, **{key: url})
     with pytest.raises(
-        ConfigError, match=rf"{key.replace('__', '.')}: '{url}' lives in .* write execution\.runner\.kind: threads"
+        ConfigError,
+        match=rf"{key.replace('source__', 'stages.ingest.source.')}: '{url}' lives in .* write execution\.runner\.kind: threads",
     ):
         load(path, **{key: url}, execution__runner__kind="dask")
