@@ -158,7 +158,7 @@ def make_plan(
         What is known of the store's receipts.
     """
     given = [stage if rehash else ingest.as_read(stage) for stage in sources(config)]
-    found = tuple(Source(stage, scans[stage.key] if scans else ingest.scan(stage, retry)) for stage in given)
+    found = tuple(Source(one, scans[one.key] if scans else ingest.scan(one, of_source(retry, one.key))) for one in given)
     now = _steps(config, {source.key: source.blocks for source in found})
     any_pending = any(source.pending for source in found)
     ahead = _steps(config, {source.key: (*source.blocks, *source.pending) for source in found}) if any_pending else now
@@ -195,7 +195,6 @@ class _Comparison:
         satisfied = there | self._dropped(step)
         redo = self._to_redo(step)
         missing = self._missing(step, satisfied, redo)
-        self._taken |= {(stage.identity.fingerprint, block.name) for block in missing}
         self.owed[step.key] = tuple(block.name for block in missing)
         reasons = reasons_of(stage, missing, redo, self.previous)
         pending = self.pending.get(stage.panoramas.key, ())
@@ -206,6 +205,7 @@ class _Comparison:
         alike = grown.stage.identity == stage.identity
         then = satisfied if alike else self.receipts.existing(grown.stage)
         to_run = missing if grown.blocks == step.blocks and alike else self._missing(grown, then, redo)
+        self._taken |= {(one.identity.fingerprint, block.name) for one in (stage, grown.stage) for block in (*missing, *to_run)}
         if len(to_run) > len(missing) and not pending:
             reasons.append("panoramas that it learns from are new")
         items = sum(len(block.items) for block in to_run)
@@ -242,9 +242,10 @@ class _Comparison:
         """Finished blocks with an item to try again or made with another model, and those that stand for one of them."""
         there, stage = self.there[step.key], step.stage
         redo = {name for name in there if self._again & set(_stood_for(step, name)) - {name}} if self._again else set()
-        if self.retry:
-            receipts = {name: self.receipts.get(stage, name) for name in there}
-            redo |= {name for name, receipt in receipts.items() if receipt and _has_one_to_retry(receipt, self.retry)}
+        if retry := of_source(self.retry, stage.panoramas.key):
+            own = {block.name for block in step.blocks}
+            receipts = {name: self.receipts.get(stage, name) for name in there & own}
+            redo |= {name for name, receipt in receipts.items() if receipt and _has_one_to_retry(receipt, retry)}
         models = models_now(stage)
         if models:
             made = {name: self.receipts.get(stage, name) for name in there}
@@ -266,6 +267,13 @@ def read_by_all(definitions: Sequence[Stage], read: Stage, there: Mapping[str, s
     """Blocks from which every stage that reads the stage ``read`` has made its own, by the blocks that are ``there``."""
     readers = [there[stage.key] for stage in definitions if stage.key in there and stage.reads(read)]
     return set.intersection(*readers) if readers else set()
+
+
+def of_source(retry: Retry, source: str) -> Retry:
+    """Which given-up items of one source are to be tried again: ``SOURCE/ITEM`` names one where several have such an item."""
+    if isinstance(retry, bool):
+        return retry
+    return {name.removeprefix(f"{source}/") for name in retry} | set(retry)
 
 
 def _has_one_to_retry(receipt: Receipt, retry: Retry) -> bool:
