@@ -6,7 +6,7 @@ import errno
 import logging
 import shutil
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from prefect import get_run_logger, task
 from prefect.logging.handlers import APILogHandler
@@ -93,7 +93,7 @@ def block_task(
 
 def _task_log() -> Tell:
     """Lines for the log of this task run on the server, whatever Prefect's loggers show on a terminal."""
-    shown = get_run_logger()
+    shown = cast(PrefectLogAdapter, get_run_logger())
     if shown.isEnabledFor(logging.INFO):
         return shown.info
     quiet = logging.getLogger("prefect.task_runs.progress")
