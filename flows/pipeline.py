@@ -23,7 +23,7 @@ from flows.errors import Interrupted
 from flows.plan import Plan, make_plan, of_source
 from flows.report import Found, write_run_report
 from flows.running.blocks import in_a_window, make_blocks
-from flows.running.drain import asked_to_stop, draining_in_flow
+from flows.running.drain import asked_to_stop, draining_in_flow, telling_workers
 from flows.running.file_groups import file_groups
 from flows.running.handover import handed_plan
 from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
@@ -94,7 +94,12 @@ def carry_out(config: Config, run: str, retry: bool | list[str], only: Mapping[s
     outcome: Mapping[str, Any] = {}
     found = Found()
     try:
-        with draining_in_flow(), tags(config_tag(config.name)), start_workers(config.execution.runner) as workers:
+        with (
+            draining_in_flow(),
+            telling_workers(config.root, run),
+            tags(config_tag(config.name)),
+            start_workers(config.execution.runner) as workers,
+        ):
             handed = handed_plan()
             scans = {source.key: source.scan for source in handed.sources} if handed else {}
             for source in sources(config) if only is None else ():

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from configs.pipeline import Config
-from flows.plan import Plan, Source
+from flows.plan import Plan
+from flows.sources import Source
 from flows.stores.failures import causes, read_waivers, waiver
 from flows.stores.items import given_up
 from flows.stores.record import stage_receipts

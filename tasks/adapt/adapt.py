@@ -25,9 +25,11 @@ from tasks.stage.models import MODEL, about_models
 from tasks.stage.stopping import asked_to_stop
 from tasks.stage.upstream import open_block
 from tasks.train.processes import in_processes
-from tasks.train.progress import Log
+from tasks.train.progress import Log, telling_of
 
 VERSION = "4"
+LINES = 20
+"""Lines that are said of a training while it goes on."""
 
 
 def _says(settings: Learning, _inputs: Inputs) -> dict[str, Any]:
@@ -79,7 +81,8 @@ def adapt_block(job: Job, stop: Callable[[], bool] = asked_to_stop) -> Receipt:
     source, digest = source_model(job)
 
     def train() -> Output:
-        learned: Learned = in_processes(settings.processes, "tasks.adapt.adapt:learn", job, stop=stop)
+        log, device = telling_of(settings.steps, max(settings.steps // LINES, 1)), job.execution.device
+        learned: Learned = in_processes(settings.processes, "tasks.adapt.adapt:learn", job, log, stop, device)
         told = {**kept_of_student(source), "height": settings.height, "adapted_from": digest}
         found, files = write_model(job.url, MODEL, learned.model, told)
         files |= write_file(job.url, "losses.json", (json.dumps(learned.losses, indent=1) + "\n").encode())
