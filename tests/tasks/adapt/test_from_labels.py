@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from configs.adapt import AdaptConfig, load_adapt_config
+from configs.pipeline import Config
 from configs.pipeline import Config
 from configs.reading import load_config
 from configs.settings import ConfigError
@@ -80,13 +80,13 @@ def write_configs(folder: Path, **changes: Any) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, AdaptConfig]:
+def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Config]:
     """The folder of two streets that a teacher labelled, and the adaptation that learned from the labels."""
     folder = tmp_path_factory.mktemp("labels")
     labelling, adaptation = write_configs(folder)
     make_all(load_config(labelling))
-    config = load_adapt_config(adaptation)
-    assert make_all(config) == {"predict": 2, "scores": 2, "thresholds": 1, "omni": 2, "pool": 1, "adapt": 1}
+    config = read(adaptation)
+    assert make_all(config) == {"adapt.predict": 2, "adapt.scores": 2, "adapt.thresholds": 1, "adapt.omni": 2, "adapt.pool": 1, "adapt": 1}
     return folder, config
 
 
@@ -95,11 +95,11 @@ def truth_of(folder: Path, item: str) -> tuple[np.ndarray, np.ndarray]:
         return arrays["semantics"], arrays["instances"]
 
 
-def test_labels_are_said_in_the_models_classes(learned: tuple[Path, AdaptConfig]) -> None:
+def test_labels_are_said_in_the_models_classes(learned: tuple[Path, Config]) -> None:
     folder, config = learned
     lookup = np.array([NAMES.index(name) if name in NAMES else IGNORED for name in CLASSES])
     for index in range(2):
-        url, receipt = block_of(config, "predict", index)
+        url, receipt = block_of(config, "adapt.predict", index)
         stored = BlockReader(url, receipt.files).item(0)
         semantics, instances = truth_of(folder, receipt.items[0].item)
         expected = lookup[semantics]
@@ -118,30 +118,30 @@ def test_labels_are_said_in_the_models_classes(learned: tuple[Path, AdaptConfig]
                 assert found.classes[best] == expected[mask][0]
 
 
-def test_they_are_learned_with_thresholds_like_predictions(learned: tuple[Path, AdaptConfig]) -> None:
+def test_they_are_learned_with_thresholds_like_predictions(learned: tuple[Path, Config]) -> None:
     _, config = learned
-    tables = block_of(config, "thresholds")[1].items[0].figures
+    tables = block_of(config, "adapt.thresholds")[1].items[0].figures
     assert "bus" not in tables["semantic"], "a class of the model that the teacher does not know"
     assert {"road", "sky"} <= set(tables["semantic"])
-    url, receipt = block_of(config, "omni")
+    url, receipt = block_of(config, "adapt.omni")
     labels = BlockReader(url, receipt.files).item(0)
     assert 0.3 < (labels["semantics"] != IGNORED).mean() < 1.0
     identity = block_of(config, "adapt")[1].made["identity"]
-    predicted = block_of(config, "predict")[1]
+    predicted = block_of(config, "adapt.predict")[1]
     assert identity["upstream"]["predict"] == predicted.fingerprint
     assert predicted.made["identity"]["upstream"]["fuse"] in {one.name for one in Path(config.root, "stages", "fuse").iterdir()}
 
 
-def test_other_labels_make_other_models(learned: tuple[Path, AdaptConfig], tmp_path: Path) -> None:
+def test_other_labels_make_other_models(learned: tuple[Path, Config], tmp_path: Path) -> None:
     folder, config = learned
     changed = tmp_path / "changed.yaml"
     changed.write_text((folder / "labelling.yaml").read_text().replace("height: 128", "height: 64"))
-    other = load_adapt_config(folder / "adaptation.yaml", {"predictions": str(changed)})
+    other = read(folder / "adaptation.yaml", {"predictions": str(changed)})
     plan = make_plan(other)
     assert {row.stage for row in plan.stages if row.to_run} == {"predict", "scores", "thresholds", "omni", "pool", "adapt"}
     with pytest.raises(ConfigError, match=r"2 of 2 blocks have no finished labels, 000000-.*run `panolabel run .*changed.yaml`"):
         refuse_unlabelled(other, plan)
     refuse(config, make_plan(config))
-    own = load_adapt_config(folder / "adaptation.yaml", {"root": str(tmp_path / "elsewhere")})
+    own = read(folder / "adaptation.yaml", {"root": str(tmp_path / "elsewhere")})
     with pytest.raises(ConfigError, match="has another root than this adaptation"):
         make_plan(own)
