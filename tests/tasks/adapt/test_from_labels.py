@@ -1,7 +1,6 @@
 """Labels of a teacher in the place of predictions: streets labelled by the real stages, learned by a net with other classes."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +9,8 @@ import yaml
 
 from configs.pipeline import Config
 from configs.pipeline import Config
-from configs.reading import load_config
 from configs.settings import ConfigError
-from flows.adapt import refuse, refuse_unlabelled
+from flows.pipeline import refuse_missing
 from flows.plan import make_plan
 from models.adaptation.pseudo_labels import IGNORED
 from models.seamless.network import SMALL, SeamlessNetwork, SeamlessSettings
@@ -20,62 +18,41 @@ from models.seamless.saved import SeamlessModel, save_model
 from scenes.dataset import write_dataset
 from scenes.vocabulary import CLASSES
 from storage.arrays import BlockReader
-from storage.manifest import blocks_of
-from storage.receipts import blocks_with_receipts
 from tasks.adapt.arrays import unpack_objects
 from tasks.adapt.vocabulary import BRANCHES
-from tasks.ingest import ingest
-from tasks.pipeline import steps
-from tasks.stage.job import Job
-from tests.support.discs import BRANCH, block_of
+from tests.support.discs import BRANCH, block_of, make_owed, read
 
 HEIGHT = 64
 NAMES = ("road", "building", "sidewalk", "sky", "vegetation", "terrain", "person", "car", "bus")
 THINGS = range(6, 9)
 
 
-def make_all(config: Config) -> dict[str, int]:
-    """Ingest, and every owed block, in this process; returns how many by stage."""
-    scan = ingest.scan(config)
-    items = ingest.save(config, scan.known, [ingest.check_entry(entry, config.ingest) for entry in scan.to_read])
-    made: dict[str, int] = {}
-    for step in steps(config, blocks_of(items)):
-        done = blocks_with_receipts(config.root, step.name, step.stage.identity.fingerprint)
-        for block in step.blocks:
-            if block.name not in done:
-                step.stage.make(Job(config, step.stage.identity, block, "test"))
-                made[step.name] = made.get(step.name, 0) + 1
-    return made
-
-
-def write_configs(folder: Path, **changes: Any) -> tuple[Path, Path]:
+def write_configs(folder: Path) -> tuple[Path, Path]:
     """Two streets, the config that labels them, and that of an adaptation to these labels."""
     write_dataset(folder / "streets", "street", 2, 3, HEIGHT, 2 * HEIGHT, processes=1)
     torch.manual_seed(0)
     settings = SeamlessSettings(len(NAMES), THINGS, encoder_config=SMALL, channels=24, seam=32, branch=BRANCH)
     save_model(SeamlessModel(SeamlessNetwork(settings), NAMES), folder / "source_model")
-    common = {
-        "root": str(folder / "store"),
-        "source": {"url": str(folder / "streets" / "images")},
-        "block_size": 1,
-        "ingest": {"min_width": 32},
-        "execution": {"device": "cpu"},
-    }
+    ingest = {"source": {"url": str(folder / "streets" / "images")}, "min_width": 32, "block_size": 1}
     labelling = {
-        "name": "teachers",
+        "ingest": ingest,
         "project": {"patch_size": 64, "layout": {"kind": "cubemap", "fov_degrees": 100}},
-        "teachers": [{"name": "scenes", "kind": "scenes", "fields": ["semantics", "instances"]}],
+        "scenes": {"stage": "label", "kind": "scenes", "fields": ["semantics", "instances"]},
         "fuse": {"height": 2 * HEIGHT},
     }
     adaptation = {
-        "name": "learner",
-        "model": str(folder / "source_model"),
-        "predictions": str(folder / "labelling.yaml"),
-        "height": HEIGHT,
-        "training": {"steps": 2, "batch_size": 1, "crop": [64, 64], "learning_rate": 1e-4, "rates": {}},
+        "ingest": ingest,
+        "labels": {"stage": "from", "config": str(folder / "labelling.yaml"), "of": "fuse"},
+        "adapt": {
+            "model": str(folder / "source_model"),
+            "labels": "labels",
+            "height": HEIGHT,
+            "training": {"steps": 2, "batch_size": 1, "crop": [64, 64], "learning_rate": 1e-4, "rates": {}},
+        },
     }
-    (folder / "labelling.yaml").write_text(yaml.safe_dump({**common, **labelling}))
-    (folder / "adaptation.yaml").write_text(yaml.safe_dump({**common, **adaptation, **changes}))
+    for name, stages in (("labelling", labelling), ("adaptation", adaptation)):
+        data = {"name": name, "root": str(folder / "store"), "stages": stages, "execution": {"device": "cpu"}}
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
     return folder / "labelling.yaml", folder / "adaptation.yaml"
 
 
@@ -84,9 +61,9 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Config]:
     """The folder of two streets that a teacher labelled, and the adaptation that learned from the labels."""
     folder = tmp_path_factory.mktemp("labels")
     labelling, adaptation = write_configs(folder)
-    make_all(load_config(labelling))
+    make_owed(read(labelling))
     config = read(adaptation)
-    assert make_all(config) == {"adapt.predict": 2, "adapt.scores": 2, "adapt.thresholds": 1, "adapt.omni": 2, "adapt.pool": 1, "adapt": 1}
+    assert make_owed(config) == {"adapt.predict": 2, "adapt.scores": 2, "adapt.thresholds": 1, "adapt.omni": 2, "adapt.pool": 1, "adapt": 1}
     return folder, config
 
 
@@ -128,7 +105,7 @@ def test_they_are_learned_with_thresholds_like_predictions(learned: tuple[Path, 
     assert 0.3 < (labels["semantics"] != IGNORED).mean() < 1.0
     identity = block_of(config, "adapt")[1].made["identity"]
     predicted = block_of(config, "adapt.predict")[1]
-    assert identity["upstream"]["predict"] == predicted.fingerprint
+    assert identity["upstream"]["adapt.predict"] == predicted.fingerprint
     assert predicted.made["identity"]["upstream"]["fuse"] in {one.name for one in Path(config.root, "stages", "fuse").iterdir()}
 
 
@@ -136,12 +113,11 @@ def test_other_labels_make_other_models(learned: tuple[Path, Config], tmp_path: 
     folder, config = learned
     changed = tmp_path / "changed.yaml"
     changed.write_text((folder / "labelling.yaml").read_text().replace("height: 128", "height: 64"))
-    other = read(folder / "adaptation.yaml", {"predictions": str(changed)})
-    plan = make_plan(other)
-    assert {row.stage for row in plan.stages if row.to_run} == {"predict", "scores", "thresholds", "omni", "pool", "adapt"}
-    with pytest.raises(ConfigError, match=r"2 of 2 blocks have no finished labels, 000000-.*run `panolabel run .*changed.yaml`"):
-        refuse_unlabelled(other, plan)
-    refuse(config, make_plan(config))
-    own = read(folder / "adaptation.yaml", {"root": str(tmp_path / "elsewhere")})
-    with pytest.raises(ConfigError, match="has another root than this adaptation"):
-        make_plan(own)
+    plan = make_plan(read(folder / "adaptation.yaml", labels__config=str(changed)))
+    parts = [f"adapt.{part}" for part in ("predict", "scores", "thresholds", "omni", "pool")]
+    assert [row.stage for row in plan.stages if row.to_run] == [*parts, "adapt"]
+    with pytest.raises(ConfigError, match="blocks that stages of other pipelines owe: labels 2; run those first"):
+        refuse_missing(plan)
+    refuse_missing(make_plan(config))
+    with pytest.raises(ConfigError, match="adapt.predict: needs panoramas, which no stage before it gives over the panoramas of"):
+        read(folder / "adaptation.yaml", root=str(tmp_path / "elsewhere"))

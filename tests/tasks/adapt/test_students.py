@@ -10,8 +10,7 @@ from transformers import AutoModel
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
-from flows.adapt import refuse
-from flows.plan import make_plan
+from flows.pipeline import check_step
 from flows.setup.needs import check_weights
 from models.student import StudentModel
 from models.student.configuration import tiny_config
@@ -70,7 +69,7 @@ def test_the_adapted_student_learned_and_is_a_student_again(adapted: tuple[Confi
     assert isinstance(again, StudentModel)
     assert any(not torch.equal(one, other) for one, other in zip(again.parameters(), student.parameters()))
     # Not what was true of the source alone; without the unit, distances up to scale would be judged as metres.
-    told = {"depth_unit": "scale", "normals_frame": "world", "height": HEIGHT, "adapted_from": model_digest(config.model)}
+    told = {"depth_unit": "scale", "normals_frame": "world", "height": HEIGHT, "adapted_from": model_digest(f"{config.folder}/student")}
     assert student_about(folder) == told
     assert receipt.items[0].figures["model"] == model_digest(str(folder))
     assert len(read_model(str(folder), model_digest(str(folder))).classes) == len(CLASSES), "it can be a source model"
@@ -95,20 +94,21 @@ def test_what_does_not_fit_is_told_before_anything_runs(tmp_path: Path) -> None:
     path = write_adaptation(tmp_path, 1, model="student")
     write_student(tmp_path / "student")
     plan_of(config_of(path))
-    assert [check.state for check in check_weights(read(path, {"training.crop": [64, 128]}))] == ["ok"]
+    seen = {(check.name, check.state) for check in check_weights(config_of(path, adapt__training__crop=[64, 128]))}
+    assert seen == {("weights of adapt.predict", "ok"), ("weights of adapt", "ok")}
     for overrides, message in (
-        ({"training.crop": [64, 64]}, "learns from whole panoramas with a multiple of 32 rows, not from crops of 64 x 64"),
-        ({"training.crop": [64, 128], "training.rates": {"pyramid": 10.0}}, "the network has no part 'pyramid'"),
+        ({"adapt__training__crop": [64, 64]}, "learns from whole panoramas with a multiple of 32 rows, not from crops of 64 x 64"),
+        ({"adapt__training__crop": [64, 128], "adapt__training__rates": {"pyramid": 10.0}}, "the network has no part 'pyramid'"),
     ):
-        config = read(path, overrides)
+        config = config_of(path, **overrides)
         with pytest.raises(ConfigError, match=message):
-            refuse(config, make_plan(config))
-        (told,) = check_weights(config)
+            check_step(step_of(config, "adapt"))
+        (told,) = (check for check in check_weights(config) if check.state != "ok")
         assert (told.state, message.split(",")[0] in told.seen) == ("failure", True)
     weights = tmp_path / "student" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
     with pytest.raises(BadModel, match="this is no saved student"):
-        refuse(config_of(path), make_plan(config_of(path)))
+        check_step(step_of(config_of(path), "adapt.predict"))
     write_student(tmp_path / "student", "depth")
     with pytest.raises(BadModel, match="no semantics, which alone are adapted"):
-        refuse(config_of(path), make_plan(config_of(path)))
+        check_step(step_of(config_of(path), "adapt.predict"))
