@@ -11,6 +11,7 @@ from models.seamless.saved import SeamlessModel
 from storage.receipts import Receipt, write_file
 from storage.urls import files_below, join, remove
 from tasks.adapt.examples import Examples, Panoramas
+from tasks.adapt.fit import refuse_pinholes
 from tasks.adapt.pool import read_pool
 from tasks.adapt.settings import Learning
 from tasks.adapt.training import adapt_model
@@ -53,7 +54,9 @@ KIND = Kind(
     says=_says,
     weights=outside_weights,
     network=True,
+    fits=refuse_pinholes,
     check="tasks.adapt.fit:refuse_misfit",
+    looks="tasks.adapt.fit:look_at_model",
     shows="tasks.adapt.shown:adapt",
     summary="tasks.adapt.shown:adapt_summary",
 )

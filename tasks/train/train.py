@@ -53,9 +53,12 @@ def _weights(settings: TrainStudent, _inputs: Inputs) -> dict[str, str]:
 
 def refuse_misfit(stage: Stage, _blocks: Sequence[Block]) -> None:
     """Raise ConfigError if a student of such settings cannot be, or cannot be told of; what its labels say is not known yet."""
-    check_trackers(stage)
-    with torch.device("meta"):  # sizes without weights
-        make_student(stage.settings, ("any",))
+    try:
+        check_trackers(stage)
+        with torch.device("meta"):  # sizes without weights
+            make_student(stage.settings, ("any",))
+    except ConfigError as error:
+        raise ConfigError(f"stages.{stage.key}.{error}") from error
 
 
 KIND = Kind(
