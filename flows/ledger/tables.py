@@ -8,32 +8,36 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
 
+from flows.stores.finished import LABELS
 from storage.fingerprint import canonical_json
 from storage.manifest import ManifestError, read_manifest
 from storage.receipts import DROPPED, FILE, Receipt, block_url, read_dropped, read_receipt
 from storage.runs import read_run, run_names, run_url
 from storage.tables import current_stamp, write_tables
 from storage.urls import children, filesystem, join
+from tasks.catalogue import KINDS, kind_named, names
+from tasks.stage.models import READ
 
-LAYOUT = "2"
+LAYOUT = "3"
 """Raised when tables or columns change, so that older editions are made anew."""
 
 Row = tuple[str, Mapping[str, Any]]
 
 _MADE_FROM = "stage fingerprint block"
 _COLUMNS = {
-    "runs": "run run_id config state reason user started seconds:float64 source fused blocks:list",
-    "stages": "run stage fingerprint cached:int64 ran:int64 items:int64 quarantined:int64 seconds:float64 bytes:int64",
+    "runs": "run run_id config state reason user started seconds:float64 sources:list blocks:list",
+    "stages": "run key stage fingerprint cached:int64 ran:int64 items:int64 quarantined:int64 seconds:float64 bytes:int64",
     "blocks": f"{_MADE_FROM} state run started:float64 seconds:float64 items:int64 quarantined:int64 bytes:int64 device version "
-    "package code weights",
+    "package code weights models gives",
     "items": f"{_MADE_FROM} item run started:float64 state reason digest figures uri split metadata",
     "weights": "stage fingerprint name digest",
     "upstream": "stage fingerprint from_stage from_fingerprint",
-    "labels": "item fingerprint block run digest files",
+    "labels": "item stage fingerprint block run digest files",
 }
 _TYPES = {"": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "list": pa.list_(pa.string())}
 
@@ -119,21 +123,24 @@ def _rows(root: str) -> Iterator[Row]:
 def _run_rows(record: Mapping[str, Any]) -> Iterator[Row]:
     from flows.telling.lineage_events import masked, masked_text, run_id
 
-    identities = record.get("identities", {})
+    identities, blocks = record.get("identities", {}), record.get("blocks", ())
+    old = record["config"].get("source", {}).get("url", "")  # panolabel 0.1 knew one source, and no keys of stages
     yield (
         "runs",
         {
-            **{key: record.get(key) for key in ("run", "state", "user", "seconds", "blocks")},
+            **{key: record.get(key) for key in ("run", "state", "user", "seconds")},
             "run_id": run_id(record["run"]),
             "config": record["config"]["name"],
             "reason": masked_text(record.get("reason", "")),
             "started": datetime.fromisoformat(record["started"]).astimezone(UTC).isoformat(),
-            "source": masked(record["config"].get("source", {}).get("url", "")),
-            "fused": identities.get("fuse", {}).get("fingerprint"),
+            "sources": [masked(url) for url in record.get("sources", [old])],
+            "blocks": [name for names in blocks.values() for name in names] if isinstance(blocks, Mapping) else list(blocks),
         },
     )
     for stage in record.get("stages", ()):
-        yield "stages", {"run": record["run"], "fingerprint": identities[stage["stage"]]["fingerprint"], **stage}
+        identity = identities[stage["stage"]]
+        stored = {"stage": identity["stage"], "fingerprint": identity["fingerprint"]}
+        yield "stages", {"run": record["run"], "key": stage["stage"], **stage, **stored}
 
 
 def _manifest_rows(url: str) -> Iterator[Row]:
@@ -157,7 +164,14 @@ def _identity_rows(stage: str, fingerprint: str, identity: Mapping[str, Any]) ->
     for name, digest in identity["weights"].items():
         yield "weights", {**own, "name": name, "digest": digest}
     for name, other in identity["upstream"].items():
-        yield "upstream", {**own, "from_stage": name, "from_fingerprint": other}
+        yield "upstream", {**own, "from_stage": name.partition(" (")[0], "from_fingerprint": other}
+
+
+@cache
+def _products() -> dict[str, str]:
+    """What stages give, by the names that they are stored under."""
+    kinds = [kind_named(name) for name in sorted({*KINDS, *names()})]
+    return {kind.name: kind.gives for kind in kinds}
 
 
 def _receipt_rows(receipt: Receipt, state: str) -> Iterator[Row]:
@@ -175,6 +189,8 @@ def _receipt_rows(receipt: Receipt, state: str) -> Iterator[Row]:
             "version": identity["version"],
             "package": made["versions"].get("panolabel"),
             "weights": canonical_json(identity["weights"]),
+            "models": canonical_json(receipt.about.get(READ, {})),
+            "gives": _products().get(receipt.stage),
         },
     )
     files = canonical_json({name: entry["sha256"] for name, entry in receipt.files.items()})
@@ -182,5 +198,5 @@ def _receipt_rows(receipt: Receipt, state: str) -> Iterator[Row]:
         found = {"item": row.item, "digest": row.digest or None}
         figures = canonical_json(row.figures)
         yield "items", {**own, **found, "started": made["started"], "state": row.state, "reason": row.reason, "figures": figures}
-        if receipt.stage == "fuse" and row.state == "done":
+        if _products().get(receipt.stage) == LABELS and row.state == "done":
             yield "labels", {**own, **found, "files": files}
