@@ -1,5 +1,6 @@
 """The config speaks to its user: every mistake names its key and the fix."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,7 @@ def test_several_mistakes_are_told_at_once(tmp_path: Path) -> None:
 def test_overrides_are_laid_over_the_file(tmp_path: Path) -> None:
     config = load(write(tmp_path), {"fuse.height": 64, "ingest.source.url": "elsewhere"})
     assert stage_of(config, "fuse").settings.height == 64
-    assert stage_of(config, "ingest").settings.source.url == "elsewhere"
+    assert stage_of(config, "ingest").settings.source.url == os.path.abspath("elsewhere"), "as the working directory sees it"
 
 
 def test_a_missing_file_is_an_error_of_its_own(tmp_path: Path) -> None:

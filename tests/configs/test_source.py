@@ -8,54 +8,42 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.schema import json_schema
+from configs.json_schema import json_schema
+from configs.pipeline import Config
+from configs.reading import load_config
 from configs.settings import ConfigError
 from flows.commands.options import load
-from tasks.pipeline import load as load_config
-from tasks.pipeline import validated
-from tests.configs.test_schema import MINIMAL, STAGES
-from tests.support.stages import stage_of
+from tests.configs.test_schema import MINIMAL
 
 DATA_SET = {"kind": "structured3d", "root": "/data/s3d", "split": "test"}
 
 
 def written(folder: Path, source: Any) -> Path:
     path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(with_source(source), sort_keys=False))
+    path.write_text(yaml.safe_dump({**MINIMAL, "source": source}))
     return path
-
-
-def with_source(source: Any) -> dict[str, Any]:
-    return {**MINIMAL, "stages": {**STAGES, "ingest": {"source": source}}}
-
-
-def source_said(config: Any) -> Any:
-    return stage_of(config, "ingest").settings.source
 
 
 def test_the_root_of_a_data_set_is_its_url(tmp_path: Path) -> None:
     config = load_config(written(tmp_path, DATA_SET))
-    source = source_said(config)
-    assert (source.kind, source.url, source.split) == ("structured3d", "/data/s3d", "test")
-    assert source_said(validated(config.model_dump(mode="json"))) == source, "as a record keeps it, it is read again"
+    assert (config.source.kind, config.source.url, config.source.split) == ("structured3d", "/data/s3d", "test")
+    assert Config.model_validate(config.model_dump(mode="json")) == config, "as a record keeps it, it is read again"
 
 
 def test_the_command_line_replaces_the_root_and_keeps_the_kind(tmp_path: Path) -> None:
-    config = load(written(tmp_path, DATA_SET), "/elsewhere", None, ["ingest.source.split=val"])
-    source = source_said(config)
-    assert (source.kind, source.url, source.split) == ("structured3d", "/elsewhere", "val")
+    config = load(written(tmp_path, DATA_SET), "/elsewhere", None, ["source.split=val"])
+    assert (config.source.kind, config.source.url, config.source.split) == ("structured3d", "/elsewhere", "val")
 
 
 def test_plain_files_are_as_they_were(tmp_path: Path) -> None:
-    source = source_said(load_config(written(tmp_path, {"url": "images", "truth": "scenes"})))
-    assert (source.url, source.truth) == (str(tmp_path / "images"), str(tmp_path / "scenes")), "beside the file"
+    source = load_config(written(tmp_path, {"url": "images", "truth": "scenes"})).source
     assert source.model_dump() == {"kind": "files", "url": "images", "truth": "scenes", "split": None, "allow": ()}
 
 
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ({"kind": "structured3d"}, "stages.ingest.source: root: is required for a data set"),
+        ({"kind": "structured3d"}, "source: root: is required for a data set"),
         ({"kind": "structured4d", "root": "x"}, "'structured3d'"),
         ({"kind": "structured3d", "root": "x", "truth": "y"}, "source: truth: a data set brings its own"),
         ({"kind": "structured3d", "rot": "x", "url": "y"}, "source.rot: unknown key"),
@@ -76,6 +64,6 @@ def test_the_json_schema_knows_both_ways() -> None:
     jsonschema = pytest.importorskip("jsonschema")
     validator = jsonschema.Draft202012Validator(json_schema())
     for source in (DATA_SET, {"url": "images"}, {"url": "s3://x", "truth": "y", "split": "test"}):
-        validator.validate(with_source(source))
+        validator.validate({**MINIMAL, "source": source})
     for source in ({"kind": "structured3d"}, {"kind": "structured4d", "root": "x"}, {}, {"root": 7}):
-        assert not validator.is_valid(with_source(source)), source
+        assert not validator.is_valid({**MINIMAL, "source": source}), source
