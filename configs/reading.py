@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -13,53 +12,32 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ValidationError
 
 from configs.pipeline import Config
-from configs.places import is_relative, seen_from
+from configs.places import is_relative, path_from, seen_from
 from configs.plain_yaml import MOST_BYTES, parse_yaml
 from configs.settings import ConfigError
 
 
-def read_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Config:
-    """The frame of a pipeline's file: what its stages say is checked by :func:`tasks.pipeline.load`.
+def laid_over(path: str | Path, values: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The values of a pipeline's file, as :func:`read_settings` read them, with those of the command line, and the file's folder.
 
     Parameters
     ----------
     path : str or Path
-    overrides : dict, optional
+    values : mapping
+    overrides : mapping, optional
         Dotted keys to values, laid over the file: ``{"fuse.height": 512}`` of a stage, ``{"execution.device": "cpu"}``.
 
     Raises
     ------
     ConfigError
-        The file is missing, is not YAML, or does not fit the frame; every problem is named with its key and the fix.
+        There is no such stage, or a store would lie beside the installed package.
     """
-    return framed(read_pipeline(path, overrides), f"config {path}")
-
-
-def read_pipeline(path: str | Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The values of a pipeline's file, the folder in which it lies among them; ConfigError as :func:`read_config`."""
-    data = read_settings(path)
-    if "stages" not in data and (old := OLD_KEYS & data.keys()):
-        raise OldForm(path, sorted(old))
-    data["folder"] = folder_of(path)
+    if "folder" in values:
+        raise ConfigError(f"config {path}: folder: unknown key; relative paths start where the file lies")
+    data = {**values, "folder": folder_of(path)}
     lay_over(data, {dotted: _from_here(data["folder"], dotted, value) for dotted, value in (overrides or {}).items()})
     _refuse_installed(path, data, "root" in (overrides or {}))
     return data
-
-
-class OldForm(ConfigError):
-    """A file as panolabel 0.1 wrote it."""
-
-    def __init__(self, path: str | Path, keys: Sequence[str]) -> None:
-        super().__init__(
-            f"config {path}: has no stages, but {', '.join(keys)} as panolabel 0.1 wrote them; "
-            f"`panolabel migrate {shlex.quote(str(path))}` prints it in the form of today"
-        )
-
-
-OLD_KEYS = frozenset(
-    {"source", "teachers", "student", "project", "fuse", "label", "evaluate", "audit", "model", "stores", "data"}
-)
-"""Top-level keys of files before there were stages."""
 
 
 def folder_of(path: str | Path) -> str:
@@ -85,19 +63,19 @@ def framed(data: dict[str, Any], what: str) -> Config:
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(f"{what}:\n{explain(error, data)}") from error
+        raise ConfigError(f"{what}:\n{explain(error)}") from error
 
 
 def lay_over(data: dict[str, Any], overrides: Mapping[str, Any]) -> None:
     """Lay values over those of a file: the first part of a dotted key is the key of a stage, or one of the frame's own."""
     for dotted, value in overrides.items():
         first, *rest = dotted.split(".")
-        if first in Config.model_fields or first == "stages":
+        if first in FRAME:
             _lay_over(data, [first, *rest], value)
             continue
         stages = as_mapping(data.get("stages"))
         if first not in stages:
-            known = [*stages, *Config.model_fields]
+            known = [*stages, *FRAME]
             nearest = difflib.get_close_matches(first, known, n=1)
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"stages are {', '.join(stages) or 'none'}"
             raise ConfigError(f"override {dotted}: there is no stage {first!r}; {hint}")
@@ -106,28 +84,46 @@ def lay_over(data: dict[str, Any], overrides: Mapping[str, Any]) -> None:
         _lay_over(stages, [first, *rest], value)
 
 
-PLACES = ("root", "url", "truth", "config")
+FRAME = tuple(name for name in Config.model_fields if name != "folder")
+"""Keys that a file may have at its top; its folder is where it lies."""
+PLACES = ("root", "url", "truth", "allow", "config", "pretrained", "folder")
 """Last parts of the dotted keys whose values are places."""
 
 
 def _from_here(folder: str, dotted: str, value: Any) -> Any:
     """A value of the command line, where it names a place as the file would have to name it."""
+    if isinstance(value, Mapping):
+        return {key: _from_here(folder, f"{dotted}.{key}", inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_from_here(folder, dotted, inner) for inner in value]
+    if not isinstance(value, str):
+        return value
     last = dotted.rpartition(".")[2]
-    names_a_place = isinstance(value, str) and (last in PLACES or (last == "model" and Path(value).exists()))
-    return seen_from(folder, value) if names_a_place else value
+    if last in PLACES:
+        return seen_from(folder, value)
+    is_path = value.startswith(("./", "../")) or (last == "model" and Path(value).exists())
+    return path_from(folder, value) if is_path else value
 
 
 def as_mapping(stages: Any) -> dict[str, Any]:
-    """Stages by key, in their order, from either form in which a file may have them; what has neither is left to validation."""
+    """Stages by key, in their order, from either form in which a file may have them; what has neither is left to validation.
+
+    ConfigError if a key stands twice in a list.
+    """
     if isinstance(stages, Mapping):
         return dict(stages)
-    if isinstance(stages, list) and all(isinstance(one, Mapping) for one in stages):
-        return {key: values for one in stages for key, values in one.items()}
-    return {}
+    if not isinstance(stages, list) or not all(isinstance(one, Mapping) for one in stages):
+        return {}
+    found: dict[str, Any] = {}
+    for key, values in (pair for one in stages for pair in one.items()):
+        if key in found:
+            raise ConfigError(f"stages.{key}: stands twice; give each stage a key of its own, and write `stage: KIND` in it")
+        found[key] = values
+    return found
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:
-    """The mapping in a YAML file, not validated yet; ConfigError as :func:`read_config`."""
+    """The mapping in a YAML file, not validated yet. ConfigError if the file is missing, or is no YAML of a mapping."""
     try:
         with Path(path).open("rb") as file:
             raw = file.read(MOST_BYTES + 1)
@@ -143,12 +139,13 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     return data
 
 
-def explain(error: ValidationError, data: Any, model: type[BaseModel] | None = None, below: str = "") -> str:
-    """One indented line for each problem that validating ``data`` as a :class:`Config`, or as ``model``, found.
+def explain(error: ValidationError, model: type[BaseModel] = Config, below: str = "", also: Iterable[str] = ()) -> str:
+    """One indented line for each problem that validating values as a ``model`` found.
 
-    ``below`` is where in the file the values stand, with a dot at its end: ``stages.fuse.``.
+    ``below`` is where in the file the values stand, with a dot at its end: ``stages.fuse.``; ``also`` are keys that may stand
+    there though the model does not have them.
     """
-    return "\n".join(f"  {below}{_explain(problem, model or Config)}" for problem in error.errors())
+    return "\n".join(f"  {below}{_explain(problem, model, also)}" for problem in error.errors())
 
 
 def _lay_over(data: dict[str, Any], keys: list[str], value: Any) -> None:
@@ -160,12 +157,12 @@ def _lay_over(data: dict[str, Any], keys: list[str], value: Any) -> None:
     data[keys[-1]] = value
 
 
-def _explain(problem: Any, model: type[BaseModel]) -> str:
+def _explain(problem: Any, model: type[BaseModel], also: Iterable[str]) -> str:
     """One line for one pydantic problem: the dotted key, what is wrong, and what to write instead."""
     location = [str(part) for part in problem["loc"]]
     key = ".".join(location) or "config"
     if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = _known_keys(location[:-1], model)
+        known = [*_known_keys(location[:-1], model), *(also if len(location) == 1 else ())]
         nearest = difflib.get_close_matches(location[-1], known, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys here: {', '.join(sorted(known))}"
         return f"{key}: unknown key; {hint}"
@@ -196,7 +193,9 @@ def _known_keys(location: list[str], model: type[BaseModel]) -> list[str]:
 
 
 def _fields(model: type) -> dict[str, Any]:
-    """Names and types of the fields of a model or dataclass."""
+    """Names and types of the fields of a model or dataclass that a file may say."""
+    if issubclass(model, Config):
+        return {name: Config.model_fields[name].annotation for name in FRAME}
     if issubclass(model, BaseModel):
         return {name: field.annotation for name, field in model.model_fields.items()}
     return get_type_hints(model)

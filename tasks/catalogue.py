@@ -62,6 +62,13 @@ def names() -> list[str]:
     return sorted(name for name in {*KINDS, *_added()} if "." not in name)
 
 
+def kind_of_entry(name: str) -> Kind:
+    """:func:`kind_named` for an entry of a pipeline, which may not name the part of another."""
+    if name not in names():
+        raise _unknown(name)
+    return kind_named(name)
+
+
 @cache
 def kind_named(name: str) -> Kind:
     """The kind of that name, imported now.
@@ -69,17 +76,26 @@ def kind_named(name: str) -> Kind:
     Raises
     ------
     ConfigError
-        There is none; the message names the nearest.
+        There is none, the message naming the nearest; or a package gives what cannot be imported, or is no kind.
     """
     if name in KINDS:
         module, _, attribute = KINDS[name].partition(":")
-        kind = getattr(import_module(module), attribute)
-    elif name in _added():
-        kind = _added()[name].load()
-    else:
-        nearest = difflib.get_close_matches(name, names(), n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"kinds are {', '.join(names())}"
-        raise ConfigError(f"no stage is of the kind {name!r}; {hint}")
+        own: Kind = getattr(import_module(module), attribute)
+        return own
+    if name not in _added():
+        raise _unknown(name)
+    added = _added()[name]
+    where = f"the stage {name!r} of the package {_owner(added)}"
+    try:
+        kind = added.load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{where}: {added.value} cannot be imported ({error})") from error
     if not isinstance(kind, Kind):
-        raise ConfigError(f"the stage {name!r}: {_added()[name].value} is a {type(kind).__name__}, not a tasks.stage.kind.Kind")
+        raise ConfigError(f"{where}: {added.value} is a {type(kind).__name__}, not a {Kind.__module__}.Kind")
     return kind
+
+
+def _unknown(name: str) -> ConfigError:
+    nearest = difflib.get_close_matches(name.partition(".")[0], names(), n=1)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"kinds are {', '.join(names())}"
+    return ConfigError(f"no stage is of the kind {name!r}; {hint}")

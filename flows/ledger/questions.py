@@ -29,7 +29,7 @@ WITH RECURSIVE made_with(stage, fingerprint) AS (
     JOIN made_with ON from_stage = made_with.stage AND from_fingerprint = made_with.fingerprint
 )
 SELECT item, fingerprint, block, run, digest FROM labels
-WHERE fingerprint IN (SELECT fingerprint FROM made_with WHERE stage = 'fuse') ORDER BY item, fingerprint, block
+WHERE fingerprint IN (SELECT fingerprint FROM made_with) ORDER BY item, fingerprint, block
 """
 
 COST_OF_RUN = """
@@ -39,11 +39,12 @@ FROM blocks WHERE run = $run GROUP BY stage ORDER BY min(started)
 """
 
 _VERSION = """
-    SELECT item, state, reason, digest FROM items
-    WHERE stage = 'fuse' AND (
-        (fingerprint, block) IN (SELECT (fused, unnest(blocks)) FROM runs WHERE run = {0})
+    SELECT item, items.state, reason, digest FROM items JOIN blocks USING (stage, fingerprint, block)
+    WHERE gives = 'labels' AND (
+        (fingerprint IN (SELECT fingerprint FROM stages WHERE run = {0})
+            AND block IN (SELECT unnest(blocks) FROM runs WHERE run = {0}))
         OR (fingerprint = {0})
-    ) QUALIFY row_number() OVER (PARTITION BY item ORDER BY started DESC) = 1
+    ) QUALIFY row_number() OVER (PARTITION BY item ORDER BY items.started DESC) = 1
 """
 
 CHANGED_ITEMS = f"""
@@ -67,7 +68,7 @@ WHERE state = 'quarantined' AND NOT starts_with(reason, 'at ') ORDER BY item, st
 
 STUDENTS_OF_LABELS = """
 SELECT fingerprint, block, run, from_stage AS labels, from_fingerprint FROM upstream JOIN blocks USING (stage, fingerprint)
-WHERE stage = 'train' AND starts_with(from_fingerprint, $labels) ORDER BY started, fingerprint
+WHERE gives = 'model' AND starts_with(from_fingerprint, $labels) ORDER BY started, fingerprint
 """
 
 CODE = """
@@ -80,16 +81,16 @@ ADAPTED_MODELS = """
 SELECT json_extract_string(figures, '$.model') AS model, weights.digest AS source_model,
     json_extract(figures, '$.panoramas')::BIGINT AS panoramas, json_extract(figures, '$.steps')::BIGINT AS steps,
     run, fingerprint, block
-FROM items JOIN weights USING (stage, fingerprint)
-WHERE stage = 'adapt' AND state = 'done' AND starts_with(weights.digest, $weights) ORDER BY items.started
+FROM items JOIN weights USING (stage, fingerprint) JOIN blocks USING (stage, fingerprint, block, run)
+WHERE gives = 'model' AND items.state = 'done' AND starts_with(weights.digest, $weights) ORDER BY items.started
 """
 
 QUESTIONS = {
     "labels-of-weights": Question("Which labels did these weights (a name, or the start of a digest) make?", LABELS_OF_WEIGHTS),
-    "students-of-labels": Question("Which students learnt from these labels (a fingerprint of fuse)?", STUDENTS_OF_LABELS),
+    "students-of-labels": Question("Which students learnt from these labels (a fingerprint)?", STUDENTS_OF_LABELS),
     "cost-of-run": Question("What did this run cost?", COST_OF_RUN),
-    "changed-items": Question("Which items differ between two label versions (runs, or fingerprints of fuse)?", CHANGED_ITEMS),
+    "changed-items": Question("Which items differ between two label versions (runs, or fingerprints of labels)?", CHANGED_ITEMS),
     "failed-items": Question("Which items failed, where, and why?", FAILED_ITEMS),
     "code": Question("Which code made what?", CODE),
-    "adapted-models": Question("Which models were adapted from this source model (the start of its digest)?", ADAPTED_MODELS),
+    "adapted-models": Question("Which models learnt on from this model (start of its digest)?", ADAPTED_MODELS),
 }

@@ -18,18 +18,22 @@ from storage.receipts import DROPPED, FILE, Receipt, block_url, read_dropped, re
 from storage.runs import read_run, run_names, run_url
 from storage.tables import current_stamp, write_tables
 from storage.urls import children, filesystem, join
+from tasks.earlier import LABELS, blocks, product, sources, stage_read
+from tasks.stage.models import READ
 
-LAYOUT = "2"
+LAYOUT = "3"
 """Raised when tables or columns change, so that older editions are made anew."""
+
+MANIFEST = ".parquet"
 
 Row = tuple[str, Mapping[str, Any]]
 
 _MADE_FROM = "stage fingerprint block"
 _COLUMNS = {
-    "runs": "run run_id config state reason user started seconds:float64 source fused blocks:list",
+    "runs": "run run_id config state reason user started seconds:float64 sources:list blocks:list",
     "stages": "run stage fingerprint cached:int64 ran:int64 items:int64 quarantined:int64 seconds:float64 bytes:int64",
-    "blocks": f"{_MADE_FROM} state run started:float64 seconds:float64 items:int64 quarantined:int64 bytes:int64 device version "
-    "package code weights",
+    "blocks": f"{_MADE_FROM} gives state run started:float64 seconds:float64 items:int64 quarantined:int64 bytes:int64 device "
+    "version package code weights",
     "items": f"{_MADE_FROM} item run started:float64 state reason digest figures uri split metadata",
     "weights": "stage fingerprint name digest",
     "upstream": "stage fingerprint from_stage from_fingerprint",
@@ -80,18 +84,19 @@ def _sources(root: str) -> Iterator[str]:
 
 
 def _manifests(root: str) -> Iterator[str]:
-    for fingerprint in children(join(root, "stages", "ingest")):
-        for name in children(join(root, "stages", "ingest", fingerprint)):
-            if name.endswith(".parquet"):
-                yield join(root, "stages", "ingest", fingerprint, name)
+    yield from (join(root, "stages", *place) for place in _made(root) if place[-1].endswith(MANIFEST))
 
 
 def _blocks(root: str) -> Iterator[tuple[str, str, str]]:
+    yield from (place for place in _made(root) if not place[-1].endswith(MANIFEST))
+
+
+def _made(root: str) -> Iterator[tuple[str, str, str]]:
+    """Stage, fingerprint and name of every block, and of every manifest of a stage that reads a source."""
     for stage in children(join(root, "stages")):
-        if stage != "ingest":
-            for fingerprint in children(join(root, "stages", stage)):
-                for block in children(join(root, "stages", stage, fingerprint)):
-                    yield stage, fingerprint, block
+        for fingerprint in children(join(root, "stages", stage)):
+            for name in children(join(root, "stages", stage, fingerprint)):
+                yield stage, fingerprint, name
 
 
 def _rows(root: str) -> Iterator[Row]:
@@ -112,7 +117,7 @@ def _rows(root: str) -> Iterator[Row]:
             continue
         if (stage, fingerprint) not in told:
             told.add((stage, fingerprint))
-            yield from _identity_rows(stage, fingerprint, receipt.made["identity"])
+            yield from _identity_rows(stage, fingerprint, receipt)
         yield from _receipt_rows(receipt, state)
 
 
@@ -123,13 +128,13 @@ def _run_rows(record: Mapping[str, Any]) -> Iterator[Row]:
     yield (
         "runs",
         {
-            **{key: record.get(key) for key in ("run", "state", "user", "seconds", "blocks")},
+            **{key: record.get(key) for key in ("run", "state", "user", "seconds")},
+            "blocks": blocks(record),
             "run_id": run_id(record["run"]),
             "config": record["config"]["name"],
             "reason": masked_text(record.get("reason", "")),
             "started": datetime.fromisoformat(record["started"]).astimezone(UTC).isoformat(),
-            "source": masked(record["config"].get("source", {}).get("url", "")),
-            "fused": identities.get("fuse", {}).get("fingerprint"),
+            "sources": [masked(source) for source in sources(record)],
         },
     )
     for stage in record.get("stages", ()):
@@ -137,8 +142,8 @@ def _run_rows(record: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _manifest_rows(url: str) -> Iterator[Row]:
-    fingerprint, source = url.rsplit("/", 2)[-2:]
-    place = {"stage": "ingest", "fingerprint": fingerprint, "block": source.removesuffix(".parquet")}
+    stage, fingerprint, name = url.rsplit("/", 3)[-3:]
+    place = {"stage": stage, "fingerprint": fingerprint, "block": name.removesuffix(MANIFEST)}
     try:
         items = read_manifest(url)
     except ManifestError:
@@ -152,22 +157,24 @@ def _manifest_rows(url: str) -> Iterator[Row]:
         )
 
 
-def _identity_rows(stage: str, fingerprint: str, identity: Mapping[str, Any]) -> Iterator[Row]:
-    own = {"stage": stage, "fingerprint": fingerprint}
-    for name, digest in identity["weights"].items():
+def _identity_rows(stage: str, fingerprint: str, receipt: Receipt) -> Iterator[Row]:
+    own, identity = {"stage": stage, "fingerprint": fingerprint}, receipt.made["identity"]
+    for name, digest in {**identity["weights"], **receipt.about.get(READ, {})}.items():
         yield "weights", {**own, "name": name, "digest": digest}
     for name, other in identity["upstream"].items():
-        yield "upstream", {**own, "from_stage": name, "from_fingerprint": other}
+        yield "upstream", {**own, "from_stage": stage_read(name), "from_fingerprint": other}
 
 
 def _receipt_rows(receipt: Receipt, state: str) -> Iterator[Row]:
     made, identity = receipt.made, receipt.made["identity"]
+    gives = product(receipt.stage, made)
     own = {"stage": receipt.stage, "fingerprint": receipt.fingerprint, "block": receipt.block, "run": made["run"]}
     yield (
         "blocks",
         {
             **own,
             **{key: made.get(key) for key in ("started", "seconds", "device", "code")},
+            "gives": gives,
             "state": state,
             "items": len(receipt.items),
             "quarantined": len(receipt.quarantined),
@@ -182,5 +189,5 @@ def _receipt_rows(receipt: Receipt, state: str) -> Iterator[Row]:
         found = {"item": row.item, "digest": row.digest or None}
         figures = canonical_json(row.figures)
         yield "items", {**own, **found, "started": made["started"], "state": row.state, "reason": row.reason, "figures": figures}
-        if receipt.stage == "fuse" and row.state == "done":
+        if gives == LABELS and row.state == "done":
             yield "labels", {**own, **found, "files": files}

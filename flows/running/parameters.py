@@ -16,7 +16,7 @@ def _checked(value: Any, validate: ValidatorFunctionWrapHandler) -> Config:
     try:
         config: Config = validate(value)
     except ValidationError as error:
-        raise ConfigError(f"config:\n{explain(error, value, Config)}") from error
+        raise ConfigError(f"config:\n{explain(error)}") from error
     return config if isinstance(value, Config) else validated(value)
 
 

@@ -65,7 +65,7 @@ class Cost:
         return sum(known) if known else None
 
     def as_json(self) -> dict[str, Any]:
-        """The cost as JSON values; ``not_measured`` names the stages that the totals lack."""
+        """The cost as JSON values; the totals lack the stages ``not_measured``, of which a run measures those ``to_measure``."""
         on_gpus = [stage.gpu_seconds for stage in self.stages]
         # A price that lacks a teacher would be taken for the whole.
         gpu_hours = None if None in on_gpus else sum(seconds or 0.0 for seconds in on_gpus) / 3600
@@ -88,6 +88,7 @@ class Cost:
                 "database_bytes": task_runs * BYTES_PER_TASK_RUN,
             },
             "not_measured": [stage.stage for stage in self.stages if stage.worker_seconds is None],
+            "to_measure": [stage.stage for stage in self.stages if stage.note == MEASURE_FIRST],
         }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 from configs.execution import Runner
 from configs.pipeline import Config
 from flows.setup.checks import Check
-from tasks.stage.code import code_digest
+from tasks.pipeline import plain_stages
+from tasks.stage.code import code_digest, packages_of
 
 TASK_SECONDS = 30
 CLUSTER = "execution.runner"
@@ -36,10 +37,10 @@ def check_gpus(config: Config) -> Iterator[Check]:
 
 def check_runner(config: Config) -> Iterator[Check]:
     """The workers of the config are had as a run has them, and one of them does a trivial task."""
-    runner = config.execution.runner
+    runner, packages = config.execution.runner, packages_of(*plain_stages(config))
     if runner.kind == "threads":
         with ThreadPoolExecutor(runner.workers) as pool:
-            same = pool.submit(code_digest).result(TASK_SECONDS) == code_digest()
+            same = pool.submit(code_digest, *packages).result(TASK_SECONDS) == code_digest(*packages)
         yield Check(CLUSTER, "ok" if same else "failure", f"{runner.workers} threads of this process")
         return
     from distributed import Client
@@ -47,22 +48,27 @@ def check_runner(config: Config) -> Iterator[Check]:
     from flows.running.workers import start_workers
 
     with start_workers(runner) as workers, Client(workers.address, timeout=TASK_SECONDS, set_as_default=False) as client:
-        yield from _check_cluster(runner, workers.address, client)
+        yield from _check_cluster(runner, workers.address, client, packages)
 
 
-def _check_cluster(runner: Runner, address: str, client: Any) -> Iterator[Check]:
+def _check_cluster(runner: Runner, address: str, client: Any, packages: Sequence[str]) -> Iterator[Check]:
     there = client.scheduler_info(n_workers=-1)["workers"]
     if not there:
         yield Check(
             CLUSTER, "failure", f"the scheduler at {address} answers and has no workers", f"dask worker {address} --nthreads 1"
         )
         return
-    codes = client.run(code_digest)
+    codes = client.run(code_digest, *packages)
     client.submit(os.getpid, pure=False).result(timeout=TASK_SECONDS)
     seen = f"{len(there)} workers of {address} answer, and one did a task"
-    if strangers := [name for name, code in codes.items() if code != code_digest()]:
+    if strangers := [name for name, code in codes.items() if code != code_digest(*packages)]:
         text = f"{seen}; {len(strangers)} have other code than this process, such as {strangers[0]}"
-        yield Check(CLUSTER, "failure", text, "install the same panolabel on all, and start the workers again")
+        yield Check(
+            CLUSTER,
+            "failure",
+            text,
+            f"install the same {' and '.join(['panolabel', *packages])} on all, and start the workers again",
+        )
     elif len(there) < runner.workers:
         yield Check(
             CLUSTER, "warning", f"{seen}; the config counts on {runner.workers}", "start more workers, or correct `workers`"

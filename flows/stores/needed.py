@@ -18,12 +18,10 @@ from flows.plan import Plan
 from storage.receipts import block_url, read_dropped, read_receipt, receipt_files
 from storage.runs import read_runs
 from storage.urls import children, join
+from tasks.earlier import stage_read
 from tasks.stage.models import MODEL
 
 LONGEST_RUN = 7 * 86400  # seconds; a run on another machine that says "running" for longer was killed
-OLD_LABELS = "fuse"
-LABELS = re.compile(r"labels \d+ \(.*\)")
-"""What trainings called the labels of a store in their identities before they were stages."""
 IN_A_STORE = re.compile(r"/stages/([^/]+)/([0-9a-f]{16})(?:/|$)")
 
 Made = tuple[str, str]
@@ -74,7 +72,7 @@ def _used_by(record: Mapping[str, Any], upstream: dict[Made, set[Made]]) -> set[
 
 
 def _made(upstream: Mapping[str, str]) -> set[Made]:
-    return {(OLD_LABELS if LABELS.fullmatch(name) else name.partition(" (")[0], found) for name, found in upstream.items()}
+    return {(stage_read(name), found) for name, found in upstream.items()}
 
 
 def made_models(root: str) -> Iterator[Made]:

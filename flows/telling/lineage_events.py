@@ -33,7 +33,7 @@ from openlineage.client.facet_v2 import data_quality_assertions_dataset as asser
 
 from configs.pipeline import Config
 from flows.errors import Interrupted
-from flows.stores.receipts import Receipts
+from flows.receipts import Receipts
 from flows.telling.emitter import Emitter
 from storage.manifest import Block
 from storage.receipts import Receipt

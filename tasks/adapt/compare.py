@@ -18,11 +18,11 @@ from storage.urls import join, read_bytes
 from tasks.adapt.arrays import unpack_objects, unpack_observed
 from tasks.adapt.predict import predicted
 from tasks.adapt.settings import Scoring
-from tasks.adapt.vocabulary import BRANCHES, things_of, vocabulary_in
 from tasks.evaluate.evaluate import truth_of
 from tasks.seamless.found import found_labels
 from tasks.seamless.model import loaded_model, source_model
 from tasks.seamless.panorama_truth import truth_source
+from tasks.seamless.vocabulary import BRANCHES, things_of, vocabulary_in
 from tasks.stage.block import make_whole
 from tasks.stage.devices import device_name, resolve_device
 from tasks.stage.grain import blocks_behind

@@ -24,7 +24,7 @@ from storage.arrays import BlockReader
 from tasks.adapt.arrays import unpack_observed
 from tasks.adapt.omni import unpack_labels
 from tasks.adapt.settings import AdaptTraining
-from tasks.adapt.vocabulary import BRANCHES, things_of
+from tasks.seamless.vocabulary import BRANCHES, things_of
 from tasks.stage.grain import blocks_behind
 from tasks.stage.job import Job
 from tasks.stage.upstream import open_block

@@ -14,13 +14,13 @@ from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.adapt.arrays import classes_within, objects_within, pack_confidence, pack_objects, pack_observed
 from tasks.adapt.settings import Found
-from tasks.adapt.vocabulary import BRANCHES, at_height, vocabulary
 from tasks.ingest.observed import Observed, observed_of, require_observed
 from tasks.ingest.panorama import load_panorama
 from tasks.label.fuse import decode_labels
 from tasks.label.instances import whole_masks
 from tasks.seamless.model import loaded_model, outside_weights, source_model
 from tasks.seamless.panorama_truth import class_lookup, resized
+from tasks.seamless.vocabulary import BRANCHES, at_height, vocabulary
 from tasks.stage.block import run_block
 from tasks.stage.job import Job, Output
 from tasks.stage.kind import Edge, Kind
@@ -41,6 +41,7 @@ KIND = Kind(
     make="tasks.adapt.from_labels:translate_block",
     weights=outside_weights,
     network=True,
+    check="tasks.adapt.fit:refuse_source_data",
     shows="tasks.adapt.shown:predict",
 )
 

@@ -14,7 +14,7 @@ from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.adapt.arrays import pack_mask, pack_objects, unpack_confidence, unpack_mask, unpack_objects, unpack_observed
 from tasks.adapt.settings import OmniLabels as OmniSettings
-from tasks.adapt.vocabulary import BRANCHES, things_of, vocabulary_in
+from tasks.seamless.vocabulary import BRANCHES, things_of, vocabulary_in
 from tasks.stage.block import run_block
 from tasks.stage.job import Job, Output
 from tasks.stage.kind import Edge, Inputs, Kind

@@ -27,7 +27,7 @@ from storage.urls import exists, join, read_bytes
 from tasks.adapt.arrays import unpack_mask, unpack_scores
 from tasks.adapt.settings import ObjectPool
 from tasks.adapt.thresholds import class_rule, table
-from tasks.adapt.vocabulary import things_of, vocabulary_in
+from tasks.seamless.vocabulary import things_of, vocabulary_in
 from tasks.stage.block import make_whole
 from tasks.stage.grain import blocks_behind
 from tasks.stage.job import Job, Output

@@ -14,10 +14,10 @@ from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.adapt.arrays import classes_within, objects_within, pack_confidence, pack_objects, pack_observed
 from tasks.adapt.settings import Found
-from tasks.adapt.vocabulary import BRANCHES, at_height, vocabulary
 from tasks.ingest.observed import Observed, observed_of, require_observed
 from tasks.ingest.panorama import load_panorama
 from tasks.seamless.model import loaded_model, outside_weights, source_model
+from tasks.seamless.vocabulary import BRANCHES, at_height, vocabulary
 from tasks.stage.block import run_block
 from tasks.stage.devices import device_name, resolve_device
 from tasks.stage.job import BadItem, Job, Output
@@ -38,6 +38,7 @@ KIND = Kind(
     make="tasks.adapt.predict:predict_block",
     weights=outside_weights,
     network=True,
+    check="tasks.adapt.fit:refuse_source_data",
     shows="tasks.adapt.shown:predict",
 )
 

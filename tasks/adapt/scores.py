@@ -10,7 +10,7 @@ import numpy as np
 from models.adaptation.thresholds import ScoreHistogram, score_histogram
 from storage.receipts import Receipt
 from tasks.adapt.arrays import unpack_confidence, unpack_scores
-from tasks.adapt.vocabulary import BRANCHES, vocabulary_in
+from tasks.seamless.vocabulary import BRANCHES, vocabulary_in
 from tasks.stage.block import make_whole
 from tasks.stage.grain import blocks_behind, of_block
 from tasks.stage.job import Job, Output

@@ -19,9 +19,9 @@ from tasks.adapt.arrays import unpack_observed
 from tasks.adapt.compare import Said, found_by, fused, said_of
 from tasks.adapt.omni import unpack_labels
 from tasks.adapt.settings import Scoring
-from tasks.adapt.vocabulary import things_of
 from tasks.pages.pictures import Picture, palette, panorama_picture, semantics_picture
 from tasks.seamless.model import loaded_model, model_of_block
+from tasks.seamless.vocabulary import things_of
 from tasks.stage.devices import resolve_device
 from tasks.stage.made import Made, MadeBlock
 

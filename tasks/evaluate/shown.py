@@ -30,9 +30,9 @@ def shows(made: Made) -> list[Piece]:
 
 
 def summary(made: Made) -> dict[str, Any]:
-    """``summary`` of all evaluated items, empty if there are none, and ``item``, the name of one that has labels."""
+    """What :func:`summarise_rows` gives of all evaluated items, and ``item``, the name of one that has labels; empty if none has."""
     done = [row for row in made.rows() if row.state == "done"]
-    return {"summary": summarise_rows(done, made.about) if done else {}, "item": done[0].item if done else ""}
+    return {**summarise_rows(done, made.about), "item": done[0].item} if done else {}
 
 
 def _headline(found: Mapping[str, Any]) -> Table:

@@ -41,7 +41,7 @@ def manifest_url(stage: Stage) -> str:
     source = mask_credentials(place)
     if (chosen := (stage.settings.source.kind, stage.settings.source.split)) != ("files", None):
         source = canonical_json([source, *chosen])
-    return join(stage.root, "stages", "ingest", stage.identity.fingerprint, f"{digest(source)[:12]}.parquet")
+    return join(stage.root, "stages", stage.name, stage.identity.fingerprint, f"{digest(source)[:12]}.parquet")
 
 
 Retry = bool | Collection[str]

@@ -23,6 +23,7 @@ from tasks.ingest.images.decode import Panorama
 from tasks.ingest.observed import Observed, observed_of, partly_observed, require_observed, share
 from tasks.ingest.panorama import load_panorama
 from tasks.label import instances, label, project
+from tasks.label.arrays import decode_fields
 from tasks.label.auxiliaries import about_auxiliaries, encode_auxiliaries
 from tasks.label.classes import FIGURE, class_shares
 from tasks.label.consistency import require_consistency
@@ -30,7 +31,7 @@ from tasks.label.fits import refuse_misfit
 from tasks.label.ranges import stored_distances
 from tasks.label.rotations import fuse_work, rotated_views
 from tasks.label.settings import Fuse as Settings
-from tasks.predict.settings import Predict
+from tasks.label.settings import StoredLabels
 from tasks.stage.block import run_block
 from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.kind import Edge, Inputs, Kind, stages_of
@@ -94,7 +95,7 @@ def fuse_block(job: Job) -> Receipt:
         cameras = project.decode_cameras(views.item(slot))
         fields: list[dict[str, Field]] = [{} for _ in range(rotations + 1)]
         for teacher in teachers:
-            fields[teacher.stage.settings.rotation].update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
+            fields[teacher.stage.settings.rotation].update(decode_fields(teacher.item(slot), teacher.receipt.about))
         labellings = [(own, rotated_views(cameras, project_stage.settings.layout, turn)) for turn, own in enumerate(fields)]
         needed = "image_gradient" in settings.auxiliaries or partly_observed(item)
         return labellings, load_panorama(item, job.panoramas) if needed else None
@@ -173,7 +174,7 @@ def fuse_labellings(
     return together | agreed
 
 
-def distances_to_store(labels: Mapping[str, NDArray], settings: Settings | Predict, metric: bool) -> dict[str, NDArray]:
+def distances_to_store(labels: Mapping[str, NDArray], settings: StoredLabels, metric: bool) -> dict[str, NDArray]:
     """The depth of ERP labels as it is told and kept, if there is any: valid only where its type in the store can hold it.
 
     ``depth`` (H, W) float32, ``depth_valid`` (H, W) bool and the ``depth_*consistency`` (H, W) uint8 that there are.
@@ -208,7 +209,7 @@ def _figures(labels: Mapping[str, NDArray], depth_edge: float, observed: Observe
     return {**rounded, **counts, "views": round(share(labels["views"], observed), 2)}
 
 
-def encode_labels(labels: Mapping[str, NDArray], settings: Settings | Predict) -> dict[str, NDArray]:
+def encode_labels(labels: Mapping[str, NDArray], settings: StoredLabels) -> dict[str, NDArray]:
     """ERP labels (H, W[, C]) in the dtypes of the store. Depths beyond float16's range become invalid."""
     arrays = encode_auxiliaries(labels)
     if "depth" in arrays:

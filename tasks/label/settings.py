@@ -63,7 +63,16 @@ class Instances(Settings):
     """Most runs, for each row of the panorama, of masks of which others hide a part."""
 
 
-class Fuse(Settings):
+class StoredLabels(Settings):
+    """How finely ERP labels are stored, whoever made them."""
+
+    depth_dtype: Literal["float16", "float32"] = "float16"
+    """float16 rounds distances by at most 0.05 %."""
+    normals_dtype: Literal["int8", "float16"] = "int8"
+    """int8 costs 0.2 degrees on average and 0.5 at most; float16 0.003 degrees at twice the bytes or more."""
+
+
+class Fuse(StoredLabels):
     """How patch labels become ERP labels."""
 
     height: int = Field(1024, ge=8, le=8192)
@@ -85,10 +94,6 @@ class Fuse(Settings):
     """Spread of log distance between views at which consistency has dropped to 1/e."""
     min_consistency: float = Field(0.0, ge=0, le=1)
     """A panorama whose views agree less than this, in the geometric mean over its tasks, is given up; 0 gives none up."""
-    depth_dtype: Literal["float16", "float32"] = "float16"
-    """float16 rounds distances by at most 0.05 %."""
-    normals_dtype: Literal["int8", "float16"] = "int8"
-    """int8 costs 0.2 degrees on average and 0.5 at most; float16 0.003 degrees at twice the bytes or more."""
     instances: Instances = Instances()
     auxiliaries: Annotated[tuple[AuxiliaryName, ...], AfterValidator(lambda names: tuple(sorted(set(names))))] = ()
     """Labels derived from the panorama and its fused labels, and stored with them. None by default: a training loop can derive

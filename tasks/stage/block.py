@@ -22,7 +22,7 @@ from storage.arrays import BlockWriter, arrays_digest
 from storage.manifest import Item
 from storage.receipts import ItemRow, Receipt, drop_receipt, refuse_unwritten, write_receipt
 from storage.urls import settle
-from tasks.stage.code import code_digest
+from tasks.stage.code import code_of, packages_of, versions_of
 from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.overlap import Background, prefetch
 
@@ -127,10 +127,11 @@ def make_whole(
 
 
 def _check_as_planned(job: Job, weights: Mapping[str, str] | None) -> None:
-    if job.code != code_digest():
+    if job.code != (own := code_of(job.stage)):
+        packages = " and ".join(["panolabel", *versions_of(*packages_of(job.stage))])
         raise RuntimeError(
-            f"{job.key}: this worker runs other code ({code_digest()}) than the flow that planned the block ({job.code}); "
-            "install the same version of panolabel on every worker"
+            f"{job.key}: this worker runs other code ({own}) than the flow that planned the block ({job.code}); "
+            f"install the same version of {packages} on every worker"
         )
     if weights is not None and dict(weights) != dict(job.identity.weights):
         planned = dict(job.identity.weights)
@@ -155,11 +156,12 @@ def _made(job: Job, started: float, device: str) -> dict[str, Any]:
     return {
         "run": job.run,
         "code": job.code,
+        "gives": job.stage.kind.gives,
         "started": round(started, 3),
         "seconds": round(time.time() - started, 3),
         "device": device,
         "process": os.getpid(),
         "python": platform.python_version(),
-        "versions": dict(_versions()),
+        "versions": {**_versions(), **versions_of(*packages_of(job.stage))},
         "identity": job.identity.as_json(),
     }

@@ -11,7 +11,7 @@ from storage.credentials import mask_credentials
 from storage.fingerprint import Identity
 from storage.manifest import Block
 from storage.urls import join
-from tasks.stage.code import code_digest
+from tasks.stage.code import code_of
 from tasks.stage.kind import Stage
 
 
@@ -40,10 +40,13 @@ class Job:
     block: Block
     run: str
     execution: Execution = field(default_factory=Execution)
-    code: str = field(default_factory=code_digest)
+    code: str = ""
     guarded: bool = False
     journal: str = ""
     given_up: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "code", self.code or code_of(self.stage))
 
     @property
     def identity(self) -> Identity:

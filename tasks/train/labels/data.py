@@ -31,7 +31,7 @@ from tasks.train.order import batch_of, epoch_order, steps_in
 
 @dataclass(frozen=True)
 class LabelStore:
-    """Blocks of labels of one stage, each as its URL, its items and its receipt; ``weight`` is how often they come in an epoch."""
+    """Blocks of labels of one stage, each as its URL, its items and its receipt; ``weight``: how often they come in an epoch."""
 
     stage: Stage
     blocks: Sequence[tuple[str, Block, Receipt]]

@@ -24,10 +24,7 @@ class Ran:
     def __init__(self, folder: Path) -> None:
         self.path, self.root = write_pipeline(folder), str(folder / "store")
         (folder / "images" / "broken.png").write_bytes(b"no picture")
-        config = load(self.path)
-        teachers = [teacher.model_dump() for teacher in config.teachers]
-        teachers[0]["settings"]["fail_on"] = "p02"
-        self.config = load(self.path, teachers=teachers)
+        self.config = load(self.path, geometry__settings__fail_on="p02")
         self.first = run_pipeline(self.config)
         (folder / "classes.json").write_text(json.dumps({"factor": 3.25}))
         self.second = run_pipeline(self.config)

@@ -1,4 +1,4 @@
-"""What the stages of an adaptation agree on: working size, classes, and names of the branches."""
+"""What stages of seamless networks agree on: working size, classes, and names of the branches."""
 
 from __future__ import annotations
 
