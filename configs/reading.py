@@ -168,7 +168,7 @@ def explain(error: ValidationError, data: Any, model: type[BaseModel] | None = N
 
     ``below`` is where in the file the values stand, with a dot at its end: ``stages.fuse.``.
     """
-    return "\n".join(f"  {below}{_explain(problem, model or Config)}" for problem in error.errors())
+    return "\n".join(f"  {below}{_explain(problem, model or Config, data)}" for problem in error.errors())
 
 
 def _lay_over(data: dict[str, Any], keys: list[str], value: Any) -> None:
@@ -180,9 +180,11 @@ def _lay_over(data: dict[str, Any], keys: list[str], value: Any) -> None:
     data[keys[-1]] = value
 
 
-def _explain(problem: Any, model: type[BaseModel]) -> str:
+def _explain(problem: Any, model: type[BaseModel], data: Any) -> str:
     """One line for one pydantic problem: the dotted key, what is wrong, and what to write instead."""
     location = [str(part) for part in problem["loc"]]
+    if model is Config and len(location) > 2 and location[0] == "stages":
+        location = ["stages", _keys(data["stages"])[int(location[1])], *location[3:]]
     key = ".".join(location) or "config"
     if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = _known_keys(location[:-1], model)
@@ -194,6 +196,10 @@ def _explain(problem: Any, model: type[BaseModel]) -> str:
     if problem["type"] == "value_error":
         return f"{key}: {problem['ctx']['error']}" if location else str(problem["ctx"]["error"])
     return f"{key}: {problem['msg']} (got {_shown(problem['input'])})"
+
+
+def _keys(stages: Any) -> list[str]:
+    return [str(key) for one in ([stages] if isinstance(stages, Mapping) else stages) for key in one]
 
 
 def _shown(value: Any) -> str:

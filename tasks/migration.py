@@ -12,6 +12,7 @@ import yaml
 
 from configs.places import path_from, seen_from, with_paths
 from configs.reading import folder_of, read_settings
+from configs.settings import ConfigError
 
 FRAME = ("name", "root", "execution")
 APART_FROM_TRAIN = ("name", "root", "stores", "model", "training", "log_level")
@@ -23,9 +24,14 @@ def migrated_file(path: str | Path) -> str:
     Raises
     ------
     ConfigError
-        It cannot be read.
+        It cannot be read, or its values are not those of an old config either.
     """
-    return yaml.safe_dump(migrated(read_settings(path), folder_of(path)), sort_keys=False, allow_unicode=True, width=120)
+    old = read_settings(path)
+    try:
+        new = migrated(old, folder_of(path))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"config {path}: has no stages, and is no config of panolabel 0.1 either; give it stages") from error
+    return yaml.safe_dump(new, sort_keys=False, allow_unicode=True, width=120)
 
 
 def migrated(old: Mapping[str, Any], folder: str = "") -> dict[str, Any]:
