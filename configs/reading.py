@@ -63,7 +63,7 @@ def framed(data: dict[str, Any], what: str) -> Config:
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(f"{what}:\n{explain(error)}") from error
+        raise ConfigError(f"{what}:\n{explain(error, keys=_keys(data.get('stages', ())))}") from error
 
 
 def lay_over(data: dict[str, Any], overrides: Mapping[str, Any]) -> None:
@@ -139,13 +139,19 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     return data
 
 
-def explain(error: ValidationError, model: type[BaseModel] = Config, below: str = "", also: Iterable[str] = ()) -> str:
+def explain(
+    error: ValidationError,
+    model: type[BaseModel] = Config,
+    below: str = "",
+    also: Iterable[str] = (),
+    keys: Sequence[str] = (),
+) -> str:
     """One indented line for each problem that validating values as a ``model`` found.
 
     ``below`` is where in the file the values stand, with a dot at its end: ``stages.fuse.``; ``also`` are keys that may stand
-    there though the model does not have them.
+    there though the model does not have them, and ``keys`` those of the stages, which a list of them has by number.
     """
-    return "\n".join(f"  {below}{_explain(problem, model, also)}" for problem in error.errors())
+    return "\n".join(f"  {below}{_explain(problem, model, also, keys)}" for problem in error.errors())
 
 
 def _lay_over(data: dict[str, Any], keys: list[str], value: Any) -> None:
@@ -157,9 +163,11 @@ def _lay_over(data: dict[str, Any], keys: list[str], value: Any) -> None:
     data[keys[-1]] = value
 
 
-def _explain(problem: Any, model: type[BaseModel], also: Iterable[str]) -> str:
+def _explain(problem: Any, model: type[BaseModel], also: Iterable[str], keys: Sequence[str]) -> str:
     """One line for one pydantic problem: the dotted key, what is wrong, and what to write instead."""
     location = [str(part) for part in problem["loc"]]
+    if model is Config and len(location) > 2 and location[0] == "stages":
+        location = ["stages", keys[int(location[1])], *location[3:]]
     key = ".".join(location) or "config"
     if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = [*_known_keys(location[:-1], model), *(also if len(location) == 1 else ())]
@@ -171,6 +179,10 @@ def _explain(problem: Any, model: type[BaseModel], also: Iterable[str]) -> str:
     if problem["type"] == "value_error":
         return f"{key}: {problem['ctx']['error']}" if location else str(problem["ctx"]["error"])
     return f"{key}: {problem['msg']} (got {_shown(problem['input'])})"
+
+
+def _keys(stages: Any) -> list[str]:
+    return [str(key) for one in ([stages] if isinstance(stages, Mapping) else stages) for key in one]
 
 
 def _shown(value: Any) -> str:

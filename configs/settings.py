@@ -9,22 +9,27 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
 from pydantic_core import to_jsonable_python
 
-from storage.credentials import mask_settings
+from storage.credentials import mask_credentials, mask_settings
 
 Degrees = Annotated[float, Field(ge=-360, le=360)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class ConfigError(ValueError):
-    """The config cannot be used; the message names each key and its fix."""
+    """The config cannot be used; the message names each key and its fix, and shows no password."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(mask_credentials(message))
 
 
 def _have_a_json_form(values: dict[str, Any]) -> dict[str, Any]:
     """What is kept in fingerprints and records must be writable as JSON, which knows no infinity and no bytes."""
-    try:
-        json.dumps(to_jsonable_python(values), allow_nan=False, ensure_ascii=False).encode()
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"holds what JSON cannot say ({error}); use text, finite numbers, lists and mappings") from error
+    for key, value in values.items():
+        try:
+            json.dumps(to_jsonable_python(value), allow_nan=False, ensure_ascii=False).encode()
+        except (ValueError, TypeError) as error:
+            told = f"{key}: holds what JSON cannot say ({error})"
+            raise ValueError(f"{told}; use text, finite numbers, lists and mappings") from error
     return values
 
 

@@ -37,13 +37,17 @@ def migrated_file(path: str | Path) -> str:
     Raises
     ------
     ConfigError
-        It cannot be read.
+        It cannot be read, or its values are not those of an old config either.
     """
     return _text(path, read_settings(path))
 
 
 def _text(path: str | Path, values: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(migrated(values, folder_of(path)), sort_keys=False, allow_unicode=True, width=120)
+    try:
+        new = migrated(values, folder_of(path))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"config {path}: has no stages, and is no config of panolabel 0.1 either; give it stages") from error
+    return yaml.safe_dump(new, sort_keys=False, allow_unicode=True, width=120)
 
 
 def migrated(old: Mapping[str, Any], folder: str = "") -> dict[str, Any]:

@@ -16,7 +16,7 @@ from configs.places import Place, path_from, placed, seen_from
 from configs.settings import ConfigError
 from flows.commands.options import load as load_with_options
 from tasks.pipeline import load, plain_stages, validated
-from tasks.stage.kind import Stage
+from tasks.stage.kind import Outside, Stage
 
 TEACHER = {"stage": "label", "kind": "scenes", "fields": ["depth"]}
 
@@ -117,10 +117,10 @@ def test_a_model_is_a_stage_or_a_path_as_the_file_sees_it() -> None:
     Path("configs/student").mkdir()
     for said, found in (("./student", "configs/student"), ("../models/x", "models/x"), ("owner/name", "hf://owner/name")):
         config = load(write(predict={"model": said}))
-        assert [one.reference for one in stage(config, "predict").inputs["model"]] == [found]
+        assert stage(config, "predict").inputs["model"] == (Outside(found),)
     Path("configs/owner/name").mkdir(parents=True)
     (model,) = stage(load(write(predict={"model": "owner/name"})), "predict").inputs["model"]
-    assert model.reference == "configs/owner/name", "a folder that is there comes before the hub"
+    assert model == Outside("configs/owner/name"), "a folder that is there comes before the hub"
     with pytest.raises(ConfigError, match=r"no stage before it is called 'student'.*a folder is written \./student"):
         load(write(predict={"model": "student"}))
 
@@ -128,13 +128,14 @@ def test_a_model_is_a_stage_or_a_path_as_the_file_sees_it() -> None:
 @pytest.mark.parametrize("name", ["configs/a.yaml", "a.yaml"])
 def test_paths_of_the_command_line_are_those_of_the_working_directory(name: str) -> None:
     Path("student").mkdir()
-    more = {"one": {**TEACHER, "settings": {"weights": "./w.onnx"}}, "predict": {"model": "owner/name"}}
+    more: Any = {"one": {**TEACHER, "settings": {"weights": "./w.onnx"}}, "predict": {"model": "owner/name"}}
     settings = ["one.settings.weights=./here.onnx", "predict.model=student", "ingest.source.allow=[more, /data]"]
     config = load_with_options(write(name, **more), "panoramas", "place", settings)
     assert places(config) == ("place", "panoramas", None)
     assert stage(config, "ingest").settings.source.allow == ("more", "/data")
     assert Path(stage(config, "one").settings.settings["weights"]) == Path("here.onnx")
     (model,) = stage(config, "predict").inputs["model"]
+    assert isinstance(model, Outside)
     assert Path(model.reference) == Path("student")
 
 

@@ -62,6 +62,7 @@ def test_nothing_said_of_a_stage_is_all_defaults(tmp_path: Path) -> None:
         ),
         ({"ingest": {"source": {}}}, "stages.ingest.source.url: is required; add it"),
         ({"project": {"layout": {"kind": "cubemap", "fov_degrees": 1.57}}}, "greater than or equal to 90"),
+        ({"fuse": {"height": float("inf")}}, "stages.fuse: height: holds what JSON cannot say"),
         ({"fuse": 3}, "fuse: must be a mapping of settings; write fuse: {} for defaults"),
         ({"fuse": {"labels": "oen"}}, "stages.fuse.labels: no stage before it is called 'oen'; did you mean 'one'?"),
         (
@@ -70,7 +71,7 @@ def test_nothing_said_of_a_stage_is_all_defaults(tmp_path: Path) -> None:
         ),
         ({"fuse": {"labels": []}}, "stages.fuse.labels: must name what is read: labels: [STAGE, ...]"),
         ({"fuse": {"labels": {"one": 0.5}}}, "stages.fuse.labels: takes no weights; name what is read alone: labels: ['one']"),
-        ({"Fuse": {}}, "should match pattern '^[a-z][a-z0-9_]*$' (got 'Fuse')"),
+        ({"Fuse": {}}, "stages.Fuse: String should match pattern '^[a-z][a-z0-9_]*$' (got 'Fuse')"),
         ({"second": {"stage": "label.views"}}, "stages.second: no stage is of the kind 'label.views'; did you mean 'label'?"),
     ],
 )

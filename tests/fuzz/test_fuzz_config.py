@@ -9,26 +9,36 @@ import yaml
 from hypothesis import strategies as st
 
 from configs.pipeline import Config
-from configs.reading import load_config
 from configs.settings import ConfigError
 from storage.fingerprint import canonical_json, digest
+from tasks.catalogue import kind_named, names
+from tasks.pipeline import load, plain_stages, validated
 from tests.fuzz.support import bounded, corpus, fuzz, mutated, outcome
 
 SHIPPED = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imported() -> None:
+    """What kinds of stages bring with them, torch among it, is not what a config costs."""
+    for name in names():
+        kind_named(name)
 
 
 def check(raw: bytes) -> None:
     with tempfile.NamedTemporaryFile(suffix=".yaml") as file:
         file.write(raw)
         file.flush()
-        config = outcome(lambda: load_config(file.name), ConfigError)
+        config = outcome(lambda: load(file.name), ConfigError)
     if isinstance(config, ConfigError):
         assert file.name in str(config)
         assert len(str(config)) < 20_000
         return
     assert isinstance(config, Config)
     assert digest(canonical_json(config.model_dump(mode="json")))
-    assert Config.model_validate(config.model_dump()) == config
+    again = validated(config.model_dump(mode="json"))
+    assert again == config
+    assert [stage.identity for stage in plain_stages(again)] == [stage.identity for stage in plain_stages(config)]
 
 
 def test_mutated_text() -> None:
@@ -89,7 +99,10 @@ LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
 MERGES = "a: &a {x: 1}\n" + "".join(
     f"{name}: &{name} {{<<: [{','.join(['*' + before] * 9)}]}}\n" for before, name in zip("abcdefgh", "bcdefghi")
 )
-PLAIN = "name: p\nroot: r\nsource: {url: s}\nteachers: [{name: t, kind: scenes, fields: [depth], settings: %s}]\n"
+PLAIN = (
+    "name: p\nroot: r\nstages:\n  ingest: {source: {url: s}}\n  project: {}\n"
+    "  t: {stage: label, kind: scenes, fields: [depth], settings: %s}\n"
+)
 BOMBS = {
     "aliases": (LAUGHS, "aliases"),
     "aliases in settings": (LAUGHS + PLAIN % "{a: *i}", "aliases"),
@@ -105,7 +118,7 @@ BOMBS = {
     "two documents": ("a: 1\n---\nb: 2\n", "not valid YAML"),
     "not a number": (PLAIN % "{a: .nan}", "settings"),
     "bytes": (PLAIN % '{a: !!binary "/w=="}', "settings"),
-    "infinite": (PLAIN % "{}" + "ingest: {max_megapixels: .inf}\n", "max_megapixels"),
+    "infinite": (PLAIN % "{}" + "  more: {stage: ingest, source: {url: s}, max_megapixels: .inf}\n", "max_megapixels"),
 }
 
 
@@ -114,23 +127,43 @@ def test_bombs_and_tags_are_refused(name: str, tmp_path: Path) -> None:
     text, reason = BOMBS[name]
     (tmp_path / "c.yaml").write_text(text)
     with bounded(), pytest.raises(ConfigError, match=reason) as caught:
-        load_config(tmp_path / "c.yaml")
+        load(tmp_path / "c.yaml")
     assert len(str(caught.value)) < 2000
 
 
 def test_anchors_and_merges_stay_usable(tmp_path: Path) -> None:
     text = "x: &x {name: p, root: r}\n"
     (tmp_path / "c.yaml").write_text(PLAIN % "{a: &a [1], b: *a}")
-    assert load_config(tmp_path / "c.yaml").teachers[0].settings == {"a": [1], "b": [1]}
-    (tmp_path / "d.yaml").write_text(text + "<<: *x\nsource: {url: s}\nteachers: []\n")
+    assert load(tmp_path / "c.yaml").stages[-1].values["settings"] == {"a": [1], "b": [1]}
+    (tmp_path / "d.yaml").write_text(text + "<<: *x\nstages: {ingest: {source: {url: s}}}\n")
     with pytest.raises(ConfigError, match=r"x: unknown key"):
-        load_config(tmp_path / "d.yaml")
+        load(tmp_path / "d.yaml")
+    (tmp_path / "e.yaml").write_text("name: p\nroot: r\nstages:\n  ingest: &i {source: {url: s}}\n  m: {<<: *i, stage: ingest}\n")
+    assert [entry.kind for entry in load(tmp_path / "e.yaml").stages] == ["ingest", "ingest"]
 
 
-def test_messages_show_no_passwords(tmp_path: Path) -> None:
-    (tmp_path / "c.yaml").write_text("name: p\nroot: r\nsource: s3://key:hunter2@bucket/x\nteachers: []\n")
-    with pytest.raises(ConfigError, match=r"source") as caught:
-        load_config(tmp_path / "c.yaml")
+URL = "s3://key:hunter2@bucket/x"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "root: r\nstages: {ingest: {source: '%s'}}",
+        "root: r\nstages: {ingest: {source: {url: ['%s']}}}",
+        "root: r\nstages: ['%s']",
+        "root: r\nstages: {ingest: {source: {url: s}}, fuse: {labels: '%s'}}",
+        "root: r\nstages: {other: {stage: from, config: '%s', of: fuse}}",
+        "root: r\nstages: {other: {stage: '%s'}}",
+        "root: '%s'\nexecution: {runner: {kind: dusk}}\nstages: {ingest: {source: {url: s}}}",
+        "root: r\nsource: '%s'\nteachers: []",
+        "root: '%s'\nsource: {url: '%s'}\nteachers: []",
+        "root: r\nmodel: '%s'\nsource: {url: s}",
+    ],
+)
+def test_messages_show_no_passwords(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.yaml").write_text(f"name: p\n{text.replace('%s', URL)}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "c.yaml")
     assert "hunter2" not in str(caught.value)
 
 

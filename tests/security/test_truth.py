@@ -13,6 +13,7 @@ from storage.manifest import Item
 from tasks.evaluate.evaluate import read_truth
 from tasks.stage.job import BadItem
 from tests.support.pipelines import load, write_pipeline
+from tests.support.stages import source_of
 
 ITEM = Item("p00", "p00.png", "0", 48, 96, 1, "1")
 
@@ -32,10 +33,10 @@ def saved(**arrays: np.ndarray) -> bytes:
 
 
 def read(folder: Path, raw: bytes) -> dict[str, np.ndarray]:
-    config = load(write_pipeline(folder, 1), source__truth=str(folder / "scenes"))
+    stage = source_of(load(write_pipeline(folder, 1), source__truth=str(folder / "scenes")))
     (folder / "scenes" / "truth").mkdir(parents=True)
     (folder / "scenes" / "truth" / "p00.npz").write_bytes(raw)
-    return read_truth(config, ITEM)[0]
+    return read_truth(stage.settings.source, ITEM)[0]
 
 
 def test_a_pickle_in_a_truth_file_is_not_run(tmp_path: Path) -> None:
