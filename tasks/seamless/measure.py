@@ -23,7 +23,6 @@ from tasks.seamless.scores import measure
 from tasks.seamless.vocabularies import THINGS
 from tasks.stage.devices import resolve_device
 
-
 FIGURES = "figures.json"
 
 

@@ -235,7 +235,9 @@ def test_predictions_are_made_once_and_have_report_lineage_and_quarantine(studen
     code, out, errors = run(*predict_command(trained(student[1])["model"], folder)[1:])
     assert (code, json.loads(out)["state"]) == (0, "nothing to run"), errors
     lineage = json.loads(run("trace", store / "predictions.yaml", "a", "--json")[1])
-    assert next(step for step in lineage["steps"] if step["key"] == "predict")["weights"] == {"student": trained(student[1])["weights"]}
+    assert next(step for step in lineage["steps"] if step["key"] == "predict")["weights"] == {
+        "student": trained(student[1])["weights"]
+    }
     state = json.loads(run("status", store / "predictions.yaml", "--json")[1])
     assert [row["item"] for row in state["quarantined"]] == ["c"]
     assert run("verify", store / "predictions.yaml")[0] == 0

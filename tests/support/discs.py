@@ -131,7 +131,11 @@ def write_adaptation(
     }
     execution = {"runner": {"workers": 2}, "pictures": 1, "device": "cpu"}
     path = folder / "discs.yaml"
-    path.write_text(yaml.safe_dump({"name": "discs", "root": str(folder / "store"), "stages": stages, "execution": execution}, sort_keys=False))
+    path.write_text(
+        yaml.safe_dump(
+            {"name": "discs", "root": str(folder / "store"), "stages": stages, "execution": execution}, sort_keys=False
+        )
+    )
     return path
 
 

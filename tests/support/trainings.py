@@ -22,7 +22,9 @@ SETTINGS: dict[str, Any] = {
 def training(folder: Path, *stores: LabelStore, root: str = "", **changes: Any) -> Job:
     """The job of a student that learns from finished labels; ``changes`` are those of its settings."""
     given = [
-        Typed(store.stage.key, store.stage.kind, store.stage.settings, given=Step(store.stage, tuple(b for _, b, _ in store.blocks)))
+        Typed(
+            store.stage.key, store.stage.kind, store.stage.settings, given=Step(store.stage, tuple(b for _, b, _ in store.blocks))
+        )
         for store in stores
     ]
     own = {"licences": {one.key: "CC-BY-4.0" for one in given}, "shares": [store.weight for store in stores], **changes}

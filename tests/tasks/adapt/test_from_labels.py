@@ -8,7 +8,6 @@ import torch
 import yaml
 
 from configs.pipeline import Config
-from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.pipeline import refuse_missing
 from flows.plan import make_plan
@@ -63,7 +62,14 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Config]:
     labelling, adaptation = write_configs(folder)
     make_owed(read(labelling))
     config = read(adaptation)
-    assert make_owed(config) == {"adapt.predict": 2, "adapt.scores": 2, "adapt.thresholds": 1, "adapt.omni": 2, "adapt.pool": 1, "adapt": 1}
+    assert make_owed(config) == {
+        "adapt.predict": 2,
+        "adapt.scores": 2,
+        "adapt.thresholds": 1,
+        "adapt.omni": 2,
+        "adapt.pool": 1,
+        "adapt": 1,
+    }
     return folder, config
 
 

@@ -25,7 +25,6 @@ from tasks.adapt.showcase import labelled, learned_pictures
 from tasks.adapt.vocabulary import BRANCHES
 from tasks.pages.pictures import INVALID
 from tasks.seamless.panorama_truth import truth_source
-from tasks.stage.job import Job
 from tests.support.discs import HEIGHT, THINGS, WIDTH, block_of, job_of, make_owed, read, source_files, step_of, write_adaptation
 
 SEEN = np.zeros((HEIGHT, WIDTH), bool)
@@ -108,7 +107,9 @@ def test_examples_say_what_is_blank(config: Config) -> None:
 
 
 def test_truth_is_void_where_nothing_was_photographed(config: Config) -> None:
-    source = truth_source(step_of(config, "adapt").stage.panoramas.settings.source.truth, ("sky", "ground", "car", "person"), THINGS)
+    source = truth_source(
+        step_of(config, "adapt").stage.panoramas.settings.source.truth, ("sky", "ground", "car", "person"), THINGS
+    )
     whole, part = source.read("p00", HEIGHT), source.read("p00", HEIGHT, SEEN)
     assert whole is not None
     assert part is not None

@@ -23,8 +23,8 @@ from tests.support.discs import (
     THINGS,
     WIDTH,
     block_of,
-    make_owed,
     job_of,
+    make_owed,
     plan_of,
     read,
     scene,
@@ -73,7 +73,12 @@ def test_only_what_changed_is_made_again(path: Path) -> None:
         assert {name for name in after if after[name] != before[name]} == expected, change
     for quiet in ({"adapt__checkpoint_every": 5}, {"execution__batch_size": 2}):
         assert {step.key: step.stage.identity.fingerprint for step in plan_of(load(path, **quiet))} == before
-    assert make_owed(load(path, adapt__omni__amodals__share=0.4)) == {"adapt.thresholds": 1, "adapt.omni": 3, "adapt": 1, "compare": 3}
+    assert make_owed(load(path, adapt__omni__amodals__share=0.4)) == {
+        "adapt.thresholds": 1,
+        "adapt.omni": 3,
+        "adapt": 1,
+        "compare": 3,
+    }
 
 
 def test_a_lost_receipt_and_new_panoramas(tmp_path: Path) -> None:
@@ -83,7 +88,9 @@ def test_a_lost_receipt_and_new_panoramas(tmp_path: Path) -> None:
     drop_receipt(block_of(config, "adapt.predict")[0])
     assert make_owed(config) == {"adapt.predict": 1}
     write_panoramas(tmp_path / "target", range(2, 4))
-    assert make_owed(config) == {"adapt.predict": 1, "adapt.scores": 1, "adapt.thresholds": 1, "adapt.omni": 2, "adapt": 1}, "old predictions stay"
+    assert make_owed(config) == {"adapt.predict": 1, "adapt.scores": 1, "adapt.thresholds": 1, "adapt.omni": 2, "adapt": 1}, (
+        "old predictions stay"
+    )
 
 
 def test_thresholds_are_those_of_sorting_all_predictions(path: Path) -> None:

@@ -42,7 +42,15 @@ def adapted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, StudentMo
     config = config_of(write_adaptation(folder, 3, model="student", training=training))
     student = write_student(folder / "student")
     (folder / "student" / ABOUT).write_text('{"depth_unit": "scale", "normals_frame": "world", "height": 512, "steps": 9}')
-    assert make_owed(config) == {"adapt.predict": 2, "adapt.scores": 2, "adapt.thresholds": 1, "adapt.omni": 2, "adapt.pool": 1, "adapt": 1, "compare": 2}
+    assert make_owed(config) == {
+        "adapt.predict": 2,
+        "adapt.scores": 2,
+        "adapt.thresholds": 1,
+        "adapt.omni": 2,
+        "adapt.pool": 1,
+        "adapt": 1,
+        "compare": 2,
+    }
     return config, student
 
 
@@ -69,7 +77,12 @@ def test_the_adapted_student_learned_and_is_a_student_again(adapted: tuple[Confi
     assert isinstance(again, StudentModel)
     assert any(not torch.equal(one, other) for one, other in zip(again.parameters(), student.parameters()))
     # Not what was true of the source alone; without the unit, distances up to scale would be judged as metres.
-    told = {"depth_unit": "scale", "normals_frame": "world", "height": HEIGHT, "adapted_from": model_digest(f"{config.folder}/student")}
+    told = {
+        "depth_unit": "scale",
+        "normals_frame": "world",
+        "height": HEIGHT,
+        "adapted_from": model_digest(f"{config.folder}/student"),
+    }
     assert student_about(folder) == told
     assert receipt.items[0].figures["model"] == model_digest(str(folder))
     assert len(read_model(str(folder), model_digest(str(folder))).classes) == len(CLASSES), "it can be a source model"
@@ -97,7 +110,10 @@ def test_what_does_not_fit_is_told_before_anything_runs(tmp_path: Path) -> None:
     seen = {(check.name, check.state) for check in check_weights(config_of(path, adapt__training__crop=[64, 128]))}
     assert seen == {("weights of adapt.predict", "ok"), ("weights of adapt", "ok")}
     for overrides, message in (
-        ({"adapt__training__crop": [64, 64]}, "learns from whole panoramas with a multiple of 32 rows, not from crops of 64 x 64"),
+        (
+            {"adapt__training__crop": [64, 64]},
+            "learns from whole panoramas with a multiple of 32 rows, not from crops of 64 x 64",
+        ),
         ({"adapt__training__crop": [64, 128], "adapt__training__rates": {"pyramid": 10.0}}, "the network has no part 'pyramid'"),
     ):
         config = config_of(path, **overrides)

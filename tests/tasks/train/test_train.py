@@ -23,6 +23,7 @@ from tests.support.label_store import CLASSES, write_label_store
 from tests.support.trainings import SMALL, training
 from tests.tasks.train.test_loop import files_of_at_most
 
+
 def log_of(job):
     """Figures by step."""
     return {int(step): row for step, row in json.loads(Path(job.url, "log.json").read_text()).items()}

@@ -115,5 +115,7 @@ def test_trackers_that_cannot_be_used_are_told_before_training(tmp_path, store, 
 
 
 def test_a_store_elsewhere_needs_a_folder_for_trackers(tmp_path, store):
-    with pytest.raises(ConfigError, match=r"stages.train.tracking.folder: trackers write to a local folder, and memory://models is none"):
+    with pytest.raises(
+        ConfigError, match=r"stages.train.tracking.folder: trackers write to a local folder, and memory://models is none"
+    ):
         refuse_misfit(training(tmp_path, store, root="memory://models", tracking={"trackers": ["tensorboard"]}).stage, [])
