@@ -128,7 +128,7 @@ def test_verify_finds_a_flipped_byte_and_the_next_run_trains_again(student: tupl
 
 
 def test_status_gc_and_trace_know_a_training_like_any_stage(student: tuple[Path, dict], run: Callable) -> None:
-    path, record = student
+    path, _ = student
     state = json.loads(run("status", path, "--json")[1])
     assert {row["stage"]: (row["done"], row["blocks"]) for row in state["stages"]}["train"] == (1, 1)
     assert find_garbage(load(path), older_than_hours=0) == []
