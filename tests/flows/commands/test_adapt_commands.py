@@ -10,10 +10,8 @@ from prefect import get_client
 from prefect.exceptions import ParameterTypeError
 from typer.testing import CliRunner
 
-from configs.adapt import AdaptConfig, load_any_config
+from configs.pipeline import Config
 from configs.settings import ConfigError
-from flows.adapt import adapt
-from flows.adapt_lineage import trace_model
 from flows.cli import app
 from flows.deploying import maintenance
 from flows.deploying.deployment import deploy
@@ -23,31 +21,30 @@ from flows.running.drift import PlanDrift, refuse_drift
 from flows.stores.failures import failed
 from flows.stores.garbage import collect, find_garbage
 from flows.stores.items import trace_item
-from flows.stores.record import new_run_name
 from flows.stores.status import store_status
 from flows.telling.tags import GPU, STORAGE, resources
 from storage.fingerprint import digest
 from tasks.seamless.model import model_digest
 from tests.flows.setup.test_setup_commands import complete
-from tests.support.discs import make_owed, plan_of, write_adaptation, write_panoramas
+from tests.support.discs import make_owed, plan_of, read, write_adaptation, write_panoramas
 from tests.support.pipelines import data_bytes, load, run_pipeline, write_pipeline
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
-STAGES = ["predict", "scores", "thresholds", "omni", "pool", "adapt", "compare"]
+STAGES = ["adapt.predict", "adapt.scores", "adapt.thresholds", "adapt.omni", "adapt.pool", "adapt", "compare"]
+NAMES = ["adapt.predict", "scores", "thresholds", "omni", "pool", "adapt", "compare"]
+"""What stands in receipts and paths."""
 
 
-def config_of(path: Path, **overrides: Any) -> AdaptConfig:
-    config = load_any_config(path, {key.replace("__", "."): value for key, value in overrides.items()})
-    assert isinstance(config, AdaptConfig)
-    return config
+def config_of(path: Path, **overrides: Any) -> Config:
+    return read(path, **overrides)
 
 
-def run(config: AdaptConfig, **more: Any) -> dict[str, Any]:
-    return adapt(config, new_run_name(config.name), **more)
+def run(config: Config, **more: Any) -> dict[str, Any]:
+    return run_pipeline(config, **more)
 
 
-def reasons(config: AdaptConfig, retry: bool = False) -> dict[str, tuple[int, tuple[str, ...]]]:
+def reasons(config: Config, retry: bool = False) -> dict[str, tuple[int, tuple[str, ...]]]:
     return {row.stage: (row.to_run, row.reasons) for row in make_plan(config, retry).stages if row.to_run}
 
 
@@ -64,20 +61,20 @@ def test_a_plan_says_what_would_run_and_why(tmp_path: Path, path: Path) -> None:
     before = reasons(config_of(write_adaptation(tmp_path, 3)))
     assert {stage: count for stage, (count, _) in before.items()} == {
         "ingest": 3,
-        "predict": 2,
-        "scores": 2,
-        "thresholds": 1,
-        "omni": 2,
-        "pool": 1,
+        "adapt.predict": 2,
+        "adapt.scores": 2,
+        "adapt.thresholds": 1,
+        "adapt.omni": 2,
+        "adapt.pool": 1,
         "adapt": 1,
         "compare": 2,
     }
     assert reasons(config_of(path)) == {}
-    changed = reasons(config_of(path, omni__amodals__share=0.4))
-    assert changed["thresholds"] == (1, ("thresholds.amodals.share: 0.5 -> 0.4",))
-    assert list(changed) == ["thresholds", "omni", "adapt", "compare"]
-    assert changed["omni"][1][0].startswith("upstream thresholds: ")
-    check = CliRunner().invoke(app, ["plan", str(path), "--check", "--set", "training.seed=3"])
+    changed = reasons(config_of(path, adapt__omni__amodals__share=0.4))
+    assert changed["adapt.thresholds"] == (1, ("adapt.thresholds.amodals.share: 0.5 -> 0.4",))
+    assert list(changed) == ["adapt.thresholds", "adapt.omni", "adapt", "compare"]
+    assert changed["adapt.omni"][1][0].startswith("upstream thresholds: ")
+    check = CliRunner().invoke(app, ["plan", str(path), "--check", "--set", "adapt.training.seed=3"])
     assert (check.exit_code, "adapt.seed: 0 -> 3" in check.output) == (1, True)
     assert CliRunner().invoke(app, ["plan", str(path), "--check"]).exit_code == 0
 
@@ -88,7 +85,7 @@ def _model_file(files: dict[str, bytes]) -> str:
 
 def test_new_panoramas_make_all_anew_but_predictions(tmp_path: Path) -> None:
     path = write_adaptation(tmp_path, 2)
-    config = config_of(path, training__steps=1)
+    config = config_of(path, adapt__training__steps=1)
     make_owed(config)
     kept = tmp_path / "plan.json"
     kept.write_text(json.dumps(make_plan(config).as_json()))
@@ -112,7 +109,7 @@ def test_verify_finds_flipped_bytes_and_repairs_those_blocks_alone(
         data[len(data) // 2] ^= 1
         (root / name).write_bytes(data)
     assert CliRunner().invoke(app, ["verify", str(path)]).exit_code == 1
-    assert reasons(config)["omni"] == (1, ("receipt missing: 1 block",))
+    assert reasons(config)["adapt.omni"] == (1, ("receipt missing: 1 block",))
     (root / _model_file(before)).write_bytes(b"torn")
     make_owed(config, until="adapt")
     run(config, only={"adapt": list(make_plan(config).owed["adapt"])})
@@ -170,11 +167,11 @@ def test_a_panorama_is_traced_through_blocks_that_stand_for_others(path: Path) -
 def test_status_and_failures(path: Path) -> None:
     state = store_status(config_of(path))
     assert {row["stage"]: (row["done"], row["blocks"]) for row in state["stages"]} == {
-        "predict": (2, 2),
-        "scores": (2, 2),
-        "thresholds": (1, 1),
-        "omni": (2, 2),
-        "pool": (1, 1),
+        "adapt.predict": (2, 2),
+        "adapt.scores": (2, 2),
+        "adapt.thresholds": (1, 1),
+        "adapt.omni": (2, 2),
+        "adapt.pool": (1, 1),
         "adapt": (1, 1),
         "compare": (2, 2),
     }
@@ -185,7 +182,7 @@ def test_status_and_failures(path: Path) -> None:
 
 def test_a_panorama_that_is_tried_again_makes_all_anew_that_was_made_of_all(tmp_path: Path) -> None:
     path = write_adaptation(tmp_path, 3)
-    config = config_of(path, training__steps=1)
+    config = config_of(path, adapt__training__steps=1)
     plan_of(config)
     image = tmp_path / "target" / "images" / "p01.png"
     image.rename(tmp_path / "aside.png")
@@ -196,7 +193,7 @@ def test_a_panorama_that_is_tried_again_makes_all_anew_that_was_made_of_all(tmp_
     assert {stage: count for stage, (count, _) in reasons(config, retry=True).items()} == dict.fromkeys(STAGES, 1)
     again = run(config, retry=True)
     assert {row["stage"]: row["ran"] for row in again["stages"]} == dict.fromkeys(STAGES, 1)
-    undisturbed = config_of(path, training__steps=1, root=str(tmp_path / "other"))
+    undisturbed = config_of(path, adapt__training__steps=1, root=str(tmp_path / "other"))
     make_owed(undisturbed)
     one, other = (Path(trace_model(each)["model"][0]["url"], "model.safetensors").read_bytes() for each in (config, undisturbed))
     assert one == other
@@ -275,9 +272,9 @@ def test_gc_of_either_kind_keeps_the_other(path: Path) -> None:
     run_pipeline(labelling)
     assert find_garbage(config, older_than_hours=0) == find_garbage(labelling, older_than_hours=0) == []
     with pytest.raises(ValueError, match="no panoramas found"):
-        run(config_of(path, source__url=str(path.parent / "source_model"), source__truth=None))
+        run(config_of(path, ingest__source__url=str(path.parent / "source_model"), ingest__source__truth=None))
     assert find_garbage(labelling, older_than_hours=0) == [], "a run that failed before its plan used nothing"
-    changed = config_of(path, training__seed=5)
+    changed = config_of(path, adapt__training__seed=5)
     make_owed(changed)
     checkpoints = path.parent / "store" / "checkpoints"
     for one in (config, changed):
