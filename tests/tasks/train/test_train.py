@@ -35,9 +35,13 @@ def receipt_at(job):
 
 def refused(job):
     """What the run says before any stage runs, and the stage before it learns anything."""
-    with pytest.raises(ValueError) as caught:
+
+    def begin():
         refuse_misfit(job.stage, [])
         train_block(job)
+
+    with pytest.raises(ValueError, match=r".") as caught:
+        begin()
     assert not os.path.exists(job.checkpoints)
     return str(caught.value)
 

@@ -42,15 +42,12 @@ def test_depth_is_valid_in_one_view_alone_and_the_rest_is_merged(store):
     digests = {item.item: item.digest for item in store.blocks[0][1].items}
     whole = {name: index for index, name in enumerate(next(merged.batches(0)).items)}
     fused = next(merged.batches(0)).labels
-    seen = {}
+    seen, layout = {}, store.stage.stages("views")[0].settings
     for epoch in range(6):
         (batch,) = data.batches(epoch)
         for index, name in enumerate(batch.items):
             valid = batch.labels["depth"].valid[index, 0].numpy()
-            inside = [
-                camera.project(erp_directions(32, 64))[2]
-                for camera in choose_views(store.stage.stages("views")[0].settings, digests[name])
-            ]
+            inside = [camera.project(erp_directions(32, 64))[2] for camera in choose_views(layout, digests[name])]
             matches = [number for number, one in enumerate(inside) if (one == valid).mean() > 0.99]
             assert len(matches) == 1
             seen.setdefault(name, set()).update(matches)
