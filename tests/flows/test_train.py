@@ -97,7 +97,7 @@ def test_a_training_leaves_its_record_and_is_not_done_again(student: tuple[Path,
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")  # nothing to do needs no server
     code, out, errors = run("run", path)
     assert code == 0, errors
-    assert "nothing to run" in out
+    assert "Nothing to run" in out
     assert run("plan", path, "--check")[0] == 0
 
 
