@@ -23,18 +23,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from configs.adapt import AdaptConfig
+from benchmarks.runs.direct import ingested, steps_over
+from configs.pipeline import Config
+from configs.reading import lay_over
 from models.adaptation.object_pool import cut_objects, surest
 from models.seamless.branch import BranchSettings
 from models.seamless.network import LARGE, SMALL, SeamlessNetwork, SeamlessSettings
 from models.seamless.proposals import ProposalSettings
 from models.seamless.saved import SeamlessModel, save_model
 from scenes.dataset import write_dataset
-from storage.manifest import blocks_of
 from tasks.adapt.adapt import adapt_block
-from tasks.adapt.recipe import steps
-from tasks.ingest import ingest
-from tasks.seamless.model import model_digest
+from tasks.pipeline import plain_stages, validated
 from tasks.stage.job import Job
 from tasks.stage.kind import Step
 
@@ -75,7 +74,7 @@ def main() -> None:
     print(f"\n{date.today()}, Python {platform.python_version()}, torch {torch.__version__}.")
 
 
-def print_stages(config: AdaptConfig, imported: str) -> None:
+def print_stages(config: Config, imported: str) -> None:
     """Every stage of the small network, a training step, and where their time goes."""
     print(
         "One thread of a machine that others were using at the same time: processor seconds are to be trusted, wall seconds "
@@ -83,7 +82,7 @@ def print_stages(config: AdaptConfig, imported: str) -> None:
         "none stays in the pool.\n"
     )
     _print_table(("stage", "processor s / panorama", "wall s / panorama", "kB stored / panorama"), stage_rows(config))
-    training = config.training
+    training = settings_of(config)
     print(
         "\n`thresholds`, `pool` and `adapt` are one block for all panoramas; "
         f"`adapt` trains {training.steps} steps and stores the network."
@@ -97,9 +96,9 @@ def print_stages(config: AdaptConfig, imported: str) -> None:
     _print_table(("part", "predict", "adapt"), profile_rows(config))
 
 
-def print_large(config: AdaptConfig) -> None:
+def print_large(config: Config) -> None:
     """A panorama and a training step of the network of the paper's size."""
-    predicted = stage_rows(config, until="scores")[0]
+    predicted = stage_rows(config, until="adapt.scores")[0]
     print(
         f"\n## The network of the paper's size\n\n121 million weights: {predicted[1]} processor seconds a panorama in "
         f"`predict`, {step_seconds(config, 1):.1f} for a training step of 2 crops; peak memory {_peak()}. On a GPU nothing "
@@ -107,74 +106,76 @@ def print_large(config: AdaptConfig) -> None:
     )
 
 
-def _config(root: Path, name: str, encoder: dict[str, Any], sizes: dict[str, Any], height: int, steps: int) -> AdaptConfig:
+def _config(root: Path, name: str, encoder: dict[str, Any], sizes: dict[str, Any], height: int, steps: int) -> Config:
     """An adaptation of an untrained network to the streets."""
     torch.manual_seed(0)
     branch = BranchSettings(ProposalSettings(), hidden=128, mask_layers=2) if sizes else BranchSettings()
     settings = SeamlessSettings(len(CLASSES), THINGS, encoder_config=encoder, branch=branch, **sizes)
     save_model(SeamlessModel(SeamlessNetwork(settings).eval(), CLASSES), root / name)
     training = {"steps": steps, "batch_size": 2, "crop": [height, height]}
-    values = {
-        "name": name,
-        "root": str(root / f"{name}_store"),
-        "source": {"url": str(root / "streets" / "images"), "truth": str(root / "streets")},
-        "model": str(root / name),
-        "height": height,
-        "training": training,
-        "execution": {"device": "cpu"},
+    stages = {
+        "ingest": {"source": {"url": str(root / "streets" / "images"), "truth": str(root / "streets")}},
+        "adapt": {"model": str(root / name), "height": height, "training": training},
+        "compare": {},
     }
-    return AdaptConfig.model_validate(values)
+    values = {"name": name, "root": str(root / f"{name}_store"), "stages": stages, "execution": {"device": "cpu"}}
+    return validated(values)
 
 
-def _plan(config: AdaptConfig) -> list[Step]:
-    scan = ingest.scan(config)
-    items = ingest.save(config, scan.known, [ingest.check_entry(entry, config.ingest) for entry in scan.to_read])
-    return steps(config, model_digest(config.model), blocks_of(items))
+def settings_of(config: Config) -> Any:
+    """Settings of the stage that learns."""
+    return next(stage.settings for stage in plain_stages(config) if stage.key == "adapt")
 
 
-def _jobs(config: AdaptConfig, step: Step) -> list[Job]:
-    return [Job(config, step.stage.identity, block, "benchmark") for block in step.blocks]
+def _plan(config: Config) -> list[Step]:
+    return steps_over(config, ingested(config))
 
 
-def stage_rows(config: AdaptConfig, until: str = "") -> list[tuple[str, str, str, str]]:
+def _jobs(config: Config, step: Step) -> list[Job]:
+    return [Job(step.stage, block, "benchmark", config.execution) for block in step.blocks]
+
+
+def stage_rows(config: Config, until: str = "") -> list[tuple[str, str, str, str]]:
     """Make every block of every stage before ``until``: name, processor and wall seconds and kB, for each panorama."""
     rows = []
     plan = _plan(config)
     count = sum(len(block.items) for block in plan[0].blocks)
     for step in plan:
-        if step.name == until:
+        if step.key == until:
             break
         started, processor = time.perf_counter(), time.process_time()
         receipts = [step.stage.make(job) for job in _jobs(config, step)]
         wall, processor = time.perf_counter() - started, time.process_time() - processor
         stored = sum(receipt.bytes for receipt in receipts) / 1000
-        rows.append((step.name, f"{processor / count:.2f}", f"{wall / count:.2f}", f"{stored / count:.0f}"))
+        rows.append((step.key, f"{processor / count:.2f}", f"{wall / count:.2f}", f"{stored / count:.0f}"))
     return rows
 
 
-def step_seconds(config: AdaptConfig, count: int) -> float:
+def step_seconds(config: Config, count: int) -> float:
     """Processor seconds of a training step: a training of twice as many steps less one of as many."""
     for step in _plan(config):
-        if step.name == "adapt":
+        if step.key == "adapt":
             break
-        if not (Path(config.root) / "stages" / step.name).exists():
+        if not (Path(config.root) / "stages" / step.stage.name).exists():
             for job in _jobs(config, step):
                 step.stage.make(job)
     return (_training_seconds(config, 2 * count) - _training_seconds(config, count)) / count
 
 
-def _training_seconds(config: AdaptConfig, count: int) -> float:
-    longer = config.model_copy(update={"training": config.training.model_copy(update={"steps": count, "seed": 1})})
-    adapt = next(step for step in _plan(longer) if step.name == "adapt")
+def _training_seconds(config: Config, count: int) -> float:
+    values = config.model_dump(mode="json")
+    lay_over(values, {"adapt.training.steps": count, "adapt.training.seed": 1})
+    longer = validated(values)
+    adapt = next(step for step in _plan(longer) if step.key == "adapt")
     before = time.process_time()
     adapt_block(_jobs(longer, adapt)[0])
     return time.process_time() - before
 
 
-def profile_rows(config: AdaptConfig) -> list[tuple[str, str, str]]:
+def profile_rows(config: Config) -> list[tuple[str, str, str]]:
     """Share of the time of ``predict`` and of ``adapt`` that each of :data:`PARTS` takes."""
-    plan = {step.name: step for step in _plan(config)}
-    jobs = {name: _jobs(config, plan[name])[0] for name in ("predict", "adapt")}
+    plan = {step.key: step for step in _plan(config)}
+    jobs = {name: _jobs(config, plan[name])[0] for name in ("adapt.predict", "adapt")}
     predict, adapt = (_profiled(partial(plan[name].stage.make, job)) for name, job in jobs.items())
     shares = [(part, predict.get(where, 0.0), adapt.get(where, 0.0)) for part, where in PARTS.items()]
     return [(part, *(f"{100 * share:.0f} %" if share >= 0.005 else "-" for share in pair)) for part, *pair in shares if any(pair)]

@@ -18,21 +18,20 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.runs.direct import ingested, make_all
+from benchmarks.runs.direct import ingested, labelling, make_all
 from configs.pipeline import Config
-from configs.reading import load_config
 from scenes.dataset import write_dataset
 from storage.arrays import BlockReader
 from storage.receipts import block_url
 from tasks.evaluate.summary import NAMES, gather, summarise
 
-PERFECT = {"name": "truth", "kind": "scenes", "fields": ["depth", "normals", "semantics"]}
+PERFECT = {"truth": {"kind": "scenes", "fields": ["depth", "normals", "semantics"]}}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "demo teacher, `blend`": ("configs/demo.yaml", {"fuse.depth": "blend"}),
     "demo teacher, `align`": ("configs/demo.yaml", {"fuse.depth": "align"}),
     "corrupted truth, `align`": ("configs/corrupted_truth.yaml", {}),
     "corrupted truth, `blend`": ("configs/corrupted_truth.yaml", {"fuse.depth": "blend"}),
-    "truth, nothing wrong": ("configs/corrupted_truth.yaml", {"teachers": [PERFECT]}),
+    "truth, nothing wrong": ("configs/corrupted_truth.yaml", {"teachers": PERFECT}),
 }
 BANDS = {"latitude": "latitude", "edge_distance": "degrees to an edge", "depth": "metres"}
 
@@ -67,10 +66,12 @@ def case_config(folder: Path, name: str, height: int) -> Config:
     views = {"project.patch_size": height * 3 // 8, "project.layout": {"kind": "icosahedron", "fov_degrees": 90}}
     urls = {
         "root": str(folder / "store"),
-        "source.url": str(folder / "scenes/images"),
-        "source.truth": str(folder / "scenes"),
+        "ingest.source.url": str(folder / "scenes/images"),
+        "ingest.source.truth": str(folder / "scenes"),
+        "ingest.block_size": 16,
     }
-    return load_config(path, {**urls, **views, "fuse.height": height, "audit.enabled": True, "block_size": 16, **changes})
+    own = {key: value for key, value in changes.items() if key != "teachers"}
+    return labelling(path, {**urls, **views, "fuse.height": height, **own}, changes.get("teachers"), audited=True)
 
 
 def print_page(found: Mapping[str, Mapping[str, Any]], given: argparse.Namespace) -> None:

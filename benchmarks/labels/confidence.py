@@ -10,13 +10,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.labels.confidence_report import Found, draw, merged, report
+from benchmarks.runs.direct import labelling
 from configs.pipeline import Config
-from configs.reading import load_config
 from geometry.fields import Field
 from geometry.fusion.consistency import angle_consistency
 from geometry.fusion.fuse import FusionSettings
@@ -36,6 +37,7 @@ from tasks.label.fuse import Labelling, fuse_labellings
 from tasks.label.label import look
 from tasks.label.project import choose_views
 from tasks.label.rotations import rotated_views
+from tasks.pipeline import plain_stages
 
 Array = NDArray[np.floating]
 Labels = dict[str, NDArray]
@@ -75,19 +77,25 @@ class Setting:
     tasks: tuple[str, ...] = FIELDS
 
 
+def settings_of(config: Config, kind: str) -> Any:
+    """Settings of the first stage of a kind."""
+    return next(stage.settings for stage in plain_stages(config) if stage.name.partition(".")[0] == kind)
+
+
 def corrupted(config: Config, _seed: int) -> Teacher:
-    return ScenesTeacher(Corruptions(**config.teachers[0].settings))
+    return ScenesTeacher(Corruptions(**settings_of(config, "label").settings))
 
 
 def corrupted_unevenly(config: Config, seed: int) -> Teacher:
     """Each error of the config times a factor of 0 to 2, drawn for each panorama and error."""
     generator = np.random.default_rng([7, seed])
-    stated = {name: value for name, value in config.teachers[0].settings.items() if name != "seed"}
+    stated = {name: value for name, value in settings_of(config, "label").settings.items() if name != "seed"}
     return ScenesTeacher(Corruptions(seed=seed, **{name: value * generator.uniform(0, 2) for name, value in stated.items()}))
 
 
 def shipped(config: Config, _seed: int) -> Teacher:
-    return load_teacher(config.teachers[0].kind, config.teachers[0].settings, "cpu")
+    own = settings_of(config, "label")
+    return load_teacher(own.kind, own.settings, "cpu")
 
 
 SMALL = {"project.patch_size": 128, "project.layout.count": 20}
@@ -101,22 +109,23 @@ SETTINGS = (
 
 def labellings(config: Config, teacher: Teacher, where: Place, rotations: int) -> list[Labelling]:
     """What the teacher says through the layout's views, and through them turned."""
-    cameras = choose_views(config.project, f"{where.about['seed']:064x}")
+    cameras = choose_views(settings_of(config, "project"), f"{where.about['seed']:064x}")
     said = []
     for rotation in range(rotations + 1):
-        views = rotated_views(cameras, config.project.layout, rotation)
+        views = rotated_views(cameras, settings_of(config, "project").layout, rotation)
         pixels = extract_patches(where.image, views)
         said.append((look(teacher, pixels, views, where.about, FIELDS, 8), views))
     return said
 
 
 def fused(config: Config, teacher: Teacher, said: Sequence[Labelling]) -> Labels:
+    own = settings_of(config, "fuse")
     settings = FusionSettings(
-        off_axis_power=config.fuse.off_axis_power,
-        edge_feather=config.fuse.edge_feather,
-        depth=config.fuse.depth,
-        depth_edge=config.fuse.depth_edge,
-        consistency_scale=config.fuse.consistency_scale,
+        off_axis_power=own.off_axis_power,
+        edge_feather=own.edge_feather,
+        depth=own.depth,
+        depth_edge=own.depth_edge,
+        consistency_scale=own.consistency_scale,
         classes=len(teacher.classes),
         sky_class=list(teacher.classes).index("sky"),
     )
@@ -155,19 +164,19 @@ def confidences(labels: Labels, depth_edge: float) -> Iterator[tuple[str, str, A
 
 def measure(where: Place, setting: Setting, rotations: int) -> Found:
     """Correlations and curves of one panorama, with its figures and errors."""
-    config = load_config(setting.config, setting.overrides)
+    config = labelling(setting.config, setting.overrides)
     teacher = setting.teacher(config, int(where.about["seed"]))
     labels = fused(config, teacher, labellings(config, teacher, where, rotations))
     wrong, found = errors(labels, where.truth, teacher.classes), Found(setting.name)
     area = np.repeat(row_weights(HEIGHT, True)[:, None], 2 * HEIGHT, axis=1)
-    for task, name, confidence in confidences(labels, config.fuse.depth_edge):
+    for task, name, confidence in confidences(labels, settings_of(config, "fuse").depth_edge):
         if task not in setting.tasks:
             continue
         error, counts = wrong[task]
         picked = counts & (confidence > 0)
         sample = confidence[picked].astype(np.float64), error[picked], area[picked]
         found.add_pixels(task, name, -spearman(*sample), aurc_gain(*sample), curve(*sample), curve(-sample[1], *sample[1:]))
-    found.figures.append(consistency_figures(labels) | depth_normal_figures(labels, config.fuse.depth_edge))
+    found.figures.append(consistency_figures(labels) | depth_normal_figures(labels, settings_of(config, "fuse").depth_edge))
     found.errors.append({task: area_mean(*pair) or 0.0 for task, pair in wrong.items()})
     return found
 
@@ -179,7 +188,7 @@ def curve(confidence: Array, error: Array, weights: Array) -> Array:
 
 def measure_biased(where: Place, rotations: int) -> list[Found]:
     """The same figures and errors of a teacher, and of it with an error that is the same in all views."""
-    config = load_config("configs/corrupted_truth.yaml", SMALL)
+    config = labelling("configs/corrupted_truth.yaml", SMALL)
     teacher = corrupted(config, 0)
     said, rows = labellings(config, teacher, where, rotations), []
     for name, change in BIASES.items():

@@ -82,24 +82,23 @@ def in_child(mode: str, folder: str, given: argparse.Namespace) -> dict[str, Any
 
 def measure(folder: Path, height: int, patch: int, profiled: bool) -> dict[str, Any]:
     """For every stage the seconds of the second panorama and, if profiled, its functions by their own processor seconds."""
-    from benchmarks.runs.direct import ingested
-    from configs.reading import load_config
-    from tasks.pipeline import stages
-    from tasks.stage.block import Job
+    from benchmarks.runs.direct import ingested, labelling, steps_over
+    from tasks.stage.job import Job
 
     store = str(folder / ("profiled" if profiled else "timed"))
-    urls = {"root": store, "source.url": str(folder / "scenes/images"), "source.truth": str(folder / "scenes")}
-    sizes = {"project.patch_size": patch, "fuse.height": height, "fuse.depth": "align", "block_size": 1}
-    config = load_config("configs/demo.yaml", {**urls, **sizes, "audit.enabled": True})
-    first, second = ingested(config)
+    urls = {"root": store, "ingest.source.url": str(folder / "scenes/images"), "ingest.source.truth": str(folder / "scenes")}
+    sizes = {"project.patch_size": patch, "fuse.height": height, "fuse.depth": "align", "ingest.block_size": 1}
+    config = labelling("configs/demo.yaml", {**urls, **sizes}, audited=True)
+    blocks = ingested(config)
     found: dict[str, Any] = {}
-    for stage in stages(config):
-        stage.make(Job(config, stage.identity, first, "warm-up"))
+    for step in steps_over(config, blocks):
+        stage, (first, second) = step.stage, step.blocks
+        stage.make(Job(stage, first, "warm-up", config.execution))
         profile = cProfile.Profile(time.process_time)
         if profiled:
             profile.enable()
         before = time.process_time()
-        receipt = stage.make(Job(config, stage.identity, second, "measured"))
+        receipt = stage.make(Job(stage, second, "measured", config.execution))
         profile.disable()
         took = {"seconds": receipt.made["seconds"], "processor": time.process_time() - before}
         found[stage.name] = {**took, "functions": functions(profile) if profiled else []}

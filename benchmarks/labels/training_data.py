@@ -15,6 +15,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from configs.pipeline import Config
 from geometry.directions import erp_directions
 from geometry.resampling.augment import Augmentation
 from storage.arrays import BlockReader
@@ -33,6 +33,7 @@ from storage.manifest import Block, Item
 from storage.published.opening import open_published
 from storage.published.plain import point_at, write_version
 from tasks.label.fuse import encode_labels
+from tasks.pipeline import plain_stages, validated
 from tasks.stage.block import run_block
 from tasks.stage.job import Job, Output
 from tasks.train.labels.data import DataSettings, LabelStore, TrainingData
@@ -75,18 +76,22 @@ def labels_of(item: Item) -> dict[str, NDArray[Any]]:
 def write_store(folder: Path, count: int) -> LabelStore:
     """One block of fused labels, written by the code that every stage shares."""
     (folder / "images").mkdir()
-    teacher = {"name": "picture", "kind": "scenes", "fields": ["depth", "normals", "semantics"]}
-    config = Config.model_validate(
-        {"name": "bench", "root": str(folder / "store"), "source": {"url": str(folder / "images")}, "teachers": [teacher]}
-    )
+    stages = {
+        "ingest": {"source": {"url": str(folder / "images")}},
+        "project": {},
+        "picture": {"stage": "label", "kind": "scenes", "fields": ["depth", "normals", "semantics"]},
+        "fuse": {},
+    }
+    fuse = plain_stages(validated({"name": "bench", "root": str(folder / "store"), "stages": stages}))[-1]
+    stage = replace(fuse, identity=Identity("fuse", "benchmark"))
     block = Block(0, tuple(write_panorama(folder / "images", number) for number in range(count)))
-    job = Job(config, Identity("fuse", "benchmark"), block, "benchmark")
+    job = Job(stage, block, "benchmark")
 
     def encode(values: Mapping[str, NDArray]) -> dict[str, NDArray]:
-        return encode_labels(values, config.fuse)
+        return encode_labels(values, stage.settings)
 
     receipt = run_block(job, lambda item, _: Output(labels_of(item)), {"classes": [str(n) for n in range(32)]}, encode=encode)
-    return LabelStore(config, [(job.url, block, receipt)])
+    return LabelStore(stage, [(job.url, block, receipt)])
 
 
 class Published(torch.utils.data.Dataset):

@@ -2,26 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from configs.pipeline import Config
+from configs.reading import as_mapping, folder_of, lay_over, read_settings
 from storage.manifest import Block, blocks_of
 from storage.receipts import Receipt, read_receipt
 from tasks.ingest import ingest
-from tasks.ingest.sources import list_source
-from tasks.pipeline import stages
+from tasks.migration import migrated
+from tasks.pipeline import sources, steps, validated
 from tasks.stage.job import Job
+from tasks.stage.kind import Stage, Step
+
+
+def labelling(
+    path: str | Path, changes: Mapping[str, Any], teachers: Mapping[str, Mapping[str, Any]] | None = None, audited: bool = False
+) -> Config:
+    """The stages of a ready-made config up to its labels' figures.
+
+    Parameters
+    ----------
+    path : of the config
+    changes : dotted keys to values, laid over it
+    teachers : by key, in the place of its own
+    audited : with an audit of the labels
+    """
+    data = migrated(read_settings(path), folder_of(path))
+    stages = as_mapping(data["stages"])
+    own = {key: said for key, said in stages.items() if said.get("stage") == "label"}
+    chosen = own if teachers is None else {key: {"stage": "label", **said} for key, said in teachers.items()}
+    first, last = ({key: stages.get(key) or {} for key in keys} for keys in (("ingest", "project"), ("fuse", "evaluate")))
+    data["stages"] = {**first, **chosen, **last, **({"audit": {}} if audited else {})}
+    lay_over(data, changes)
+    return validated(data, f"config {path}")
+
+
+def source_of(config: Config) -> Stage:
+    """The one stage that reads a source."""
+    (found,) = sources(config)
+    return found
 
 
 def ingested(config: Config) -> list[Block]:
     """The blocks of a source, checked and written to the manifest."""
-    checked = [ingest.check_entry(entry, config.ingest) for entry in list_source(config.source.url)]
-    return blocks_of(ingest.save(config, [], checked))
+    source = source_of(config)
+    scan = ingest.scan(source)
+    return blocks_of(ingest.save(source, scan.known, [ingest.check_entry(entry, source.settings) for entry in scan.to_read]))
 
 
-def make_all(config: Config, blocks: list[Block]) -> Iterator[Receipt]:
+def steps_over(config: Config, blocks: Sequence[Block]) -> list[Step]:
+    """The stages that make blocks, in order, each with those of these panoramas."""
+    return [step for step in steps(config, lambda _source: blocks) if not step.stage.is_source]
+
+
+def make_all(config: Config, blocks: Sequence[Block], run: str = "direct") -> Iterator[Receipt]:
     """The receipt of every block of every stage, one after the other; what is there is not made again."""
-    for stage in stages(config):
-        for block in blocks:
-            job = Job(config, stage.identity, block, "direct")
-            yield read_receipt(job.url) or stage.make(job)
+    for step in steps_over(config, blocks):
+        for block in step.blocks:
+            job = Job(step.stage, block, run, config.execution)
+            yield read_receipt(job.url) or step.stage.make(job)

@@ -27,15 +27,14 @@ import cv2
 import numpy as np
 import yaml
 
+from benchmarks.runs.direct import ingested, make_all, source_of, steps_over
 from configs.pipeline import Config
-from configs.reading import load_config
 from flows.plan import make_plan
 from storage.manifest import Item, blocks_of, place, write_manifest
-from storage.receipts import ItemRow, Receipt, block_url, write_receipt
-from tasks.ingest import ingest
+from storage.receipts import ItemRow, Receipt, write_receipt
+from tasks.ingest.ingest import manifest_url
 from tasks.ingest.sources import list_source
-from tasks.pipeline import stages
-from tasks.stage.job import Job
+from tasks.pipeline import load
 
 TEACHER_SECONDS = 0.05
 CHILD = "import sys; from benchmarks.runs.overhead import {function}; {function}(sys.argv[1])"
@@ -145,8 +144,8 @@ def run_and_say_peak(path: str) -> None:
     """Run the pipeline; a small run goes before it, so that imports are not measured."""
     from flows.running.server import prefect_server
 
-    config = load_config(path)
-    small = load_config(write_config(Path(path).parent / "small", 2, 2, 0.0))
+    config = load(path)
+    small = load(write_config(Path(path).parent / "small", 2, 2, 0.0))
     with prefect_server(), tempfile.TemporaryDirectory():
         from flows.pipeline import pipeline
 
@@ -163,18 +162,16 @@ def make_directly(path: str) -> None:
     from flows.report import found_by, write_run_report
     from flows.stores.record import RunRecord
 
-    small = load_config(write_config(Path(path).parent / "small2", 2, 2, 0.0))
-    config = load_config(path, {"root": str(Path(path).parent / "direct")})
+    small = load(write_config(Path(path).parent / "small2", 2, 2, 0.0))
+    config = load(path, {"root": str(Path(path).parent / "direct")})
     for one in (small, config):
         started = time.monotonic()
-        checked = [ingest.check_entry(entry, one.ingest) for entry in list_source(one.source.url)]
-        blocks = blocks_of(ingest.save(one, [], checked))
+        blocks = ingested(one)
         record = RunRecord(one, "direct")
         plan = make_plan(one)
         record.planned(plan)
-        for stage in stages(one):
-            for block in blocks:
-                stage.make(Job(one, stage.identity, block, "direct"))
+        for _ in make_all(one, blocks):
+            pass
         plan.receipts.forget()
         record.finished("completed", **write_run_report(one, record, found_by(one, plan, plan.steps)))
     print(json.dumps({"seconds": time.monotonic() - started}))
@@ -193,23 +190,21 @@ def write_yaml(folder: Path, block_size: int, seconds: float) -> Path:
     """The config alone."""
     path = folder / "overhead.yaml"
     teacher = {
-        "name": "sleep",
+        "stage": "label",
         "kind": "benchmarks.runs.sleeping_teacher:load",
         "fields": ["depth"],
         "settings": {"seconds": seconds},
     }
-    config = {
-        "name": "overhead",
-        "root": str(folder / "store"),
-        "source": {"url": str(folder / "images")},
-        "block_size": block_size,
-        "ingest": {"min_width": 64},
+    stages = {
+        "ingest": {"source": {"url": str(folder / "images")}, "block_size": block_size, "min_width": 64},
         "project": {"patch_size": 16, "layout": {"kind": "cubemap", "fov_degrees": 100}},
-        "teachers": [teacher],
+        "sleep": teacher,
         "fuse": {"height": 32},
-        "execution": {"runner": {"workers": 1}, "pictures": 1},
+        "evaluate": {},
     }
-    path.write_text(yaml.safe_dump(config))
+    execution = {"runner": {"workers": 1}, "pictures": 1}
+    config = {"name": "overhead", "root": str(folder / "store"), "stages": stages, "execution": execution}
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
     return path
 
 
@@ -219,13 +214,13 @@ def write_finished_store(folder: Path, count: int, block_size: int) -> Path:
     for number in range(count):
         (folder / "images" / f"{number:07d}.png").touch()
     path = write_yaml(folder, block_size, 0.0)
-    config = load_config(path)
+    config = load(path)
     items = [
         Item(entry.item, entry.uri, f"{number:064x}", 32, 64, entry.size, entry.stamp)
-        for number, entry in enumerate(list_source(config.source.url))
+        for number, entry in enumerate(list_source(str(folder / "images")))
     ]
     placed = place([], items, block_size)
-    write_manifest(ingest.manifest_url(config), placed)
+    write_manifest(manifest_url(source_of(config)), placed)
     write_receipts(config, placed)
     return path
 
@@ -233,14 +228,14 @@ def write_finished_store(folder: Path, count: int, block_size: int) -> Path:
 def write_receipts(config: Config, items: Sequence[Item]) -> None:
     """A receipt for every block of every stage."""
     made = {"run": "none", "started": 0.0, "seconds": 1.0, "device": "cpu", "versions": {}, "python": ""}
-    for stage in stages(config):
-        identity = stage.identity
-        for block in blocks_of(items):
+    for step in steps_over(config, blocks_of(items)):
+        identity = step.stage.identity
+        for block in step.blocks:
             rows = [ItemRow(item.item, "done") for item in block.items]
             receipt = Receipt(
                 identity.stage, identity.fingerprint, block.name, rows, {}, {}, {**made, "identity": identity.as_json()}
             )
-            write_receipt(block_url(config.root, identity.stage, identity.fingerprint, block.name), receipt)
+            write_receipt(step.stage.block_url(block.name), receipt)
 
 
 if __name__ == "__main__":

@@ -21,19 +21,18 @@ import numpy as np
 import psutil
 import yaml
 
+from benchmarks.runs.direct import ingested, steps_over
 from benchmarks.runs.overhead import write_config
 from configs.execution import Runner
 from configs.pipeline import Config
-from configs.reading import load_config
 from flows.pipeline import run_stage
 from flows.plan import make_plan
 from flows.running.server import prefect_server
 from flows.running.workers import Workers, start_workers
-from storage.manifest import blocks_of
-from tasks.ingest import ingest
-from tasks.ingest.sources import list_source
-from tasks.pipeline import stages
+from storage.manifest import Block
+from tasks.pipeline import load
 from tasks.stage.job import Job
+from tasks.stage.kind import Stage
 
 BLOCK = 16
 TEACHER_SECONDS = 1.0
@@ -70,7 +69,7 @@ and decoding, cutting, writing and Prefect wait for each other instead of for th
     )
     for count in counts:
         blocks = BLOCKS_PER_WORKER * count
-        config = load_config(write_config(folder / f"sleep-{count}", BLOCK * blocks, BLOCK, TEACHER_SECONDS))
+        config = load(write_config(folder / f"sleep-{count}", BLOCK * blocks, BLOCK, TEACHER_SECONDS))
         wall, busy = time_to_label(config, count)
         ideal = BLOCKS_PER_WORKER * BLOCK * TEACHER_SECONDS
         print(f"| {count} | {blocks} | {wall:.1f} s | {ideal / wall:.3f} | {busy / wall:.2f} |", flush=True)
@@ -87,10 +86,10 @@ def print_cost_of_a_block(folder: Path, blocks: int = 200) -> None:
 | runner | workers | milliseconds a block | without the block's own work |
 |---|---|---|---|"""
     )
-    own = 1000 * seconds_directly(prepared(load_config(write_config(folder / "own", blocks, 1, 0.0)))) / blocks
+    own = 1000 * seconds_directly(prepared(load(write_config(folder / "own", blocks, 1, 0.0)))) / blocks
     print(f"| directly | 1 | {own:.1f} | |")
     for kind, count in (("threads", 1), ("dask", 1), ("dask", 2)):
-        config = load_config(write_config(folder / f"cost-{kind}-{count}", blocks, 1, 0.0))
+        config = load(write_config(folder / f"cost-{kind}-{count}", blocks, 1, 0.0))
         each = 1000 * time_to_label(config, count, kind)[0] / blocks
         print(f"| {kind} | {count} | {each:.1f} | {each - own / min(count, os.cpu_count() or 1):.1f} |", flush=True)
 
@@ -119,8 +118,7 @@ def time_to_label(config: Config, workers: int, kind: str = "dask", threads: int
     runner = Runner(kind=kind, workers=workers) if kind == "dask" else Runner(workers=workers)
     with start_workers(runner) as started:
         warm(started, threads)
-        stage = next(stage for stage in stages(config) if stage.name.startswith("label."))
-        blocks = make_plan(config).blocks
+        stage, blocks = _labelled(config)
         begin, busy = time.monotonic(), processor_time()
         run_stage(stage, blocks, config, "scaling", started, keep=lambda receipt: None)
         return time.monotonic() - begin, processor_time() - busy
@@ -134,20 +132,24 @@ def processor_time() -> float:
 
 def seconds_directly(config: Config) -> float:
     """Wall time of the label stage's function over all blocks."""
-    stage = next(stage for stage in stages(config) if stage.name.startswith("label."))
+    stage, blocks = _labelled(config)
     begin = time.monotonic()
-    for block in make_plan(config).blocks:
-        stage.make(Job(config, stage.identity, block, "scaling"))
+    for block in blocks:
+        stage.make(Job(stage, block, "scaling", config.execution))
     return time.monotonic() - begin
+
+
+def _labelled(config: Config) -> tuple[Stage, tuple[Block, ...]]:
+    """The stage of the teacher, and its blocks."""
+    step = next(step for step in make_plan(config).steps if step.stage.name.startswith("label."))
+    return step.stage, step.blocks
 
 
 def prepared(config: Config) -> Config:
     """The config, its panoramas ingested and projected."""
-    checked = [ingest.check_entry(entry, config.ingest) for entry in list_source(config.source.url)]
-    blocks = blocks_of(ingest.save(config, [], checked))
-    project = next(stage for stage in stages(config) if stage.name == "project")
-    for block in blocks:
-        project.make(Job(config, project.identity, block, "scaling"))
+    project = steps_over(config, ingested(config))[0]
+    for block in project.blocks:
+        project.stage.make(Job(project.stage, block, "scaling", config.execution))
     return config
 
 
@@ -184,13 +186,14 @@ def demo_config(folder: Path, count: int) -> Config:
     config = {
         "name": "scaling",
         "root": str(folder / "store"),
-        "source": {"url": str(folder / "images")},
-        "block_size": 4,
-        "project": {"patch_size": 192, "layout": {"kind": "icosahedron", "fov_degrees": 90}},
-        "teachers": [{"name": "dense", "kind": "transformers", "fields": fields, "settings": {"model": "demo"}}],
+        "stages": {
+            "ingest": {"source": {"url": str(folder / "images")}, "block_size": 4},
+            "project": {"patch_size": 192, "layout": {"kind": "icosahedron", "fov_degrees": 90}},
+            "dense": {"stage": "label", "kind": "transformers", "fields": fields, "settings": {"model": "demo"}},
+        },
     }
-    (folder / "scaling.yaml").write_text(yaml.safe_dump(config))
-    return load_config(folder / "scaling.yaml")
+    (folder / "scaling.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    return load(folder / "scaling.yaml")
 
 
 if __name__ == "__main__":

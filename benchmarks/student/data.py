@@ -24,10 +24,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.runs.direct import ingested
+from benchmarks.runs.direct import ingested, labelling, source_of, steps_over
 from benchmarks.student.scale import SCALES, scale_of, write_scale
 from configs.pipeline import Config
-from configs.reading import load_config
 from scenes.dataset import write_dataset
 from scenes.vocabulary import CLASSES
 from storage.fingerprint import Identity
@@ -39,6 +38,7 @@ from tasks.label.fuse import encode_labels
 from tasks.pipeline import stages
 from tasks.stage.block import run_block
 from tasks.stage.job import Job, Output
+from tasks.stage.kind import Stage
 from tasks.train.labels.data import LabelStore
 from tasks.train.labels.items import resize_labels
 
@@ -51,8 +51,8 @@ FEW = 0.05
 """Share of the training panoramas whose truth counts as known."""
 
 Arrays = dict[str, NDArray[Any]]
-TRUTH = [{"name": "truth", "kind": "scenes", "fields": ["depth", "normals", "semantics"]}]
-NOISY = [{**TRUTH[0], "name": "noisy", "settings": {"view_scale": VIEW_SCALE}}]
+TRUTH = {"truth": {"kind": "scenes", "fields": ["depth", "normals", "semantics"]}}
+NOISY = {"noisy": {**TRUTH["truth"], "settings": {"view_scale": VIEW_SCALE}}}
 STORES: dict[str, dict[str, Any]] = {
     "pseudo": {},
     "pseudo_aligned": {"fuse.depth": "align"},
@@ -69,14 +69,23 @@ def config_of(folder: Path, name: str) -> Config:
     common = {
         "name": name,
         "root": str(folder / "store"),
-        "source": {"url": str(folder / "scenes" / "images")},
+        "ingest.source": {"url": str(folder / "scenes" / "images")},
         "fuse.height": scale.height,
         "execution.runner.workers": 1,
         "execution.device": scale.device,
         "ingest.min_width": 2,
     }
-    rendered = scale.rendered if "teachers" in STORES[name] else {}
-    return load_config(scale.pipeline, common | dict(scale.views) | STORES[name] | dict(rendered))
+    own = {key: value for key, value in STORES[name].items() if key != "teachers"}
+    teachers = STORES[name].get("teachers")
+    rendered = scale.rendered if teachers else {}
+    return labelling(scale.pipeline, common | dict(scale.views) | own | dict(rendered), teachers)
+
+
+def fused_stage(folder: Path, name: str) -> Stage:
+    """The stage whose blocks are a store's labels; ``truth`` is the one of truth."""
+    config = config_of(folder, "round_trip" if name == "truth" else name)
+    fused = next(stage for stage in stages(config) if stage.key == "fuse")
+    return replace(fused, identity=truth_identity(folder)) if name == "truth" else fused
 
 
 def truth_identity(folder: Path) -> Identity:
@@ -106,19 +115,19 @@ def _make_block(folder: Path, name: str, block: Block) -> None:
     """All stages up to the labels; their figures are :mod:`benchmarks.student.figures`'."""
     torch.set_num_threads(1)
     config = config_of(folder, name)
-    for stage in stages(config):
-        job = Job(config, stage.identity, block, "experiment")
-        if stage.name != "evaluate" and read_receipt(job.url) is None:
-            stage.make(job)
+    for step in steps_over(config, [block]):
+        job = Job(step.stage, block, "experiment", config.execution)
+        if step.key != "evaluate" and read_receipt(job.url) is None:
+            step.stage.make(job)
 
 
 def write_truth_store(folder: Path, blocks: Sequence[Block]) -> None:
     """Labels that are the truth itself, in the blocks of the other stores."""
-    like = config_of(folder, "round_trip")
+    stage = fused_stage(folder, "truth")
     for block in blocks:
-        job = Job(like, truth_identity(folder), block, "truth")
+        job = Job(stage, block, "truth")
         if read_receipt(job.url) is None:
-            run_block(job, _truth_output(folder), {"classes": list(CLASSES), "depth_unit": "metre"}, encode=_encode(like))
+            run_block(job, _truth_output(folder), {"classes": list(CLASSES), "depth_unit": "metre"}, encode=_encode(stage))
 
 
 def _truth_output(folder: Path) -> Callable[[Item, Any], Output]:
@@ -132,8 +141,8 @@ def _truth_output(folder: Path) -> Callable[[Item, Any], Output]:
     return compute
 
 
-def _encode(config: Config) -> Callable[[Mapping[str, NDArray]], dict[str, NDArray]]:
-    return lambda values: encode_labels(values, config.fuse)
+def _encode(stage: Stage) -> Callable[[Mapping[str, NDArray]], dict[str, NDArray]]:
+    return lambda values: encode_labels(values, stage.settings)
 
 
 def read_truth(folder: Path, item: str) -> Arrays:
@@ -144,7 +153,7 @@ def read_truth(folder: Path, item: str) -> Arrays:
 
 
 def _blocks(folder: Path) -> list[Block]:
-    return blocks_of(read_manifest(manifest_url(config_of(folder, "round_trip"))))
+    return blocks_of(read_manifest(manifest_url(source_of(config_of(folder, "round_trip")))))
 
 
 class MissingLabels(ValueError):
@@ -160,17 +169,14 @@ def open_store(folder: Path, name: str) -> LabelStore:
     MissingLabels
         Some blocks have no labels yet.
     """
-    config = config_of(folder, "round_trip" if name == "truth" else name)
-    fused = next(stage.identity for stage in stages(config) if stage.name == "fuse")
-    identity = truth_identity(folder) if name == "truth" else fused
-    blocks = []
+    stage, blocks = fused_stage(folder, name), []
     for block in _blocks(folder):
-        url = Job(config, identity, block, "").url
+        url = stage.block_url(block.name)
         receipt = read_receipt(url)
         if receipt is None:
             raise MissingLabels(f"{url}: has no labels; run python -m benchmarks.student.data --folder {folder}")
         blocks.append((url, replace(block, items=tuple(small_picture(folder, item) for item in block.items)), receipt))
-    return LabelStore(config, blocks)
+    return LabelStore(stage, blocks)
 
 
 def small_picture(folder: Path, item: Item) -> Item:

@@ -23,6 +23,8 @@ from tasks.seamless.scores import measure
 from tasks.seamless.vocabularies import THINGS
 from tasks.stage.devices import resolve_device
 
+FIGURES = "figures.json"
+
 
 def measure_saved(
     folder: str, kind: str, root: str, split: str | None = None, rule: str | None = None, device: str = "auto"
@@ -33,7 +35,7 @@ def measure_saved(
     ----------
     folder : of the network, as a source training, an adaptation or ``panolabel train`` writes it
     kind, root, split : of the labelled images
-    rule : folder whose ``figures.json`` has the score thresholds; the network's own if none is named
+    rule : folder whose ``figures.json``, in it or beside it, has the score thresholds; the network's own if none is named
 
     Raises
     ------
@@ -61,8 +63,10 @@ def _height_in(folder: str) -> int:
 
 
 def _rule_in(folder: str) -> FusionRule:
+    beside = folder.rstrip("/").rpartition("/")[0] or "."  # of a finished training, beside the folder ``model``
+    place = folder if exists(join(folder, FIGURES)) else beside
     try:
-        chosen = json.loads(read_bytes(join(folder, "figures.json")))
+        chosen = json.loads(read_bytes(join(place, FIGURES)))
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{folder}: has no figures.json with score thresholds; name the folder of the source model with --rule"

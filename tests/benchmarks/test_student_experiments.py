@@ -11,7 +11,7 @@ from scipy.stats import ttest_1samp
 
 from benchmarks.comparisons import NUDGE, Compared
 from benchmarks.student.arms import ABLATION, DECISIVE, MARGIN, NUDGED, OFF, PEERS, SINGLE, TESTS, TRUTH, VIEWS, all_arms
-from benchmarks.student.data import choose, config_of, make_rooms, open_store, read_truth, split_items
+from benchmarks.student.data import choose, fused_stage, make_rooms, open_store, read_truth, split_items
 from benchmarks.student.figures import scene_figures
 from benchmarks.student.floor import blind_answer, floor_figures
 from benchmarks.student.intervals import FIGURES, Table, worse_by
@@ -269,8 +269,11 @@ def test_full_size_is_the_same_experiment_with_networks_of_one_size(tmp_path):
         sizes[arm.network] = own / 1e6
         assert GPU.height % model.backbone.multiple == 0
     assert sizes == dict.fromkeys(("student", "dpt", "cross-task"), pytest.approx(54.1, rel=0.02))
-    config = config_of(tmp_path, "noise_aligned")
-    assert (config.fuse.height, config.fuse.depth, config.teachers[0].name) == (504, "align", "noisy")
-    assert [teacher.name for teacher in config_of(tmp_path, "pseudo").teachers] == ["geometry", "classes"]
+    fuse, noisy, pseudo = (
+        fused_stage(tmp_path, "noise_aligned"),
+        *([stage.key for stage in fused_stage(tmp_path, name).stages("labels")] for name in ("noise_aligned", "pseudo")),
+    )
+    assert (fuse.settings.height, fuse.settings.depth, noisy) == (504, "align", ["noisy"])
+    assert pseudo == ["geometry", "classes"]
     settings = train_settings(recipe_of(GPU), GPU.rates["student"], 0, GPU)
     assert (settings.steps, settings.frozen_steps, settings.precision, settings.device) == (20_000, 1000, "bf16", "cuda")

@@ -15,12 +15,13 @@ import yaml
 from transformers import AutoModel
 
 from flows.cli import main
+from flows.errors import RunFailed
 from flows.ledger.query import ask
 from flows.stores.finished import finished_labels
-from flows.train import training_flow
+from flows.stores.garbage import find_garbage
 from storage.receipts import read_receipt
+from storage.runs import latest_run
 from tasks.label.fuse import decode_labels
-from tasks.train.student.settings import load_training
 from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
 
 SMALL = {"bottlenecks": 1, "bridges": False}
@@ -45,14 +46,20 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, prefect_
     return partial(panolabel, monkeypatch, capsys)
 
 
-def write_training(folder: Path, labels: Path, name: str = "student", **changes: object) -> Path:
-    training = {"steps": 4, "learning_rate": 1e-3, "frozen_steps": 0, "checkpoint_every": 1, "score_every": 2, "log_every": 1}
-    data = {
-        "name": name, "root": str(folder / "students"), "stores": [{"config": str(labels)}], "held_out": None, "height": 32,
-        "batch": 2, "model": {"size": "tiny", "settings": SMALL}, "training": {**training, "device": "cpu"}, **changes,
-    }  # fmt: skip
-    path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(data))
+OWN = {
+    "held_out": None, "height": 32, "batch": 2, "size": "tiny", "settings": SMALL, "steps": 4, "learning_rate": 1e-3,
+    "frozen_steps": 0, "checkpoint_every": 1, "score_every": 2, "log_every": 1,
+}  # fmt: skip
+
+
+def write_training(labels: Path, name: str = "student", root: Path | None = None, **changes: object) -> Path:
+    """A file with the stages of another one and a training of their labels, in the same store unless another is named."""
+    data = yaml.safe_load(labels.read_text())
+    data |= {"name": name, "root": str(root) if root else data["root"]}
+    data["stages"]["train"] = {**OWN, **changes}
+    data["execution"]["device"] = "cpu"
+    path = labels.parent / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
     return path
 
 
@@ -66,72 +73,87 @@ def labels(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
 
 @pytest.fixture(scope="module")
 def student(labels: Path, prefect_api: str) -> tuple[Path, dict]:
-    """A training's config, and the record of its run."""
-    path = write_training(labels.parent, labels)
-    return path, training_flow(load_training(path), "first")
+    """The file of labels and their training, and the record of its run."""
+    path = write_training(labels)
+    return path, run_pipeline(load(path))
+
+
+def trained(record: dict) -> dict:
+    """What a record says of the training."""
+    return record["found"]["train"]
+
+
+def block_of(record: dict) -> Path:
+    """Where the student's block lies."""
+    return Path(trained(record)["model"]).parent
 
 
 def test_a_training_leaves_its_record_and_is_not_done_again(student: tuple[Path, dict], run: Callable, monkeypatch) -> None:
     path, record = student
-    assert (record["state"], record["steps"]) == ("completed", 4)
-    assert read_receipt(record["receipt"]).made["run"] == record["run"] == "first"
-    assert (path.parent / "students" / "runs" / "first.json").exists()
+    assert (record["state"], trained(record)["steps"]) == ("completed", 4)
+    assert {row["stage"]: row["ran"] for row in record["stages"] if row["ran"]} == {"train": 1}, "the labels were there"
+    assert read_receipt(str(block_of(record))).made["run"] == record["run"]
+    assert (path.parent / "store" / "runs" / f"{record['run']}.json").exists()
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")  # nothing to do needs no server
-    code, out, errors = run("train", path)
+    code, out, errors = run("run", path)
     assert code == 0, errors
-    assert "finished" in out
-    assert record["model"] in out
-    assert run("train", path, "--plan", "--check")[0] == 0
+    assert "Nothing to run" in out
+    assert run("plan", path, "--check")[0] == 0
 
 
 def test_a_plan_says_what_would_be_trained_and_why(student: tuple[Path, dict], run: Callable) -> None:
-    code, out, errors = run("train", student[0], "--plan", "--check", "--json", "--set", "supervision=merged")
-    assert code == 1, errors
-    plan = json.loads(out)
-    assert (plan["state"], plan["reasons"], plan["panoramas"]) == ("to train", ["train.supervision: confidence -> merged"], 4)
+    for changed, told in (
+        ("train.supervision=merged", {"train": ["train.supervision: confidence -> merged"]}),
+        ("fuse.edge_feather=0.5", {"fuse": None, "evaluate": None, "train": None}),
+    ):
+        code, out, errors = run("plan", student[0], "--check", "--json", "--set", changed)
+        assert code == 1, errors
+        rows = {row["stage"]: row["reasons"] for row in json.loads(out)["stages"] if row["to_run"]}
+        assert list(rows) == list(told)
+        assert all(why is None or rows[stage] == why for stage, why in told.items())
+    assert rows["train"][0].startswith("upstream fuse: ")
 
 
-def test_verify_finds_a_flipped_byte_and_changes_nothing(student: tuple[Path, dict], run: Callable) -> None:
+def test_verify_finds_a_flipped_byte_and_the_next_run_trains_again(student: tuple[Path, dict], run: Callable) -> None:
     path, record = student
-    code, out, errors = run("train", path, "--verify", "--json")
-    checked = json.loads(out)
-    files = [file for file in Path(record["receipt"]).rglob("*") if file.is_file() and file.name != "receipt.json"]
-    assert (code, checked["files"], checked["broken"]) == (0, len(files), []), errors
-    assert checked["bytes"] == sum(file.stat().st_size for file in files)
-    weights = Path(record["model"], "model.safetensors")
+    assert run("verify", path)[0] == 0
+    weights = Path(trained(record)["model"], "model.safetensors")
     sound = weights.read_bytes()
     weights.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
-    try:
-        code, out, errors = run("train", path, "--verify")
-        assert (code, "model/model.safetensors: bytes differ from the receipt" in out) == (1, True)
-        assert "receipt.json to train again" in errors
-    finally:
-        weights.write_bytes(sound)
-    assert run("train", path, "--verify")[0] == 0
-    code, _, errors = run("train", path, "--verify", "--set", "supervision=merged")
-    assert (code, "has no receipt, so the training is not finished" in errors) == (2, True)
+    code, out, errors = run("verify", path)
+    assert (code, "model/model.safetensors: bytes differ from the receipt" in out + errors) == (1, True)
+    assert {row["stage"]: row["ran"] for row in run_pipeline(load(path))["stages"] if row["ran"]} == {"train": 1}
+    assert weights.read_bytes() == sound
+    assert run("verify", path)[0] == 0
 
 
-def test_a_training_is_no_pipeline(student: tuple[Path, dict], run: Callable) -> None:
-    code, _, errors = run("status", student[0])
-    assert (code, "so it is that of a training; use `panolabel train " in errors) == (2, True)
+def test_status_gc_and_trace_know_a_training_like_any_stage(student: tuple[Path, dict], run: Callable) -> None:
+    path, _ = student
+    state = json.loads(run("status", path, "--json")[1])
+    assert {row["stage"]: (row["done"], row["blocks"]) for row in state["stages"]}["train"] == (1, 1)
+    assert find_garbage(load(path), older_than_hours=0) == []
+    steps = {step["key"]: step for step in json.loads(run("trace", path, "p00", "--json")[1])["steps"]}
+    assert steps["train"]["state"] == "done"
+    assert steps["train"]["upstream"] == {"fuse": steps["fuse"]["fingerprint"]}
 
 
 def test_the_audit_tables_know_students_of_labels_and_labels_of_students(student, predicted, labels: Path) -> None:
     path, record = student
-    fuse = finished_labels(load(labels)).fuse.fingerprint
-    rows = ask(str(path.parent / "students"), "students-of-labels", {"labels": fuse[:10]}).rows
-    receipt = read_receipt(record["receipt"])
-    assert rows == [(receipt.fingerprint, receipt.block, "first", "labels 1 (small)", fuse)]
-    rows = ask(str(predicted[1]), "labels-of-weights", {"weights": record["weights"][:16]}).rows
+    fuse = finished_labels(load(labels)).stage.identity.fingerprint
+    rows = ask(str(path.parent / "store"), "students-of-labels", {"labels": fuse[:10]}).rows
+    receipt = read_receipt(str(block_of(record)))
+    assert [(row[0], row[1], row[-1]) for row in rows] == [(receipt.fingerprint, receipt.block, fuse)]
+    rows = ask(str(predicted[1]), "labels-of-weights", {"weights": trained(record)["weights"][:16]}).rows
     assert [row[0] for row in rows] == ["a", "b"]
 
 
 def test_students_learn_from_predictions_which_no_two_views_judged(predicted, tmp_path: Path, run: Callable) -> None:
-    path = write_training(tmp_path, predicted[1] / "predictions.yaml", "second")
-    code, out, errors = run("train", path, "--json")
+    own = [word for key, value in OWN.items() for word in ("--set", f"train.{key}={json.dumps(value)}")]
+    command = ["train", predicted[1] / "predictions.yaml", "--root", tmp_path]
+    code, out, errors = run(*command, *own, "--set", "execution.device=cpu", "--json")
     assert code == 0, errors
-    figures = json.loads(out)["figures"]
+    assert (tmp_path / "student.yaml").exists()
+    figures = trained(json.loads(out))["figures"]
     assert figures["depth"] > 0
     assert figures["normals"] > 0
 
@@ -139,31 +161,34 @@ def test_students_learn_from_predictions_which_no_two_views_judged(predicted, tm
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ("heigth=32", "heigth: unknown key; did you mean 'height'?"),
-        ("height=40", "height: 40 rows are not a multiple"),
-        ("split=test", "no labelled panorama is in the split 'test'; there are: train"),
+        ("train.heigth=32", "stages.train.heigth: unknown key; did you mean 'height'?"),
+        ("train.height=40", "stages.train.height: 40 rows are not a multiple"),
     ],
 )
 def test_mistakes_are_one_message_and_exit_code_2(student: tuple[Path, dict], run: Callable, changes: str, told: str) -> None:
-    code, _, errors = run("train", student[0], "--set", changes)
-    assert code == 2
+    code, _, errors = run("run", student[0], "--set", changes)
+    assert code in (1, 2)
     assert told in errors
 
 
 def test_labels_that_are_owed_refuse_training(labels: Path, tmp_path: Path, run: Callable) -> None:
-    path = write_training(tmp_path, labels, stores=[{"config": str(labels), "set": {"fuse.edge_feather": 0.5}}])
-    code, _, errors = run("train", path)
-    assert code == 2
-    assert "not all labels are finished; owed by stage: fuse 2, evaluate 2" in errors
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(labels.read_text().replace("height: 32", "height: 48"))
+    code, _, errors = run("train", changed, "--root", tmp_path / "students", "--steps", 4)
+    assert code != 0
+    assert "blocks that stages of other pipelines owe: labels 2; run those first" in errors
 
 
 def test_divergence_ends_with_1_and_the_way_on(labels: Path, tmp_path: Path, run: Callable) -> None:
-    wild = ["--set", "training.learning_rate=1.0e+30", "--set", "training.clip=1.0e+30", "--set", "training.steps=20"]
-    code, _, errors = run("train", write_training(tmp_path, labels), *wild)
+    path = write_training(labels, "wild", learning_rate=1e30, clip=1e30, steps=20)
+    code, _, errors = run("run", path)
     assert code == 1, errors
     assert "the loss is no number any more" in errors
-    assert "To go on: panolabel train" in errors
-    assert "Traceback" not in errors
+    assert str(labels.parent / "store" / "checkpoints") in errors, "it names the checkpoints from before"
+    assert "panolabel run" in errors, "the way on"
+    with pytest.raises(RunFailed, match="stage train: 1 of 1 blocks could not be made"):
+        run_pipeline(load(path))
+    assert latest_run(str(labels.parent / "store"), "wild")["state"] == "failed"
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +198,7 @@ def predicted(student: tuple[Path, dict], tmp_path_factory: pytest.TempPathFacto
     write_panoramas(folder / "images", ["a", "b"], height=40)
     (folder / "images" / "c.png").write_bytes(b"no image")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", predict_command(student[1]["model"], folder))
+        patch.setattr(sys, "argv", predict_command(trained(student[1])["model"], folder))
         patch.setenv("PREFECT_API_URL", prefect_api)
         with pytest.raises(SystemExit, match="0"):
             main()
@@ -188,7 +213,7 @@ def test_predictions_are_what_the_student_says_in_the_form_of_fused_labels(stude
     finished = finished_labels(load(predicted[1] / "predictions.yaml"))
     rows = [(item.item, row.state) for item, row in finished.rows()]
     assert rows == [("a", "done"), ("b", "done")]
-    model = AutoModel.from_pretrained(student[1]["model"])
+    model = AutoModel.from_pretrained(trained(student[1])["model"])
     (_, block, receipt), *_ = finished.blocks
     assert all(0 < row.figures["depth_normal_agreement"] <= 1 for row in receipt.items if row.state == "done")
     for item, arrays in zip(block.items, finished.arrays(), strict=True):
@@ -207,10 +232,12 @@ def test_predictions_are_what_the_student_says_in_the_form_of_fused_labels(stude
 def test_predictions_are_made_once_and_have_report_lineage_and_quarantine(student, predicted, run: Callable) -> None:
     folder, store = predicted
     assert len(list((store / "reports").glob("*.html"))) == 1
-    code, out, errors = run(*predict_command(student[1]["model"], folder)[1:])
+    code, out, errors = run(*predict_command(trained(student[1])["model"], folder)[1:])
     assert (code, json.loads(out)["state"]) == (0, "nothing to run"), errors
     lineage = json.loads(run("trace", store / "predictions.yaml", "a", "--json")[1])
-    assert lineage["steps"][0]["weights"] == {"student": student[1]["weights"]}
+    assert next(step for step in lineage["steps"] if step["key"] == "predict")["weights"] == {
+        "student": trained(student[1])["weights"]
+    }
     state = json.loads(run("status", store / "predictions.yaml", "--json")[1])
     assert [row["item"] for row in state["quarantined"]] == ["c"]
     assert run("verify", store / "predictions.yaml")[0] == 0
@@ -228,7 +255,7 @@ def test_predictions_become_point_clouds(predicted, tmp_path: Path, run: Callabl
 
 
 def test_predict_writes_point_clouds_too_if_asked(student, predicted, run: Callable) -> None:
-    command = predict_command(student[1]["model"], predicted[0])[1:-1]
+    command = predict_command(trained(student[1])["model"], predicted[0])[1:-1]
     code, _, errors = run(*command, "--points", "obj")
     assert (code, "obj: point clouds are written as ply or glb" in errors) == (2, True)
     code, out, errors = run(*command, "--points", "ply")
@@ -246,7 +273,7 @@ def test_a_folder_without_a_student_is_refused(tmp_path: Path, predicted, run: C
 
 
 def test_rows_that_the_student_cannot_take_are_told(student, predicted, run: Callable) -> None:
-    command = predict_command(student[1]["model"], predicted[0])[1:]
+    command = predict_command(trained(student[1])["model"], predicted[0])[1:]
     code, out, errors = run(*command, "--height", "40", "--name", "wrong")
     assert (code, out) == (1, "")
-    assert "student.height: 40 rows are not a multiple of this student's 16" in errors
+    assert "height: 40 rows are not a multiple of this student's 16" in errors

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from flows.running.server import _die_with_parent
+from storage.receipts import read_receipt
+from tasks.stage.children import die_with_parent
 from tests.flows.test_train import labels, run, write_training  # noqa: F401  (two fixtures)
+from tests.support.pipelines import load, run_pipeline
 from tests.support.processes import until
 
-SETTINGS = ("--set", "training.steps=24", "--set", "training.checkpoint_every=5", "--json")
+SETTINGS = ("--set", "train.steps=24", "--set", "train.checkpoint_every=5", "--json")
 
 
 def checkpoints(folder: Path) -> list[str]:
@@ -30,7 +32,7 @@ def stopped_by(number: signal.Signals, command: list[str], when: Callable[[], bo
     """Exit code and errors of a process that gets a signal as soon as something is so."""
     process = subprocess.Popen(
         [sys.executable, "-m", "flows.cli", *command],
-        preexec_fn=_die_with_parent,
+        preexec_fn=die_with_parent,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -42,12 +44,13 @@ def stopped_by(number: signal.Signals, command: list[str], when: Callable[[], bo
 
 @pytest.mark.slow
 def test_a_training_that_is_killed_terminated_or_interrupted_goes_on(labels: Path, tmp_path: Path, run: Callable) -> None:  # noqa: F811
-    command = ["train", str(write_training(tmp_path, labels)), *SETTINGS]
+    command = ["run", str(write_training(labels, "stops", tmp_path)), *SETTINGS]
+    assert run(*command[:2], "--set", "train.steps=1")[0] == 0  # labels, once
     assert stopped_by(signal.SIGKILL, command, lambda: bool(checkpoints(tmp_path)))[0] == -signal.SIGKILL
     assert checkpoints(tmp_path) == ["step-00000005.pt"]
     code, errors = stopped_by(signal.SIGTERM, command, lambda: steps_told(tmp_path) >= 7)
     assert code == 130, errors
-    assert "stopped after step" in errors
+    assert "stopped at stage train" in errors
     terminated = checkpoints(tmp_path)[-1]
     assert terminated > "step-00000006.pt"
 
@@ -60,8 +63,22 @@ def test_a_training_that_is_killed_terminated_or_interrupted_goes_on(labels: Pat
     code, _, errors = run(*command)
     thread.join()
     assert code == 130, errors
-    plan = json.loads(run(*command, "--plan")[1])
-    assert (plan["state"], f"step-{plan['step']:08d}.pt") == ("interrupted", checkpoints(tmp_path)[-1])
-    assert plan["reasons"] == ["the last run interrupted"]
+    kept = checkpoints(tmp_path)[-1]
+    plan = json.loads(run("plan", *command[1:])[1])
+    assert {row["stage"]: row["to_run"] for row in plan["stages"] if row["to_run"]} == {"train": 1}
+    assert kept > terminated
     code, out, _ = run(*command)
-    assert (code, json.loads(out)["steps"]) == (0, 24)
+    record = json.loads(out)
+    assert (code, record["found"]["train"]["steps"]) == (0, 24)
+    whole = run_pipeline(load(write_training(labels, "whole", tmp_path / "whole", steps=24, checkpoint_every=5)))
+    one, other = (Path(each["found"]["train"]["model"], "model.safetensors").read_bytes() for each in (record, whole))
+    assert one == other
+    assert not checkpoints(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_training_of_two_processes_is_a_stage_like_any(labels: Path, tmp_path: Path, prefect_api: str) -> None:  # noqa: F811
+    record = run_pipeline(load(write_training(labels, "two", batch=1, processes=2)))
+    assert record["state"] == "completed"
+    receipt = read_receipt(str(Path(record["found"]["train"]["model"]).parent))
+    assert (receipt.about["processes"], receipt.about["steps"]) == (2, 4)

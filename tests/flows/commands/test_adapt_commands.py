@@ -10,44 +10,42 @@ from prefect import get_client
 from prefect.exceptions import ParameterTypeError
 from typer.testing import CliRunner
 
-from configs.adapt import AdaptConfig, load_any_config
+from configs.pipeline import Config
 from configs.settings import ConfigError
-from flows.adapt import adapt
-from flows.adapt_lineage import trace_model
 from flows.cli import app
 from flows.deploying import maintenance
 from flows.deploying.deployment import deploy
 from flows.ledger.query import ask, query
+from flows.pipeline import pipeline
 from flows.plan import make_plan
 from flows.running.drift import PlanDrift, refuse_drift
 from flows.stores.failures import failed
 from flows.stores.garbage import collect, find_garbage
-from flows.stores.items import trace_item
-from flows.stores.record import new_run_name
+from flows.stores.lineage import trace_all, trace_item
 from flows.stores.status import store_status
 from flows.telling.tags import GPU, STORAGE, resources
 from storage.fingerprint import digest
 from tasks.seamless.model import model_digest
 from tests.flows.setup.test_setup_commands import complete
-from tests.support.discs import make_owed, plan_of, write_adaptation, write_panoramas
+from tests.support.discs import block_of, make_owed, plan_of, read, write_adaptation, write_panoramas
 from tests.support.pipelines import data_bytes, load, run_pipeline, write_pipeline
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
-STAGES = ["predict", "scores", "thresholds", "omni", "pool", "adapt", "compare"]
+STAGES = ["adapt.predict", "adapt.scores", "adapt.thresholds", "adapt.omni", "adapt.pool", "adapt", "compare"]
+NAMES = ["adapt.predict", "scores", "thresholds", "omni", "pool", "adapt", "compare"]
+"""What stands in receipts and paths."""
 
 
-def config_of(path: Path, **overrides: Any) -> AdaptConfig:
-    config = load_any_config(path, {key.replace("__", "."): value for key, value in overrides.items()})
-    assert isinstance(config, AdaptConfig)
-    return config
+def config_of(path: Path, **overrides: Any) -> Config:
+    return read(path, **overrides)
 
 
-def run(config: AdaptConfig, **more: Any) -> dict[str, Any]:
-    return adapt(config, new_run_name(config.name), **more)
+def run(config: Config, **more: Any) -> dict[str, Any]:
+    return run_pipeline(config, **more)
 
 
-def reasons(config: AdaptConfig, retry: bool = False) -> dict[str, tuple[int, tuple[str, ...]]]:
+def reasons(config: Config, retry: bool = False) -> dict[str, tuple[int, tuple[str, ...]]]:
     return {row.stage: (row.to_run, row.reasons) for row in make_plan(config, retry).stages if row.to_run}
 
 
@@ -64,20 +62,20 @@ def test_a_plan_says_what_would_run_and_why(tmp_path: Path, path: Path) -> None:
     before = reasons(config_of(write_adaptation(tmp_path, 3)))
     assert {stage: count for stage, (count, _) in before.items()} == {
         "ingest": 3,
-        "predict": 2,
-        "scores": 2,
-        "thresholds": 1,
-        "omni": 2,
-        "pool": 1,
+        "adapt.predict": 2,
+        "adapt.scores": 2,
+        "adapt.thresholds": 1,
+        "adapt.omni": 2,
+        "adapt.pool": 1,
         "adapt": 1,
         "compare": 2,
     }
     assert reasons(config_of(path)) == {}
-    changed = reasons(config_of(path, omni__amodals__share=0.4))
-    assert changed["thresholds"] == (1, ("thresholds.amodals.share: 0.5 -> 0.4",))
-    assert list(changed) == ["thresholds", "omni", "adapt", "compare"]
-    assert changed["omni"][1][0].startswith("upstream thresholds: ")
-    check = CliRunner().invoke(app, ["plan", str(path), "--check", "--set", "training.seed=3"])
+    changed = reasons(config_of(path, adapt__omni__amodals__share=0.4))
+    assert changed["adapt.thresholds"] == (1, ("adapt.thresholds.amodals.share: 0.5 -> 0.4",))
+    assert list(changed) == ["adapt.thresholds", "adapt.omni", "adapt", "compare"]
+    assert changed["adapt.omni"][1][0].startswith("upstream thresholds: ")
+    check = CliRunner().invoke(app, ["plan", str(path), "--check", "--set", "adapt.training.seed=3"])
     assert (check.exit_code, "adapt.seed: 0 -> 3" in check.output) == (1, True)
     assert CliRunner().invoke(app, ["plan", str(path), "--check"]).exit_code == 0
 
@@ -88,7 +86,7 @@ def _model_file(files: dict[str, bytes]) -> str:
 
 def test_new_panoramas_make_all_anew_but_predictions(tmp_path: Path) -> None:
     path = write_adaptation(tmp_path, 2)
-    config = config_of(path, training__steps=1)
+    config = config_of(path, adapt__training__steps=1)
     make_owed(config)
     kept = tmp_path / "plan.json"
     kept.write_text(json.dumps(make_plan(config).as_json()))
@@ -112,7 +110,7 @@ def test_verify_finds_flipped_bytes_and_repairs_those_blocks_alone(
         data[len(data) // 2] ^= 1
         (root / name).write_bytes(data)
     assert CliRunner().invoke(app, ["verify", str(path)]).exit_code == 1
-    assert reasons(config)["omni"] == (1, ("receipt missing: 1 block",))
+    assert reasons(config)["adapt.omni"] == (1, ("receipt missing: 1 block",))
     (root / _model_file(before)).write_bytes(b"torn")
     make_owed(config, until="adapt")
     run(config, only={"adapt": list(make_plan(config).owed["adapt"])})
@@ -131,16 +129,18 @@ def _stamps(root: Path) -> dict[Path, int]:
 
 def test_a_model_is_traced_to_pixels_and_source_model(path: Path) -> None:
     config = config_of(path)
-    lineage = trace_model(config)
-    (model,) = lineage["model"]
-    assert model["sha256"] == model_digest(model["url"])
-    assert lineage["source_model"]["sha256"] == model_digest(config.model)
+    lineage = trace_all(config)
+    (model,) = lineage["models"]["adapt"]
+    _, compared = block_of(config, "compare")
+    assert model["sha256"] == compared.about["models"]["model"], "as whoever read it names it"
+    source = model_digest(str(path.parent / "source_model"))
+    assert all(step["weights"] == {"model": source} for step in lineage["steps"] if step["key"] in ("adapt.predict", "adapt"))
     images = path.parent / "target" / "images"
     assert {one["item"]: one["sha256"] for one in lineage["panoramas"]} == {
         f"p{index:02d}": digest((images / f"p{index:02d}.png").read_bytes()) for index in range(3)
     }
     by_name = {step["stage"]: step for step in lineage["steps"]}
-    assert list(by_name) == STAGES
+    assert list(by_name) == NAMES
     for step in lineage["steps"]:
         assert step["state"] == "done"
         assert all(
@@ -151,30 +151,29 @@ def test_a_model_is_traced_to_pixels_and_source_model(path: Path) -> None:
     assert by_name["thresholds"]["blocks"][0]["figures"]["semantic"]["sky"]["predictions"] > 0
     shown = CliRunner().invoke(app, ["trace", str(path)])
     assert shown.exit_code == 0, shown.output
-    assert all(text in shown.output for text in (model["sha256"], lineage["source_model"]["sha256"], "semantic: car"))
+    assert all(text in shown.output for text in (model["sha256"], source))
 
 
 def test_a_panorama_is_traced_through_blocks_that_stand_for_others(path: Path) -> None:
     steps = trace_item(config_of(path), "p02")["steps"]
-    assert [(step["stage"], step["state"]) for step in steps] == [(stage, "done") for stage in STAGES]
+    assert [(step["key"], step["state"]) for step in steps] == [(stage, "done") for stage in STAGES]
     assert steps[0]["figures"].keys() == {"instances", "amodals"}
     assert steps[1]["figures"] == {"panoramas": 1}
     assert steps[5]["figures"]["panoramas"] == 3
-    only = trace_item(config_of(path), "p02", "pool")["steps"]
-    assert [step["stage"] for step in only] == ["predict", "scores", "pool"]
-    labelling = load(write_pipeline(path.parent / "other", 1))
-    with pytest.raises(ConfigError, match="give the name of a panorama"):
-        trace_model(labelling)
+    only = trace_item(config_of(path), "p02", "adapt.pool")["steps"]
+    assert [step["key"] for step in only] == ["adapt.predict", "adapt.scores", "adapt.pool"]
+    with pytest.raises(ConfigError, match="stage 'pol' is not known"):
+        trace_item(config_of(path), "p02", "pol")
 
 
 def test_status_and_failures(path: Path) -> None:
     state = store_status(config_of(path))
     assert {row["stage"]: (row["done"], row["blocks"]) for row in state["stages"]} == {
-        "predict": (2, 2),
-        "scores": (2, 2),
-        "thresholds": (1, 1),
-        "omni": (2, 2),
-        "pool": (1, 1),
+        "adapt.predict": (2, 2),
+        "adapt.scores": (2, 2),
+        "adapt.thresholds": (1, 1),
+        "adapt.omni": (2, 2),
+        "adapt.pool": (1, 1),
         "adapt": (1, 1),
         "compare": (2, 2),
     }
@@ -185,34 +184,34 @@ def test_status_and_failures(path: Path) -> None:
 
 def test_a_panorama_that_is_tried_again_makes_all_anew_that_was_made_of_all(tmp_path: Path) -> None:
     path = write_adaptation(tmp_path, 3)
-    config = config_of(path, training__steps=1)
+    config = config_of(path, adapt__training__steps=1)
     plan_of(config)
     image = tmp_path / "target" / "images" / "p01.png"
     image.rename(tmp_path / "aside.png")
     make_owed(config)
-    assert [(row["item"], row["stage"]) for row in failed(config)["items"]] == [("p01", "predict")]
+    assert [(row["item"], row["stage"]) for row in failed(config)["items"]] == [("p01", "adapt.predict")]
     (tmp_path / "aside.png").rename(image)
     assert reasons(config) == {}
     assert {stage: count for stage, (count, _) in reasons(config, retry=True).items()} == dict.fromkeys(STAGES, 1)
     again = run(config, retry=True)
     assert {row["stage"]: row["ran"] for row in again["stages"]} == dict.fromkeys(STAGES, 1)
-    undisturbed = config_of(path, training__steps=1, root=str(tmp_path / "other"))
+    undisturbed = config_of(path, adapt__training__steps=1, root=str(tmp_path / "other"))
     make_owed(undisturbed)
-    one, other = (Path(trace_model(each)["model"][0]["url"], "model.safetensors").read_bytes() for each in (config, undisturbed))
+    one, other = (Path(block_of(each, "adapt")[0], "model", "model.safetensors").read_bytes() for each in (config, undisturbed))
     assert one == other
 
 
 def test_records_and_receipts_are_rows_and_events(path: Path) -> None:
     root = str(path.parent / "store")
-    assert {row[0] for row in query(root, "SELECT DISTINCT stage FROM blocks").rows} == set(STAGES)
+    assert {row[0] for row in query(root, "SELECT DISTINCT stage FROM blocks").rows} == set(NAMES)
     (first,) = query(root, "SELECT run FROM runs WHERE config = 'discs' ORDER BY started LIMIT 1").rows[0]
     stages = query(root, f"SELECT stage, ran, items FROM stages WHERE run = '{first}' ORDER BY stage").rows
-    assert ("thresholds", 1, 1) in stages
-    assert ("predict", 2, 3) in stages
-    source = model_digest(config_of(path).model)
+    assert ("adapt.thresholds", 1, 1) in stages
+    assert ("adapt.predict", 2, 3) in stages
+    source = model_digest(str(path.parent / "source_model"))
     (found,) = ask(root, "adapted-models", {"weights": source[:12]}).rows
-    lineage = trace_model(config_of(path))
-    assert found[:4] == (lineage["model"][0]["sha256"], source, 3, 4)
+    adapted = model_digest(f"{block_of(config_of(path), 'adapt')[0]}/model")
+    assert found[:4] == (adapted, source, 3, 4)
     assert ask(root, "adapted-models", {"weights": "0123"}).rows == []
     events = [json.loads(line) for line in Path(root, "lineage", f"{first}.ndjson").read_text().splitlines()]
     told = [(event["job"]["name"], event["eventType"]) for event in events]
@@ -220,7 +219,7 @@ def test_records_and_receipts_are_rows_and_events(path: Path) -> None:
     assert told == [("discs", "START"), *inner, ("discs", "COMPLETE")]
     ends = {event["job"]["name"]: event for event in events if event["eventType"] == "COMPLETE"}
     assert ("panolabel.weights", "model") in {(one["namespace"], one["name"]) for one in ends["discs.adapt"]["inputs"]}
-    assert ends["discs.thresholds"]["run"]["facets"]["panolabel"]["ran"] == 1
+    assert ends["discs.adapt.thresholds"]["run"]["facets"]["panolabel"]["ran"] == 1
 
 
 def test_thresholds_and_labels_are_artifacts_once_a_stage(path: Path, prefect_api: str) -> None:
@@ -233,7 +232,7 @@ def test_thresholds_and_labels_are_artifacts_once_a_stage(path: Path, prefect_ap
     assert keys == sorted([*of_run, *of_stages])
     data = {one["key"]: one["data"] for one in found}
     rows = {(row["branch"], row["class"]): row for row in json.loads(data["thresholds"])}
-    stored = trace_model(config_of(path))["steps"][2]["blocks"][0]["figures"]
+    stored = block_of(config_of(path), "adapt.thresholds")[1].items[0].figures
     assert rows[("semantic", "sky")]["threshold"] == f"{stored['semantic']['sky']['threshold']:.3f}"
     assert len(rows) == sum(map(len, stored.values()))
     assert data["pseudo-labels"].count("data:image/webp;base64,") == 4, "the panorama, its classes, its objects, seen and whole"
@@ -243,29 +242,29 @@ def test_thresholds_and_labels_are_artifacts_once_a_stage(path: Path, prefect_ap
 
 
 def test_networks_ask_for_a_gpu(path: Path) -> None:
-    wanted = {stage.name: resources(stage) for stage in make_plan(config_of(path)).definitions}
-    assert {name for name, own in wanted.items() if GPU in own} == {"predict", "adapt", "compare"}
+    wanted = {stage.key: resources(stage) for stage in make_plan(config_of(path)).definitions}
+    assert {name for name, own in wanted.items() if GPU in own} == {"adapt.predict", "adapt", "compare"}
     assert all(STORAGE in own for own in wanted.values())
 
 
 def test_an_adaptation_can_be_deployed(path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     config = config_of(path)
-    assert deploy(config, "panolabel") == "panolabel-adapt/discs"
+    assert deploy(config, "panolabel") == "panolabel/discs"
     with get_client(sync_client=True) as client:
-        registered = client.read_deployment_by_name("panolabel-adapt/discs")
-    assert registered.entrypoint == "flows.adapt.adapt"
-    assert adapt.validate_parameters(registered.parameters)["config"] == config
+        registered = client.read_deployment_by_name("panolabel/discs")
+    assert registered.entrypoint == "flows.pipeline.pipeline"
+    assert pipeline.validate_parameters(registered.parameters)["config"] == config
     for flow in (maintenance.verify, maintenance.gc):
         assert flow.validate_parameters({"config": registered.parameters["config"]})["config"] == config
-    wrong = {**registered.parameters["config"], "traning": {}}
-    with pytest.raises(ParameterTypeError, match="traning: unknown key; did you mean 'training'"):
-        adapt.validate_parameters({"config": wrong})
+    wrong = {**registered.parameters["config"], "excution": {}}
+    with pytest.raises(ParameterTypeError, match="excution: unknown key; did you mean 'execution'"):
+        pipeline.validate_parameters({"config": wrong})
 
 
 def test_the_shell_completes_panoramas_and_stages(path: Path) -> None:
     assert sorted(complete("panolabel trace discs.yaml p", path.parent)) == ["p00", "p01", "p02"]
-    assert complete("panolabel trace discs.yaml p00 --stage p", path.parent) == ["predict", "pool"]
+    assert complete("panolabel trace discs.yaml p00 --stage adapt.p", path.parent) == ["adapt.predict", "adapt.pool"]
 
 
 def test_gc_of_either_kind_keeps_the_other(path: Path) -> None:
@@ -275,9 +274,9 @@ def test_gc_of_either_kind_keeps_the_other(path: Path) -> None:
     run_pipeline(labelling)
     assert find_garbage(config, older_than_hours=0) == find_garbage(labelling, older_than_hours=0) == []
     with pytest.raises(ValueError, match="no panoramas found"):
-        run(config_of(path, source__url=str(path.parent / "source_model"), source__truth=None))
+        run(config_of(path, ingest__source__url=str(path.parent / "source_model")))
     assert find_garbage(labelling, older_than_hours=0) == [], "a run that failed before its plan used nothing"
-    changed = config_of(path, training__seed=5)
+    changed = config_of(path, adapt__training__seed=5)
     make_owed(changed)
     checkpoints = path.parent / "store" / "checkpoints"
     for one in (config, changed):

@@ -125,5 +125,7 @@ def test_other_labels_make_other_models(learned: tuple[Path, Config], tmp_path: 
     with pytest.raises(ConfigError, match="blocks that stages of other pipelines owe: labels 2; run those first"):
         refuse_missing(plan)
     refuse_missing(make_plan(config))
-    with pytest.raises(ConfigError, match="adapt.predict: needs panoramas, which no stage before it gives over the panoramas of"):
+    with pytest.raises(
+        ConfigError, match=r"adapt.predict: needs panoramas, which no stage before it gives over the panoramas of"
+    ):
         read(folder / "adaptation.yaml", root=str(tmp_path / "elsewhere"))

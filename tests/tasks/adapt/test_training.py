@@ -32,7 +32,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Job]:
 
 
 def test_a_killed_training_ends_in_the_same_bytes_and_losses(labelled: tuple[Config, Job], tmp_path: Path) -> None:
-    config, job = labelled
+    _, job = labelled
     settings, examples = job.settings, Examples(Panoramas(job), [], job.settings)
 
     def kill(step: int, _figures: object) -> None:
@@ -135,7 +135,7 @@ def _doubt(one: BranchTarget) -> BranchTarget:
 def test_doubtful_boxes_teach_background_unless_they_are_ignored(
     labelled: tuple[Config, Job], tmp_path: Path, ignore: bool
 ) -> None:
-    config, job = labelled
+    _, job = labelled
     settings = job.settings.model_copy(update={"steps": 1, "ignore_uncertain": ignore})
     source = model_of_files(source_files())
     adapted, how = adapt_model(source, Doubtful(Panoramas(job), [], settings), settings, str(tmp_path), 1, "cpu")
@@ -145,7 +145,7 @@ def test_doubtful_boxes_teach_background_unless_they_are_ignored(
 
 
 def test_an_epoch_shows_every_panorama_once(labelled: tuple[Config, Job]) -> None:
-    config, job = labelled
+    _, job = labelled
     panoramas, seen = Panoramas(job), []
 
     class Noting(Panoramas):

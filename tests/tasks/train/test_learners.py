@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from configs.adapt import load_adapt_config
 from models.learner import Learner
 from models.seamless.learner import SourceLearner
 from models.seamless.network import SeamlessNetwork
@@ -20,7 +19,6 @@ from scenes.pinholes import write_pinholes
 from tasks.adapt.examples import Examples, Panoramas
 from tasks.adapt.learner import AdaptLearner
 from tasks.seamless.reading import open_seamless_data
-from tasks.stage.job import Job
 from tasks.train.checkpoints import load_checkpoint
 from tasks.train.labels.data import TrainingData
 from tasks.train.loop import Batches, train
@@ -28,7 +26,7 @@ from tasks.train.progress import Diverged, Stopped
 from tasks.train.seamless.batches import PinholeCrops
 from tasks.train.seamless.train import seamless_settings
 from tasks.train.settings import LoopSettings
-from tests.support.discs import make_owed, plan_of, source_files, write_adaptation
+from tests.support.discs import job_of, make_owed, read, source_files, write_adaptation
 from tests.support.label_store import write_label_store
 from tests.tasks.train.seamless.test_train import settings as source_settings
 from tests.tasks.train.test_loop import DATA, digest_of, fresh
@@ -56,16 +54,15 @@ def source(folder: Path) -> tuple[Start, Batches]:
 
 
 def adapted(folder: Path) -> tuple[Start, Batches]:
-    config = load_adapt_config(write_adaptation(folder, 2))
+    config = read(write_adaptation(folder, 2))
     make_owed(config, until="adapt")
-    step = next(step for step in plan_of(config) if step.name == "adapt")
-    job = Job(config, step.stage.identity, step.blocks[0], "test")
+    job = job_of(config, "adapt")
 
     def start(rate: float) -> Learner:
-        own = config.training.model_copy(update={"learning_rate": rate, "anchor": 10.0, "classmix": 1.0})
+        own = job.settings.model_copy(update={"learning_rate": rate, "anchor": 10.0, "classmix": 1.0})
         return AdaptLearner(model_of_files(source_files()), own)
 
-    return start, Examples(Panoramas(job), [], config.training)
+    return start, Examples(Panoramas(job), [], job.settings)
 
 
 @pytest.fixture(scope="module", params=[student, source, adapted], ids=lambda make: make.__name__)

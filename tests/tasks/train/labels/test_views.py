@@ -6,17 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from configs.reading import load_config
 from geometry.directions import erp_directions
 from storage.manifest import Block
-from storage.receipts import block_url, drop_data
-from tasks.label import fuse, label, project
+from storage.receipts import drop_data
+from tasks.label import fuse
 from tasks.label.project import choose_views
-from tasks.stage.job import Job
 from tasks.train.labels.data import DataSettings, LabelStore, TrainingData
 from tasks.train.labels.items import ItemSettings
 from tests.support.label_store import write_panorama
-from tests.support.pipelines import write_pipeline
+from tests.support.pipelines import load, write_pipeline
+from tests.support.stages import job_of, stage_of
 
 ITEM = ItemSettings(height=32, one_view=("depth",))
 SETTINGS = DataSettings(ITEM, batch_size=2, threads=2)
@@ -24,17 +23,13 @@ SETTINGS = DataSettings(ITEM, batch_size=2, threads=2)
 
 def run_stages(folder: Path, **changes) -> LabelStore:
     """Two panoramas through project, label and fuse, block by block."""
-    config = load_config(write_pipeline(folder, count=0, **changes))
+    config = load(write_pipeline(folder, count=0, **changes))
     items = tuple(write_panorama(folder / "images", number, 48, "") for number in range(2))
     block = Block(0, items)
-    project.project_block(Job(config, project.identity(config), block, "run"))
-    labels = {}
-    for teacher in config.teachers:
-        identity = label.identity(config, teacher)
-        label.label_block(Job(config, identity, block, "run"))
-        labels[identity.stage] = identity.fingerprint
-    job = Job(config, fuse.identity(config, labels), block, "run")
-    return LabelStore(config, [(job.url, block, fuse.fuse_block(job))])
+    for key in ("project", "geometry", "classes"):
+        stage_of(config, key).make(job_of(config, key, block))
+    job = job_of(config, "fuse", block)
+    return LabelStore(job.stage, [(job.url, block, fuse.fuse_block(job))])
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +42,12 @@ def test_depth_is_valid_in_one_view_alone_and_the_rest_is_merged(store):
     digests = {item.item: item.digest for item in store.blocks[0][1].items}
     whole = {name: index for index, name in enumerate(next(merged.batches(0)).items)}
     fused = next(merged.batches(0)).labels
-    seen = {}
+    seen, layout = {}, store.stage.stages("views")[0].settings
     for epoch in range(6):
         (batch,) = data.batches(epoch)
         for index, name in enumerate(batch.items):
             valid = batch.labels["depth"].valid[index, 0].numpy()
-            inside = [camera.project(erp_directions(32, 64))[2] for camera in choose_views(store.config.project, digests[name])]
+            inside = [camera.project(erp_directions(32, 64))[2] for camera in choose_views(layout, digests[name])]
             matches = [number for number, one in enumerate(inside) if (one == valid).mean() > 0.99]
             assert len(matches) == 1
             seen.setdefault(name, set()).update(matches)
@@ -99,9 +94,8 @@ def test_dropped_patch_labels_and_wrong_settings_are_named(tmp_path):
         ItemSettings(height=32, tasks=("normals",), one_view=("depth",))
     with pytest.raises(ValueError, match="tasks: albedo are not stored"):
         ItemSettings(height=32, tasks=("albedo",))
-    _, block, receipt = store.blocks[0]
-    upstream = receipt.made["identity"]["upstream"]
-    drop_data(block_url(store.config.root, "label.geometry", upstream["label.geometry"], block.name))
+    _, block, _ = store.blocks[0]
+    drop_data(next(one for one in store.stage.stages("labels") if one.key == "geometry").block_url(block.name))
     with pytest.raises(ValueError, match=r"was dropped by gc.*keep_patch_labels: true"):
         TrainingData([store], SETTINGS)
 

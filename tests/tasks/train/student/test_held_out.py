@@ -14,9 +14,17 @@ from transformers import AutoModel
 from geometry.directions import erp_area_weights
 from storage.receipts import damage
 from tasks.train.student.pictures import comparison_pictures
-from tasks.train.train import train_student
+from tasks.train.train import train_block
 from tests.support.label_store import CLASSES, labels_of, write_label_store
-from tests.tasks.train.test_train import training
+from tests.support.trainings import training
+
+
+def with_truth(store, folder):
+    """The store, with truth of its panoramas in a folder."""
+    over = store.stage.over
+    source = over.settings.source.model_copy(update={"truth": str(folder)})
+    over = replace(over, settings=over.settings.model_copy(update={"source": source}))
+    return replace(store, stage=replace(store.stage, over=over))
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +38,13 @@ def store(tmp_path_factory):
         known = labels_of(cv2.imread(str(image))[..., ::-1])
         truth = {"depth": 2 * known["depth"], "normals": known["normals"], "semantics": known["semantics"]}
         np.savez(folder / "truth" / f"{image.stem}.npz", **truth)
-    source = store.config.source.model_copy(update={"truth": str(folder)})
-    return replace(store, config=store.config.model_copy(update={"source": source}))
+    return with_truth(store, folder)
 
 
 @pytest.fixture(scope="module")
 def trained(store, tmp_path_factory):
     one = training(tmp_path_factory.mktemp("trained"), store)
-    return one, train_student(one, "run")
+    return one, train_block(one)
 
 
 def held_out_items(store):
@@ -93,16 +100,14 @@ def test_the_page_shows_held_out_panoramas_only_and_belongs_to_the_receipt(store
 
 
 def test_without_a_held_out_part_the_page_says_that_it_shows_what_was_learnt(store, tmp_path):
-    found = train_student(training(tmp_path, store, held_out=None), "run").about["held_out"]
+    found = train_block(training(tmp_path, store, held_out=None)).about["held_out"]
     assert found["panoramas"] == 6
     assert found["from"] == "the split train, which the student has learnt from"
 
 
 def test_truth_that_is_gone_costs_the_comparison_and_not_the_student(store, tmp_path):
-    source = store.config.source.model_copy(update={"truth": str(tmp_path / "nowhere")})
-    gone = replace(store, config=store.config.model_copy(update={"source": source}))
-    one = training(tmp_path, gone)
-    found = train_student(one, "run").about["held_out"]
+    one = training(tmp_path, with_truth(store, tmp_path / "nowhere"))
+    found = train_block(one).about["held_out"]
     assert found["panoramas"] == 0
     assert "nowhere" in found["reason"]
     assert "Nothing could be compared: " in Path(one.url, "model", "README.md").read_text()

@@ -6,9 +6,9 @@ import pytest
 from huggingface_hub import ModelCardData
 
 from tasks.train.student.licences import UNKNOWN, stated_licence
-from tasks.train.train import train_student
+from tasks.train.train import train_block
 from tests.support.label_store import write_label_store
-from tests.tasks.train.test_train import training
+from tests.support.trainings import training
 
 
 def write_card(folder: Path, **data: object) -> Path:
@@ -54,7 +54,7 @@ def test_hub_models_are_looked_up_in_the_local_cache_and_the_demo_in_the_package
 def test_the_card_of_a_student_names_the_licence_of_its_pretrained_weights(tmp_path):
     store = write_label_store(tmp_path / "labels", count=4)
     first = training(tmp_path, store, held_out=None)
-    train_student(first, "run")
+    train_block(first)
     from transformers import AutoModel
 
     backbone = AutoModel.from_pretrained(f"{first.url}/model").backbone.network
@@ -62,9 +62,8 @@ def test_the_card_of_a_student_names_the_licence_of_its_pretrained_weights(tmp_p
     write_card(tmp_path / "backbone", license="other", license_name="dinov3")
     told = {"stated": "other (dinov3)", "set": "CC0-1.0"}
     for name, more in (("stated", {}), ("set", {"licence": "CC0-1.0"})):
-        model = {**first.config.model.model_dump(exclude={"licence"}), "pretrained": str(tmp_path / "backbone"), **more}
-        one = training(tmp_path / name, store, held_out=None, model=model, stores=[{"config": "labels.yaml"}])
-        train_student(one, "run")
+        one = training(tmp_path / name, store, held_out=None, licences={}, pretrained=str(tmp_path / "backbone"), **more)
+        train_block(one)
         card = Path(one.url, "model", "README.md").read_text()
         assert f"from the weights in `{tmp_path / 'backbone'}`; licence: {told[name]}." in card
         assert "| labels | 4 | 1.0 | unknown |" in card

@@ -9,9 +9,9 @@ from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker, on_main_pr
 
 from configs.settings import ConfigError
 from tasks.train.progress import Stopped
-from tasks.train.train import check_training, train_student
+from tasks.train.train import refuse_misfit, train_block
 from tests.support.label_store import write_label_store
-from tests.tasks.train.test_train import TRAINING, training
+from tests.support.trainings import training
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def store(tmp_path_factory):
 
 
 def tracked(place, store, *trackers, **changes):
-    return training(place, store, tracking={"trackers": list(trackers), **changes}, training={**TRAINING, "cosines_every": 4})
+    return training(place, store, tracking={"trackers": list(trackers), **changes}, cosines_every=4)
 
 
 def read_events(folder):
@@ -36,10 +36,10 @@ def test_tensorboard_reads_all_figures_and_a_training_that_goes_on_tells_each_st
     one = tracked(tmp_path, store, "tensorboard")
     calls = iter([False, False, True])
     with pytest.raises(Stopped):
-        train_student(one, "run", stop=lambda: next(calls))
+        train_block(one, lambda: next(calls))
     Path(one.checkpoints, "step-00000003.pt").unlink()  # as after a kill: step 3 was told, and is done again
-    train_student(one, "run")
-    events = read_events(tmp_path / "students" / "logs" / f"small-{one.identity.fingerprint[:8]}")
+    train_block(one)
+    events = read_events(tmp_path / "students" / "logs" / f"train-{one.identity.fingerprint[:8]}")
     log = {int(step): row for step, row in json.loads(Path(one.url, "log.json").read_text()).items()}
     assert sorted(log) == [1, 2, 3, 4]
     names = {name for row in log.values() for name in row}
@@ -57,8 +57,8 @@ def test_tensorboard_reads_all_figures_and_a_training_that_goes_on_tells_each_st
 
 
 def test_looking_at_gradients_changes_no_weight(tmp_path, store):
-    plain = train_student(training(tmp_path / "plain", store), "run")
-    watched = train_student(training(tmp_path / "watched", store, training={**TRAINING, "cosines_every": 1}), "run")
+    plain = train_block(training(tmp_path / "plain", store))
+    watched = train_block(training(tmp_path / "watched", store, cosines_every=1))
     assert plain.about["weights"] == watched.about["weights"]
     assert plain.fingerprint == watched.fingerprint
     assert math.isfinite(watched.about["figures"]["cosines.backbone/depth~semantics"])
@@ -97,8 +97,8 @@ def foreign():
 def test_a_tracker_that_fails_costs_its_figures_and_not_the_training(tmp_path, store):
     one = tracked(tmp_path, store, "foreign", folder=str(tmp_path / "lines"), settings={"foreign": {"breaks_at": 3}})
     with pytest.warns(UserWarning, match=r"foreign fails and gets no more figures \(nobody listens\); training goes on"):
-        assert train_student(one, "run").about["steps"] == 4
-    lines = (tmp_path / "lines" / f"small-{one.identity.fingerprint[:8]}.txt").read_text().split("\n")
+        assert train_block(one).about["steps"] == 4
+    lines = (tmp_path / "lines" / f"train-{one.identity.fingerprint[:8]}.txt").read_text().split("\n")
     assert [line.split(" ")[0] for line in lines] == ["1", "2", "2", ""]  # losses and the score of step 2
 
 
@@ -111,9 +111,11 @@ def test_a_tracker_that_fails_costs_its_figures_and_not_the_training(tmp_path, s
 )
 def test_trackers_that_cannot_be_used_are_told_before_training(tmp_path, store, tracking, told):
     with pytest.raises(ConfigError, match=told.replace("?", r"\?")):
-        check_training(training(tmp_path, store, tracking=tracking))
+        refuse_misfit(training(tmp_path, store, tracking=tracking).stage, [])
 
 
 def test_a_store_elsewhere_needs_a_folder_for_trackers(tmp_path, store):
-    with pytest.raises(ConfigError, match=r"tracking.folder: trackers write to a local folder, and memory://models is none"):
-        check_training(training(tmp_path, store, root="memory://models", tracking={"trackers": ["tensorboard"]}))
+    with pytest.raises(
+        ConfigError, match=r"stages.train.tracking.folder: trackers write to a local folder, and memory://models is none"
+    ):
+        refuse_misfit(training(tmp_path, store, root="memory://models", tracking={"trackers": ["tensorboard"]}).stage, [])
