@@ -74,5 +74,5 @@ def print_cost(config: Path, cost: Cost) -> None:
     console.print(f"Prefect's database: about {size(total['database_bytes'])}")
     if total["price"] is not None:
         console.print(f"GPUs: {total['price']:.2f} at {cost.price_per_gpu_hour:g} an hour")
-    if missing := [name for name in cost.as_json()["not_measured"] if name != "ingest"]:
+    if missing := [row.stage for row in cost.stages if row.worker_seconds is None and row.gpu_seconds is None]:  # no source
         console.print(f"[yellow]The totals lack {', '.join(missing)}:[/] run {escape(str(config))} on a few panoramas first")
