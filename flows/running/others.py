@@ -12,7 +12,7 @@ from flows.plan import Plan
 def refuse_missing(config: Config, plan: Plan) -> None:
     """Raise ConfigError if stages of other pipelines that this one reads owe blocks."""
     if plan.missing:
-        told = ", ".join(f"{key} {len(blocks)}" for key, blocks in plan.missing.items())
+        told = ", ".join(f"{key} {len(blocks) or 'all'}" for key, blocks in plan.missing.items())
         runs = dict.fromkeys(_run_of_other(config, entry) for entry in config.stages if entry.key in plan.missing)
         raise ConfigError(
             f"blocks that stages of other pipelines owe: {told}; make them with {' and '.join(runs)}, or write "
