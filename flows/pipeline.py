@@ -18,15 +18,15 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from configs.pipeline import Config
-from configs.settings import ConfigError
 from flows.errors import Interrupted
-from flows.plan import Plan, make_plan, of_source
+from flows.plan import make_plan, of_source
 from flows.report import Found, write_run_report
 from flows.running.blocks import in_a_window, make_blocks
 from flows.running.drain import asked_to_stop, draining_in_flow, telling_workers
 from flows.running.file_groups import file_groups
 from flows.running.handover import handed_plan
 from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
+from flows.running.others import refuse_missing
 from flows.running.parameters import ConfigParameter
 from flows.running.server import outlives_the_run
 from flows.running.workers import Workers, start_workers
@@ -107,7 +107,7 @@ def carry_out(config: Config, run: str, retry: bool | list[str], only: Mapping[s
                     scan = scans.get(source.key) or ingest.scan(source, of_source(retry, source.key))
                     scans[source.key] = ingest_source(source, scan, workers)
             plan = make_plan(config, retry, scans or None, rehash=False, receipts=handed.receipts if handed else None)
-            refuse_missing(plan)
+            refuse_missing(config, plan)
             for step in plan.steps:
                 check_step(step)
             record.planned(plan)
@@ -146,16 +146,6 @@ def check_step(step: Step) -> None:
     """Let a stage refuse the run before any stage runs. ConfigError says why."""
     if step.stage.owes and step.stage.kind.check:
         named_function(step.stage.kind.check)(step.stage, step.blocks)
-
-
-def refuse_missing(plan: Plan) -> None:
-    """Raise ConfigError if stages of other pipelines that this one reads owe blocks."""
-    if plan.missing:
-        counts = {key: (len(blocks), len(plan.step(key).blocks)) for key, blocks in plan.missing.items()}
-        told = ", ".join(f"{key} {owed} of {blocks}" for key, (owed, blocks) in counts.items())
-        some = any(owed < blocks for owed, blocks in counts.values())
-        what_is_there = ", or write `incomplete: true` in the stage to take what is there" if some else ""
-        raise ConfigError(f"blocks that stages of other pipelines owe: {told}; run those first{what_is_there}")
 
 
 def _page_in_prefect() -> str:

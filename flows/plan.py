@@ -21,9 +21,6 @@ from tasks.stage.grain import stands_for
 from tasks.stage.kind import Stage, Step
 from tasks.stage.models import READ, models_now
 
-FILES_PER_CHECK = 16
-"""Files that one task run of ingest reads."""
-
 
 @dataclass(frozen=True)
 class StagePlan:
@@ -188,9 +185,10 @@ class _Comparison:
     def _of_other(self, step: Step) -> StagePlan:
         there = self.there[step.key]
         missing = tuple(block.name for block in step.blocks if block.name not in there)
-        if missing:
+        if missing or not step.blocks:
             self.missing[step.key] = missing
-        reasons = (f"of another pipeline, which owes {len(missing)} of {len(step.blocks)} blocks",) * bool(missing)
+        owes = f"owes {len(missing)} of {len(step.blocks)} blocks" if step.blocks else "has read no panoramas yet"
+        reasons = (f"of another pipeline, which {owes}",) * (step.key in self.missing)
         return StagePlan(step.key, step.stage.identity.fingerprint, len(step.blocks) - len(missing), 0, 0, reasons, 0.0, 0)
 
     def _dropped(self, step: Step) -> set[str]:

@@ -64,6 +64,7 @@ def finish(
     from flows.running.drift import refuse_drift
     from flows.running.handover import handing_over
     from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
+    from flows.running.others import refuse_missing
     from flows.stores.stored import require_place
     from flows.tables.run import plan_table, print_notes, print_nothing_to_do
     from flows.text import console
@@ -79,6 +80,7 @@ def finish(
         with handing_over(made):
             carry_out(path, wanted, retry_quarantined, as_json=as_json)
         return
+    refuse_missing(wanted, made)
     refuse_empty_source(wanted, made)
     for step in made.steps:
         refuse_nothing_made(wanted, step, made.receipts)

@@ -13,9 +13,11 @@ from typing import Any
 from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.running.file_groups import FILES_PER_CHECK
+from storage.manifest import blocks_of
 from storage.receipts import Receipt, block_url, read_dropped, read_receipt
 from storage.urls import children, join
-from tasks.pipeline import stages
+from tasks.ingest import ingest
+from tasks.pipeline import steps
 from tasks.stage.kind import Stage
 
 BYTES_PER_TASK_RUN = 19_000
@@ -115,12 +117,18 @@ def estimate_cost(config: Config, panoramas: int, workers: int | None = None, pr
             raise ConfigError(f"{name} must be at least 1, got {value}")
     if price is not None and not 0 <= price < float("inf"):
         raise ConfigError(f"--price-per-gpu-hour must be a number of at least 0, got {price}")
+    known = stages_as_recorded(config)
     costs = [
-        _source_cost(stage, panoramas) if stage.is_source else _stage_cost(config, stage, panoramas, workers)
-        for stage in stages(config)
+        _source_cost(stage, panoramas) if stage.is_source else _stage_cost(config, stage, known, panoramas, workers)
+        for stage in known
         if stage.owes
     ]
     return Cost(panoramas, workers, tuple(costs), price)
+
+
+def stages_as_recorded(config: Config) -> list[Stage]:
+    """All stages over the panoramas that the store knows: what was made of a whole data set has that in its fingerprint."""
+    return [step.stage for step in steps(config, lambda source: blocks_of(ingest.recorded(source).known))]
 
 
 def measured_rate(root: str, stage: str, fingerprint: str) -> Rate | None:
@@ -155,13 +163,13 @@ def _source_cost(stage: Stage, panoramas: int) -> StageCost:
     )
 
 
-def _stage_cost(config: Config, stage: Stage, panoramas: int, workers: int) -> StageCost:
+def _stage_cost(config: Config, stage: Stage, known: Sequence[Stage], panoramas: int, workers: int) -> StageCost:
     block_size = stage.panoramas.settings.block_size if stage.panoramas.is_source else panoramas
     blocks = 1 if stage.kind.grain == "all" else -(-panoramas // block_size)
     panoramas = panoramas if stage.kind.grain == "block" else blocks
     flow_runs = -(-blocks // config.execution.blocks_per_flow_run)
     rate, measured_as = measured_rate(stage.root, stage.name, stage.identity.fingerprint), ""
-    if rate is None and (like := next((one for one in stages(config) if stage.like and one.name == stage.like), None)):
+    if rate is None and (like := next((one for one in known if stage.like and one.name == stage.like), None)):
         rate, measured_as = measured_rate(like.root, like.name, like.identity.fingerprint), f"not measured yet; as {like.key}"
     if rate is None:
         return StageCost(stage.key, blocks, flow_runs, note=MEASURE_FIRST)

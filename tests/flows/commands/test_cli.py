@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
 
+STAGES = ("project", "geometry", "classes", "fuse", "evaluate")
+
 
 def panolabel(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
@@ -64,7 +66,9 @@ def test_status_names_the_source_of_the_last_run_if_it_is_asked_about_another(pa
     write_panoramas(tmp_path / "others", ["a"])
     other = json.loads(panolabel("status", path, "--json", "--source", tmp_path / "others").stdout)["other_source"]
     own = json.loads(panolabel("status", path, "--json").stdout)
-    assert (other, own["other_source"]) == (own["source"], "")
+    assert (other, own["other_source"]) == (own["sources"][0]["url"], "")
+    shown = panolabel("status", path).stdout
+    assert f"ingest: 3 of {path.parent / 'images'}, 0 not ingested, 0 gone from the source" in shown
 
 
 def test_status_shows_blocks_and_quarantine(path: Path) -> None:
@@ -80,6 +84,7 @@ def test_trace_goes_back_to_pixels_and_weights(path: Path) -> None:
 
     lineage = json.loads(panolabel("trace", path, "p01", "--json").stdout)
     assert lineage["source"]["sha256"] == hashlib.sha256((path.parent / "images" / "p01.png").read_bytes()).hexdigest()
+    assert [step["key"] for step in lineage["steps"]] == ["project", "geometry", "classes", "fuse", "evaluate"]
     assert [step["stage"] for step in lineage["steps"]] == ["project", "label.geometry", "label.classes", "fuse", "evaluate"]
     fingerprints = {step["stage"]: step["fingerprint"] for step in lineage["steps"]}
     for step in lineage["steps"]:
@@ -89,6 +94,21 @@ def test_trace_goes_back_to_pixels_and_weights(path: Path) -> None:
     assert len(lineage["steps"][1]["weights"]["geometry"]) == 64
     told = panolabel("trace", path, "p01").stdout
     assert lineage["source"]["sha256"] in told
+    assert "geometry done" in told
+    assert "stored as label.geometry" in told
+    only = json.loads(panolabel("trace", path, "p01", "--stage", "geometry", "--json").stdout)
+    assert [step["key"] for step in only["steps"]] == ["project", "geometry"]
+
+
+def test_trace_without_a_panorama_tells_all_stages_as_a_whole(path: Path) -> None:
+    lineage = json.loads(panolabel("trace", path, "--json").stdout)
+    assert [one["item"] for one in lineage["panoramas"]] == ["p00", "p01"]
+    assert {step["key"]: len(step["blocks"]) for step in lineage["steps"]} == dict.fromkeys(STAGES, 1)
+    told = panolabel("trace", path).stdout
+    assert all(one["sha256"] in told for one in lineage["panoramas"])
+    assert all(f"{step['key']} done, 1 blocks" in told for step in lineage["steps"])
+    wrong = panolabel("trace", path, "--stage", "label.geometry")
+    assert (wrong.returncode, "stages: project, geometry, classes" in wrong.stderr) == (2, True)
 
 
 @pytest.mark.fault("Config typo and other mistakes", expected="one message with the nearest match, exit code 2")
@@ -97,7 +117,7 @@ def test_trace_goes_back_to_pixels_and_weights(path: Path) -> None:
     [
         (["trace", "{path}", "p1"], "did you mean 'p01'?"),
         (["trace", "{path}", "p02"], "was quarantined at ingest"),
-        (["plan", "{path}", "--set", "fuze.height=3"], "fuze: unknown key; did you mean 'fuse'?"),
+        (["plan", "{path}", "--set", "fuze.height=3"], "override fuze.height: there is no stage 'fuze'; did you mean 'fuse'?"),
         (["plan", "{path}", "--source", "/no/such/folder"], "no panoramas found"),
         (["plan", "no.yaml"], "cannot be read"),
     ],

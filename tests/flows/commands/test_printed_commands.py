@@ -33,6 +33,13 @@ def paste(typed: str, prefect_api: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, shell=True, capture_output=True, text=True, env=environment, check=False)
 
 
+def with_source(path: Path, url: str) -> str:
+    """The text of a pipeline's file with another source."""
+    values = yaml.safe_load(path.read_text())
+    values["stages"]["ingest"]["source"] = {"url": url}
+    return yaml.safe_dump(values, sort_keys=False)
+
+
 @pytest.mark.parametrize("odd", ["a b", "it's", "$HOME", "x;y", "[bold]"])
 def test_words_are_quoted_for_the_shell(odd: str) -> None:
     remember(f"{odd}.yaml", f"/{odd}/*.jpg", f"s3://{odd}", [f"name={odd}"])
@@ -55,17 +62,19 @@ def test_secrets_are_not_printed() -> None:
 def test_what_is_told_before_a_run_works_when_pasted(tmp_path: Path, prefect_api: str) -> None:
     written = write_pipeline(tmp_path / "in", 2)
     path = tmp_path / "my labels.yaml"
-    path.write_text(yaml.safe_dump({**yaml.safe_load(written.read_text()), "source": {"url": "/nowhere"}}))
+    path.write_text(with_source(written, "/nowhere"))
     given = ["--source", tmp_path / "in" / "images", "--root", tmp_path / "a store"]
     asked = [panolabel(name, path, *given) for name in ("status", "publish", "audit")]
     (tmp_path / "a store").mkdir()
     asked += [panolabel(name, path, *given) for name in ("audit", "plan")]
     training = tmp_path / "my training.yaml"
-    store = {"config": str(path), "set": {"root": str(tmp_path / "a store"), "source.url": str(tmp_path / "in" / "images")}}
-    values = {"name": "s", "root": str(tmp_path / "students"), "stores": [store], "height": 32, "training": {"steps": 4}}
-    training.write_text(yaml.safe_dump(values))
+    changed = {"root": str(tmp_path / "a store"), "ingest.source.url": str(tmp_path / "in" / "images")}
+    labels = {"stage": "from", "config": path.name, "of": "fuse", "set": changed}
+    train = {"stage": "train", "size": "tiny", "backbone": "convnext", "height": 32, "steps": 4, "batch": 1, "held_out": None}
+    students = {"name": "s", "root": str(tmp_path / "students"), "stages": {"labels": labels, "train": train}}
+    training.write_text(yaml.safe_dump(students, sort_keys=False))
     asked += [
-        panolabel("train", training, "--plan"),
+        panolabel("run", training, PREFECT_API_URL=prefect_api),
         panolabel("init", tmp_path / "in" / "images", "--out", tmp_path / "a b.yaml"),
     ]
     assert [result.returncode for result in asked] == [2, 2, 2, 2, 0, 2, 0], [result.stderr for result in asked]
@@ -80,9 +89,8 @@ def test_what_is_told_before_a_run_works_when_pasted(tmp_path: Path, prefect_api
 
 def test_every_printed_command_works_when_pasted(tmp_path: Path, prefect_api: str) -> None:
     written = write_pipeline(tmp_path / "in", 3)
-    values = yaml.safe_load(written.read_text())
     path = tmp_path / "my labels.yaml"
-    path.write_text(yaml.safe_dump({**values, "root": "/nowhere", "source": {"url": "/nowhere"}}))
+    path.write_text(with_source(written, "/nowhere").replace(str(tmp_path / "in" / "store"), "/nowhere"))
     (tmp_path / "in" / "images" / "p02.png").write_bytes(b"no image")
     given = ["--source", tmp_path / "in" / "images", "--root", tmp_path / "a store", "--set", "fuse.height=16"]
     run = panolabel("run", path, *given, PREFECT_API_URL=prefect_api)

@@ -21,11 +21,16 @@ import pytest
 import yaml
 from fsspec.implementations.memory import MemoryFileSystem
 
+from configs.settings import ConfigError
+from tasks.catalogue import kind_named
+from tasks.pipeline import validated
 from tasks.schema import schema_text
 from tests.support.pipelines import load, write_panoramas, write_pipeline
+from tests.support.stages import stage_of
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
-STAGES = ["project", "label.geometry", "label.classes", "fuse", "evaluate"]
+STAGES = {"project": "project", "geometry": "label.geometry", "classes": "label.classes", "fuse": "fuse", "evaluate": "evaluate"}
+"""Stages of the pipeline by their keys, with the names that they are stored under."""
 
 
 def panolabel(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
@@ -91,7 +96,7 @@ def test_doctor_finds_a_sound_pipeline_sound_and_leaves_the_store_as_it_was(path
     for name in ("geometry", "classes"):
         digest = receipts(path, f"label.{name}")[0]["made"]["identity"]["weights"][name]
         assert digest in found[f"weights of {name}"]["seen"]
-    assert found["source"]["seen"].startswith("5 panoramas")
+    assert found["ingest.source"]["seen"].startswith("5 panoramas")
     assert f"server {prefect.__version__}, client {prefect.__version__}" in found["prefect"]["seen"]
     for name in ("store", "store overwrite", "store listing", "store rename and fsync", "clock", "torch", "device cpu"):
         assert found[name]["state"] == "ok", found[name]
@@ -109,7 +114,7 @@ def test_doctor_names_every_failure_and_goes_on(tmp_path: Path) -> None:
     found = rows(result)
     failed = {name for name, row in found.items() if row["state"] == "failure"}
     assert {"prefect", "weights of geometry", "store"} <= failed
-    assert {"weights of classes", "source", "execution.device"}.isdisjoint(failed)
+    assert {"weights of classes", "ingest.source", "execution.device"}.isdisjoint(failed)
     assert all(found[name]["advice"] for name in failed)
     assert (result.returncode, shown.returncode) == (1, 1)
     assert "no Prefect server answers" in shown.stdout
@@ -128,11 +133,11 @@ def test_doctor_leaves_no_trace_of_a_store_that_was_not_there(tmp_path: Path) ->
 
 
 def test_doctor_tells_what_is_wrong_with_a_config_and_still_checks_the_machine(tmp_path: Path) -> None:
-    (tmp_path / "bad.yaml").write_text("name: bad\nfuze: 1\n")
+    (tmp_path / "bad.yaml").write_text("name: bad\nroot: store\nstages: {fuse: {hieght: 1}}\n")
     result = panolabel("doctor", tmp_path / "bad.yaml", "--json")
     found = rows(result)
     assert result.returncode == 1
-    assert "fuze: unknown key; did you mean 'fuse'?" in found["config"]["seen"]
+    assert "stages.fuse.hieght: unknown key; did you mean 'height'?" in found["config"]["seen"]
     assert found["torch"]["state"] == "ok"
 
 
@@ -194,9 +199,9 @@ def test_init_then_plan_then_run(tmp_path: Path, prefect_api: str) -> None:
     survey = json.loads(made.stdout)
     assert (survey["panoramas"], survey["sizes"], survey["with_metadata"]) == (2, {"128x64": 2}, 1)
     config = load(out)
-    assert (config.name, config.fuse.height) == ("living_room", 64)
+    assert (config.name, stage_of(config, "fuse").settings.height) == ("living_room", 64)
     plan = json.loads(panolabel("plan", out, "--json").stdout)
-    assert plan["files"] == ["a", "b"]
+    assert plan["files"] == {"ingest": ["a", "b"]}
     result = panolabel("run", out, "--json", PREFECT_API_URL=prefect_api)
     assert result.returncode == 0, result.stderr
     assert [row["quarantined"] for row in json.loads(result.stdout)["stages"]] == [0, 0, 0, 0]
@@ -245,6 +250,28 @@ def test_the_committed_schema_is_that_of_the_code() -> None:
     assert panolabel("schema").stdout == schema_text()
 
 
+WRONG_STAGES = (
+    {"ingest": {"source": {"url": "x"}, "block_size": 0}},
+    {"ingest": None},
+    {"fuze": {}},
+    {"other": {"stage": "fuze"}},
+    {"fuse": {"height": "tall"}},
+    {"label": {"stage": "fuse", "kind": "transformers"}},
+    {"project": {"layout": {"kind": "cube"}}},
+    {"train": {}},
+    {"other": {"stage": "train", "kind": "seamless", "steps": 3, "supervision": "merged"}},
+    {"other": {"stage": "predict", "model": 3}},
+    {"other": {"stage": "from", "config": "x.yaml"}},
+)
+RIGHT_STAGES = (
+    {"evaluate": None},
+    {"label": {"stage": "fuse", "height": 64}},
+    {"other": {"stage": "train", "labels": {"fuse": 2.0}, "steps": 3}},
+    {"other": {"stage": "train", "labels": ["fuse", "adapted"], "steps": 3}},
+    {"other": {"stage": "from", "config": "x.yaml", "of": "fuse", "set": {"fuse.height": 3}}},
+)
+
+
 def test_the_schema_accepts_shipped_configs_and_refuses_mistakes(path: Path, tmp_path: Path) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads(schema_text())
@@ -255,10 +282,20 @@ def test_the_schema_accepts_shipped_configs_and_refuses_mistakes(path: Path, tmp
     assert len(files) >= 6
     for file in files:
         validator.validate(yaml.safe_load(file.read_text()))
-    good = yaml.safe_load((CONFIGS / "demo.yaml").read_text())
-    for wrong in ({"block_size": 0}, {"fuze": {}}, {"fuse": {"height": "tall"}}, {"project": {"layout": {"kind": "cube"}}}):
-        assert not validator.is_valid({**good, **wrong}), wrong
-    assert schema["$defs"]["Fuse"]["properties"]["height"]["description"].startswith("Rows of the fused labels")
+    good = yaml.safe_load((CONFIGS / "street.yaml").read_text())
+    as_list = [{key: values} for key, values in good["stages"].items()]
+    validator.validate({**good, "stages": as_list})
+    assert not validator.is_valid({**good, "stages": [{**as_list[0], **as_list[1]}]})
+    assert not validator.is_valid({**good, "folder": "x"})
+    for wrong in WRONG_STAGES:
+        assert not validator.is_valid({**good, "stages": {**good["stages"], **wrong}}), wrong
+        with pytest.raises(ConfigError):
+            validated({**good, "stages": {**good["stages"], **wrong}})
+    for right in RIGHT_STAGES:
+        validator.validate({**good, "stages": {**good["stages"], **right}})
+    fuse = schema["$defs"]["stage:fuse"]["properties"]
+    assert fuse["height"]["description"].startswith("Rows of the fused labels")
+    assert set(fuse) == {"stage", *kind_named("fuse").reads, *kind_named("fuse").settings.model_fields}
 
 
 def test_yaml_files_name_a_schema_that_is_there(tmp_path: Path) -> None:
@@ -275,8 +312,8 @@ def test_cost_is_what_the_receipts_add_up_to(path: Path) -> None:
     estimate = json.loads(result.stdout)
     by_stage = {row["stage"]: row for row in estimate["stages"]}
     assert list(by_stage) == ["ingest", *STAGES]
-    for stage in STAGES:
-        found = receipts(path, stage)
+    for stage, stored in STAGES.items():
+        found = receipts(path, stored)
         seconds = sum(receipt["made"]["seconds"] for receipt in found) / 5
         size = sum(file["bytes"] for receipt in found for file in receipt["files"].values()) / 5
         row = by_stage[stage]
@@ -342,7 +379,8 @@ def test_the_shell_completes_configs_panoramas_and_stages(path: Path) -> None:
     assert complete("panolabel do", folder) == ["doctor"]
     assert complete("panolabel run s", folder) == ["small.yaml", "store/"]
     assert sorted(complete("panolabel trace small.yaml p", folder)) == [f"p0{number}" for number in range(5)]
-    assert complete("panolabel trace small.yaml p00 --stage label.", folder) == ["label.geometry", "label.classes"]
+    assert complete("panolabel trace small.yaml p00 --stage ", folder) == ["ingest", *STAGES]
+    assert complete("panolabel publish small.yaml --stage fu", folder) == ["fuse"]
     assert complete("panolabel trace no.yaml p", folder) == []
 
 

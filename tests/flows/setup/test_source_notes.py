@@ -36,7 +36,7 @@ def test_plan_doctor_and_status_tell(tmp_path: Path) -> None:
     quarantined = "1 panoramas would be quarantined; the first: p00: p00.json: vertical_degrees '70,3'"
     assert any(quarantined in text for _, text in seen)
     (tmp_path / "store").mkdir()
-    assert list(plan_if_listed(config).scan.notes) == notes
+    assert list(plan_if_listed(config).notes) == notes
 
 
 def test_init_tells_and_goes_on(tmp_path: Path) -> None:
