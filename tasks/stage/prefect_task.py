@@ -55,7 +55,7 @@ def block_task(make: Callable[[Job], Receipt]) -> Task[[Parcel], Receipt]:
             raise
 
     return task(
-        task_run_name="{parcel.job.identity.stage} {parcel.job.block.name}",
+        task_run_name="{parcel.job.stage.key} {parcel.job.block.name}",
         name=make.__name__,
         cache_key_fn=_key,
         refresh_cache=True,
