@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from configs.pipeline import Config, Entry, as_entries
 from configs.places import is_relative, placed
-from configs.reading import explain, framed, laid_over, read_settings
+from configs.reading import PLACES, explain, framed, laid_over, read_settings
 from configs.settings import ConfigError
 from storage.manifest import Block, blocks_of
 from storage.urls import exists
@@ -95,10 +95,20 @@ def _with_pipeline(config: Config, entry: Entry, files: tuple[str, ...]) -> Entr
     chain = (*files, str(Path(path).resolve()))
     if chain[-1] in files:
         raise ConfigError(f"{where}.config: files read each other in a circle: {' -> '.join(chain)}; take one `from` out of it")
-    data = _values(path, entry.values.get("set"))
+    data = _values(path, _said_here(config.folder, where, entry.values.get("set", {})))
     other = validated(data, f"{where}: config {path}", chain)
     frame = {"folder": other.folder, "name": other.name, "root": data["root"], "stages": as_list(other.stages)}
     return entry.model_copy(update={"values": {**entry.values, "pipeline": frame}})
+
+
+def _said_here(folder: str, where: str, said: Any) -> dict[str, Any]:
+    """What an entry lays over another file: places in it are seen from the file that says it."""
+    if not isinstance(said, Mapping):
+        raise ConfigError(f"{where}.set: must be a mapping of dotted keys to values, such as {{fuse.height: 512}}")
+    return {
+        str(dotted): placed(folder, value) if isinstance(value, str) and str(dotted).rpartition(".")[2] in PLACES else value
+        for dotted, value in said.items()
+    }
 
 
 def as_list(stages: Sequence[Entry]) -> list[dict[str, Any]]:
@@ -214,7 +224,7 @@ def _outside(text: str, folder: str) -> str:
 
 
 def _of_other(entry: Entry, elsewhere: BlocksOf | None, weigh: bool) -> Typed:
-    """A stage of another pipeline, with its blocks: its key is that of the entry, which stands before the key of its panoramas."""
+    """A stage of another pipeline, with its blocks; its key is that of the entry, and begins that of its panoramas."""
     frame = dict(entry.values["pipeline"])
     other = framed(frame, f"stages.{entry.key}")
     found = {stage.key: tuple(elsewhere(stage)) for stage in sources(other)} if elsewhere else {}

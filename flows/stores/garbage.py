@@ -110,7 +110,7 @@ def _fused_labels(config: Config, plan: Plan, busy: set[Made]) -> Iterator[Garba
     """Patch labels whose fused block has its receipt, and its audit where there is one, and that no run reads now."""
     there = {stage.key: existing(stage) for stage in plan.definitions}
     for stage in plan.definitions:
-        if not stage.kind.droppable or (stage.name, stage.identity.fingerprint) in busy:
+        if not (stage.kind.droppable and stage.owes) or (stage.name, stage.identity.fingerprint) in busy:
             continue
         read = read_by_all(plan.definitions, stage, there)
         for block in sorted(there[stage.key]):

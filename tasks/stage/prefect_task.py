@@ -78,7 +78,7 @@ def block_task(
             raise
 
     return task(
-        task_run_name="{parcel.job.identity.stage} {parcel.job.block.name}",
+        task_run_name="{parcel.job.stage.key} {parcel.job.block.name}",
         name=make.__name__,
         cache_key_fn=_key,
         refresh_cache=True,

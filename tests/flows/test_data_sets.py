@@ -120,13 +120,13 @@ def test_init_of_a_band_states_the_whole_sphere(tmp_path: Path) -> None:
 
 def test_doctor_reads_one_panoramas_truth(rooms: Path, tmp_path: Path) -> None:
     found = {check.name: check for check in check_source(config_of(tmp_path, kind="structured3d", root=str(rooms), split="val"))}
-    assert found["source"].seen.startswith("1 panoramas")
-    assert found["source.truth"].state == "ok", found["source.truth"]
-    assert "normals within" in found["source.truth"].seen
+    assert found["ingest.source"].seen.startswith("1 panoramas")
+    assert found["ingest.source.truth"].state == "ok", found["ingest.source.truth"]
+    assert "normals within" in found["ingest.source.truth"].seen
 
     bare = tmp_path / "bare"
     write_rooms(bare, [3249], 32)
     (bare / "scene_03249/2D_rendering/1/panorama/full/depth.png").write_bytes(b"not a picture")
     found = {check.name: check for check in check_source(config_of(tmp_path, kind="structured3d", root=str(bare)))}
-    assert found["source.truth"].state == "warning"
-    assert "panorama/full/depth.png: is no PNG" in found["source.truth"].advice
+    assert found["ingest.source.truth"].state == "warning"
+    assert "panorama/full/depth.png: is no PNG" in found["ingest.source.truth"].advice

@@ -123,6 +123,8 @@ def test_changes_of_the_other_file_are_seen_at_the_next_load(other: Path) -> Non
     other.write_text(yaml.safe_dump(data, sort_keys=False))
     assert len(make_plan(load(path)).missing["indoor"]) == 3
     assert make_plan(load(write_reader(other, set={"fuse.height": 32}))).missing == {}
+    said = {"fuse.height": 32, "ingest.source.url": "../other/images", "root": "../other/store"}
+    assert make_plan(load(write_reader(other, set=said))).missing == {}, "as this file sees them"
 
 
 def test_circles_are_told_file_by_file(tmp_path: Path) -> None:
@@ -139,6 +141,7 @@ def test_circles_are_told_file_by_file(tmp_path: Path) -> None:
         ({"of": "fused"}, r"stages\.indoor\.of: .* has no stage 'fused', but .*fuse"),
         ({"of": None}, r"stages\.indoor"),
         ({"at": 1}, r"stages\.indoor: takes config and of, and may take incomplete, latest and set, not at"),
+        ({"set": "fuse.height=1"}, r"stages\.indoor\.set: must be a mapping of dotted keys to values"),
         ({"incomplete": "yes"}, r"stages\.indoor\.incomplete: must be true or false"),
         ({"latest": True}, r"stages\.indoor\.latest: is for models; fuse gives labels; take it out"),
     ],

@@ -16,6 +16,8 @@ from prefect.utilities.importtools import import_object
 
 from flows.pipeline import pipeline
 from flows.telling.events import QUARANTINED
+from tasks.pipeline import load as load_pipeline
+from tasks.pipeline import validated
 from tests.support.pipelines import load, run_pipeline, write_pipeline
 
 ROOT = Path(__file__).parents[3]
@@ -51,7 +53,7 @@ def test_a_run_has_a_subflow_a_stage_and_a_task_run_a_block(
     children = _read(prefect_api, "flow_runs", flow_runs={"parent_flow_run_id": {"any_": [shown["id"]]}})
     subflows = {run["name"]: run for run in children}
     assert sorted(subflows) == sorted(STAGES)
-    assert set(subflows["geometry"]["tags"]) == {"config:small", "stage:label", "teacher:geometry"}
+    assert set(subflows["geometry"]["tags"]) == {"config:small", "stage:geometry"}
     for stage in STAGES[1:]:
         within = {"flow_run_id": {"any_": [subflows[stage]["id"]]}}
         tasks = _read(prefect_api, "task_runs", task_runs=within)
@@ -99,7 +101,7 @@ def test_the_run_form_knows_the_config_and_a_mistake_is_told_in_its_words(tmp_pa
 
 def test_deployments_name_real_flows_and_fit_them(prefect_api: str) -> None:
     declared = yaml.safe_load((ROOT / "prefect.yaml").read_text())
-    assert declared["definitions"]["demo"] == yaml.safe_load((ROOT / "configs" / "demo.yaml").read_text())
+    assert validated(declared["definitions"]["demo"]) == load_pipeline("configs/demo.yaml")
     for deployment in declared["deployments"]:
         entry = import_object(deployment["entrypoint"])
         entry.validate_parameters(deployment["parameters"])
