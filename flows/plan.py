@@ -80,7 +80,7 @@ class Plan:
 
     def owed_blocks(self, step: Step) -> list[Block]:
         """The blocks of a stage that it must make."""
-        owed = set(self.owed[step.key])
+        owed = set(self.owed.get(step.key, ()))  # stages of other pipelines owe nothing
         return [block for block in step.blocks if block.name in owed]
 
     @property

@@ -61,12 +61,16 @@ def items_to_retry(config: Config, names: Sequence[str]) -> list[str]:
 
 
 def _named(rows: Sequence[GivenUp], names: Sequence[str]) -> list[GivenUp]:
-    called = {one.name: one for one in rows}
-    for name in names:
-        if name not in called:
-            refuse_ambiguous(name, [one.name.removesuffix(f"/{name}") for one in rows if one.item == name])
-            raise ConfigError(f"item {name!r} was not given up; {nearest_item(name, called.keys(), 'items were given up')}")
-    return [called[name] for name in names]
+    return [_one_named(rows, name) for name in names]
+
+
+def _one_named(rows: Sequence[GivenUp], name: str) -> GivenUp:
+    found = [one for one in rows if one.name == name] or [one for one in rows if one.item == name]
+    refuse_ambiguous(name, [one.name.removesuffix(f"/{name}") for one in found])
+    if not found:
+        known = [one.name for one in rows]
+        raise ConfigError(f"item {name!r} was not given up; {nearest_item(name, known, 'items were given up')}")
+    return found[0]
 
 
 def waive(config: Config, names: Sequence[str], reason: str) -> dict[str, dict[str, str]]:

@@ -12,7 +12,7 @@ from flows.plan import Plan
 from flows.sources import Source
 from flows.stores.failures import causes, read_waivers, waiver
 from flows.stores.items import given_up
-from flows.stores.record import stage_receipts
+from flows.stores.record import made_by, stage_receipts
 from flows.stores.stored import plan_if_listed
 from storage.credentials import mask_credentials
 from storage.receipts import Receipt
@@ -81,7 +81,7 @@ def _last_run(config: Config, plan: Plan, receipts: Mapping[str, list[Receipt]])
     if record is None:
         return None
     shown: dict[str, Any] = {key: record[key] for key in RUN_FIELDS if key in record}
-    made = [receipt for group in receipts.values() for receipt in group if receipt.made["run"] == record["run"]]
+    made = [receipt for group in made_by(receipts, record["run"]).values() for receipt in group]
     items = sum(len(receipt.items) for receipt in made)
     owed = sum(len(block.items) for step in plan.steps for block in plan.owed_blocks(step))
     elapsed = record.get("seconds") or time.time() - datetime.fromisoformat(record["started"]).timestamp()

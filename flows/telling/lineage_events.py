@@ -38,8 +38,8 @@ from flows.telling.emitter import Emitter
 from storage.manifest import Block
 from storage.receipts import Receipt
 from storage.urls import filesystem, join
-from tasks.pipeline import sources
-from tasks.stage.code import code_digest
+from tasks.pipeline import plain_stages, sources
+from tasks.stage.code import code_of
 from tasks.stage.kind import Stage, upstream_names
 
 PRODUCER = "urn:panolabel"
@@ -114,6 +114,7 @@ class RunEvents:
     def __init__(self, config: Config, run: str) -> None:
         self._sources = [source.settings.source.url for source in sources(config)]
         self._config, self._run = config, run
+        self._code = code_of(*plain_stages(config))
         self._namespace = config.execution.openlineage.namespace
         self._started = _now()
         self._emitter = Emitter(config, run)
@@ -194,7 +195,7 @@ class RunEvents:
         self, state: RunState, stage: Stage | None, work: Work | None, error: BaseException | None
     ) -> dict[str, RunFacet]:
         ended = _now() if state is not RunState.START and stage is None else None
-        own = PanolabelRunFacet(run=self._run, code=code_digest())
+        own = PanolabelRunFacet(run=self._run, code=self._code)
         facets: dict[str, RunFacet] = {
             "nominalTime": nominal_time_run.NominalTimeRunFacet(self._started, ended),
             "processing_engine": processing_engine_run.ProcessingEngineRunFacet(
@@ -215,7 +216,7 @@ class RunEvents:
 
     def _job_facets(self, stage: str) -> dict[str, JobFacet]:
         what = f"Stage {stage} of pipeline" if stage else "Panoramas to labels and models: pipeline"
-        code = f"panolabel {version('panolabel')}, code {code_digest()}"
+        code = f"panolabel {version('panolabel')}, code {self._code}"
         return {
             "documentation": documentation_job.DocumentationJobFacet(f"{what} {self._config.name}"),
             "sourceCode": source_code_job.SourceCodeJobFacet("PYTHON", code),

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from configs.pipeline import Config
 from flows.plan import Plan, make_plan
+from flows.telling.progress import TerminalProgress, reporting_to
 from tasks.pipeline import load
 from tests.support.chains import ADAPTATION, ADAPTED, BLOCKS, LABELLING, STUDENT, write_chain
 from tests.support.pipelines import keep, restore, run_pipeline, write_panoramas
+from tests.support.processes import until
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -125,3 +129,28 @@ def test_a_renamed_panorama_is_a_new_one_and_the_labels_of_the_old_one_stay(path
 def test_a_removed_panorama_leaves_its_labels_and_nothing_runs(path: Path) -> None:
     (path.parent / "target" / "t01.png").unlink()
     assert executed(load(path)) == {}
+
+
+def test_a_training_tells_how_far_it_is_on_the_terminal_and_in_prefects_log(path: Path) -> None:
+    from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+
+    config = load(path, {"train.seed": 1})
+    console = Console(file=StringIO(), width=200)
+    with temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: True}), TerminalProgress(console) as shown, reporting_to(shown):
+        run_pipeline(config, only={"train": list(make_plan(config).owed["train"])})
+    steps = [f"step {step} of 4: depth " for step in range(1, 5)]
+    told = [line for line in console.file.getvalue().splitlines() if line.startswith("train: ")]
+    assert [line.removeprefix("train: ")[: len(steps[0])] for line in told] == steps
+    assert all(", total " in line for line in told)
+    until(lambda: len(logged("step ")) == 4)
+    assert logged("step ") == [line.removeprefix("train: ") for line in told]
+
+
+def logged(start: str) -> list[str]:
+    """Lines that the server has of task runs, in their order."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.sorting import LogSort
+
+    with get_client(sync_client=True) as client:
+        found = client.read_logs(sort=LogSort.TIMESTAMP_ASC)
+    return [log.message for log in found if log.task_run_id and log.message.startswith(start)]

@@ -108,7 +108,7 @@ def test_a_missing_receipt_reruns_its_block(path: Path) -> None:
     assert executed(load(path)) == {"fuse": 1}
 
 
-@pytest.mark.parametrize("damage", ["flip", "delete"])
+@pytest.mark.parametrize("damage", ["flip", "tear", "delete"])
 def test_a_damaged_chunk_reruns_its_block_after_verify(path: Path, damage: str) -> None:
     root = path.parent / "store"
     before = data_bytes(root)
@@ -118,6 +118,8 @@ def test_a_damaged_chunk_reruns_its_block_after_verify(path: Path, damage: str) 
         data = bytearray(chunk.read_bytes())
         data[len(data) // 2] ^= 1
         chunk.write_bytes(data)
+    elif damage == "tear":
+        chunk.write_bytes(chunk.read_bytes()[:4])
     else:
         chunk.unlink()
     broken = [found for _, found in verify_store(load(path)) if found]

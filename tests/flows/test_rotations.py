@@ -67,7 +67,7 @@ def test_one_more_rotation_runs_just_that(tmp_path: Path) -> None:
     costs = {stage.stage: stage for stage in estimate_cost(config, 100).stages}
     own = costs["geometry"]
     assert costs[TURNED[0]].worker_seconds == own.worker_seconds > 0
-    assert "as label.geometry" in costs[TURNED[0]].note
+    assert "as geometry" in costs[TURNED[0]].note
     run(config)
     assert not make_plan(config).anything_to_run
     assert not make_plan(load(path)).anything_to_run, "without rotations, what was there is valid as it was"
