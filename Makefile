@@ -8,17 +8,17 @@ READY := $(VENV)/.ready
 GPU_BLOCKS ?= 1
 STORAGE_BLOCKS ?= 16
 
-.PHONY: demo demo-student test test-slow lint audit ui limits faults teacher benchmarks experiments-adapt experiments-student clean
+.PHONY: demo test test-slow lint advisories ui limits faults teacher benchmarks experiments-adapt experiments-student clean
 
-demo: $(READY) work/demo/scenes/dataset.json
-	$(BIN)/panolabel run configs/demo.yaml
-
-# A tiny student of the demo's labels, and a page of its predictions beside them.
-demo-student: demo
-	$(BIN)/panolabel train configs/trainings/demo.yaml
+demo: $(READY) work/demo/scenes/dataset.json work/demo/dusk/dataset.json
+	$(BIN)/panolabel run configs/street.yaml
 
 work/demo/scenes/dataset.json: | $(READY)
 	$(BIN)/panolabel scenes work/demo/scenes --kind mixed --count 8 --seed 90000 --height 512
+
+# Another place, at dusk, that the demo does not label: a student is adapted to it.
+work/demo/dusk/dataset.json: | $(READY)
+	$(BIN)/panolabel scenes work/demo/dusk --kind street --count 6 --seed 91000 --height 128 --dusk
 
 # Two processes on two cores; a numerical library that takes both cores for each of them only gets in its own way.
 test: $(READY) lint
@@ -34,10 +34,10 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 # Asks a public database for advisories, so it needs the network. --strict: a package that was not looked up is an error.
-audit: $(READY)
-	$(PYTHON) -m venv $(VENV)/audit
-	$(VENV)/audit/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1
-	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
+advisories: $(READY)
+	$(PYTHON) -m venv $(VENV)/advisories
+	$(VENV)/advisories/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	$(VENV)/advisories/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
 
 teacher: $(READY)
 	$(BIN)/python -m scenes.train_demo_teacher --out models/teachers/demo

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from configs.execution import Execution
 from configs.places import PlaceField
@@ -60,11 +60,20 @@ def _as_list(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     return [entry.as_json() for entry in entries]
 
 
+WRITTEN: dict[str, Any] = {
+    "anyOf": [
+        {"type": "object", "minProperties": 1},
+        {"type": "array", "minItems": 1, "items": {"type": "object", "minProperties": 1, "maxProperties": 1}},
+    ]
+}
+"""How entries are written, for whoever checks values by a schema; what each may say is told by tasks/schema.py."""
+
 Entries = Annotated[
     tuple[Entry, ...],
     BeforeValidator(as_entries),
     PlainSerializer(_as_list, return_type=list[dict[str, Any]]),
     Field(min_length=1),
+    WithJsonSchema(WRITTEN),
 ]
 
 

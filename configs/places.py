@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,9 +34,15 @@ def is_relative(text: str) -> bool:
 
 def seen_from(folder: str, text: str) -> str:
     """A path of the working directory as a file in ``folder`` would have to name it; all else as it is."""
-    if not folder or not is_relative(text):
+    if not folder or not text.strip() or not is_relative(text):
         return text
     return Path(os.path.relpath(text, folder)).as_posix()
+
+
+def path_from(folder: str, text: str) -> str:
+    """:func:`seen_from` where a word could mean something else too, such as a stage: told by ``./`` or ``../`` to be a path."""
+    seen = seen_from(folder, text)
+    return seen if not is_relative(seen) or seen.startswith(("./", "../")) else f"./{seen}"
 
 
 def placed(folder: str, text: str) -> Place:
@@ -63,17 +71,18 @@ PlaceField = Annotated[str, PLACE, PlainSerializer(_written, return_type=str)]
 """A file, a folder or a URL: resolved and in full within the program, as written and masked wherever it is written down."""
 
 
-def _places_in(value: Any, folder: str) -> Any:
+def with_paths(value: Any, change: Callable[[str], str]) -> Any:
+    """Plain values with every text in them changed that begins with ``./`` or ``../``."""
     if isinstance(value, dict):
-        return {key: _places_in(inner, folder) for key, inner in value.items()}
+        return {key: with_paths(inner, change) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_places_in(inner, folder) for inner in value]
-    return placed(folder, value) if isinstance(value, str) and value.startswith(("./", "../")) else value
+        return [with_paths(inner, change) for inner in value]
+    return change(value) if isinstance(value, str) and value.startswith(("./", "../")) else value
 
 
 def _with_places(values: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
     folder = (info.context or {}).get("folder") or ""
-    found: dict[str, Any] = _places_in(values, folder)
+    found: dict[str, Any] = with_paths(values, partial(placed, folder))
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, ValidationError
 
 from configs.pipeline import Config
-from configs.places import is_relative, seen_from
+from configs.places import is_relative, path_from, seen_from
 from configs.plain_yaml import MOST_BYTES, parse_yaml
 from configs.settings import ConfigError
 
@@ -32,6 +32,8 @@ def laid_over(path: str | Path, values: Mapping[str, Any], overrides: Mapping[st
     ConfigError
         There is no such stage, or a store would lie beside the installed package.
     """
+    if "folder" in values:
+        raise ConfigError(f"config {path}: folder: unknown key; relative paths start where the file lies")
     data = {**values, "folder": folder_of(path)}
     lay_over(data, {dotted: _from_here(data["folder"], dotted, value) for dotted, value in (overrides or {}).items()})
     _refuse_installed(path, data, "root" in (overrides or {}))
@@ -68,12 +70,12 @@ def lay_over(data: dict[str, Any], overrides: Mapping[str, Any]) -> None:
     """Lay values over those of a file: the first part of a dotted key is the key of a stage, or one of the frame's own."""
     for dotted, value in overrides.items():
         first, *rest = dotted.split(".")
-        if first in Config.model_fields or first == "stages":
+        if first in FRAME:
             _lay_over(data, [first, *rest], value)
             continue
         stages = as_mapping(data.get("stages"))
         if first not in stages:
-            known = [*stages, *Config.model_fields]
+            known = [*stages, *FRAME]
             nearest = difflib.get_close_matches(first, known, n=1)
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"stages are {', '.join(stages) or 'none'}"
             raise ConfigError(f"override {dotted}: there is no stage {first!r}; {hint}")
@@ -82,24 +84,42 @@ def lay_over(data: dict[str, Any], overrides: Mapping[str, Any]) -> None:
         _lay_over(stages, [first, *rest], value)
 
 
-PLACES = ("root", "url", "truth", "config")
+FRAME = tuple(name for name in Config.model_fields if name != "folder")
+"""Keys that a file may have at its top; its folder is where it lies."""
+PLACES = ("root", "url", "truth", "allow", "config", "pretrained", "folder")
 """Last parts of the dotted keys whose values are places."""
 
 
 def _from_here(folder: str, dotted: str, value: Any) -> Any:
     """A value of the command line, where it names a place as the file would have to name it."""
+    if isinstance(value, Mapping):
+        return {key: _from_here(folder, f"{dotted}.{key}", inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_from_here(folder, dotted, inner) for inner in value]
+    if not isinstance(value, str):
+        return value
     last = dotted.rpartition(".")[2]
-    names_a_place = isinstance(value, str) and (last in PLACES or (last == "model" and Path(value).exists()))
-    return seen_from(folder, value) if names_a_place else value
+    if last in PLACES:
+        return seen_from(folder, value)
+    is_path = value.startswith(("./", "../")) or (last == "model" and Path(value).exists())
+    return path_from(folder, value) if is_path else value
 
 
 def as_mapping(stages: Any) -> dict[str, Any]:
-    """Stages by key, in their order, from either form in which a file may have them; what has neither is left to validation."""
+    """Stages by key, in their order, from either form in which a file may have them; what has neither is left to validation.
+
+    ConfigError if a key stands twice in a list.
+    """
     if isinstance(stages, Mapping):
         return dict(stages)
-    if isinstance(stages, list) and all(isinstance(one, Mapping) for one in stages):
-        return {key: values for one in stages for key, values in one.items()}
-    return {}
+    if not isinstance(stages, list) or not all(isinstance(one, Mapping) for one in stages):
+        return {}
+    found: dict[str, Any] = {}
+    for key, values in (pair for one in stages for pair in one.items()):
+        if key in found:
+            raise ConfigError(f"stages.{key}: stands twice; give each stage a key of its own, and write `stage: KIND` in it")
+        found[key] = values
+    return found
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:
@@ -173,7 +193,9 @@ def _known_keys(location: list[str], model: type[BaseModel]) -> list[str]:
 
 
 def _fields(model: type) -> dict[str, Any]:
-    """Names and types of the fields of a model or dataclass."""
+    """Names and types of the fields of a model or dataclass that a file may say."""
+    if issubclass(model, Config):
+        return {name: Config.model_fields[name].annotation for name in FRAME}
     if issubclass(model, BaseModel):
         return {name: field.annotation for name, field in model.model_fields.items()}
     return get_type_hints(model)

@@ -20,10 +20,10 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.errors import Interrupted
-from flows.plan import Plan, make_plan
+from flows.plan import Plan, make_plan, of_source
 from flows.report import Found, write_run_report
 from flows.running.blocks import in_a_window, make_blocks
-from flows.running.drain import asked_to_stop, draining_in_flow
+from flows.running.drain import asked_to_stop, draining_in_flow, telling_workers
 from flows.running.file_groups import file_groups
 from flows.running.handover import handed_plan
 from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
@@ -94,12 +94,17 @@ def carry_out(config: Config, run: str, retry: bool | list[str], only: Mapping[s
     outcome: Mapping[str, Any] = {}
     found = Found()
     try:
-        with draining_in_flow(), tags(config_tag(config.name)), start_workers(config.execution.runner) as workers:
+        with (
+            draining_in_flow(),
+            telling_workers(config.root, run),
+            tags(config_tag(config.name)),
+            start_workers(config.execution.runner) as workers,
+        ):
             handed = handed_plan()
             scans = {source.key: source.scan for source in handed.sources} if handed else {}
             for source in sources(config) if only is None else ():
                 with events.stage(source):
-                    scan = scans.get(source.key) or ingest.scan(source, retry)
+                    scan = scans.get(source.key) or ingest.scan(source, of_source(retry, source.key))
                     scans[source.key] = ingest_source(source, scan, workers)
             plan = make_plan(config, retry, scans or None, rehash=False, receipts=handed.receipts if handed else None)
             refuse_missing(plan)
@@ -146,11 +151,11 @@ def check_step(step: Step) -> None:
 def refuse_missing(plan: Plan) -> None:
     """Raise ConfigError if stages of other pipelines that this one reads owe blocks."""
     if plan.missing:
-        told = ", ".join(f"{key} {len(blocks)}" for key, blocks in plan.missing.items())
-        raise ConfigError(
-            f"blocks that stages of other pipelines owe: {told}; run those first, or write `incomplete: true` in the stage to "
-            "take what is there"
-        )
+        counts = {key: (len(blocks), len(plan.step(key).blocks)) for key, blocks in plan.missing.items()}
+        told = ", ".join(f"{key} {owed} of {blocks}" for key, (owed, blocks) in counts.items())
+        some = any(owed < blocks for owed, blocks in counts.values())
+        what_is_there = ", or write `incomplete: true` in the stage to take what is there" if some else ""
+        raise ConfigError(f"blocks that stages of other pipelines owe: {told}; run those first{what_is_there}")
 
 
 def _page_in_prefect() -> str:

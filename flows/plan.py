@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from typing import Any
 
 from configs.pipeline import Config
 from flows.estimates import estimate
 from flows.reasons import reasons_of, source_reasons
 from flows.receipts import Receipts
-from storage.manifest import Block, Item, blocks_of
+from flows.sources import Source
+from storage.manifest import Block, Item
 from storage.receipts import Receipt, blocks_with_receipts, dropped_blocks
 from storage.runs import latest_run
 from tasks.ingest import ingest
-from tasks.ingest.entries import Entry
 from tasks.ingest.ingest import Retry, Scan, wants_retry
 from tasks.pipeline import sources, steps
 from tasks.stage.grain import stands_for
@@ -38,40 +37,6 @@ class StagePlan:
     reasons: tuple[str, ...]
     seconds: float | None = None
     bytes: int | None = None
-
-
-@dataclass(frozen=True)
-class Source:
-    """A stage that reads a source, and what is known of that."""
-
-    stage: Stage
-    scan: Scan = field(repr=False)
-
-    @property
-    def key(self) -> str:
-        """What the file calls the stage."""
-        return self.stage.key
-
-    @cached_property
-    def blocks(self) -> tuple[Block, ...]:
-        """The blocks of its manifest."""
-        return tuple(blocks_of(self.scan.known))
-
-    @cached_property
-    def pending(self) -> tuple[Block, ...]:
-        """The blocks that files not yet read will make (if all of them are good); changed files keep their block.
-
-        Their names are not those that they will have, which follow from the files' bytes.
-        """
-        scan, size = self.scan, self.stage.settings.block_size
-        placed = {item.item: item.block for item in scan.known if item.block >= 0}
-        known = {item.item for item in scan.known} if self.stage.settings.rehash else set()
-        read = [Entry(item.item, item.uri, item.size, item.stamp) for item in scan.checked if not item.reason]
-        new = [entry for entry in [*scan.to_read, *read] if entry.item not in placed and entry.item not in known]
-        first = max(placed.values(), default=-1) + 1
-        items = [Item(entry.item, entry.uri, "", 0, 0, entry.size, entry.stamp) for entry in new]
-        groups = [tuple(items[start : start + size]) for start in range(0, len(items), size)]
-        return tuple(Block(first + number, group) for number, group in enumerate(groups))
 
 
 @dataclass(frozen=True)
@@ -115,7 +80,7 @@ class Plan:
 
     def owed_blocks(self, step: Step) -> list[Block]:
         """The blocks of a stage that it must make."""
-        owed = set(self.owed[step.key])
+        owed = set(self.owed.get(step.key, ()))  # stages of other pipelines owe nothing
         return [block for block in step.blocks if block.name in owed]
 
     @property
@@ -158,10 +123,10 @@ def make_plan(
         What is known of the store's receipts.
     """
     given = [stage if rehash else ingest.as_read(stage) for stage in sources(config)]
-    found = tuple(Source(stage, scans[stage.key] if scans else ingest.scan(stage, retry)) for stage in given)
+    found = tuple(Source(one, scans[one.key] if scans else ingest.scan(one, of_source(retry, one.key))) for one in given)
     now = _steps(config, {source.key: source.blocks for source in found})
-    any_pending = any(source.pending for source in found)
-    ahead = _steps(config, {source.key: (*source.blocks, *source.pending) for source in found}) if any_pending else now
+    any_ahead = any(source.pending or source.changed for source in found)
+    ahead = _steps(config, {source.key: source.ahead for source in found}) if any_ahead else now
     comparison = _Comparison(config, found, now, retry, receipts or Receipts())
     plans = [_plan_source(source) for source in found]
     for step, grown in zip(now, ahead, strict=True):
@@ -180,7 +145,7 @@ class _Comparison:
         self.receipts, self.retry = receipts, retry
         self.there = {step.key: receipts.existing(step.stage) for step in now}
         self.previous = latest_run(config.root, config.name)
-        self.pending = {source.key: source.pending for source in found}
+        self.to_come = {source.key: source.to_come for source in found}
         self.owed: dict[str, tuple[str, ...]] = {}
         self.missing: dict[str, tuple[str, ...]] = {}
         self.readers = [step.stage for step in now]
@@ -195,18 +160,16 @@ class _Comparison:
         satisfied = there | self._dropped(step)
         redo = self._to_redo(step)
         missing = self._missing(step, satisfied, redo)
-        self._taken |= {(stage.identity.fingerprint, block.name) for block in missing}
         self.owed[step.key] = tuple(block.name for block in missing)
         reasons = reasons_of(stage, missing, redo, self.previous)
-        pending = self.pending.get(stage.panoramas.key, ())
-        if pending:
-            count = sum(len(block.items) for block in pending)
-            reasons.append(f"new items: {count} in {len(pending)} block{'s' * (len(pending) > 1)}")
+        to_come = self.to_come.get(stage.panoramas.key, [])
+        reasons += to_come
         # What is made of a whole data set has another fingerprint once that has grown.
         alike = grown.stage.identity == stage.identity
         then = satisfied if alike else self.receipts.existing(grown.stage)
         to_run = missing if grown.blocks == step.blocks and alike else self._missing(grown, then, redo)
-        if len(to_run) > len(missing) and not pending:
+        self._taken |= {(one.identity.fingerprint, block.name) for one in (stage, grown.stage) for block in (*missing, *to_run)}
+        if len(to_run) > len(missing) and not to_come:
             reasons.append("panoramas that it learns from are new")
         items = sum(len(block.items) for block in to_run)
         cached = len(grown.blocks) - len(to_run)
@@ -242,9 +205,10 @@ class _Comparison:
         """Finished blocks with an item to try again or made with another model, and those that stand for one of them."""
         there, stage = self.there[step.key], step.stage
         redo = {name for name in there if self._again & set(_stood_for(step, name)) - {name}} if self._again else set()
-        if self.retry:
-            receipts = {name: self.receipts.get(stage, name) for name in there}
-            redo |= {name for name, receipt in receipts.items() if receipt and _has_one_to_retry(receipt, self.retry)}
+        if retry := of_source(self.retry, stage.panoramas.key):
+            own = {block.name for block in step.blocks}
+            receipts = {name: self.receipts.get(stage, name) for name in there & own}
+            redo |= {name for name, receipt in receipts.items() if receipt and _has_one_to_retry(receipt, retry)}
         models = models_now(stage)
         if models:
             made = {name: self.receipts.get(stage, name) for name in there}
@@ -266,6 +230,13 @@ def read_by_all(definitions: Sequence[Stage], read: Stage, there: Mapping[str, s
     """Blocks from which every stage that reads the stage ``read`` has made its own, by the blocks that are ``there``."""
     readers = [there[stage.key] for stage in definitions if stage.key in there and stage.reads(read)]
     return set.intersection(*readers) if readers else set()
+
+
+def of_source(retry: Retry, source: str) -> Retry:
+    """Which given-up items of one source are to be tried again: ``SOURCE/ITEM`` names one where several have such an item."""
+    if isinstance(retry, bool):
+        return retry
+    return {name.removeprefix(f"{source}/") for name in retry} | set(retry)
 
 
 def _has_one_to_retry(receipt: Receipt, retry: Retry) -> bool:

@@ -36,4 +36,7 @@ def size(count: int | None) -> str:
 
 def json_text(value: Any) -> str:
     """A setting's value on one line."""
-    return ", ".join(f"{key} {inner}" for key, inner in value.items()) if isinstance(value, dict) else str(value)
+    if not isinstance(value, dict):
+        return str(value)
+    told = ((key, f"({json_text(inner)})" if isinstance(inner, dict) else inner) for key, inner in value.items())
+    return ", ".join(f"{key} {inner}" for key, inner in told)

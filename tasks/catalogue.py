@@ -96,6 +96,6 @@ def kind_named(name: str) -> Kind:
 
 
 def _unknown(name: str) -> ConfigError:
-    nearest = difflib.get_close_matches(name, names(), n=1)
+    nearest = difflib.get_close_matches(name.partition(".")[0], names(), n=1)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"kinds are {', '.join(names())}"
     return ConfigError(f"no stage is of the kind {name!r}; {hint}")

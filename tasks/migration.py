@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from configs.places import seen_from
+from configs.places import path_from, seen_from, with_paths
 from configs.reading import folder_of, read_settings
 from configs.settings import ConfigError
 
@@ -59,7 +60,7 @@ def migrated(old: Mapping[str, Any], folder: str = "") -> dict[str, Any]:
     elif old.get("student"):
         stages |= _prediction(old, folder)
     else:
-        stages |= _labelling(old)
+        stages |= _labelling(old, folder)
     return _framed(old, folder, stages)
 
 
@@ -80,11 +81,12 @@ def _ingest(old: Mapping[str, Any], folder: str) -> dict[str, Any]:
     return {"source": source, **block_size, **dict(old.get("ingest") or {})}
 
 
-def _labelling(old: Mapping[str, Any]) -> dict[str, Any]:
+def _labelling(old: Mapping[str, Any], folder: str) -> dict[str, Any]:
     rotations = dict(old.get("label") or {})
+    described = with_paths(list(old.get("teachers") or ()), partial(path_from, folder))
     teachers = {
         one["name"]: {"stage": "label", **{key: value for key, value in one.items() if key != "name"}, **rotations}
-        for one in old.get("teachers") or ()
+        for one in described
     }
     audit = dict(old.get("audit") or {})
     audited = {"audit": {key: value for key, value in audit.items() if key != "enabled"}} if audit.get("enabled") else {}
@@ -100,7 +102,7 @@ def _labelling(old: Mapping[str, Any]) -> dict[str, Any]:
 def _prediction(old: Mapping[str, Any], folder: str) -> dict[str, Any]:
     stored = {key: value for key, value in dict(old.get("fuse") or {}).items() if key in ("depth_dtype", "normals_dtype")}
     student = {key: value for key, value in old["student"].items() if value is not None}
-    own = {**student, "model": seen_from(folder, student["model"]), **stored}
+    own = {**student, "model": path_from(folder, student["model"]), **stored}
     return {"predict": own, "evaluate": dict(old.get("evaluate") or {})}
 
 
@@ -111,7 +113,7 @@ def _adaptation(old: Mapping[str, Any], folder: str) -> dict[str, Any]:
     if old.get("predictions"):
         stages["labels"] = {"stage": "from", "config": seen_from(folder, old["predictions"]), "of": "fuse"}
         labels = {"labels": "labels"}
-    stages["adapt"] = {"model": seen_from(folder, str(old["model"])), **labels, **own}
+    stages["adapt"] = {"model": path_from(folder, str(old["model"])), **labels, **own}
     if dict(old.get("source") or {}).get("truth"):
         stages["compare"] = dict(old.get("scoring") or {})
     return stages

@@ -17,13 +17,16 @@ from configs.settings import ConfigError
 from storage.manifest import Block, blocks_of
 from storage.urls import exists
 from tasks.catalogue import kind_named, kind_of_entry, names
+from tasks.elsewhere import newest, those_there
 from tasks.ingest import ingest
 from tasks.migration import refuse_old_form
 from tasks.stage.graph import Typed, resolve
 from tasks.stage.kind import Edge, Kind, Outside, Part, Stage, Step
+from tasks.stage.models import MODEL
 
 FROM = "from"
 """Word of the grammar: a stage of another pipeline, which owes nothing."""
+FROM_KEYS = frozenset({"config", "of", "incomplete", "latest", "set"})
 KEY = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?")
 BlocksOf = Callable[[Stage], Sequence[Block]]
 """The blocks of a stage that reads a source."""
@@ -67,11 +70,12 @@ def validated(data: dict[str, Any], what: str = "config", files: tuple[str, ...]
     ``files`` are those that are being read, so that a circle of them is seen.
     """
     config = framed(data, what)
-    config = config.model_copy(update={"stages": tuple(_with_pipeline(config, entry, files) for entry in config.stages)})
     try:
+        config = config.model_copy(update={"stages": tuple(_with_pipeline(config, entry, files) for entry in config.stages)})
         plain_stages(config)
     except ConfigError as error:
-        raise ConfigError(f"{what}:\n{error}" if "\n" in str(error) else f"{what}: {str(error).strip()}") from error
+        told = str(error)
+        raise ConfigError(f"{what}:\n{told}" if "\n" in told else f"{what}: {told.strip()}") from error
     return config
 
 
@@ -80,13 +84,17 @@ def _with_pipeline(config: Config, entry: Entry, files: tuple[str, ...]) -> Entr
     if entry.kind != FROM or "pipeline" in entry.values:
         return entry
     where = f"stages.{entry.key}"
-    unknown = sorted(entry.values.keys() - {"config", "of", "incomplete", "set"})
+    unknown = sorted(entry.values.keys() - FROM_KEYS)
     if unknown or not {"config", "of"} <= entry.values.keys():
-        raise ConfigError(f"{where}: takes config, of, incomplete and set{f', not {unknown[0]}' if unknown else ''}")
+        but = f", not {unknown[0]}" if unknown else ""
+        raise ConfigError(f"{where}: takes config and of, and may take incomplete, latest and set{but}")
+    for key in ("incomplete", "latest"):
+        if not isinstance(entry.values.get(key, False), bool):
+            raise ConfigError(f"{where}.{key}: must be true or false")
     path = placed(config.folder, str(entry.values["config"]))
     chain = (*files, str(Path(path).resolve()))
     if chain[-1] in files:
-        raise ConfigError(f"{where}.config: goes round in a circle: {' -> '.join(map(Path, chain))}")  # type: ignore[arg-type]
+        raise ConfigError(f"{where}.config: files read each other in a circle: {' -> '.join(chain)}; take one `from` out of it")
     data = _values(path, entry.values.get("set"))
     other = validated(data, f"{where}: config {path}", chain)
     frame = {"folder": other.folder, "name": other.name, "root": data["root"], "stages": as_list(other.stages)}
@@ -111,7 +119,7 @@ def stages(config: Config) -> list[Stage]:
 
 def plain_stages(config: Config) -> list[Stage]:
     """All stages, without looking for any weights: who reads whom, and what each says."""
-    return [step.stage for step in resolve(entries(config), config.root, {}, weigh=False)]
+    return [step.stage for step in resolve(entries(config, weigh=False), config.root, {}, weigh=False)]
 
 
 def sources(config: Config) -> list[Stage]:
@@ -124,21 +132,18 @@ def _recorded(stage: Stage) -> Sequence[Block]:
     return blocks_of(ingest.recorded(stage).known)
 
 
-def _no_blocks(_stage: Stage) -> Sequence[Block]:
-    return ()
-
-
-def entries(config: Config, elsewhere: BlocksOf = _no_blocks) -> list[Typed]:
+def entries(config: Config, elsewhere: BlocksOf | None = None, weigh: bool = True) -> list[Typed]:
     """What the stages of a config say, checked by the models of their kinds, and expanded; all problems are told at once.
 
-    ``elsewhere`` gives the blocks of sources of other pipelines.
+    ``elsewhere`` gives the blocks of sources of other pipelines; without it no store is looked at. ``weigh`` as for
+    :func:`tasks.stage.graph.resolve`.
     """
     typed: list[Typed] = []
     problems: list[str] = []
     for entry in config.stages:
         try:
             if entry.kind == FROM:
-                typed.append(_of_other(entry, elsewhere))
+                typed.append(_of_other(entry, elsewhere, weigh))
             else:
                 typed += _typed(entry.key, _kind_of(entry), entry.values, config.folder)
         except ConfigError as error:
@@ -161,7 +166,7 @@ def _kind_of(entry: Entry) -> Kind:
 
 def _typed(key: str, kind: Kind, values: Mapping[str, Any], folder: str) -> list[Typed]:
     """An entry's settings and named inputs; those of its parts if it expands."""
-    given = {name: value for name, value in values.items() if name in kind.reads}
+    given = {name: _in_order(value) for name, value in values.items() if name in kind.reads}
     shares = _shares(kind, given)
     said = {name: value for name, value in values.items() if name not in kind.reads} | shares
     try:
@@ -186,7 +191,14 @@ def _shares(kind: Kind, given: Mapping[str, Any]) -> dict[str, Any]:
     return {"shares": list(named[0].values())} if named else {}
 
 
+def _in_order(named: Any) -> Any:
+    """Inputs with weights have no order of their own: JSON may sort them."""
+    return dict(sorted(named.items(), key=str)) if isinstance(named, Mapping) else named
+
+
 def _references(key: str, name: str, edge: Edge, value: Any, folder: str) -> tuple[str | Outside, ...]:
+    if isinstance(value, Mapping) and not edge.weighted:
+        raise ConfigError(f"stages.{key}.{name}: takes no weights; name what is read alone: {name}: {[*value]}")
     words = list(value) if isinstance(value, (list, tuple, Mapping)) else [value]
     if not words or not all(isinstance(word, str) and word for word in words):
         example = "FOLDER, URL or hub id" if edge.outside else "[STAGE, ...]" if edge.many else "STAGE"
@@ -201,17 +213,24 @@ def _outside(text: str, folder: str) -> str:
     return f"hf://{text}" if hub else place
 
 
-def _of_other(entry: Entry, elsewhere: BlocksOf) -> Typed:
-    """A stage of another pipeline, with the blocks that it has; its name here is the key of the entry."""
+def _of_other(entry: Entry, elsewhere: BlocksOf | None, weigh: bool) -> Typed:
+    """A stage of another pipeline, with its blocks: its key is that of the entry, which stands before the key of its panoramas."""
     frame = dict(entry.values["pipeline"])
     other = framed(frame, f"stages.{entry.key}")
-    found = {stage.key: tuple(elsewhere(stage)) for stage in sources(other)}
-    made = {step.key: step for step in resolve(entries(other, elsewhere), other.root, found)}
+    found = {stage.key: tuple(elsewhere(stage)) for stage in sources(other)} if elsewhere else {}
+    made = {step.key: step for step in resolve(entries(other, elsewhere, weigh), other.root, found, weigh)}
     wanted = str(entry.values["of"])
     if wanted not in made:
         raise ConfigError(f"stages.{entry.key}.of: {entry.values['config']} has no stage {wanted!r}, but {', '.join(made)}")
     step = made[wanted]
-    stage = replace(step.stage, key=entry.key, owes=False)
+    if entry.values.get("latest") and step.stage.kind.gives != MODEL:
+        raise ConfigError(f"stages.{entry.key}.latest: is for models; {wanted} gives {step.stage.kind.gives}; take it out")
+    if elsewhere and entry.values.get("latest"):
+        step = newest(step)
+    elif elsewhere and entry.values.get("incomplete"):
+        step = those_there(step)
+    over = step.stage.over and replace(step.stage.over, key=f"{entry.key}.{step.stage.over.key}")
+    stage = replace(step.stage, key=entry.key, over=over, owes=False)
     return Typed(entry.key, stage.kind, stage.settings, given=Step(stage, step.blocks))
 
 

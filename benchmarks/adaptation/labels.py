@@ -16,8 +16,8 @@ from models.seamless.fusion import Detections
 from models.seamless.saved import SeamlessModel
 from tasks.adapt.arrays import pack_mask, pack_objects, pack_observed
 from tasks.adapt.examples import Panoramas, Place
-from tasks.seamless.vocabulary import BRANCHES
 from tasks.seamless.vocabularies import THINGS
+from tasks.seamless.vocabulary import BRANCHES
 
 LEAST, PER_CLASS = 0.05, 200
 

@@ -79,7 +79,7 @@ def print_page(found: Mapping[str, Mapping[str, Any]], given: argparse.Namespace
     print(
         f"# Where the error comes from\n\n{given.count} procedural panoramas, rooms and streets in turn, {width}x{given.height}; "
         f"20 views of 90 degrees and {patch} px. The parts add up to\nthe error of the fused labels "
-        "([docs/fidelity.md](../../../docs/fidelity.md)); intervals are 95 % over panoramas (t, jackknife).\n"
+        "([docs/audit.md](../../../docs/fidelity.md)); intervals are 95 % over panoramas (t, jackknife).\n"
     )
     for figure, words in NAMES.items():
         print(f"## {words[0].upper()}{words[1:]}\n\n| teacher | floor | teacher | way back | fusion | fused | 95 % interval |")

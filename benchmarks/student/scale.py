@@ -81,7 +81,7 @@ GPU = Scale(
     precision="bf16",
     threads=12,
 )
-"""The sizes of configs/trainings/mtpano_gpu.yaml and the teachers of configs/indoor.yaml."""
+"""The sizes of configs/mtpano.yaml and the teachers of configs/indoor.yaml."""
 SCALES = {"cpu": CPU, "gpu": GPU}
 
 

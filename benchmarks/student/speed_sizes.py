@@ -56,7 +56,7 @@ def _named(classes: Sequence[str], **settings: Any) -> StudentConfig:
 SIZES = {
     "tiny ConvNeXt, 64 rows": Size(lambda classes: tiny_config("convnext", classes), 64, 2, 24),
     "DINOv2 ViT-S, 252 rows": Size(lambda classes: _named(classes, backbone_config=SMALL_VIT), 252, 1, 4),
-    "DINOv2 ViT-L, 504 rows, as configs/trainings/mtpano_gpu.yaml": Size(_named, 504, 4, 40, "bf16", needs_gpu=True),
+    "DINOv2 ViT-L, 504 rows, as configs/mtpano.yaml": Size(_named, 504, 4, 40, "bf16", needs_gpu=True),
 }
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.commands.completion import complete_stage
 from flows.commands.options import ConfigFile, JsonOption, SetOption
 
 StoreOption = Annotated[str, typer.Option("--root", help="Store for what is made, receipts and reports.", show_default=False)]
@@ -21,7 +22,9 @@ ModelArgument = Annotated[str, typer.Argument(help="Folder, URL or hub id of a m
 def train(
     config: ConfigFile,
     root: StoreOption,
-    of: Annotated[str | None, typer.Option(help="Stage that gives the labels; by default the only one.")] = None,
+    of: Annotated[
+        str | None, typer.Option(help="Stage that gives the labels; by default the only one.", autocompletion=complete_stage)
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of the optimizer.")] = 180000,
     name: Annotated[str, typer.Option(help="Name of the file and of its runs.")] = "student",
     settings: SetOption = None,

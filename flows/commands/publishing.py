@@ -1,4 +1,4 @@
-"""``publish`` and ``export``: finished labels for those who train on them."""
+"""``publish``, ``export`` and ``points``: finished labels for those who train on them or look at them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.completion import complete_stage
 from flows.commands.options import ConfigFile, JsonOption, RootOption, SetOption, SourceOption, load, print_json
 
 IncompleteOption = Annotated[bool, typer.Option("--allow-incomplete", help="Take what is finished even if blocks are owed.")]
+StageOption = Annotated[
+    str | None, typer.Option(help="Stage that gives the labels; by default the only one.", autocompletion=complete_stage)
+]
 
 
 def publish(
     config: ConfigFile,
     name: Annotated[str | None, typer.Option(help="Name of the publication; the config's own if none is given.")] = None,
     to: Annotated[str, typer.Option(help="zarr, or icechunk: snapshots of one repository.")] = "zarr",
+    stage: StageOption = None,
     allow_incomplete: IncompleteOption = False,
     list_versions: Annotated[bool, typer.Option("--list", help="Show what is published, and publish nothing.")] = False,
     source: SourceOption = None,
@@ -27,7 +32,7 @@ def publish(
     from flows.publishing.publish import published_versions
 
     wanted = load(config, source, root, settings)
-    shown = published_versions(wanted, name, to) if list_versions else [publish_labels(wanted, name, allow_incomplete, to)]
+    shown = published_versions(wanted, name, to) if list_versions else [publish_labels(wanted, name, allow_incomplete, to, stage)]
     if as_json:
         print_json(shown if list_versions else shown[0])
         return
@@ -44,6 +49,7 @@ def export(
     config: ConfigFile,
     folder: Annotated[str, typer.Argument(help="Folder or URL that the shards go to.", show_default=False)],
     to: Annotated[str, typer.Option(help="webdataset or parquet.", show_default=False)],
+    stage: StageOption = None,
     allow_incomplete: IncompleteOption = False,
     source: SourceOption = None,
     root: RootOption = None,
@@ -53,7 +59,7 @@ def export(
     """Export images with their finished labels as WebDataset shards or Hugging Face Parquet."""
     from flows.publishing.export import export as export_labels
 
-    index = export_labels(load(config, source, root, settings), to, folder, allow_incomplete)
+    index = export_labels(load(config, source, root, settings), to, folder, allow_incomplete, stage=stage)
     if as_json:
         print_json(index)
     else:
@@ -65,6 +71,7 @@ def points(
     folder: Annotated[str, typer.Argument(help="Folder or URL that the files go to.", show_default=False)],
     to: Annotated[str, typer.Option(help="ply or glb.")] = "ply",
     item: Annotated[list[str] | None, typer.Option(help="Only this panorama. May be repeated.")] = None,
+    stage: StageOption = None,
     allow_incomplete: IncompleteOption = False,
     source: SourceOption = None,
     root: RootOption = None,
@@ -74,7 +81,7 @@ def points(
     """Write finished labels or predictions as coloured point clouds, one file a panorama."""
     from flows.publishing.points import write_points
 
-    written = write_points(load(config, source, root, settings), folder, to, item or (), allow_incomplete)
+    written = write_points(load(config, source, root, settings), folder, to, item or (), allow_incomplete, stage)
     if as_json:
         print_json(written)
         return

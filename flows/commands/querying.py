@@ -12,7 +12,7 @@ from flows.commands.options import JsonOption, load
 
 def query(
     store: Annotated[str, typer.Argument(help="YAML file of a pipeline, or the root of a store.", show_default=False)],
-    sql: Annotated[str | None, typer.Argument(help="SQL over the audit tables; see docs/audit.md.", show_default=False)] = None,
+    sql: Annotated[str | None, typer.Argument(help="SQL over the audit tables; see docs/ledger.md.", show_default=False)] = None,
     ask: Annotated[str | None, typer.Option(help="Name of a question instead of SQL.")] = None,
     values: Annotated[list[str] | None, typer.Option("--with", help="Parameter of a question: --with run=NAME.")] = None,
     as_json: JsonOption = False,

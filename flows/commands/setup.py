@@ -67,8 +67,8 @@ def schema(
     out: Annotated[Path | None, typer.Option(help="File to write; standard output by default.", show_default=False)] = None,
 ) -> None:
     """Print the JSON schema of the config, by which editors complete and check its YAML."""
-    from configs.json_schema import schema_text
     from storage.urls import write_bytes
+    from tasks.schema import schema_text
 
     if out is None:
         typer.echo(schema_text(), nl=False)

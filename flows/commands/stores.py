@@ -49,7 +49,7 @@ def trace(
     """Print the lineage of one label, or of all stages and models: pixels, weights, settings and code, with digests."""
     wanted = load(config, source, root, settings)
     from flows.stores.lineage import trace_all, trace_item
-    from flows.tables.run import print_trace
+    from flows.tables.trace import print_trace
 
     lineage = trace_all(wanted, stage) if item is None else trace_item(wanted, item, stage)
     (print_json if as_json else print_trace)(lineage)

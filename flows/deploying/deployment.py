@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -58,11 +60,21 @@ def _register(config: Config, pool: str, cron: str | None) -> str:
 
     with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
         client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
-    parameters = {"config": config.model_dump(mode="json")}
+    parameters = {"config": anywhere(config.model_dump(mode="json"))}
     made = flow.to_deployment(config.name, parameters=parameters, cron=cron, entrypoint_type=EntrypointType.MODULE_PATH)
     assert isinstance(made, RunnerDeployment), "a coroutine only where an event loop runs"
     made.apply(work_pool_name=pool)
     return f"{flow.name}/{config.name}"
+
+
+def anywhere(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a config, and of those that its stages are of, with folders from the root: workers stand elsewhere."""
+    stages = [{key: _anywhere(values) for key, values in one.items()} for one in config["stages"]]
+    return {**config, "folder": os.path.abspath(config["folder"]), "stages": stages}
+
+
+def _anywhere(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**values, "pipeline": anywhere(values["pipeline"])} if "pipeline" in values else values
 
 
 if __name__ == "__main__":

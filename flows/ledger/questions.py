@@ -28,8 +28,8 @@ WITH RECURSIVE made_with(stage, fingerprint) AS (
     SELECT upstream.stage, upstream.fingerprint FROM upstream
     JOIN made_with ON from_stage = made_with.stage AND from_fingerprint = made_with.fingerprint
 )
-SELECT item, fingerprint, block, run, digest FROM labels
-WHERE fingerprint IN (SELECT fingerprint FROM made_with) ORDER BY item, fingerprint, block
+SELECT item, stage, fingerprint, block, run, digest FROM labels SEMI JOIN made_with USING (stage, fingerprint)
+ORDER BY item, stage, fingerprint, block
 """
 
 COST_OF_RUN = """
@@ -39,26 +39,27 @@ FROM blocks WHERE run = $run GROUP BY stage ORDER BY min(started)
 """
 
 _VERSION = """
-    SELECT item, items.state, reason, digest FROM items JOIN blocks USING (stage, fingerprint, block)
-    WHERE gives = 'labels' AND (
-        (fingerprint IN (SELECT fingerprint FROM stages WHERE run = {0})
-            AND block IN (SELECT unnest(blocks) FROM runs WHERE run = {0}))
-        OR (fingerprint = {0})
-    ) QUALIFY row_number() OVER (PARTITION BY item ORDER BY items.started DESC) = 1
+    SELECT own.key, item, state, reason, digest FROM items JOIN (
+        SELECT key, stage, fingerprint, unnest(blocks) AS block FROM stages JOIN runs USING (run) WHERE run = {0}
+        UNION
+        SELECT (SELECT min(key) FROM stages WHERE fingerprint = {0}), stage, fingerprint, block FROM blocks WHERE fingerprint = {0}
+    ) own USING (stage, fingerprint, block)
+    WHERE stage IN (SELECT stage FROM blocks WHERE gives = 'labels')
+    QUALIFY row_number() OVER (PARTITION BY own.key, item ORDER BY started DESC) = 1
 """
 
 CHANGED_ITEMS = f"""
 WITH earlier AS ({_VERSION.format("$before")}), later AS ({_VERSION.format("$after")})
-SELECT coalesce(earlier.item, later.item) AS item,
+SELECT coalesce(earlier.item, later.item) AS item, coalesce(earlier.key, later.key) AS stage,
     CASE WHEN earlier.item IS NULL THEN 'added' WHEN later.item IS NULL THEN 'removed'
          WHEN earlier.state <> later.state THEN earlier.state || ' -> ' || later.state
          WHEN earlier.digest IS NULL OR later.digest IS NULL THEN 'unknown: a receipt without digests of items'
          ELSE 'changed' END AS change,
     earlier.digest AS before, later.digest AS after
-FROM earlier FULL JOIN later ON earlier.item = later.item
+FROM earlier FULL JOIN later ON earlier.item = later.item AND earlier.key IS NOT DISTINCT FROM later.key
 WHERE earlier.item IS NULL OR later.item IS NULL OR earlier.state <> later.state
     OR (later.state = 'done' AND (earlier.digest IS NULL OR later.digest IS NULL OR earlier.digest <> later.digest))
-ORDER BY item
+ORDER BY item, stage
 """
 
 FAILED_ITEMS = """
@@ -78,16 +79,17 @@ FROM blocks GROUP BY stage, version, package, code ORDER BY stage, version, code
 """
 
 ADAPTED_MODELS = """
-SELECT json_extract_string(figures, '$.model') AS model, weights.digest AS source_model,
+SELECT json_extract_string(figures, '$.model') AS model,
+    coalesce(weights.digest, json_extract_string(models, '$.model')) AS source_model,
     json_extract(figures, '$.panoramas')::BIGINT AS panoramas, json_extract(figures, '$.steps')::BIGINT AS steps,
-    run, fingerprint, block
-FROM items JOIN weights USING (stage, fingerprint) JOIN blocks USING (stage, fingerprint, block, run)
-WHERE gives = 'model' AND items.state = 'done' AND starts_with(weights.digest, $weights) ORDER BY items.started
+    items.run, items.fingerprint, items.block
+FROM items JOIN blocks USING (stage, fingerprint, block) LEFT JOIN weights USING (stage, fingerprint)
+WHERE gives = 'model' AND items.state = 'done' AND starts_with(source_model, $weights) ORDER BY items.started
 """
 
 QUESTIONS = {
     "labels-of-weights": Question("Which labels did these weights (a name, or the start of a digest) make?", LABELS_OF_WEIGHTS),
-    "students-of-labels": Question("Which students learnt from these labels (a fingerprint)?", STUDENTS_OF_LABELS),
+    "students-of-labels": Question("Which students learnt from these labels (the start of a fingerprint)?", STUDENTS_OF_LABELS),
     "cost-of-run": Question("What did this run cost?", COST_OF_RUN),
     "changed-items": Question("Which items differ between two label versions (runs, or fingerprints of labels)?", CHANGED_ITEMS),
     "failed-items": Question("Which items failed, where, and why?", FAILED_ITEMS),

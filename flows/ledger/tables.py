@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from flows.stores.finished import LABELS
 from storage.fingerprint import canonical_json
 from storage.manifest import ManifestError, read_manifest
 from storage.receipts import DROPPED, FILE, Receipt, block_url, read_dropped, read_receipt
@@ -31,13 +32,13 @@ Row = tuple[str, Mapping[str, Any]]
 _MADE_FROM = "stage fingerprint block"
 _COLUMNS = {
     "runs": "run run_id config state reason user started seconds:float64 sources:list blocks:list",
-    "stages": "run stage fingerprint cached:int64 ran:int64 items:int64 quarantined:int64 seconds:float64 bytes:int64",
+    "stages": "run key stage fingerprint cached:int64 ran:int64 items:int64 quarantined:int64 seconds:float64 bytes:int64",
     "blocks": f"{_MADE_FROM} gives state run started:float64 seconds:float64 items:int64 quarantined:int64 bytes:int64 device "
-    "version package code weights",
+    "version package code weights models",
     "items": f"{_MADE_FROM} item run started:float64 state reason digest figures uri split metadata",
     "weights": "stage fingerprint name digest",
     "upstream": "stage fingerprint from_stage from_fingerprint",
-    "labels": "item fingerprint block run digest files",
+    "labels": "item stage fingerprint block run digest files",
 }
 _TYPES = {"": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "list": pa.list_(pa.string())}
 
@@ -138,7 +139,9 @@ def _run_rows(record: Mapping[str, Any]) -> Iterator[Row]:
         },
     )
     for stage in record.get("stages", ()):
-        yield "stages", {"run": record["run"], "fingerprint": identities[stage["stage"]]["fingerprint"], **stage}
+        identity = identities[stage["stage"]]
+        stored = {"stage": identity["stage"], "fingerprint": identity["fingerprint"]}
+        yield "stages", {"run": record["run"], "key": stage["stage"], **stage, **stored}
 
 
 def _manifest_rows(url: str) -> Iterator[Row]:
@@ -182,6 +185,7 @@ def _receipt_rows(receipt: Receipt, state: str) -> Iterator[Row]:
             "version": identity["version"],
             "package": made["versions"].get("panolabel"),
             "weights": canonical_json(identity["weights"]),
+            "models": canonical_json(receipt.about.get(READ, {})),
         },
     )
     files = canonical_json({name: entry["sha256"] for name, entry in receipt.files.items()})

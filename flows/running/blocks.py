@@ -15,12 +15,12 @@ from flows.errors import Interrupted, RunFailed
 from flows.running.drain import asked_to_stop
 from flows.running.workers import Workers, died_with_its_worker, own_error
 from flows.telling.artifacts import StageProgress
-from flows.telling.progress import observer
+from flows.telling.progress import line_said, observer
 from flows.telling.tags import GPU, resources, untagged
 from storage.receipts import Receipt
 from tasks.stage.job import Job
 from tasks.stage.kind import Stage
-from tasks.stage.prefect_task import Parcel, block_task
+from tasks.stage.prefect_task import STOPPED, Parcel, block_task
 
 LEAST_TRIED = 20  # items, before a share of quarantined ones means anything
 HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
@@ -38,14 +38,14 @@ def make_blocks(stage: Stage, jobs: Sequence[Job], workers: Workers, keep: Calla
     RunFailed
         After all others are done, if any could not be made; at once, if going on makes no sense.
     Interrupted
-        The process was asked to stop; what was submitted is finished.
+        The run was asked to stop; what was submitted is finished, or left where the next run goes on.
     """
     made = _Tally(stage.key, jobs[0].execution.max_quarantined, StageProgress(stage.key, len(jobs)), keep)
     died = _make(stage, jobs, workers, made)
     if died and not made.stop:
         _make(stage, [replace(job, guarded=True) for job in died], workers, made)
-    if asked_to_stop():
-        raise Interrupted(f"stopped at stage {stage.key}; what is done stays done")
+    if asked_to_stop() or made.left:
+        raise Interrupted("; ".join([f"stopped at stage {stage.key}", *made.left[:1], "what is done stays done"]))
     if made.failures:
         shown = "\n  ".join(f"{block}: {message}" for _, block, message in made.failures[:5])
         message = f"stage {stage.key}: {len(made.failures)} of {len(jobs)} blocks could not be made:\n  {shown}"
@@ -55,11 +55,12 @@ def make_blocks(stage: Stage, jobs: Sequence[Job], workers: Workers, keep: Calla
 
 
 class _Tally:
-    """What came of the blocks so far; ``stop`` says why no more may be submitted."""
+    """What came of the blocks so far; ``stop`` says why no more may be submitted, ``left`` what was left for the next run."""
 
     def __init__(self, stage: str, max_quarantined: float, progress: StageProgress, keep: Callable[[Receipt], None]) -> None:
         self.stage, self.max_quarantined, self.progress, self.keep = stage, max_quarantined, progress, keep
         self.failures: list[tuple[str, str, str]] = []
+        self.left: list[str] = []
         self.stop = ""
         self.tried = self.quarantined = 0
 
@@ -85,11 +86,11 @@ class _Tally:
 def _make(stage: Stage, jobs: Sequence[Job], workers: Workers, made: _Tally) -> list[Job]:
     """Submit jobs and note what comes of them; returns those whose worker died."""
     wanted = resources(stage)
-    task, died = block_task(stage.make).with_options(tags=workers.limits.intersection(wanted)), []
+    task, died = block_task(stage.make, line_said).with_options(tags=workers.limits.intersection(wanted)), []
 
     def submissions() -> Iterator[tuple[Job, PrefectFuture[Any]]]:
         for job in jobs:
-            if made.stop or asked_to_stop():
+            if made.stop or made.left or asked_to_stop():
                 return
             with workers.resources(GPU in wanted), untagged():
                 future = task.submit(Parcel(job))
@@ -104,7 +105,9 @@ def _make(stage: Stage, jobs: Sequence[Job], workers: Workers, made: _Tally) -> 
             continue
         future.wait()
         state = future.state
-        if state.is_completed():
+        if state.name == STOPPED:
+            made.left.append(state.message or "")
+        elif state.is_completed():
             made.done(future.result())
         else:
             error = state.result(raise_on_failure=False) if state.is_final() else own_error(future)

@@ -1,4 +1,7 @@
-"""Stopping in order: after the first Ctrl-C or SIGTERM nothing new is submitted, and what is in work is finished."""
+"""Stopping in order: after the first Ctrl-C or SIGTERM nothing new is submitted, and what is in work is finished.
+
+A training in work leaves a checkpoint instead, wherever it runs.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,16 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from flows.errors import Interrupted
-from tasks.stage.stopping import ask_to_stop, asked_to_stop, go_on
+from storage.urls import remove, write_bytes
+from tasks.stage.stopping import ask_to_stop, asked_to_stop, go_on, stop_url
 
 EXIT_CODE = 130  # as a shell reports a process that SIGINT ended
+NOTICE_SECONDS = 0.5
+"""After which it is seen that the process was asked to stop."""
 
 
 @contextmanager
@@ -50,6 +56,34 @@ def draining_in_flow() -> Iterator[None]:
             yield
         except TerminationSignal as error:
             raise Interrupted("stopped between two stages; what is done stays done") from error
+
+
+@contextmanager
+def telling_workers(root: str, run: str) -> Iterator[None]:
+    """Within it, that this process is asked to stop is written into the store, where all who make blocks of the run see it."""
+    url, over = stop_url(root, run), threading.Event()
+
+    def tell() -> None:
+        while not over.wait(NOTICE_SECONDS):
+            if asked_to_stop():
+                with suppress(OSError):  # a store that fails is told again
+                    write_bytes(url, b"")
+                    return
+
+    _forget(url)  # an earlier attempt of this run may have been killed
+    thread = threading.Thread(target=tell, name="stop-tell", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        _forget(url)
+
+
+def _forget(url: str) -> None:
+    with suppress(OSError):
+        remove(url)
 
 
 @contextmanager

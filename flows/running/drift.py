@@ -52,11 +52,16 @@ def drift(kept: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         before, after = kept["identities"][stage], now["identities"][stage]
         if before["fingerprint"] != after["fingerprint"]:
             lines += [f"{stage}: {change}" for change in differences(before, after)]
-    lines += _names("files to read", kept["files"], now["files"])
+    for source in kept["files"].keys() | now["files"].keys():
+        lines += _names(_files(source, now["files"]), kept["files"].get(source, []), now["files"].get(source, []))
     for stage in kept["owed"].keys() & now["owed"].keys():
         if kept["identities"][stage]["fingerprint"] == now["identities"][stage]["fingerprint"]:
             lines += _names(f"{stage}: blocks to make", kept["owed"][stage], now["owed"][stage])
     return lines
+
+
+def _files(source: str, files: Mapping[str, Any]) -> str:
+    return f"{source}: files to read" if len(files) > 1 else "files to read"
 
 
 def _names(what: str, kept: list[str], now: list[str]) -> list[str]:

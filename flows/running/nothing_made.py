@@ -16,9 +16,9 @@ from flows.errors import RunFailed
 from flows.invocation import typed
 from flows.plan import Plan
 from flows.receipts import Receipts
-from flows.stores.failures import cause_of, read_waivers
+from flows.stores.failures import cause_of, read_waivers, waiver
 from storage.receipts import ItemRow, Receipt
-from tasks.stage.kind import Step
+from tasks.stage.kind import Stage, Step
 
 LEAST = 2
 """Items that must have failed alike in one run: among many that are made, a single one may be bad."""
@@ -33,7 +33,7 @@ def refuse_empty_source(config: Config, plan: Plan) -> None:
     for source in plan.sources:
         given_up = [ItemRow(item.item, "quarantined", item.reason) for item in source.scan.known if item.block < 0]
         if given_up and not source.blocks:
-            _refuse(config, source.key, given_up)
+            _refuse(config, source.stage, given_up)
 
 
 def refuse_nothing_made(config: Config, step: Step, receipts: Receipts) -> None:
@@ -42,23 +42,23 @@ def refuse_nothing_made(config: Config, step: Step, receipts: Receipts) -> None:
     Items that an earlier stage gave up were not tried; nor were those that somebody waived.
     """
     rows: list[ItemRow] = []
-    for _, receipt in receipts.of(step):
+    for _, receipt in receipts.of(step) if step.stage.owes else ():
         rows += tried(receipt)
         if any(row.state == "done" for row in rows):
             return
-    _refuse(config, step.key, rows)
+    _refuse(config, step.stage, rows)
 
 
 def refuse_failed_alike(config: Config, plan: Plan) -> None:
     """Raise NothingMade if all items (two or more) that one run tried at a stage failed for one reason, whatever others made."""
     for step in plan.steps:
         of_run: dict[str, list[ItemRow]] = defaultdict(list)
-        for _, receipt in plan.receipts.of(step):
+        for _, receipt in plan.receipts.of(step) if step.stage.owes else ():
             of_run[receipt.made["run"]] += tried(receipt)
         for rows in of_run.values():
             nothing = all(row.state == "quarantined" for row in rows)
             if nothing and len(rows) >= LEAST and len({_alike(row) for row in rows}) == 1:
-                _refuse(config, step.key, rows)
+                _refuse(config, step.stage, rows)
 
 
 def tried(receipt: Receipt) -> list[ItemRow]:
@@ -76,14 +76,14 @@ def _alike(row: ItemRow) -> str:
     return re.sub(r"\d+(\.\d+)?", "#", cause_of(row.reason))
 
 
-def _refuse(config: Config, stage: str, rows: Sequence[ItemRow]) -> None:
+def _refuse(config: Config, stage: Stage, rows: Sequence[ItemRow]) -> None:
     """Raise, unless somebody has looked at all of these and waived them."""
-    waived = read_waivers(config.root)
-    looked_at = [row for row in rows if row.item not in waived]
-    if not looked_at:
+    waivers = read_waivers(config.root)
+    left = [row for row in rows if waiver(waivers, stage.panoramas, row.item) is None]
+    if not left:
         return
-    first = looked_at[0]
+    first = left[0]
     raise NothingMade(
-        f"stage {stage}: none of {len(looked_at)} item{'s' * (len(looked_at) > 1)} could be made; the first, {first.item}: "
+        f"stage {stage.key}: none of {len(left)} item{'s' * (len(left) > 1)} could be made; the first, {first.item}: "
         f"{first.reason}. Mend the cause, then try them again: {typed('run', '--retry-quarantined')}"
     )

@@ -12,7 +12,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from configs.json_schema import schema_text
 from configs.settings import ConfigError
 from flows.setup.first_look import figures_in_words, look_into
 from storage.urls import exists, filesystem, is_local, join, write_bytes
@@ -23,6 +22,7 @@ from tasks.ingest.images.bands import vertical_degrees
 from tasks.ingest.images.decode import BadImage
 from tasks.ingest.images.headers import read_size
 from tasks.ingest.settings import Ingest, Source
+from tasks.schema import schema_text
 
 MOST_HEADERS = 32
 SCHEMA_FILE = "panolabel.schema.json"

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
-from flows.stores.items import nearest_item, quarantined_items
+from flows.stores.items import GivenUp, given_up, nearest_item, refuse_ambiguous
 from flows.stores.record import user_name
 from flows.stores.stored import stored_plan
 from storage.runs import latest_run
 from storage.urls import exists, join, read_bytes, write_bytes
+from tasks.ingest import ingest
+from tasks.stage.kind import Stage
 
 
 def failed(config: Config) -> dict[str, Any]:
     """Given-up items that are not waived, those that are, blocks that the last run could not make, and causes with counts."""
-    rows = quarantined_items(stored_plan(config))
-    waived = read_waivers(config.root)
-    open_rows = [row for row in rows if row["item"] not in waived]
-    last = latest_run(config.root, config.name) or {}
+    waivers, last = read_waivers(config.root), latest_run(config.root, config.name) or {}
+    found = [(one.as_json(), waiver(waivers, one.panoramas, one.item)) for one in given_up(stored_plan(config))]
+    open_rows = [row for row, note in found if note is None]
     return {
         "items": open_rows,
-        "waived": [{**row, **waived[row["item"]]} for row in rows if row["item"] in waived],
+        "waived": [{**row, **note} for row, note in found if note is not None],
         "blocks": last.get("failures", []),
         "causes": [{"cause": cause, "items": count} for cause, count in causes(open_rows).most_common()],
     }
@@ -45,20 +46,31 @@ def cause_of(reason: str) -> str:
 
 
 def items_to_retry(config: Config, names: Sequence[str]) -> list[str]:
-    """The named items, or all given-up ones that are not waived.
+    """The named items, or all given-up ones that are not waived, as users call them.
 
     Raises
     ------
     ConfigError
-        A named item was not given up.
+        A named item was not given up, or several sources have one of that name.
     """
-    rows = {row["item"] for row in quarantined_items(stored_plan(config))}
+    waivers = read_waivers(config.root)
+    rows = given_up(stored_plan(config))
     if not names:
-        return sorted(rows - read_waivers(config.root).keys())
-    for name in names:
-        if name not in rows:
-            raise ConfigError(f"item {name!r} was not given up; {nearest_item(name, rows, 'items were given up')}")
-    return list(names)
+        return [one.name for one in rows if waiver(waivers, one.panoramas, one.item) is None]
+    return [one.name for one in _named(rows, names)]
+
+
+def _named(rows: Sequence[GivenUp], names: Sequence[str]) -> list[GivenUp]:
+    return [_one_named(rows, name) for name in names]
+
+
+def _one_named(rows: Sequence[GivenUp], name: str) -> GivenUp:
+    found = [one for one in rows if one.name == name] or [one for one in rows if one.item == name]
+    refuse_ambiguous(name, [one.name.removesuffix(f"/{name}") for one in found])
+    if not found:
+        known = [one.name for one in rows]
+        raise ConfigError(f"item {name!r} was not given up; {nearest_item(name, known, 'items were given up')}")
+    return found[0]
 
 
 def waive(config: Config, names: Sequence[str], reason: str) -> dict[str, dict[str, str]]:
@@ -67,17 +79,29 @@ def waive(config: Config, names: Sequence[str], reason: str) -> dict[str, dict[s
     Raises
     ------
     ConfigError
-        An item was not given up.
+        An item was not given up, or several sources have one of that name.
     """
     note = {"waived": reason, "by": user_name(), "at": datetime.now(UTC).isoformat(timespec="seconds")}
-    waivers = read_waivers(config.root) | dict.fromkeys(items_to_retry(config, names), note)
+    rows, waivers = given_up(stored_plan(config)), read_waivers(config.root)
+    wanted = _named(rows, names) if names else [one for one in rows if waiver(waivers, one.panoramas, one.item) is None]
+    waivers |= {_key(one.panoramas, one.item): note for one in wanted}
     write_bytes(_url(config.root), json.dumps(waivers, indent=1, ensure_ascii=False).encode())
     return waivers
 
 
+def waiver(waivers: Mapping[str, dict[str, str]], panoramas: Stage, item: str) -> dict[str, str] | None:
+    """What was noted when an item was waived; None if it was not. Waivers of old hold for a name, whatever the source."""
+    return waivers.get(_key(panoramas, item)) or waivers.get(item)
+
+
 def read_waivers(root: str) -> dict[str, dict[str, str]]:
-    """Waived items of a store: name -> reason, who, when."""
+    """Waived items of a store: its manifest and its name -> reason, who, when."""
     return json.loads(read_bytes(_url(root))) if exists(_url(root)) else {}
+
+
+def _key(panoramas: Stage, item: str) -> str:
+    manifest = ingest.manifest_url(panoramas).rpartition("/")[2].removesuffix(".parquet") if panoramas.is_source else ""
+    return f"{manifest}/{item}" if manifest else item
 
 
 def _url(root: str) -> str:

@@ -148,7 +148,7 @@ def labels_stage(config: Config, key: str | None) -> str:
 
 def _behind(stage: Stage) -> set[str]:
     """Keys of all stages that a stage's output is made of."""
-    read = {one.key: one for one in upstream_names(stage.inputs).values()}
+    read = {one.key: one for one in upstream_names(stage.inputs).values()} if stage.owes else {}
     return {stage.panoramas.key, *read}.union(*(_behind(one) for one in read.values() if one.inputs))
 
 

@@ -1,33 +1,75 @@
-"""Questions about a store that need no run: its state, one label's lineage, and whether its bytes are sound."""
+"""Questions about a store that need no run: which items there are, which were given up, and whether its bytes are sound."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
-from flows.plan import Plan
-from flows.stores.record import stage_receipts
+from flows.plan import Plan, Source
 from flows.stores.stored import stored_plan
 from storage.credentials import mask_credentials
 from storage.manifest import Block, Item
 from storage.receipts import damage, drop_receipt, read_receipt, receipt_files
+from tasks.ingest import ingest
+from tasks.stage.kind import Stage
 
 
-def find_item(config: Config, plan: Plan, name: str) -> tuple[Item, Block]:
-    """An item of the manifest and its block; ConfigError names the nearest match, or why the item was given up."""
-    for source in plan.sources:
-        known = {item.item: item for item in source.scan.known}
-        if (item := known.get(name)) is None:
-            continue
-        if item.block < 0:
-            raise ConfigError(f"item {name!r} has no labels; it was quarantined at {source.key}: {item.reason}")
-        return item, next(block for block in source.blocks if block.index == item.block)
-    names = [item.item for item in plan.items]
-    manifests = " and ".join(mask_credentials(source.stage.settings.source.url) for source in plan.sources)
-    raise ConfigError(f"item {name!r} is not known; {nearest_item(name, names, f'items in the manifest of {manifests}')}")
+def same_panoramas(one: Stage, other: Stage) -> bool:
+    """Whether two stages give the panoramas of one manifest."""
+    return one is other or (one.is_source and other.is_source and ingest.manifest_url(one) == ingest.manifest_url(other))
+
+
+def _different(sources: Sequence[Source]) -> list[Source]:
+    """The sources of a plan; of several that are one only the first."""
+    first: dict[str, Source] = {}
+    for source in sources:
+        first.setdefault(ingest.manifest_url(source.stage), source)
+    return list(first.values())
+
+
+def called(plan: Plan) -> Callable[[str, str], str]:
+    """What users call an item of a source, by the source's key and the item's name: ``SOURCE/ITEM`` if several have that name."""
+    names = Counter(item.item for source in _different(plan.sources) for item in source.scan.known)
+    return lambda source, item: f"{source}/{item}" if names[item] > 1 else item
+
+
+def find_item(config: Config, plan: Plan, name: str) -> tuple[Source, Item, Block]:
+    """An item of a manifest, its source and its block.
+
+    Parameters
+    ----------
+    config : Config
+    plan : Plan
+    name : str
+        That of the item, or ``SOURCE/ITEM``.
+
+    Raises
+    ------
+    ConfigError
+        No item, or several, have that name, or it was given up; the message names what to write.
+    """
+    known = [(source, item) for source in _different(plan.sources) for item in source.scan.known]
+    found = [one for one in known if one[1].item == name] or [one for one in known if f"{one[0].key}/{one[1].item}" == name]
+    if not found:
+        names = [item.item for _, item in known]
+        manifests = " and ".join(mask_credentials(source.stage.settings.source.url) for source in plan.sources)
+        raise ConfigError(f"item {name!r} is not known; {nearest_item(name, names, f'items in the manifest of {manifests}')}")
+    refuse_ambiguous(name, [source.key for source, _ in found])
+    ((source, item),) = found
+    if item.block < 0:
+        raise ConfigError(f"item {name!r} has no labels; it was quarantined at {source.key}: {item.reason}")
+    return source, item, next(block for block in source.blocks if block.index == item.block)
+
+
+def refuse_ambiguous(name: str, sources: Sequence[str]) -> None:
+    """Raise ConfigError if the items of several sources have a name."""
+    if len(sources) > 1:
+        told = " or ".join(f"{source}/{name}" for source in sources)
+        raise ConfigError(f"item {name!r} is one of {' and one of '.join(sources)}; say which: {told}")
 
 
 def nearest_item(name: str, names: Collection[str], what: str) -> str:
@@ -36,19 +78,51 @@ def nearest_item(name: str, names: Collection[str], what: str) -> str:
     return f"did you mean {nearest[0]!r}?" if nearest else f"there are {len(names)} {what}"
 
 
-def quarantined_items(plan: Plan) -> list[dict[str, str]]:
-    """Every item that was given up, with the first stage that did so and its reason."""
-    rows = {
-        item.item: (source.key, item.reason)
-        for source in plan.sources
-        for item in source.scan.known
-        if item.reason and item.block < 0
-    }
-    for stage, receipts in stage_receipts(plan).items():
-        for receipt in receipts:
+@dataclass(frozen=True)
+class GivenUp:
+    """An item that was given up: what users call it, of which panoramas it is, the first stage that gave it up, and why."""
+
+    name: str
+    item: str
+    panoramas: Stage
+    stage: str
+    reason: str
+
+    def as_json(self) -> dict[str, str]:
+        """What a record says of it."""
+        return {"item": self.name, "stage": self.stage, "reason": self.reason}
+
+
+def given_up(plan: Plan) -> list[GivenUp]:
+    """Every item that was given up, by name; each of a source once."""
+    sources, name = _different(plan.sources), called(plan)
+    rows: dict[tuple[str, str], GivenUp] = {}
+    for source in sources:
+        for item in source.scan.known:
+            if item.reason and item.block < 0:
+                own = GivenUp(name(source.key, item.item), item.item, source.stage, source.key, item.reason)
+                rows[source.key, item.item] = own
+    for step in plan.steps:
+        for _, receipt in plan.receipts.of(step):
             for row in receipt.given_up:
-                rows.setdefault(row.item, (stage, row.reason))
-    return [{"item": item, "stage": stage, "reason": reason} for item, (stage, reason) in sorted(rows.items())]
+                of, key = _source_of(step.stage, row.item, sources)
+                rows.setdefault((key, row.item), GivenUp(name(key, row.item), row.item, of, step.key, row.reason))
+    return sorted(rows.values(), key=lambda one: one.name)
+
+
+def _source_of(stage: Stage, item: str, sources: Sequence[Source]) -> tuple[Stage, str]:
+    """The stage that gave an item of a stage, and its key; of what is over no panoramas of its own, the first that knows it."""
+    if stage.over is not None:
+        own = next((source.key for source in sources if same_panoramas(source.stage, stage.over)), stage.over.key)
+        return stage.over, own
+    knowing = (source for source in sources if any(one.item == item for one in source.scan.known))
+    first = next(knowing, None)
+    return (first.stage, first.key) if first else (stage, stage.key)
+
+
+def quarantined_items(plan: Plan) -> list[dict[str, str]]:
+    """Every item that was given up, with the first stage that did so and its reason, as JSON values."""
+    return [one.as_json() for one in given_up(plan)]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.plan import Plan
-from flows.stores.items import find_item
+from flows.stores.items import find_item, same_panoramas
 from flows.stores.stored import stored_plan
 from storage.credentials import mask_credentials
 from storage.manifest import Block, Item
@@ -29,10 +29,11 @@ def trace_item(config: Config, name: str, stage: str | None = None) -> dict[str,
         There is no such item or stage.
     """
     plan = stored_plan(config)
-    item, block = find_item(config, plan, name)
-    own = {step.key for step in plan.steps if block.name in _stood_for(step)}
+    source, item, block = find_item(config, plan, name)
+    own = {step.key for step in plan.steps if block.name in _stood_for(step) and _may_have(step.stage, source.stage)}
     steps = [_of_item(step, item, block) if step.key in own else _of_all(step, plan) for step in _chosen(plan, own, stage)]
-    return {"item": item.item, "source": _source(item), "block": block.name, "slot": item.slot, "steps": steps}
+    about = {"item": item.item, "panoramas": source.key, "source": _source(item), "block": block.name, "slot": item.slot}
+    return {**about, "steps": steps}
 
 
 def trace_all(config: Config, stage: str | None = None) -> dict[str, Any]:
@@ -68,8 +69,15 @@ def _chosen(plan: Plan, wanted: set[str], stage: str | None) -> list[Step]:
 
 
 def _behind(stage: Stage, plan: Plan) -> set[str]:
+    if not stage.owes:  # what it was made from has no part in this plan
+        return set()
     read = {one.key for one in upstream_names(stage.inputs).values() if not one.is_source}
     return read.union(*(_behind(plan.step(key).stage, plan) for key in read))
+
+
+def _may_have(stage: Stage, source: Stage) -> bool:
+    """Whether a stage is over the panoramas of a source, or over those of whatever it reads."""
+    return stage.over is None or same_panoramas(stage.over, source)
 
 
 def _stood_for(step: Step) -> set[str]:

@@ -6,7 +6,7 @@ import getpass
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -79,11 +79,24 @@ def stage_receipts(plan: Plan) -> dict[str, list[Receipt]]:
     return {step.key: [receipt for _, receipt in plan.receipts.of(step)] for step in plan.steps}
 
 
+def made_by(receipts: Mapping[str, Sequence[Receipt]], run: str) -> dict[str, list[Receipt]]:
+    """Of the receipts of every stage those that a run made; of stages that share blocks, the first made them."""
+    seen: set[tuple[str, str, str]] = set()
+    made: dict[str, list[Receipt]] = {}
+    for stage, found in receipts.items():
+        own = [one for one in found if one.made["run"] == run and (one.stage, one.fingerprint, one.block) not in seen]
+        seen |= {(one.stage, one.fingerprint, one.block) for one in own}
+        made[stage] = own
+    return made
+
+
 def stage_counts(plan: Plan, run: str) -> list[Mapping[str, Any]]:
     """For every stage: blocks that were there before, blocks made by this run, quarantined items, seconds and bytes."""
     counts: list[Mapping[str, Any]] = []
-    for stage, receipts in stage_receipts(plan).items():
-        made = [receipt for receipt in receipts if receipt.made["run"] == run]
+    found = stage_receipts(plan)
+    made_once = made_by(found, run)
+    for stage, receipts in found.items():
+        made = made_once[stage]
         counts.append(
             {
                 "stage": stage,

@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from configs.pipeline import Config
-from flows.plan import Plan, Source
-from flows.stores.failures import causes, read_waivers
-from flows.stores.items import quarantined_items
-from flows.stores.record import stage_receipts
+from flows.plan import Plan
+from flows.sources import Source
+from flows.stores.failures import causes, read_waivers, waiver
+from flows.stores.items import given_up
+from flows.stores.record import made_by, stage_receipts
 from flows.stores.stored import plan_if_listed
 from storage.credentials import mask_credentials
 from storage.receipts import Receipt
@@ -27,8 +28,8 @@ def store_status(config: Config) -> dict[str, Any]:
     """
     plan = plan_if_listed(config)
     receipts = stage_receipts(plan)
-    rows = quarantined_items(plan)
-    waived = read_waivers(config.root)
+    waivers = read_waivers(config.root)
+    found = [(one.as_json(), waiver(waivers, one.panoramas, one.item)) for one in given_up(plan)]
     return {
         "root": config.root,
         "items": len(plan.items),
@@ -46,9 +47,9 @@ def store_status(config: Config) -> dict[str, Any]:
             }
             for step in plan.steps
         ],
-        "quarantined": [row for row in rows if row["item"] not in waived],
-        "waived": sum(row["item"] in waived for row in rows),
-        "causes": [{"cause": cause, "items": count} for cause, count in causes(rows).most_common()],
+        "quarantined": [row for row, note in found if note is None],
+        "waived": sum(note is not None for _, note in found),
+        "causes": [{"cause": cause, "items": count} for cause, count in causes([row for row, _ in found]).most_common()],
         "last_run": _last_run(config, plan, receipts),
     }
 
@@ -80,7 +81,7 @@ def _last_run(config: Config, plan: Plan, receipts: Mapping[str, list[Receipt]])
     if record is None:
         return None
     shown: dict[str, Any] = {key: record[key] for key in RUN_FIELDS if key in record}
-    made = [receipt for group in receipts.values() for receipt in group if receipt.made["run"] == record["run"]]
+    made = [receipt for group in made_by(receipts, record["run"]).values() for receipt in group]
     items = sum(len(receipt.items) for receipt in made)
     owed = sum(len(block.items) for step in plan.steps for block in plan.owed_blocks(step))
     elapsed = record.get("seconds") or time.time() - datetime.fromisoformat(record["started"]).timestamp()

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows.invocation import command
-from flows.tables.run import console, print_command
+from flows.tables.run import print_command
 from flows.tables.shown import print_sentences, print_tables
+from flows.text import console
 from tasks.stage.tables import from_json
 
 

@@ -1,17 +1,14 @@
-"""Plans, outcomes and lineages as tables for a terminal."""
+"""Plans, outcomes and the state of stores as tables for a terminal."""
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from rich.tree import Tree
 
 from configs.pipeline import Config
 from flows.invocation import command
@@ -19,14 +16,12 @@ from flows.plan import Plan
 from flows.stores.garbage import Garbage
 from flows.stores.items import Broken
 from flows.tables.shown import print_places, print_sentences, print_tables
+from flows.text import console, duration, size
 from storage.runs import latest_run
 from tasks.stage.tables import from_json
 
-console = Console()
 SHOWN_ITEMS = 10
 """Quarantined items that a terminal is shown."""
-if not console.is_terminal and "COLUMNS" not in os.environ:
-    console.width = 120  # logs have no edge to fold at
 
 
 def plan_table(plan: Plan) -> Table:
@@ -56,36 +51,13 @@ def print_notes(notes: Sequence[str]) -> None:
         console.print(f"[yellow]source:[/] {escape(note)}", soft_wrap=True)
 
 
-def duration(seconds: float | None) -> str:
-    """Seconds for people; a dash where there is nothing to estimate from."""
-    if seconds is None:
-        return "–"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def size(count: int | None) -> str:
-    """Bytes for people."""
-    if count is None:
-        return "–"
-    value, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            break
-        value /= 1000
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-
-
 def print_nothing_to_do(config: Config) -> None:
     """Say that all is there already, and where."""
     last = latest_run(config.root, config.name) or {}
     console.print("[green]Nothing to run:[/] every block has its receipt.")
     if report := last.get("report"):
         console.print(f"Report of the last run: {report}", soft_wrap=True)
-    if model := last.get("model"):
-        console.print(f"Adapted model: {model}", soft_wrap=True)
+    print_places(console, [from_json(piece) for piece in last.get("shown", ())])
 
 
 def print_outcome(record: Mapping[str, Any]) -> None:
@@ -110,8 +82,9 @@ def print_outcome(record: Mapping[str, Any]) -> None:
     print_sentences(console, shown)
     console.print(f"\nReport:  {escape(record['report'])}", soft_wrap=True)
     print_places(console, shown)
-    if record.get("item") or record.get("model"):
-        print_command("Lineage: ", command("trace", item=record.get("item", "")))
+    if found := record.get("found"):
+        items = [one["item"] for one in found.values() if one.get("item")]
+        print_command("Lineage: ", command("trace", item=next(iter(items), "")))
 
 
 def print_command(what: str, typed: str) -> None:
@@ -121,16 +94,9 @@ def print_command(what: str, typed: str) -> None:
 
 def print_status(state: dict[str, Any]) -> None:
     """The state of a store."""
-    console.print(f"[bold]{state['root']}[/] from {state['source']}", soft_wrap=True)
-    console.print(
-        f"{state['items']} items, "
-        + (
-            f"source not looked at: {escape(state['source_not_looked_at'])}"
-            if state["source_not_looked_at"]
-            else f"{state['not_ingested']} not ingested, {state['gone_from_source']} gone from the source"
-        ),
-        soft_wrap=True,
-    )
+    console.print(f"[bold]{escape(state['root'])}[/]: {state['items']} panoramas", soft_wrap=True)
+    for source in state["sources"]:
+        console.print(_source_line(source), soft_wrap=True)
     print_notes(state["notes"])
     if other := state["other_source"]:
         print_command("this store was last run with another source: ", f"--source {shlex.quote(other)}")
@@ -156,6 +122,14 @@ def print_status(state: dict[str, Any]) -> None:
         console.print(f"{state['waived']} items waived")
     if last := state["last_run"]:
         _print_last_run(last)
+
+
+def _source_line(source: Mapping[str, Any]) -> str:
+    """What is known of one source."""
+    known = f"{source['stage']}: {source['items']} of {escape(source['url'])}"
+    if source["not_looked_at"]:
+        return f"{known}, which was not looked at: {escape(source['not_looked_at'])}"
+    return f"{known}, {source['not_ingested']} not ingested, {source['gone_from_source']} gone from the source"
 
 
 def _print_last_run(last: dict[str, Any]) -> None:
@@ -206,36 +180,6 @@ def print_garbage(found: Sequence[Garbage], dry_run: bool) -> None:
         console.print(table)
     total = sum(one.bytes for one in found)
     console.print(f"{len(found)} things, {size(total)}: {'would be removed (--dry-run)' if dry_run else 'removed'}")
-
-
-def print_trace(lineage: dict[str, Any]) -> None:
-    """A lineage as a tree, from the pixels to the figures."""
-    source = lineage["source"]
-    tree = Tree(f"[bold]{escape(lineage['item'])}[/]  block {lineage['block']}, slot {lineage['slot']}")
-    pixels = tree.add(f"source {escape(source['uri'])}")
-    pixels.add(f"sha256 {source['sha256']}")
-    pixels.add(f"{source['width']}x{source['height']} pixels")
-    for name, value in {**source["metadata"], **source["figures"]}.items():
-        pixels.add(escape(f"{name}: {json_text(value)}"))
-    for step in lineage["steps"]:
-        branch = tree.add(f"[bold]{step['stage']}[/] {step['state']} {escape(step.get('reason', ''))}".rstrip())
-        branch.add(f"fingerprint {step['fingerprint']}, code version {step['version']}")
-        for name, value in step["weights"].items():
-            branch.add(f"weights of {name}: sha256 {value}")
-        for name, value in step["settings"].items():
-            branch.add(escape(f"{name}: {json_text(value)}"))
-        if "made" in step:
-            made = step["made"]
-            branch.add(f"made by run {made['run']} on {made['device']} with torch {made['versions']['torch']}")
-            branch.add(
-                f"{len(step['files'])} files, {size(sum(file['bytes'] for file in step['files'].values()))}, at {step['url']}"
-            )
-    console.print(tree, soft_wrap=True)
-
-
-def json_text(value: Any) -> str:
-    """A setting's value on one line."""
-    return ", ".join(f"{key} {inner}" for key, inner in value.items()) if isinstance(value, dict) else str(value)
 
 
 def print_verification(blocks: int, count: int, broken: Sequence[Broken], strays: Mapping[str, Sequence[str]]) -> None:

@@ -30,6 +30,9 @@ class Observer(Protocol):
     def items_done(self, stage: str, done: int, quarantined: int) -> None:
         """So many more items of a stage are finished, some of them given up."""
 
+    def said(self, stage: str, line: str) -> None:
+        """A block of a stage tells how far it is."""
+
 
 class Silent:
     """Shows nothing."""
@@ -40,11 +43,15 @@ class Silent:
     def items_done(self, stage: str, done: int, quarantined: int) -> None:
         """Nothing to show."""
 
+    def said(self, stage: str, line: str) -> None:
+        """Nothing to show."""
+
 
 class TerminalProgress:
     """One live bar a stage, with items per second, time left, and how many items were quarantined."""
 
     def __init__(self, console: Console) -> None:
+        self._console = console
         self._progress = Progress(
             SpinnerColumn(finished_text="[green]✓[/]"),
             TextColumn("{task.description:<18}"),
@@ -82,6 +89,13 @@ class TerminalProgress:
             bar, rate=f"{row.completed / max(row.elapsed or 0, 1e-3):.1f} items/s", note=f"{count} quarantined" if count else ""
         )
 
+    def said(self, stage: str, line: str) -> None:
+        """Beside the bar on a terminal; a line of its own where there are no live bars."""
+        if self._console.is_terminal:
+            self._progress.update(self._bars[stage], note=line)
+        else:
+            self._console.print(f"{stage}: {line}", highlight=False, markup=False, soft_wrap=True)
+
 
 _observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
 
@@ -89,6 +103,11 @@ _observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
 def observer() -> Observer:
     """Where the flows of this context report to."""
     return _observer.get() or Silent()
+
+
+def line_said(stage: str, line: str) -> None:
+    """Report what a block says on its way; a worker of Dask has nobody to show it to."""
+    observer().said(stage, line)
 
 
 @contextmanager

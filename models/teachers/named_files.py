@@ -73,14 +73,21 @@ def _holds_a_path(key: str) -> bool:
 
 def _is_path(key: str, text: str) -> bool:
     """Whether a text may mean a folder: it is written as a path, or stands where there is nothing else than paths."""
+    text = as_written(text)
     return _holds_a_path(key) or text.startswith(("~", ".", "file://")) or "/" in text or "\\" in text
+
+
+def as_written(text: str) -> str:
+    """A text as the config has it: its ``./words`` may be found as ``words``, seen from here."""
+    written: str = getattr(text, "written", text)
+    return written
 
 
 def missing_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Key and text of settings that look like the path of a file that is not there."""
     for key, text in settings_strings(settings):
         path = local_path(text)
-        if path is None or not (_holds_a_path(key) or LIKE_A_PATH.fullmatch(text.removeprefix("file://"))):
+        if path is None or not (_holds_a_path(key) or LIKE_A_PATH.fullmatch(as_written(text).removeprefix("file://"))):
             continue
         try:
             if not path.exists():

@@ -170,8 +170,16 @@ def digest_files(files: Iterable[tuple[str, Path]]) -> str:
 
 
 def digest_settings(settings: Mapping[str, Any]) -> str:
-    """sha256 of settings as canonical JSON."""
-    return hashlib.sha256(canonical_json(settings).encode()).hexdigest()
+    """sha256 of settings as canonical JSON; a place in them as it was written, wherever that lies seen from here."""
+    return hashlib.sha256(canonical_json(_as_written(settings)).encode()).hexdigest()
+
+
+def _as_written(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _as_written(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_written(inner) for inner in value]
+    return getattr(value, "written", value)
 
 
 def canonical_json(settings: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from models.seamless.saved import SeamlessModel
 from storage.receipts import Receipt, write_file
 from storage.urls import files_below, join, remove
 from tasks.adapt.examples import Examples, Panoramas
+from tasks.adapt.fit import refuse_pinholes
 from tasks.adapt.pool import read_pool
 from tasks.adapt.settings import Learning
 from tasks.adapt.training import adapt_model
@@ -25,9 +26,11 @@ from tasks.stage.models import MODEL, about_models
 from tasks.stage.stopping import asked_to_stop
 from tasks.stage.upstream import open_block
 from tasks.train.processes import in_processes
-from tasks.train.progress import Log
+from tasks.train.progress import Log, telling_of
 
 VERSION = "4"
+LINES = 20
+"""Lines that are said of a training while it goes on."""
 
 
 def _says(settings: Learning, _inputs: Inputs) -> dict[str, Any]:
@@ -51,7 +54,9 @@ KIND = Kind(
     says=_says,
     weights=outside_weights,
     network=True,
+    fits=refuse_pinholes,
     check="tasks.adapt.fit:refuse_misfit",
+    looks="tasks.adapt.fit:look_at_model",
     shows="tasks.adapt.shown:adapt",
     summary="tasks.adapt.shown:adapt_summary",
 )
@@ -79,7 +84,8 @@ def adapt_block(job: Job, stop: Callable[[], bool] = asked_to_stop) -> Receipt:
     source, digest = source_model(job)
 
     def train() -> Output:
-        learned: Learned = in_processes(settings.processes, "tasks.adapt.adapt:learn", job, stop=stop)
+        log, device = telling_of(settings.steps, max(settings.steps // LINES, 1)), job.execution.device
+        learned: Learned = in_processes(settings.processes, "tasks.adapt.adapt:learn", job, log, stop, device)
         told = {**kept_of_student(source), "height": settings.height, "adapted_from": digest}
         found, files = write_model(job.url, MODEL, learned.model, told)
         files |= write_file(job.url, "losses.json", (json.dumps(learned.losses, indent=1) + "\n").encode())

@@ -41,6 +41,7 @@ KIND = Kind(
     make="tasks.adapt.from_labels:translate_block",
     weights=outside_weights,
     network=True,
+    check="tasks.adapt.fit:refuse_source_data",
     shows="tasks.adapt.shown:predict",
 )
 

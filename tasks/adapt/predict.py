@@ -38,6 +38,7 @@ KIND = Kind(
     make="tasks.adapt.predict:predict_block",
     weights=outside_weights,
     network=True,
+    check="tasks.adapt.fit:refuse_source_data",
     shows="tasks.adapt.shown:predict",
 )
 

@@ -27,6 +27,7 @@ from tasks.evaluate.evaluate import Digests, read_truth, read_truth_classes, tru
 from tasks.evaluate.settings import Audit
 from tasks.ingest.observed import Observed, read_observed
 from tasks.label import label, project
+from tasks.label.arrays import decode_fields
 from tasks.label.consistency import task_consistencies
 from tasks.label.fuse import decode_labels, encode_labels, fusion_settings
 from tasks.label.settings import Fuse
@@ -97,7 +98,7 @@ def audit_block(job: Job) -> Receipt:
     def read(slot: int, item: Item) -> Evidence:
         fields: dict[str, Field] = {}
         for teacher in teachers:
-            fields.update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
+            fields.update(decode_fields(teacher.item(slot), teacher.receipt.about))
         labels, cameras = decode_labels(fused.item(slot)), project.decode_cameras(views.item(slot))
         observed = read_observed(item, job.panoramas, len(labels["views"]))
         return Evidence(labels, cameras, fields, *read_truth(source, item), fused.receipt.items[slot].figures, observed)

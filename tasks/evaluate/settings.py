@@ -17,7 +17,7 @@ class Evaluate(Settings):
 
 
 class Audit(Settings):
-    """Where the labels' error comes from, split by direction, distance and class; see docs/fidelity.md."""
+    """Where the labels' error comes from, split by direction, distance and class; see docs/audit.md."""
 
     items: Annotated[int, Field(ge=0), APART] = 8
     """Worst panoramas to show with reasons and pictures."""

@@ -23,16 +23,16 @@ HINT = (
 
 def shows(made: Made) -> list[Piece]:
     """Figures, and pictures of the first panoramas that have any, as many as ``execution.pictures`` says."""
-    found = summary(made)["summary"]
+    found = summary(made)
     if not found:
         return []
     return [_headline(found), *_details(found), *_panoramas(made)]
 
 
 def summary(made: Made) -> dict[str, Any]:
-    """``summary`` of all evaluated items, empty if there are none, and ``item``, the name of one that has labels."""
+    """What :func:`summarise_rows` gives of all items with labels, and ``item``, the name of one; empty if there is none."""
     done = [row for row in made.rows() if row.state == "done"]
-    return {"summary": summarise_rows(done, made.about) if done else {}, "item": done[0].item if done else ""}
+    return {**summarise_rows(done, made.about), "item": done[0].item} if done else {}
 
 
 def _headline(found: Mapping[str, Any]) -> Table:

@@ -59,9 +59,8 @@ def shows(made: Made) -> list[Piece]:
 
 
 def summary(made: Made) -> dict[str, Any]:
-    """``audit``: what :func:`tasks.evaluate.summary.summarise` gives of ``attribution`` and ``worst``; empty if there is none."""
-    found = audit_summary(made)
-    return {"audit": {name: found[name] for name in ("attribution", "worst")}} if found else {}
+    """What :func:`audit_summary` gives, but for ``consistency``, which grows with the panoramas."""
+    return {name: value for name, value in audit_summary(made).items() if name != "consistency"}
 
 
 def audit_summary(made: Made) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from tasks.ingest.images.decode import Panorama
 from tasks.ingest.observed import Observed, observed_of, partly_observed, require_observed, share
 from tasks.ingest.panorama import load_panorama
 from tasks.label import instances, label, project
+from tasks.label.arrays import decode_fields
 from tasks.label.auxiliaries import about_auxiliaries, encode_auxiliaries
 from tasks.label.classes import FIGURE, class_shares
 from tasks.label.consistency import require_consistency
@@ -94,7 +95,7 @@ def fuse_block(job: Job) -> Receipt:
         cameras = project.decode_cameras(views.item(slot))
         fields: list[dict[str, Field]] = [{} for _ in range(rotations + 1)]
         for teacher in teachers:
-            fields[teacher.stage.settings.rotation].update(label.decode_fields(teacher.item(slot), teacher.receipt.about))
+            fields[teacher.stage.settings.rotation].update(decode_fields(teacher.item(slot), teacher.receipt.about))
         labellings = [(own, rotated_views(cameras, project_stage.settings.layout, turn)) for turn, own in enumerate(fields)]
         needed = "image_gradient" in settings.auxiliaries or partly_observed(item)
         return labellings, load_panorama(item, job.panoramas) if needed else None

@@ -1,4 +1,4 @@
-"""What every child process of a stage needs: to die with its parent, and to hand back what it raised."""
+"""What every child process of a stage needs: to die with its parent, to stop when that says so, and to hand back its error."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ def die_with_parent() -> None:
     """To be called in the child before it begins."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+
+
+def obey_parent_alone() -> None:
+    """As :func:`die_with_parent`; and Ctrl-C, which reaches the whole group, is the parent's, who alone says when to stop."""
+    die_with_parent()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def pickled_error(error: Exception) -> bytes:

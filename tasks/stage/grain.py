@@ -6,6 +6,8 @@ Such a block has one item, whose metadata name the blocks that it stands for.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from storage.fingerprint import canonical_json, digest
 from storage.manifest import Block, Item
@@ -20,6 +22,20 @@ def of_block(name: str) -> Block:
 def of_all(names: Sequence[str]) -> Block:
     """The block that stands for all panoramas; its name changes with any of theirs."""
     return Block(0, (_item("all panoramas", names),))
+
+
+@dataclass(frozen=True)
+class _Called(Block):
+    called: str = ""
+
+    @cached_property
+    def name(self) -> str:
+        return self.called
+
+
+def of_unknown(name: str) -> Block:
+    """A block for everything, of which the name alone is known: what it was made of is its maker's business."""
+    return _Called(0, (_item("all panoramas", ()),), name)
 
 
 def _item(name: str, blocks: Sequence[str]) -> Item:

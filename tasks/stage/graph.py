@@ -125,17 +125,16 @@ def _same(one: Stage, other: Stage) -> bool:
 def _panoramas(entry: Typed, named: Mapping[str, Given], before: Mapping[str, Step]) -> Stage | None:
     """The stage whose panoramas this one works on: named, that of a named input, or that of the nearest stage that it needs."""
     bound = [name for name, edge in entry.kind.reads.items() if not edge.anywhere and not edge.maybe and not edge.parts_of]
-    overs: dict[str, Stage] = {}
+    overs: list[Stage] = []
     for name in bound:
         for one in named.get(name, ()):
-            if isinstance(one, Stage) and not any(_same(one.panoramas, known) for known in overs.values()):
-                overs[one.panoramas.key] = one.panoramas
+            if isinstance(one, Stage) and not any(_same(one.panoramas, known) for known in overs):
+                overs.append(one.panoramas)
     if len(overs) > 1:
-        raise ConfigError(
-            f"stages.{entry.key}: its inputs are over different panoramas ({', '.join(overs)}); name inputs over the same ones"
-        )
+        told = ", ".join(one.key for one in overs)
+        raise ConfigError(f"stages.{entry.key}: its inputs are over different panoramas ({told}); name inputs over the same ones")
     if overs:
-        return next(iter(overs.values()))
+        return overs[0]
     for name in bound:
         giving = _giving(entry.kind.reads[name].product, before)
         if giving:
@@ -174,7 +173,7 @@ def _blocks(kind: Kind, inputs: Inputs, over: Stage | None, before: Mapping[str,
     """The blocks of a stage: its panoramas' own, one for each of them, or one for all that it reads."""
     read = [one for found in inputs.values() for one in found if isinstance(one, Stage)]
     if over is not None:
-        own = before[over.key].blocks if over.key in before else _of_given(over, before)
+        own = next((step.blocks for step in before.values() if step.stage is over), None) or _of_given(over, before)
     else:
         own = tuple({block.name: block for one in read for block in before[one.key].blocks}.values())
     if kind.grain == "block":
@@ -187,7 +186,7 @@ def _blocks(kind: Kind, inputs: Inputs, over: Stage | None, before: Mapping[str,
 
 def _of_given(over: Stage, before: Mapping[str, Step]) -> tuple[Block, ...]:
     """The blocks of panoramas that another pipeline gave, which are those of its stage that is read here."""
-    return next(step.blocks for step in before.values() if step.stage.over is over)
+    return next((step.blocks for step in before.values() if step.stage.over is over), ())
 
 
 def _identity(entry: Typed, inputs: Inputs, before: Mapping[str, Step], weigh: bool) -> Identity:

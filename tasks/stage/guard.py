@@ -6,20 +6,20 @@ it dies of the same item again, the item is quarantined, and the block goes on w
 
 from __future__ import annotations
 
-import ctypes
+import os
 import pickle
 import signal
 import subprocess
 import sys
 import tempfile
-import traceback
 from dataclasses import replace
 from pathlib import Path
 
 from storage.receipts import Receipt, read_receipt
+from tasks.stage.children import obey_parent_alone, pickled_error
 from tasks.stage.job import Job
-
-PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+from tasks.stage.stopping import heeding
+from tasks.stage.telling import tell, telling
 
 
 class GuardError(RuntimeError):
@@ -43,9 +43,7 @@ def run_guarded(job: Job) -> Receipt:
             journal, outcome = Path(folder, "journal"), Path(folder, "outcome")
             attempt = replace(job, guarded=False, journal=str(journal), given_up=given_up)
             Path(folder, "job").write_bytes(pickle.dumps((sys.path, attempt)))
-            code = subprocess.run(
-                [sys.executable, "-m", "tasks.stage.guard", folder], preexec_fn=_die_with_parent, check=False
-            ).returncode
+            code = _attend(folder)
             if outcome.exists():
                 if error := pickle.loads(outcome.read_bytes()):
                     raise error
@@ -66,36 +64,34 @@ def _cause(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+def _attend(folder: str) -> int:
+    """Run a child, and hand on what it says; returns its exit code."""
+    reading, writing = os.pipe()
+    command = [sys.executable, "-m", "tasks.stage.guard", folder, str(writing)]
+    with os.fdopen(reading, encoding="utf-8") as lines:
+        try:
+            child = subprocess.Popen(command, pass_fds=(writing,), preexec_fn=obey_parent_alone)
+        finally:
+            os.close(writing)
+        for line in lines:
+            tell(line.rstrip("\n"))
+        return child.wait()
 
 
-def _child(folder: Path) -> None:
+def _child(folder: Path, said: int) -> None:
     path, job = pickle.loads((folder / "job").read_bytes())
     sys.path[:] = path
-    error: Exception | None = None
-    try:
-        job.stage.make(job)
-    except Exception as raised:
-        raised.add_note(traceback.format_exc())  # a traceback does not travel between processes, a note does
-        error = raised
+    outcome: bytes = pickle.dumps(None)
+    with os.fdopen(said, "w", buffering=1, encoding="utf-8") as lines:
+        try:
+            with heeding(job.stage.root, job.run), telling(lambda line: print(line, file=lines)):
+                job.stage.make(job)
+        except Exception as error:
+            outcome = pickled_error(error)
     partial = folder / "outcome.partial"
-    partial.write_bytes(_picklable(error))
+    partial.write_bytes(outcome)
     partial.rename(folder / "outcome")
 
 
-def _picklable(error: Exception | None) -> bytes:
-    try:
-        data = pickle.dumps(error)
-        pickle.loads(data)
-        return data
-    except Exception:  # an exception class may be anything
-        plain = RuntimeError(f"{type(error).__name__}: {error}")
-        for note in getattr(error, "__notes__", ()):
-            plain.add_note(note)
-        return pickle.dumps(plain)
-
-
 if __name__ == "__main__":
-    _child(Path(sys.argv[1]))
+    _child(Path(sys.argv[1]), int(sys.argv[2]))

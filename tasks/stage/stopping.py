@@ -1,18 +1,33 @@
-"""Whether this process was asked to stop: what takes long asks for it, keeps what it has, and leaves.
+"""Whether a run was asked to stop: what takes long asks for it, keeps what it has, and leaves.
 
-Only the process that was asked knows of it. Blocks in other processes (Dask workers, children of the guard) are finished.
+The process that was asked knows at once. Blocks that others make for it (workers of Dask, children of the guard) look for a file
+that the run leaves in the store.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from storage.urls import exists, join
+
+LOOK_SECONDS = 3.0
+"""Between two looks at the store."""
 
 _asked = threading.Event()
+_block_asked: ContextVar[threading.Event | None] = ContextVar("block_asked", default=None)
+
+
+class Stopped(RuntimeError):
+    """A block was left before its end since the run was asked to stop; what it goes on from is kept. This is no failure."""
 
 
 def asked_to_stop() -> bool:
-    """Whether the process was asked to stop."""
-    return _asked.is_set()
+    """Whether this process, or the run of the block that is made here, was asked to stop."""
+    block = _block_asked.get()
+    return _asked.is_set() or (block is not None and block.is_set())
 
 
 def ask_to_stop() -> None:
@@ -23,3 +38,35 @@ def ask_to_stop() -> None:
 def go_on() -> None:
     """Forget that anyone asked."""
     _asked.clear()
+
+
+def stop_url(root: str, run: str) -> str:
+    """The file that says to all who make blocks of a run that it was asked to stop."""
+    return join(root, "stops", run)
+
+
+@contextmanager
+def heeding(root: str, run: str) -> Iterator[None]:
+    """Within it, :func:`asked_to_stop` knows of the run's file; a thread looks for it, so that a slow store holds up nobody."""
+    asked, over = threading.Event(), threading.Event()
+
+    def look() -> None:
+        while not over.wait(LOOK_SECONDS):
+            if _is_there(stop_url(root, run)):
+                asked.set()
+                return
+
+    token = _block_asked.set(asked)
+    threading.Thread(target=look, name="stop-look", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+        _block_asked.reset(token)
+
+
+def _is_there(url: str) -> bool:
+    try:
+        return exists(url)
+    except OSError:  # the next look may see more
+        return False

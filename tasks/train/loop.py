@@ -19,9 +19,14 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from models.learner import Learner
+from tasks.stage.stopping import Stopped
 from tasks.train.checkpoints import load_best, load_checkpoint, save_best, save_checkpoint
-from tasks.train.progress import Diverged, Log, Progress, Stopped
+from tasks.train.progress import Diverged, Log, Progress
 from tasks.train.settings import LoopSettings
+
+SMALL = 2_000_000
+"""Weights below which a network is trained by one thread of a CPU: several would spend their time waiting for each other, all the
+more beside other work. So the sums of a small network do not depend on the machine's cores either."""
 
 
 class Batches(Protocol):
@@ -110,6 +115,8 @@ class _Run:
             # A batch may lack a task's labels, and backbones have weights that only their own training uses.
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
+        if self.accelerator.device.type == "cpu" and sum(one.numel() for one in learner.model.parameters()) < SMALL:
+            torch.set_num_threads(1)
         learner.to(self.accelerator.device)
         self.plain, self.groups = learner.model, learner.groups()
         self.average = None if settings.average is None else _average(self.plain, settings.average)

@@ -19,9 +19,11 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+import torch
 import torch.distributed
 
-from tasks.stage.children import die_with_parent, pickled_error
+from configs.settings import ConfigError
+from tasks.stage.children import obey_parent_alone, pickled_error
 from tasks.train.progress import Log
 
 Work = Callable[[Any, Log, Callable[[], bool]], Any]
@@ -39,6 +41,7 @@ def in_processes(
     argument: Any,
     log: Log = lambda _step, _figures: None,
     stop: Callable[[], bool] = lambda: False,
+    device: str = "cpu",
 ) -> Any:
     """What the first of several processes returns that all train the same network; one process is this one.
 
@@ -54,9 +57,13 @@ def in_processes(
         Hears what the first process tells.
     stop : function
         Asked several times a second; the children then leave with ``Stopped`` after the step that they are at.
+    device : str
+        That of the config, such as ``auto``.
 
     Raises
     ------
+    ConfigError
+        The device is a GPU, of which the machine has some, but fewer than processes.
     ChildProcessError
         A process was killed, or left without a word. The next run goes on from the last checkpoint.
     Exception
@@ -64,6 +71,7 @@ def in_processes(
     """
     if count == 1:
         return _imported(function)(argument, log, stop)
+    _refuse_few_gpus(count, device)
     with tempfile.TemporaryDirectory(prefix="panolabel-train-") as name:
         folder = Path(name)
         (folder / "work").write_bytes(pickle.dumps((sys.path, function, argument)))
@@ -81,6 +89,15 @@ def in_processes(
         return _result(folder, codes)
 
 
+def _refuse_few_gpus(count: int, device: str) -> None:
+    gpus = 0 if device == "cpu" else torch.cuda.device_count()
+    if 0 < gpus < count:
+        raise ConfigError(
+            f"processes: {count} take a GPU each, but this machine has {gpus}; write processes: {gpus}, or train on a machine "
+            "with more (execution.device: cpu trains without GPUs)"
+        )
+
+
 def _start(folder: Path, rank: int, count: int, port: int) -> subprocess.Popen[bytes]:
     environment = {
         "OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // count, 1)), **os.environ,
@@ -90,14 +107,7 @@ def _start(folder: Path, rank: int, count: int, port: int) -> subprocess.Popen[b
         "TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0",
     }  # fmt: skip
     command = [sys.executable, "-m", "tasks.train.processes", str(folder), str(rank)]
-    return subprocess.Popen(command, env=environment, preexec_fn=_obey_parent_alone)
-
-
-def _obey_parent_alone() -> None:
-    """Ctrl-C reaches the whole group, and the parent alone says when to stop."""
-    die_with_parent()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    return subprocess.Popen(command, env=environment, preexec_fn=obey_parent_alone)
 
 
 def _attend(children: Sequence[subprocess.Popen[bytes]], folder: Path, log: Log, stop: Callable[[], bool]) -> None:

@@ -9,13 +9,25 @@ from dataclasses import dataclass
 from accelerate import PartialState
 
 from storage.urls import exists, read_bytes, write_bytes
+from tasks.stage.stopping import Stopped as Stopped
+from tasks.stage.telling import tell
 
 Log = Callable[[int, Mapping[str, float]], None]
 """Takes the step and named figures: print, a file, TensorBoard, MLflow."""
 
 
-class Stopped(RuntimeError):
-    """Training was asked to stop, and left a checkpoint of that moment."""
+def telling_of(steps: int, every: int = 1) -> Log:
+    """A log that tells whoever had the training made of figures that are so many steps apart, at least."""
+    told = -every
+
+    def log(step: int, figures: Mapping[str, float]) -> None:
+        nonlocal told
+        if step == told or step >= min(told + every, steps):
+            told = step
+            said = [f"{name.removeprefix('optimizer.').replace('_', ' ')} {value:.3g}" for name, value in figures.items()]
+            tell(f"step {step} of {steps}: {', '.join(said)}")
+
+    return log
 
 
 class Diverged(RuntimeError):

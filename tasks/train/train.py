@@ -27,7 +27,7 @@ from tasks.train.labels.cut import check_depth_max
 from tasks.train.labels.data import Batch, DataSettings, LabelStore, TrainingData
 from tasks.train.labels.stores import label_stores
 from tasks.train.processes import in_processes
-from tasks.train.progress import Log, LogFile, Progress
+from tasks.train.progress import Log, LogFile, Progress, telling_of
 from tasks.train.student.held_out import look_at_held_out
 from tasks.train.student.make import make_student, save_student
 from tasks.train.student.settings import TrainStudent
@@ -53,9 +53,12 @@ def _weights(settings: TrainStudent, _inputs: Inputs) -> dict[str, str]:
 
 def refuse_misfit(stage: Stage, _blocks: Sequence[Block]) -> None:
     """Raise ConfigError if a student of such settings cannot be, or cannot be told of; what its labels say is not known yet."""
-    check_trackers(stage)
-    with torch.device("meta"):  # sizes without weights
-        make_student(stage.settings, ("any",))
+    try:
+        check_trackers(stage)
+        with torch.device("meta"):  # sizes without weights
+            make_student(stage.settings, ("any",))
+    except ConfigError as error:
+        raise ConfigError(f"stages.{stage.key}.{error}") from error
 
 
 KIND = Kind(
@@ -97,7 +100,9 @@ def train_block(job: Job, stop: Callable[[], bool] = asked_to_stop) -> Receipt:
     about: dict[str, Any] = {}
 
     def make() -> Output:
-        learned: Learned = in_processes(job.settings.processes, "tasks.train.train:learn", job, stop=stop)
+        settings, device = job.settings, job.execution.device
+        log = telling_of(settings.steps)
+        learned: Learned = in_processes(settings.processes, "tasks.train.train:learn", job, log, stop, device)
         about.update(learned.about)
         figures = {name: learned.about[name] for name in ("steps", "parameters", "weights")}
         return Output(figures=figures, files=learned.files)

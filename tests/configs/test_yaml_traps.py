@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from configs.plain_yaml import parse_yaml
-from configs.reading import load_config
 from configs.settings import ConfigError
 from flows.commands.options import overrides
-from tests.configs.test_schema import MINIMAL
+from tasks.pipeline import load
+from tests.configs.test_reading import MINIMAL, STAGES
 
 
 @pytest.mark.parametrize(
@@ -52,22 +52,22 @@ def test_numbers_of_other_bases_are_told(text: str, value: float) -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"fuse": {"depth_edge": True}}, "fuse: depth_edge: is true, where a number is needed"),
-        ({"ingest": {"aspect_tolerance": False}}, "ingest: aspect_tolerance: is false"),
-        ({"block_size": True}, "block_size: is true"),
+        ({"fuse": {"depth_edge": True}}, "stages.fuse.depth_edge: is true, where a number is needed"),
+        ({"ingest": {"source": {"url": "i"}, "aspect_tolerance": False}}, "stages.ingest.aspect_tolerance: is false"),
+        ({"ingest": {"source": {"url": "i"}, "block_size": True}}, "stages.ingest.block_size: is true"),
     ],
 )
 def test_a_truth_value_is_no_number(tmp_path: Path, values: dict, expected: str) -> None:
     path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump({**MINIMAL, **values}))
+    path.write_text(yaml.safe_dump({**MINIMAL, "stages": {**STAGES, **values}}, sort_keys=False))
     with pytest.raises(ConfigError) as caught:
-        load_config(path)
+        load(path)
     assert expected in str(caught.value)
 
 
 def test_the_command_line_is_read_as_a_config_is() -> None:
-    assert overrides(["source.allow=[/data, /more]", "fuse.height=512"]) == {
-        "source.allow": ["/data", "/more"],
+    assert overrides(["ingest.source.allow=[/data, /more]", "fuse.height=512"]) == {
+        "ingest.source.allow": ["/data", "/more"],
         "fuse.height": 512,
     }
     with pytest.raises(ConfigError, match=r"--set fuse=.*stands twice"):

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from configs.pipeline import Config
-from configs.reading import load_config
+from tasks.pipeline import load
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -204,7 +204,7 @@ def cluster_config() -> Config:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "pipeline.yaml")
         path.write_text(manifest("ConfigMap", "panolabel")["data"]["pipeline.yaml"])
-        return load_config(path)
+        return load(path)
 
 
 def test_the_scheduler_is_where_the_config_and_the_workers_look() -> None:

@@ -118,7 +118,7 @@ def test_killed_between_data_and_receipt_the_bytes_are_the_same(tmp_path: Path, 
     for pipe in pipes:
         pipe.unlink()
     plan = {row.stage: row.to_run for row in make_plan(config).stages}
-    assert plan["label.geometry"] == 1, "data without a receipt is not there"
+    assert plan["geometry"] == 1, "data without a receipt is not there"
     inodes = {name: (store / name).stat().st_mtime_ns for name in data}
     run_pipeline(config)
     assert data_bytes(store) == before

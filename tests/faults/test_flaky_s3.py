@@ -20,6 +20,7 @@ from tasks.ingest.ingest import check_entry
 from tasks.ingest.panorama import load_panorama
 from tests.support.flaky_proxy import Choose, FlakyProxy, flaky_bucket, sometimes
 from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_pipeline
+from tests.support.stages import source_of
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +115,12 @@ def test_a_network_that_fails_is_no_fault_of_a_panorama(
     data = (tmp_path / "images/p00.png").read_bytes()
     boto3.client("s3").put_object(Bucket=bucket.removeprefix("s3://"), Key="p00.png", Body=data, ACL="public-read")
     entry = Entry("p00", f"{proxy.url}/weather/p00.png", 0, "")
-    item = check_entry(entry, config.ingest)
+    settings = source_of(config).settings
+    item = check_entry(entry, settings)
     assert item.reason == ""
     monkeypatch.setattr(retries, "ATTEMPTS", 2)
     proxy.choose = lambda *_: fault
     with pytest.raises(StoreError):
-        check_entry(entry, config.ingest)
+        check_entry(entry, settings)
     with pytest.raises(StoreError):
-        load_panorama(item, config)
+        load_panorama(item, settings)

@@ -23,6 +23,7 @@ from tasks.ingest import ingest
 from tasks.ingest.entries import Entry
 from tests.support.pipelines import load, write_panoramas, write_pipeline
 from tests.support.processes import until
+from tests.support.stages import source_of
 
 FILES = 100
 """Four groups of 25, of which two are in flight."""
@@ -32,10 +33,13 @@ from pathlib import Path
 from flows.running.drain import draining_on_signals
 from flows.pipeline import ingest_source
 from flows.running.workers import start_workers
+from tasks.ingest import ingest
 from tests.support.pipelines import load
+from tests.support.stages import source_of
 config = load(Path(sys.argv[1]), execution__runner__workers=1)
+stage = source_of(config)
 with draining_on_signals(), start_workers(config.execution.runner) as workers:
-    ingest_source(config, False, workers)
+    ingest_source(stage, ingest.scan(stage), workers)
 """
 
 
@@ -104,41 +108,42 @@ def test_what_was_read_is_not_read_again(
     if number != signal.SIGKILL:
         assert "stopped at stage ingest; files that were read need not be read again" in (tmp_path / "stderr").read_text()
     config = load(path)
-    assert not read_manifest(ingest.manifest_url(config)), "no place is given before all is read"
-    kept = len(ingest.scan(config).checked)
+    stage = source_of(config)
+    assert not read_manifest(ingest.manifest_url(stage)), "no place is given before all is read"
+    kept = len(ingest.scan(stage).checked)
     assert 25 <= kept < FILES
     assert make_plan(config).as_json()["stages"][0]["items"] == FILES - kept
     before = Counter(gate.read)
     assert start(path, prefect_api).wait(120) == 0, (tmp_path / "stderr").read_text()
     again = [name for name in gate.read if before[name] and gate.read[name] > before[name]]
     assert len(again) <= (50 if number == signal.SIGKILL else 0), "at most the groups that were in work"
-    manifest = Path(ingest.manifest_url(config)).read_bytes()
+    manifest = Path(ingest.manifest_url(stage)).read_bytes()
     assert not list(parts.rglob("*.parts/*.parquet"))
 
     undisturbed = write_pipeline(tmp_path / "other", 1, source={"url": str(tmp_path / "list.csv")})
     assert start(undisturbed, prefect_api).wait(120) == 0
-    assert Path(ingest.manifest_url(load(undisturbed))).read_bytes() == manifest
+    assert Path(ingest.manifest_url(source_of(load(undisturbed)))).read_bytes() == manifest
     seen(f"{kept} of {FILES} files kept; {len(again)} read twice; the manifest is byte-identical")
 
 
 def test_a_damaged_part_counts_as_none_and_a_changed_file_is_read_again(tmp_path: Path) -> None:
-    config = load(write_pipeline(tmp_path, 4))
-    scan = ingest.scan(config)
-    ingest.keep(config, [ingest.check(entry, config.ingest) for entry in scan.to_read[:2]])
-    ingest.keep(config, [ingest.check(entry, config.ingest) for entry in scan.to_read[2:3]])
-    assert [entry.item for entry in ingest.scan(config).to_read] == ["p03"]
+    stage = source_of(load(write_pipeline(tmp_path, 4)))
+    scan = ingest.scan(stage)
+    ingest.keep(stage, [ingest.check(entry, stage.settings) for entry in scan.to_read[:2]])
+    ingest.keep(stage, [ingest.check(entry, stage.settings) for entry in scan.to_read[2:3]])
+    assert [entry.item for entry in ingest.scan(stage).to_read] == ["p03"]
     os.utime(tmp_path / "images" / "p00.png", (1, 1))
-    assert [entry.item for entry in ingest.scan(config).to_read] == ["p00", "p03"]
+    assert [entry.item for entry in ingest.scan(stage).to_read] == ["p00", "p03"]
     for part in (tmp_path / "store").rglob("*.parts/*.parquet"):
         part.write_bytes(part.read_bytes()[:-9])
-    assert [entry.item for entry in ingest.scan(config).to_read] == ["p00", "p01", "p02", "p03"]
+    assert [entry.item for entry in ingest.scan(stage).to_read] == ["p00", "p01", "p02", "p03"]
 
 
 def test_rehash_reads_everything_and_finds_what_no_stamp_tells(tmp_path: Path) -> None:
     path = write_pipeline(tmp_path, 3)
-    config = load(path)
-    scan = ingest.scan(config)
-    before = ingest.save(config, [], [ingest.check(entry, config.ingest) for entry in scan.to_read])
+    stage = source_of(load(path))
+    scan = ingest.scan(stage)
+    before = ingest.save(stage, [], [ingest.check(entry, stage.settings) for entry in scan.to_read])
     picture = tmp_path / "images" / "p01.png"
     about, data = picture.stat(), picture.read_bytes()
     other = bytes([*data[:-20], *(tmp_path / "images" / "p01.png").read_bytes()[-20:]])
@@ -147,18 +152,18 @@ def test_rehash_reads_everything_and_finds_what_no_stamp_tells(tmp_path: Path) -
     size = max(len(data), len(other))
     picture.write_bytes(data.ljust(size, b"\0"))
     os.utime(picture, ns=(about.st_atime_ns, about.st_mtime_ns))
-    known = ingest.save(config, before, [ingest.check(entry, config.ingest) for entry in ingest.scan(config).to_read])
+    known = ingest.save(stage, before, [ingest.check(entry, stage.settings) for entry in ingest.scan(stage).to_read])
     picture.write_bytes(other.ljust(size, b"\0"))
     os.utime(picture, ns=(about.st_atime_ns, about.st_mtime_ns))
-    assert not ingest.scan(config).to_read, "the stamp says nothing"
+    assert not ingest.scan(stage).to_read, "the stamp says nothing"
 
-    rehash = load(path, ingest__rehash=True)
-    assert ingest.identity(rehash) == ingest.identity(config)
+    rehash = source_of(load(path, ingest__rehash=True))
+    assert rehash.identity == stage.identity
     scan = ingest.scan(rehash)
     assert [entry.item for entry in scan.to_read] == ["p00", "p01", "p02"]
-    assert make_plan(rehash).stages[0].reasons == ("files to read again (ingest.rehash): p00, p01, p02",)
+    assert make_plan(load(path, ingest__rehash=True)).stages[0].reasons == ("files to read again (ingest.rehash): p00, p01, p02",)
     of = {item.item: item for item in scan.known}
-    after = ingest.save(rehash, scan.known, [ingest.check(entry, rehash.ingest, of[entry.item]) for entry in scan.to_read])
+    after = ingest.save(rehash, scan.known, [ingest.check(entry, rehash.settings, of[entry.item]) for entry in scan.to_read])
     changed = [one.item for one, two in zip(known, after, strict=True) if one.digest != two.digest]
     assert changed == ["p01"]
     assert [(one.block, one.slot) for one in known] == [(two.block, two.slot) for two in after]
@@ -167,9 +172,9 @@ def test_rehash_reads_everything_and_finds_what_no_stamp_tells(tmp_path: Path) -
 
 def test_where_a_store_tells_nothing_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = load(write_pipeline(tmp_path, 2))
-    assert not ingest.scan(config).notes
+    assert not ingest.scan(source_of(config)).notes
     monkeypatch.setattr("tasks.ingest.folders.stamp_of", lambda about: "")
-    (note,) = make_plan(config).scan.notes
+    (note,) = make_plan(config).notes
     assert re.match("changes of 2 files cannot be seen, .* --set ingest.rehash=true", note)
 
 

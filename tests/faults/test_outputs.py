@@ -87,11 +87,11 @@ def test_other_weights_than_planned_are_refused(tmp_path: Path, seen: Seen) -> N
     for file in label_receipts(path):
         file.unlink()
     plan = make_plan(config)
-    stage = next(stage for stage in plan.definitions if stage.name == "label.geometry")
+    stage = next(stage for stage in plan.definitions if stage.key == "geometry")
     (tmp_path / "geometry.json").write_text(json.dumps({"factor": 3.0}))
     calls = len(journal(tmp_path))
     with pytest.raises(RuntimeError, match=r"weights in use .* are not those planned .*; plan again"):
-        stage.make(Job(config, stage.identity, plan.blocks[0], "test"))
+        stage.make(Job(stage, plan.blocks[0], "test", config.execution))
     assert not label_receipts(path)
     assert len(journal(tmp_path)) == calls, "the teacher must not even look"
     seen("refused: weights in use are not those planned; plan again. 0 items labelled, 0 receipts")
@@ -105,8 +105,8 @@ def test_other_code_than_planned_is_refused(tmp_path: Path, seen: Seen) -> None:
     for file in label_receipts(path):
         file.unlink()
     plan = make_plan(config)
-    stage = next(stage for stage in plan.definitions if stage.name == "label.geometry")
-    job = Job(config, stage.identity, plan.blocks[0], "test")
+    stage = next(stage for stage in plan.definitions if stage.key == "geometry")
+    job = Job(stage, plan.blocks[0], "test", config.execution)
     with pytest.raises(RuntimeError, match="install the same version of panolabel on every worker"):
         stage.make(replace(job, code="0123456789abcdef"))
     assert not label_receipts(path)
@@ -126,7 +126,7 @@ def test_a_flipped_bit_is_found_and_only_its_block_made_again(tmp_path: Path, se
     (store / name).write_bytes(data)
     stamps = {file: file.stat().st_mtime_ns for file in store.rglob("receipt.json")}
     broken = [damage for _, damage in verify_store(config) if damage]
-    assert [(one.stage, len(one.problems)) for one in broken] == [("label.geometry", 1)]
+    assert [(one.stage, len(one.problems)) for one in broken] == [("geometry", 1)]
     run_pipeline(config)
     again = [file for file, stamp in stamps.items() if file.stat().st_mtime_ns != stamp]
     assert [file.parent for file in again] == [store.joinpath(*Path(name).parts[:4])]

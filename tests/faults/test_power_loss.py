@@ -22,8 +22,8 @@ from tasks.stage.job import Job
 from tests.support.pipelines import load
 config = load(Path(sys.argv[1]))
 plan = make_plan(config)
-stage = next(stage for stage in plan.definitions if stage.name == "label.geometry")
-stage.make(Job(config, stage.identity, plan.blocks[0], "test"))
+stage = next(stage for stage in plan.definitions if stage.key == "geometry")
+stage.make(Job(stage, plan.blocks[0], "test", config.execution))
 """
 
 

@@ -11,15 +11,17 @@ import pytest
 import yaml
 
 from configs.pipeline import Config
-from configs.reading import load_config
 from flows.plan import make_plan
 from flows.setup.init import look_at, write_config
 from flows.setup.needs import check_source
-from flows.stores.items import trace_item
+from flows.stores.lineage import trace_item
 from storage.manifest import Item
 from tasks.evaluate import evaluate
+from tasks.migration import migrated
+from tasks.pipeline import load
 from tests.support.datasets import WRITERS, box_room
 from tests.support.pipelines import run_pipeline
+from tests.support.stages import identity_of, source_of
 from tests.support.truth_teacher import frame_of, write_rooms
 
 HEIGHT = 96
@@ -44,8 +46,8 @@ def config_of(folder: Path, **source: Any) -> Config:
         "execution": {"runner": {"workers": 2}, "pictures": 1},
     }
     path = folder / "rooms.yaml"
-    path.write_text(yaml.safe_dump(data))
-    return load_config(path)
+    path.write_text(yaml.safe_dump(migrated(data), sort_keys=False))
+    return load(path)
 
 
 def evaluated(config: Config) -> dict[str, dict[str, Any]]:
@@ -57,7 +59,7 @@ def evaluated(config: Config) -> dict[str, dict[str, Any]]:
 def test_a_perfect_teacher_is_at_the_identity_floor(rooms: Path, tmp_path: Path, prefect_api: str) -> None:
     config = config_of(tmp_path, kind="structured3d", root=str(rooms), split="test")
     plan = make_plan(config)
-    assert [entry.item for entry in plan.scan.to_read] == ["scene_03251/1"]
+    assert [entry.item for entry in plan.sources[0].scan.to_read] == ["scene_03251/1"]
     record = run_pipeline(config)
     assert record["quarantined"] == []
     assert not make_plan(config).anything_to_run
@@ -82,7 +84,7 @@ def test_a_perfect_teacher_is_at_the_identity_floor(rooms: Path, tmp_path: Path,
 def test_truth_is_that_of_the_scene(rooms: Path, tmp_path: Path) -> None:
     config = config_of(tmp_path, kind="structured3d", root=str(rooms))
     uri = str(rooms / "scene_03249/2D_rendering/1/panorama/full/rgb_rawlight.png")
-    truth, _ = evaluate.read_truth(config, Item("scene_03249/1", uri, "", HEIGHT, 2 * HEIGHT, 1, ""))
+    truth, _ = evaluate.read_truth(source_of(config).settings.source, Item("scene_03249/1", uri, "", HEIGHT, 2 * HEIGHT, 1, ""))
     frame = frame_of(3249, HEIGHT)
     assert (truth["depth_valid"] == ~frame.sky).all()
     assert abs(truth["depth"] - frame.depth).max() < 0.00051
@@ -97,14 +99,15 @@ def test_kind_and_root_of_the_truth_are_part_of_the_fingerprint(tmp_path: Path) 
         config_of(tmp_path, kind="replica360_4k", root="/data/a"),
         config_of(tmp_path, url="/data/a"),
     ]
-    assert len({evaluate.identity(config, "fused").fingerprint for config in configs}) == len(configs)
+    assert len({identity_of(config, "evaluate").fingerprint for config in configs}) == len(configs)
 
 
 def test_init_recognises_the_layout_and_its_config_can_be_planned(rooms: Path, tmp_path: Path) -> None:
     survey = look_at(str(rooms))
     path = write_config(survey, tmp_path / "made.yaml")
-    config = load_config(path)
-    assert (config.source.kind, config.source.url, config.name) == ("structured3d", str(rooms), "structured3d")
+    config = load(path)
+    source = source_of(config).settings.source
+    assert (source.kind, source.url, config.name) == ("structured3d", str(rooms), "structured3d")
     assert survey.panoramas == len(SEEDS)
     assert "  # split: val   # there are test, val\n" in path.read_text()
     assert make_plan(config).stages[0].items == len(SEEDS)

@@ -8,13 +8,17 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from configs.pipeline import Config
 from flows.cli import app
-from flows.fidelity import with_audit, write_audit
 from flows.plan import make_plan
+from flows.publishing.audit import with_stage, write_page_of
 from flows.stores.failures import failed, items_to_retry, waive
 from flows.stores.garbage import collect, find_garbage
+from flows.stores.made import made_of
 from scenes.dataset import write_dataset
 from storage.receipts import read_receipt
+from tasks.evaluate.shown_audit import audit_summary
+from tasks.migration import migrated
 from tests.support.pipelines import load, run_pipeline, write_pipeline
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
@@ -39,7 +43,7 @@ def write_config(folder: Path, scenes: Path, **settings: float) -> Path:
         "execution": {"pictures": 1, "keep_patch_labels": False},
     }
     path = folder / "audited.yaml"
-    path.write_text(yaml.safe_dump(data))
+    path.write_text(yaml.safe_dump(migrated(data), sort_keys=False))
     return path
 
 
@@ -94,7 +98,9 @@ def test_the_command_audits_what_is_fused_and_the_page_needs_nothing(tmp_path: P
     assert page.tags.count("svg") > 30
     assert f"{depth['total']:.4f}" in html
 
-    assert not make_plan(with_audit(config)).anything_to_run, "patch labels that were made again are kept or not owed"
+    assert not make_plan(with_stage(config, "audit", {})[0]).anything_to_run, (
+        "patch labels that were made again are kept or not owed"
+    )
     receipts = [read_receipt(str(url)) for url in (tmp_path / "store/stages/audit").glob("*/*")]
     assert sorted(row.item for one in receipts if one for row in one.items) == ["room_00040", "room_00042", "street_00041"]
     assert json.loads(command("audit", path, "--json", "--items", "1")[1]) == found
@@ -110,35 +116,42 @@ def told_by_prefect(key: str) -> dict[str, dict[str, str]]:
     return {row["error"]: row for row in json.loads(artifact["data"])}
 
 
+def consistencies(config: Config) -> dict[str, float]:
+    """How far the views of every audited panorama agree."""
+    plan = make_plan(config)
+    found: dict[str, float] = audit_summary(made_of(config, plan, plan.step("audit")))["consistency"]
+    return found
+
+
 def test_without_truth_agreement_is_told_and_what_disagrees_can_be_given_up(tmp_path: Path) -> None:
-    path = write_pipeline(tmp_path, 3, block_size=4)
-    config = load(path, audit__enabled=True)
+    path = write_pipeline(tmp_path, 3, block_size=4, audit={"enabled": True})
+    config = load(path)
     record = run_pipeline(config)
     ran = {row["stage"]: row["ran"] for row in record["stages"]}
-    assert (ran["label.geometry"], ran["audit"]) == (1, 1)
-    assert record["audit"]["attribution"] == {}
-    found = write_audit(config, make_plan(config))
+    assert (ran["geometry"], ran["audit"]) == (1, 1)
+    assert record["found"]["audit"]["attribution"] == {}
+    found = write_page_of(config, make_plan(config), "audit")
     assert (found["items"], found["with_truth"]) == (3, 0)
     for splits in found["agreement"].values():
         for name in ("all", "latitude", "off_axis", "edge_distance", "depth", "class"):
             assert sum(row["share"] for row in splits[name]) == pytest.approx(1)
         whole = sum(row["share"] * row["value"] for row in splits["latitude"])
         assert whole == pytest.approx(splits["all"][0]["value"])
-    assert not make_plan(load(path, audit__enabled=True, audit__items=2)).anything_to_run, "how much is shown reruns nothing"
+    assert not make_plan(load(path, audit__items=2)).anything_to_run, "how much is shown reruns nothing"
 
-    consistency = found["consistency"]
+    consistency = consistencies(config)
     worst, second, _ = sorted(consistency, key=lambda name: consistency[name])
-    strict = load(path, audit__enabled=True, fuse__min_consistency=(consistency[worst] + consistency[second]) / 2)
+    strict = load(path, fuse__min_consistency=(consistency[worst] + consistency[second]) / 2)
     given_up = {row["stage"]: (row["ran"], row["quarantined"]) for row in run_pipeline(strict)["stages"]}
-    assert given_up == {"project": (0, 0), "label.geometry": (0, 0), "label.classes": (0, 0)} | dict.fromkeys(
+    assert given_up == {"project": (0, 0), "geometry": (0, 0), "classes": (0, 0)} | dict.fromkeys(
         ("fuse", "evaluate", "audit"), (1, 1)
     )
     (row,) = failed(strict)["items"]
     assert (row["item"], row["stage"]) == (worst, "fuse")
     assert row["reason"].startswith(f"views disagree: consistency {consistency[worst]:.4f} is below fuse.min_consistency")
     assert failed(strict)["causes"] == [{"cause": "fuse: views disagree", "items": 1}]
-    kept = write_audit(strict, make_plan(strict))
-    assert kept["consistency"] == {name: value for name, value in consistency.items() if name != worst}
+    kept = write_page_of(strict, make_plan(strict), "audit")
+    assert consistencies(strict) == {name: value for name, value in consistency.items() if name != worst}
     assert row["reason"].split(":")[0] in Path(kept["page"]).read_text()
 
     assert items_to_retry(strict, []) == [worst]

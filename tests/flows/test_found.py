@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from flows.plan import make_plan
+from flows.publishing.audit import with_stage
 from flows.report import Found, found_by
 from scenes.dataset import write_dataset
 from storage.receipts import read_receipt
@@ -55,7 +56,9 @@ def labelled(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> tupl
     """The folder of a labelling run with truth and audit, its record, and what its stages show."""
     folder = tmp_path_factory.mktemp("labelled")
     write_dataset(folder, "mixed", 3, 40, 64, 128, supersample=1, amodal=False, processes=1)
-    config = load(write_config(folder, folder, view_scale=0.1, seed=1), audit__enabled=True, execution__keep_patch_labels=True)
+    config, _ = with_stage(
+        load(write_config(folder, folder, view_scale=0.1, seed=1), execution__keep_patch_labels=True), "audit", {}
+    )
     record = run_pipeline(config)
     plan = make_plan(config)
     return folder, record, found_by(config, plan, plan.steps)
@@ -63,16 +66,16 @@ def labelled(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> tupl
 
 def test_evaluate_shows_figures_classes_and_panoramas(labelled: tuple[Path, dict[str, Any], Found]) -> None:
     _, record, found = labelled
-    pieces = shown(found, "evaluate")
-    headline = {row["figure"]: row for row in record["summary"]["headline"]}
+    pieces, summary = shown(found, "evaluate"), record["found"]["evaluate"]
+    headline = {row["figure"]: row for row in summary["headline"]}
     quality = table(pieces, "quality")
     assert {row[0]: row[1] for row in quality.rows} == {name: row["value"] for name, row in headline.items()}
     assert quality.rows[0][2] == f"{headline[quality.rows[0][0]]['low']:.3f} – {headline[quality.rows[0][0]]['high']:.3f}"
     assert "panolabel (metric depth" in quality.note
     ious = [row[1] for row in table(pieces, "per-class").rows]
-    assert ious == sorted((row["iou"] for row in record["summary"]["per_class"]), reverse=True)
-    assert len(table(pieces, "figures").rows) == len(record["summary"]["figures"])
-    assert {row[0] for row in table(pieces, "latitude").rows} == set(record["summary"]["bands"])
+    assert ious == sorted((row["iou"] for row in summary["per_class"]), reverse=True)
+    assert len(table(pieces, "figures").rows) == len(summary["figures"])
+    assert {row[0] for row in table(pieces, "latitude").rows} == set(summary["bands"])
     assert {"panorama", "depth", "normals", "semantics", "depth error"} <= {one.caption for one in drawn(pieces, "preview")}
     marks = pieces["how-to-read"].marks  # type: ignore[union-attr]
     assert {"floor", "wall"} <= {name for name, _ in marks}
@@ -86,7 +89,7 @@ def test_fuse_shows_where_labels_are_and_what_no_panorama_shows(labelled: tuple[
     assert Path(place.text).name == "data.zarr"
     assert Path(place.text).is_relative_to(folder / "store" / "stages" / "fuse")
     assert Path(place.text).exists()
-    assert pieces["never-seen"].text == "; ".join(record["classes_never_seen"])  # type: ignore[union-attr]
+    assert pieces["never-seen"].text == "; ".join(record["found"]["fuse"]["classes_never_seen"])  # type: ignore[union-attr]
     assert "classes-never-seen" not in pieces, "a sentence holds them all"
 
 
@@ -105,7 +108,7 @@ def test_audit_shows_parts_that_add_up(labelled: tuple[Path, dict[str, Any], Fou
     ]
     for row in parts.rows:
         assert sum(float(value) for value in row[1:5]) == pytest.approx(row[5], abs=1e-9)  # type: ignore[arg-type]
-    assert len(parts.rows) == len(record["audit"]["attribution"]) == len(drawn(pieces, "parts"))
+    assert len(parts.rows) == len(record["found"]["audit"]["attribution"]) == len(drawn(pieces, "parts"))
     assert {row[0] for row in table(pieces, "agreement").rows} == {"depth", "normals", "semantics"}
     assert drawn(pieces, "heat-maps")
     assert drawn(pieces, "bands-abs-rel")
@@ -139,36 +142,43 @@ def test_what_was_given_up_is_counted_by_reason(tmp_path: Path) -> None:
 
 
 def test_stages_of_an_adaptation(tmp_path: Path) -> None:
-    from configs.adapt import load_adapt_config
-    from flows.adapt import adapt
-
-    config = load_adapt_config(write_adaptation(tmp_path, 3))
-    record = adapt(config)
+    config = load(write_adaptation(tmp_path, 3))
+    record = run_pipeline(config)
     plan = make_plan(config)
     found = found_by(config, plan, plan.steps)
-    assert [section.key for section in found.sections] == ["predict", "scores", "thresholds", "omni", "pool", "adapt", "compare"]
-    assert [row[0] for row in table(shown(found, "scores"), "scores").rows] == ["semantic", "instances", "amodals"]
+    assert [section.key for section in found.sections] == [
+        "adapt.predict",
+        "adapt.scores",
+        "adapt.thresholds",
+        "adapt.omni",
+        "adapt.pool",
+        "adapt",
+        "compare",
+    ]
+    assert [row[0] for row in table(shown(found, "adapt.scores"), "scores").rows] == ["semantic", "instances", "amodals"]
     pixels = 3 * 64 * 128
-    assert table(shown(found, "scores"), "scores").rows[0][1] == pixels, "every pixel has a class"
-    thresholds = {(row[0], row[1]): row[2] for row in table(shown(found, "thresholds"), "thresholds").rows}
+    assert table(shown(found, "adapt.scores"), "scores").rows[0][1] == pixels, "every pixel has a class"
+    thresholds = {(row[0], row[1]): row[2] for row in table(shown(found, "adapt.thresholds"), "thresholds").rows}
     assert thresholds == {
-        (part, name): own["threshold"] for part, classes in record["thresholds"].items() for name, own in classes.items()
+        (part, name): own["threshold"]
+        for part, classes in record["found"]["adapt.thresholds"]["thresholds"].items()
+        for name, own in classes.items()
     }
-    [(_, pooled)] = plan.receipts.of(next(step for step in plan.steps if step.name == "pool"))
-    assert {row[0]: row[3] for row in table(shown(found, "pool"), "pool").rows} == {
+    [(_, pooled)] = plan.receipts.of(plan.step("adapt.pool"))
+    assert {row[0]: row[3] for row in table(shown(found, "adapt.pool"), "pool").rows} == {
         name: own["predictions"] for name, own in pooled.items[0].figures["thresholds"].items()
     }
-    page = shown(found, "pool")["pool-page"]
+    page = shown(found, "adapt.pool")["pool-page"]
     assert Path(page.link).exists()  # type: ignore[union-attr]
-    for row in table(shown(found, "omni"), "learned").rows:
+    for row in table(shown(found, "adapt.omni"), "learned").rows:
         assert 0 <= int(row[2] or 0) <= int(row[1] or 0)
-    assert drawn(shown(found, "omni"), "pseudo-labels")[0].caption == "input: panorama"
+    assert drawn(shown(found, "adapt.omni"), "pseudo-labels")[0].caption == "input: panorama"
     assert b"<polyline" in drawn(shown(found, "adapt"), "losses")[0].data
     captions = [one.caption for one in drawn(shown(found, "adapt"), "preview")]
     assert {"source model: amodal panoptic", "adapted model: panoptic", "what is learned: whole objects"} <= set(captions)
-    assert shown(found, "adapt")["model"].text == record["model"]  # type: ignore[union-attr]
+    assert shown(found, "adapt")["model"].text == record["found"]["adapt"]["model"]  # type: ignore[union-attr]
     rows = {row[0]: row[1:] for row in table(shown(found, "compare"), "figures").rows}
-    assert rows == {arm: tuple(own.values()) for arm, own in record["figures"].items()}
+    assert rows == {arm: tuple(own.values()) for arm, own in record["found"]["compare"]["figures"].items()}
 
 
 def test_one_page_shows_stages_of_any_kind(labelled: tuple[Path, dict[str, Any], Found]) -> None:

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 import tarfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import yaml
 import zarr
 
-from flows.cli import main
 from flows.publishing.export import export
 from flows.publishing.points import write_points
 from flows.publishing.publish import publish
 from flows.stores.finished import finished_labels
-from flows.train import training_flow
 from geometry.resampling.augment import Augmentation
 from storage.published.opening import open_published
 from tasks.train.labels.auxiliaries import deriving
 from tasks.train.labels.data import DataSettings, LabelStore, TrainingData
 from tasks.train.labels.items import ItemSettings
-from tasks.train.student.settings import load_training
-from tests.flows.test_train import predict_command, write_training
 from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
 
 HEIGHT, LABELS = 48, 32
@@ -152,10 +148,10 @@ def test_publications_exports_and_points_hold_nothing_else(path: Path, tmp_path:
 
 @pytest.mark.parametrize("one_view", [(), ("depth", "normals")])
 def test_black_rows_teach_nothing(path: Path, one_view: tuple[str, ...]) -> None:
-    config = load(path)
+    finished = finished_labels(load(path))
     how = ItemSettings(24, augmentation=Augmentation(tilt_degrees=0), derive=deriving(("depth", "normals", "semantics"), 0.1))
     how = ItemSettings(24, how.tasks, augmentation=how.augmentation, derive=how.derive, one_view=one_view)
-    data = TrainingData([LabelStore(config, finished_labels(config).blocks)], DataSettings(how, 1, threads=1))
+    data = TrainingData([LabelStore(finished.stage, finished.blocks)], DataSettings(how, 1, threads=1))
     taught = {}
     for epoch in range(3 if one_view else 1):
         for batch in data.batches(epoch):
@@ -173,15 +169,20 @@ def test_black_rows_teach_nothing(path: Path, one_view: tuple[str, ...]) -> None
 
 
 def test_a_student_says_nothing_of_black(path: Path, tmp_path: Path, prefect_api: str) -> None:
-    training = write_training(tmp_path, path, batch=1)
-    record = training_flow(load_training(training), "first")
+    small = {"size": "tiny", "settings": {"bottlenecks": 1, "bridges": False}, "held_out": None, "height": 32, "batch": 1}
+    steps = {"steps": 4, "learning_rate": 1e-3, "frozen_steps": 0, "log_every": 1}
+    stages = {
+        "labels": {"stage": "from", "config": str(path), "of": "fuse"},
+        "train": {**small, **steps},
+        "ingest": {"source": {"url": str(tmp_path / "images")}},
+        "predict": {},
+    }
+    execution = {"device": "cpu", "runner": {"workers": 2}}
+    data = {"name": "student", "root": str(tmp_path / "store"), "stages": stages, "execution": execution}
+    (tmp_path / "student.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
     write_parts(tmp_path / "images")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", predict_command(record["model"], tmp_path))
-        patch.setenv("PREFECT_API_URL", prefect_api)
-        with pytest.raises(SystemExit, match="0"):
-            main()
-    arrays, rows = block_arrays(tmp_path / "x", "fuse")
+    run_pipeline(load(tmp_path / "student.yaml"))
+    arrays, rows = block_arrays(tmp_path / "student.yaml", "predict")
     band, whole, sliver = (slot_of(rows, name) for name in ("band", "whole", "sliver"))
     assert "no pixel of it was photographed whole" in rows[sliver]["reason"]
     for name in arrays:

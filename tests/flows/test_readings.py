@@ -59,7 +59,7 @@ def test_a_run_reads_no_receipt_that_it_made_and_the_next_reads_each_once(
     receipts = list((tmp_path / "store" / "stages").rglob("receipt.json"))
     assert len(receipts) == 3 * 5, "blocks x stages"
     assert sum(row["ran"] for row in record["stages"]) == 15
-    assert record["summary"]["items"] == 5
+    assert record["found"]["evaluate"]["items"] == 5
     assert sum(read.receipts.values()) == 0, "blocks returned them, and none is looked for in vain"
     assert read.listings == 1, "what was planned is what runs"
 
@@ -69,7 +69,7 @@ def test_a_run_reads_no_receipt_that_it_made_and_the_next_reads_each_once(
     with handing_over(plan):
         record = run_pipeline(taller)
     assert {row["stage"]: row["ran"] for row in record["stages"]} == {
-        "project": 0, "label.geometry": 0, "label.classes": 0, "fuse": 3, "evaluate": 3
+        "project": 0, "geometry": 0, "classes": 0, "fuse": 3, "evaluate": 3
     }  # fmt: skip
     assert again.listings == 1
     assert len(again.found()) == 15, "nine that are there, and six of other settings to estimate from"
@@ -85,8 +85,8 @@ def test_what_blocks_return_is_what_the_store_says(tmp_path: Path) -> None:
     now = make_plan(config)
     for step in now.steps:
         for block, receipt in now.receipts.of(step):
-            kept = plan.receipts.get(step.name, step.stage.identity.fingerprint, block.name)
-            url = tmp_path / "store" / "stages" / step.name / step.stage.identity.fingerprint / block.name
+            kept = plan.receipts.get(step.stage, block.name)
+            url = tmp_path / "store" / "stages" / step.stage.name / step.stage.identity.fingerprint / block.name
             assert kept == receipt == read_receipt(str(url))
 
 
@@ -96,7 +96,7 @@ def test_what_is_forgotten_is_read_again(tmp_path: Path) -> None:
     plan = make_plan(config)
     step = plan.steps[0]
     [(block, receipt)] = plan.receipts.of(step)
-    (tmp_path / "store" / "stages" / step.name / receipt.fingerprint / block.name / "receipt.json").unlink()
+    (tmp_path / "store" / "stages" / step.stage.name / receipt.fingerprint / block.name / "receipt.json").unlink()
     assert plan.receipts.of(step) == [(block, receipt)]
     plan.receipts.forget()
     assert plan.receipts.of(step) == []

@@ -24,7 +24,7 @@ from tests.support.pipelines import (
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
-STAGES = ("project", "label.geometry", "label.classes", "fuse", "evaluate")
+STAGES = ("project", "geometry", "classes", "fuse", "evaluate")
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +80,8 @@ def test_a_fuse_setting_reruns_fuse_and_after(path: Path) -> None:
 
 def test_a_teachers_weights_rerun_its_labels_and_after(path: Path) -> None:
     (path.parent / "classes.json").write_text(json.dumps({"factor": 3.25}))
-    assert reasons(load(path))["label.classes"][0].startswith("weights of classes: ")
-    assert executed(load(path)) == {"label.classes": 3, "fuse": 3, "evaluate": 3}
+    assert reasons(load(path))["classes"][0].startswith("weights of classes: ")
+    assert executed(load(path)) == {"classes": 3, "fuse": 3, "evaluate": 3}
 
 
 def test_new_panoramas_run_in_blocks_of_their_own(path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_missing_receipt_reruns_its_block(path: Path) -> None:
     assert executed(load(path)) == {"fuse": 1}
 
 
-@pytest.mark.parametrize("damage", ["flip", "delete"])
+@pytest.mark.parametrize("damage", ["flip", "tear", "delete"])
 def test_a_damaged_chunk_reruns_its_block_after_verify(path: Path, damage: str) -> None:
     root = path.parent / "store"
     before = data_bytes(root)
@@ -118,11 +118,13 @@ def test_a_damaged_chunk_reruns_its_block_after_verify(path: Path, damage: str) 
         data = bytearray(chunk.read_bytes())
         data[len(data) // 2] ^= 1
         chunk.write_bytes(data)
+    elif damage == "tear":
+        chunk.write_bytes(chunk.read_bytes()[:4])
     else:
         chunk.unlink()
     broken = [found for _, found in verify_store(load(path)) if found]
-    assert [(one.stage, len(one.problems)) for one in broken] == [("label.geometry", 1)]
-    assert executed(load(path)) == {"label.geometry": 1}
+    assert [(one.stage, len(one.problems)) for one in broken] == [("geometry", 1)]
+    assert executed(load(path)) == {"geometry": 1}
     assert data_bytes(root) == before
     assert not any(found for _, found in verify_store(load(path)))
 
@@ -149,14 +151,11 @@ def test_how_a_run_is_carried_out_changes_no_byte(tmp_path: Path) -> None:
 
 def test_a_quarantined_item_is_tried_again_only_when_asked(tmp_path: Path) -> None:
     path = write_pipeline(tmp_path)
-    broken = load(path)
-    teachers = [teacher.model_dump() for teacher in broken.teachers]
-    teachers[0]["settings"]["fail_on"] = "p02"
-    broken = load(path, teachers=teachers)
+    broken = load(path, geometry__settings__fail_on="p02")
     record = run_pipeline(broken)
     assert [row["quarantined"] for row in record["stages"]] == [0, 1, 0, 1, 1]
-    assert [(row["item"], row["stage"]) for row in record["quarantined"]] == [("p02", "label.geometry")]
+    assert [(row["item"], row["stage"]) for row in record["quarantined"]] == [("p02", "geometry")]
     assert executed(broken) == {}
     assert not make_plan(broken).anything_to_run
     plan = make_plan(broken, retry=True)
-    assert {stage.stage: stage.to_run for stage in plan.stages if stage.to_run} == {"label.geometry": 1, "fuse": 1, "evaluate": 1}
+    assert {stage.stage: stage.to_run for stage in plan.stages if stage.to_run} == {"geometry": 1, "fuse": 1, "evaluate": 1}

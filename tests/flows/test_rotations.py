@@ -1,4 +1,4 @@
-"""``label.rotations``: what is planned, made and stored, and what stays valid."""
+"""``rotations`` of teachers: what is planned, made and stored, and what stays valid."""
 
 import json
 from pathlib import Path
@@ -15,10 +15,12 @@ from tasks.ingest import ingest
 from tasks.label.project import choose_views
 from tasks.label.rotations import rotated_views, yaw_degrees
 from tasks.label.settings import Project
+from tasks.pipeline import sources
 from tasks.stage.job import Job
 from tests.support.pipelines import data_bytes, load, write_pipeline
+from tests.support.stages import identity_of
 
-TURNED = ("label.geometry.rotation1", "label.classes.rotation1")
+TURNED = ("geometry.rotation1", "classes.rotation1")
 LAYOUTS = ({"kind": "cubemap"}, {"kind": "icosahedron"}, {"kind": "rings", "views_per_ring": 6}, {"kind": "random", "count": 5})
 
 
@@ -42,43 +44,43 @@ def test_turns_halve_the_period_of_the_layout() -> None:
 
 def run(config: Config) -> None:
     """Make what is owed, without Prefect's server, which adds nothing here and takes seconds."""
-    scan = ingest.scan(config)
-    if scan.to_read:
-        ingest.save(config, scan.known, [ingest.check_entry(entry, config.ingest) for entry in scan.to_read])
+    for source in sources(config):
+        scan = ingest.scan(source)
+        if scan.to_read:
+            ingest.save(source, scan.known, [ingest.check_entry(entry, source.settings) for entry in scan.to_read])
     plan = make_plan(config)
-    blocks = {block.name: block for block in plan.blocks}
-    for stage in plan.definitions:
-        for name in plan.owed[stage.name]:
-            stage.make(Job(config, stage.identity, blocks[name], "test"))
+    for step in plan.steps:
+        for block in plan.owed_blocks(step):
+            step.stage.make(Job(step.stage, block, "test", config.execution))
 
 
 def test_one_more_rotation_runs_just_that(tmp_path: Path) -> None:
     path = write_pipeline(tmp_path, 3)
     run(load(path))
     before = data_bytes(tmp_path / "store")
-    config = load(path, label__rotations=1)
+    config = load(path, geometry__rotations=1, classes__rotations=1)
     plan = {stage.stage: stage for stage in make_plan(config).stages}
     assert {name for name, stage in plan.items() if stage.to_run} == {*TURNED, "fuse", "evaluate"}
     assert all(plan[name].seconds is not None and plan[name].items == 3 for name in TURNED)
     plain = {stage.stage: stage for stage in make_plan(load(path, fuse__edge_feather=0.5)).stages}
     assert plan["fuse"].seconds == pytest.approx(4 * plain["fuse"].seconds, abs=0.25)
     costs = {stage.stage: stage for stage in estimate_cost(config, 100).stages}
-    own = costs["label.geometry"]
+    own = costs["geometry"]
     assert costs[TURNED[0]].worker_seconds == own.worker_seconds > 0
-    assert "as label.geometry" in costs[TURNED[0]].note
+    assert "as geometry" in costs[TURNED[0]].note
     run(config)
     assert not make_plan(config).anything_to_run
     assert not make_plan(load(path)).anything_to_run, "without rotations, what was there is valid as it was"
     assert {name: data for name, data in data_bytes(tmp_path / "store").items() if name in before} == before
     check_what_is_stored(tmp_path / "store", config)
-    two = make_plan(load(path, label__rotations=2))
-    assert {stage.stage for stage in two.stages if stage.to_run and stage.stage.startswith("label")} == {
+    two = make_plan(load(path, geometry__rotations=2, classes__rotations=2))
+    assert {stage.stage for stage in two.stages if stage.to_run and ".rotation" in stage.stage} == {
         name.replace("1", "2") for name in TURNED
     }
 
 
 def check_what_is_stored(store: Path, config: Config) -> None:
-    fuse = next(stage.identity for stage in make_plan(config).definitions if stage.name == "fuse")
+    fuse = identity_of(config, "fuse")
     for receipt in (store / "stages" / "fuse" / fuse.fingerprint).glob("*/receipt.json"):
         told = json.loads(receipt.read_text())
         assert (told["about"]["rotations"], told["about"]["work"]) == (1, 4)

@@ -5,16 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from configs.pipeline import Config
+from configs.execution import Execution
 from flows.plan import make_plan
 from metrics.protocols import PROTOCOLS, for_unit
 from scenes.dataset import write_dataset
 from storage.arrays import BlockReader
+from storage.fingerprint import Identity
 from storage.manifest import Block
-from storage.receipts import Receipt, block_url, read_receipt
+from storage.receipts import Receipt, read_receipt
+from tasks.evaluate import evaluate
 from tasks.evaluate.evaluate import summarise_rows
 from tasks.evaluate.shown import shows
 from tasks.label.fuse import decode_labels
+from tasks.pipeline import validated
+from tasks.stage.kind import Stage
 from tasks.stage.made import Made
 from tests.flows.test_rotations import run
 
@@ -31,28 +35,23 @@ def streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(folder: Path, streets: Path, unit: str, level: float) -> tuple[Receipt, Receipt, list[dict]]:
     """The receipts of fuse and evaluate, and the fused labels."""
     teacher = {
-        "name": "one",
+        "stage": "label",
         "kind": "tests.support.scaleless_teacher:load",
         "fields": ["depth", "sky"],
         "settings": {"unit": unit, "level": level},
     }
-    config = Config.model_validate(
-        {
-            "name": "scaleless",
-            "root": str(folder / "store"),
-            "source": {"url": str(streets / "images"), "truth": str(streets)},
-            "project": {"patch_size": 48},
-            "teachers": [teacher],
-            "fuse": {"height": 64, "auxiliaries": ["points"]},
-        }
-    )
+    stages = {
+        "ingest": {"source": {"url": str(streets / "images"), "truth": str(streets)}},
+        "project": {"patch_size": 48},
+        "one": teacher,
+        "fuse": {"height": 64, "auxiliaries": ["points"]},
+        "evaluate": {},
+    }
+    config = validated({"name": "scaleless", "root": str(folder / "store"), "stages": stages})
     run(config)
     plan = make_plan(config)
     (block,) = plan.blocks
-    urls = {
-        stage.name: block_url(config.root, stage.identity.stage, stage.identity.fingerprint, block.name)
-        for stage in plan.definitions
-    }
+    urls = {stage.key: stage.block_url(block.name) for stage in plan.definitions}
     receipts = {name: read_receipt(urls[name]) for name in ("fuse", "evaluate")}
     reader = BlockReader(urls["fuse"], receipts["fuse"].files)
     return receipts["fuse"], receipts["evaluate"], [decode_labels(reader.item(slot)) for slot in range(2)]
@@ -83,7 +82,8 @@ def test_reports_and_summaries_say_that_depth_was_given_a_scale(tmp_path: Path, 
     _, evaluated, _ = made(tmp_path, streets, "scale", 1.0)
     summary = summarise_rows(evaluated.items, evaluated.about)
     assert summary["protocol"] == TOLD
-    seen = Made("evaluate", "evaluate", {}, (("", Block(0, ()), evaluated),), {}, Config.model_construct())
+    stage = Stage("evaluate", evaluate.KIND, evaluate.KIND.settings(), {}, Identity("evaluate", "1"), "")
+    seen = Made(stage, (("", Block(0, ()), evaluated),), {}, Execution())
     assert TOLD in shows(seen)[0].note  # type: ignore[union-attr]
 
 
@@ -104,23 +104,21 @@ def test_only_metric_protocols_of_what_is_not_metric_change() -> None:
     "layout", [{"kind": "rings", "poles": False}, {"kind": "list", "views": [{"yaw_degrees": 20, "pitch_degrees": 0}]}]
 )
 def test_panoramas_of_which_views_see_a_part_go_through_every_stage(tmp_path: Path, streets: Path, layout: dict) -> None:
-    config = Config.model_validate(
-        {
-            "name": "part",
-            "root": str(tmp_path / "store"),
-            "source": {"url": str(streets / "images"), "truth": str(streets)},
-            "project": {"patch_size": 32, "layout": layout},
-            "teachers": [{"name": "truth", "kind": "scenes", "fields": ["depth", "normals", "semantics", "sky", "instances"]}],
-            "fuse": {"height": 64, "depth": "gradient", "depth_normal": "enforce", "auxiliaries": ["points", "edge_distance"]},
-            "audit": {"enabled": True},
-        }
-    )
+    stages = {
+        "ingest": {"source": {"url": str(streets / "images"), "truth": str(streets)}},
+        "project": {"patch_size": 32, "layout": layout},
+        "truth": {"stage": "label", "kind": "scenes", "fields": ["depth", "normals", "semantics", "sky", "instances"]},
+        "fuse": {"height": 64, "depth": "gradient", "depth_normal": "enforce", "auxiliaries": ["points", "edge_distance"]},
+        "evaluate": {},
+        "audit": {},
+    }
+    config = validated({"name": "part", "root": str(tmp_path / "store"), "stages": stages})
     run(config)
     plan = make_plan(config)
     assert not any(plan.owed.values())
     (block,) = plan.blocks
     for stage in plan.definitions:
-        receipt = read_receipt(block_url(config.root, stage.identity.stage, stage.identity.fingerprint, block.name))
+        receipt = read_receipt(stage.block_url(block.name))
         assert [row.state for row in receipt.items] == ["done", "done"], [row.reason for row in receipt.items]
         if stage.name == "evaluate":
             assert all(row.figures["depth"]["abs_rel"] < 0.05 for row in receipt.items)

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+from scenes.build import build_scene
 from scenes.dataset import write_dataset
 from scenes.dusk import at_dusk, noisy
-from scenes.world import build_scene
 
 
 def test_dusk_darkens_and_greys_the_same_street() -> None:

@@ -17,6 +17,7 @@ from tasks.ingest.ingest import manifest_url
 from tasks.ingest.sources import list_source
 from tests.support.object_store import s3_bucket
 from tests.support.pipelines import load, write_pipeline
+from tests.support.stages import source_of
 
 NAMES = [
     *("shot::1.jpg", "a*b.jpg", "x?y.jpg", "[1].jpg", "50%.jpg", "%41.jpg", "#1.png", "~.jpg", "~root.jpg", "s3:.jpg"),
@@ -112,5 +113,5 @@ def test_two_archives_have_two_manifests(tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
             archive.writestr("a.jpg", name)
     path = write_pipeline(tmp_path, 1)
-    urls = {manifest_url(load(path, source__url=f"zip://::{tmp_path}/{name}.zip")) for name in ("one", "two")}
+    urls = {manifest_url(source_of(load(path, source__url=f"zip://::{tmp_path}/{name}.zip"))) for name in ("one", "two")}
     assert len(urls) == 2

@@ -14,7 +14,7 @@ import torch
 import yaml
 from numpy.typing import NDArray
 
-from configs.adapt import AdaptConfig
+from configs.pipeline import Config
 from models.adaptation.mixing import Example
 from models.adaptation.targets import example_target
 from models.seamless.branch import BranchSettings
@@ -22,12 +22,13 @@ from models.seamless.network import SMALL, SeamlessNetwork, SeamlessSettings
 from models.seamless.proposals import ProposalSettings
 from models.seamless.saved import SeamlessModel, model_files, model_of_files, save_model
 from scenes.amodal import run_lengths
-from storage.manifest import blocks_of
-from storage.receipts import Receipt, block_url, blocks_with_receipts, read_receipt
-from tasks.adapt.recipe import Step, steps
+from storage.manifest import Item, blocks_of
+from storage.receipts import Receipt, blocks_with_receipts
 from tasks.ingest import ingest
-from tasks.seamless.model import model_digest
+from tasks.pipeline import load, sources, steps
 from tasks.stage.job import Job
+from tasks.stage.kind import Step
+from tasks.stage.upstream import open_block
 
 HEIGHT, WIDTH = 64, 128
 CLASSES, THINGS = ("sky", "ground", "car", "person"), range(2, 4)
@@ -109,56 +110,81 @@ def write_panoramas(folder: Path, seeds: range) -> None:
         (folder / "truth" / f"p{seed:02d}_amodal.json").write_text(json.dumps(rows))
 
 
-def write_adaptation(folder: Path, count: int = 6, **changes: Any) -> Path:
-    """Panoramas, a source model and a config, which is returned: three blocks of two panoramas."""
+def write_adaptation(
+    folder: Path, count: int = 6, *, truth: bool = True, model: str = "source_model", compare: Any = None, **changes: Any
+) -> Path:
+    """Panoramas, a source model and a config, which is returned: blocks of two panoramas. ``changes`` are those of ``adapt``."""
     write_panoramas(folder / "target", range(count))
     write_source_model(folder / "source_model")
-    data = {
-        "name": "discs",
-        "root": str(folder / "store"),
-        "source": {"url": str(folder / "target" / "images"), "truth": str(folder / "target")},
-        "model": str(folder / "source_model"),
-        "block_size": 2,
+    known = {"truth": str(folder / "target")} if truth else {}
+    own = {
+        "model": str(folder / model),
         "height": HEIGHT,
         "pool": {"rule": {"fixed": 0.6, "share": 0.5}, "per_class": 5},
         "training": {"steps": 4, "batch_size": 2, "crop": [64, 64], "learning_rate": 1e-4, "rates": {}},
-        "scoring": {"least_stuff": 64},
         "checkpoint_every": 2,
-        "execution": {"runner": {"workers": 2}, "pictures": 1, "device": "cpu"},
     }
+    stages = {
+        "ingest": {"source": {"url": str(folder / "target" / "images"), **known}, "block_size": 2},
+        "adapt": {**own, **changes},
+        **({"compare": {"least_stuff": 64, **(compare or {})}} if truth else {}),
+    }
+    execution = {"runner": {"workers": 2}, "pictures": 1, "device": "cpu"}
     path = folder / "discs.yaml"
-    path.write_text(yaml.safe_dump({**data, **changes}))
+    path.write_text(
+        yaml.safe_dump(
+            {"name": "discs", "root": str(folder / "store"), "stages": stages, "execution": execution}, sort_keys=False
+        )
+    )
     return path
 
 
-def plan_of(config: AdaptConfig) -> list[Step]:
+def read(path: Path, **overrides: Any) -> Config:
+    """The config with dotted overrides; double underscores stand for dots."""
+    return load(path, {key.replace("__", "."): value for key, value in overrides.items()})
+
+
+def plan_of(config: Config) -> list[Step]:
     """Ingest, and the stages over what there is."""
-    scan = ingest.scan(config)
-    items = ingest.save(config, scan.known, [ingest.check_entry(entry, config.ingest) for entry in scan.to_read])
-    return steps(config, model_digest(config.model), blocks_of(items))
+    items: dict[str, list[Item]] = {}
+    for source in sources(config):
+        scan = ingest.scan(source)
+        items[source.key] = ingest.save(
+            source, scan.known, [ingest.check_entry(entry, source.settings) for entry in scan.to_read]
+        )
+    found = steps(config, lambda source: blocks_of(items[source.key]))
+    return [step for step in found if not step.stage.is_source]
 
 
-def make_owed(config: AdaptConfig, run: str = "test", until: str = "") -> dict[str, int]:
+def step_of(config: Config, key: str) -> Step:
+    """One of :func:`plan_of`."""
+    return next(step for step in plan_of(config) if step.key == key)
+
+
+def job_of(config: Config, key: str, index: int = 0, run: str = "test") -> Job:
+    """The job of one of a stage's blocks."""
+    step = step_of(config, key)
+    return Job(step.stage, step.blocks[index], run, config.execution)
+
+
+def make_owed(config: Config, run: str = "test", until: str = "") -> dict[str, int]:
     """Make every block without a receipt in this process; returns how many by stage. Stops before the stage ``until``."""
     made: dict[str, int] = {}
     for step in plan_of(config):
-        if step.name == until:
+        if step.key == until:
             break
-        done = blocks_with_receipts(config.root, step.name, step.stage.identity.fingerprint)
+        done = blocks_with_receipts(step.stage.root, step.stage.name, step.stage.identity.fingerprint)
         for block in step.blocks:
             if block.name not in done:
-                step.stage.make(Job(config, step.stage.identity, block, run))
-                made[step.name] = made.get(step.name, 0) + 1
+                step.stage.make(Job(step.stage, block, run, config.execution))
+                made[step.key] = made.get(step.key, 0) + 1
     return made
 
 
-def block_of(config: AdaptConfig, stage: str, index: int = 0) -> tuple[str, Receipt]:
+def block_of(config: Config, key: str, index: int = 0) -> tuple[str, Receipt]:
     """URL and receipt of a finished block."""
-    step = next(step for step in plan_of(config) if step.name == stage)
-    url = block_url(config.root, stage, step.stage.identity.fingerprint, step.blocks[index].name)
-    receipt = read_receipt(url)
-    assert receipt is not None
-    return url, receipt
+    step = step_of(config, key)
+    return open_block(step.stage, step.blocks[index].name)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from geometry.directions import erp_directions
 from storage.fingerprint import Identity
-from storage.manifest import Block, Item
+from storage.manifest import Block, Item, write_manifest
+from tasks.ingest.ingest import manifest_url
 from tasks.ingest.panorama import load_panorama
 from tasks.label.fuse import encode_labels
 from tasks.label.settings import Fuse
@@ -60,6 +61,8 @@ def write_label_store(
     stage = _stage(folder, height, fields)
     items = [write_panorama(folder / "images", number, height, splits[number % len(splits)]) for number in range(count)]
     groups = [tuple(items[start : start + block_size]) for start in range(0, count, block_size)]
+    placed = [replace(item, block=number // block_size, slot=number % block_size) for number, item in enumerate(items)]
+    write_manifest(manifest_url(stage.panoramas), placed)
     blocks = [_finish(stage, Block(index, group), bad, fields, classes) for index, group in enumerate(groups)]
     return LabelStore(stage, blocks, weight)
 

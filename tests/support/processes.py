@@ -18,7 +18,7 @@ from distributed import Client
 
 from flows.running.server import _die_with_parent
 from tests.support import faulty
-from tests.support.pipelines import load, write_pipeline
+from tests.support.pipelines import write_pipeline
 
 RUN = """
 import json, sys
@@ -34,10 +34,9 @@ PATIENCE = 600
 
 def write_faulty_pipeline(folder: Path, count: int = 6) -> Path:
     """A pipeline of one faulty teacher of depth, ``geometry``; its switches are turned in the same folder."""
-    path = write_pipeline(folder, count)
-    (teacher,) = [one.model_dump(mode="json") for one in load(path).teachers if one.name == "geometry"]
-    write_pipeline(folder, count, teachers=[{**teacher, "kind": "tests.support.faulty:load", "fields": ["depth"]}])
-    return path
+    settings = {"weights": str(folder / "geometry.json")}
+    teacher = {"name": "geometry", "kind": "tests.support.faulty:load", "fields": ["depth"], "settings": settings}
+    return write_pipeline(folder, count, teachers=[teacher])
 
 
 def start_run(path: Path, environment: dict[str, str] | None = None, **overrides: object) -> subprocess.Popen[Any]:

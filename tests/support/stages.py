@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from configs.pipeline import Config
 from storage.fingerprint import Identity
-from storage.manifest import Block
+from storage.manifest import Block, blocks_of
+from storage.receipts import Receipt, read_receipt
+from tasks.ingest import ingest
 from tasks.pipeline import sources, stages, steps
 from tasks.stage.job import Job
 from tasks.stage.kind import Stage, Step
@@ -40,3 +42,22 @@ def steps_of(config: Config, blocks: Sequence[Block]) -> list[Step]:
 def step_of(config: Config, key: str, blocks: Sequence[Block]) -> Step:
     """One of :func:`steps_of`."""
     return next(step for step in steps_of(config, blocks) if step.key == key)
+
+
+def ingested(config: Config) -> list[Block]:
+    """The blocks of the one source of a config, every new file of which is read now."""
+    source = source_of(config)
+    scan = ingest.scan(source)
+    return blocks_of(ingest.save(source, scan.known, [ingest.check_entry(one, source.settings) for one in scan.to_read]))
+
+
+def made(config: Config, block: Block, until: str = "") -> dict[str, Receipt]:
+    """Receipts of all stages over one block, or of those before the stage ``until``, by their keys; made where there is none."""
+    receipts = {}
+    for stage in stages(config):
+        if stage.key == until:
+            break
+        if not stage.is_source:
+            job = Job(stage, block, "run", config.execution)
+            receipts[stage.key] = read_receipt(job.url) or stage.make(job)
+    return receipts

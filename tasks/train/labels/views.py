@@ -19,7 +19,8 @@ from geometry.fields import Field
 from geometry.fusion.fuse import FusionSettings, fuse
 from storage.arrays import BlockReader
 from storage.receipts import Receipt, read_dropped, read_receipt
-from tasks.label import label, project
+from tasks.label import project
+from tasks.label.arrays import decode_fields
 from tasks.stage.kind import Stage
 
 
@@ -93,7 +94,7 @@ def _of_view(teacher: PatchBlock, slot: int, task: str, view: int) -> Field:
     about = {"fields": {task: teacher.receipt.about["fields"][task]}}
     wanted = (task, f"{task}_valid", f"{task}_confidence", f"{task}_factor")
     names = tuple(name for name in teacher.reader.names if name in wanted)
-    whole = label.decode_fields(teacher.reader.item(slot, names), about)[task]
+    whole = decode_fields(teacher.reader.item(slot, names), about)[task]
     chosen = slice(view, view + 1)
     confidence = None if whole.confidence is None else whole.confidence[chosen]
     return replace(whole, values=whole.values[chosen], valid=whole.valid[chosen], confidence=confidence)

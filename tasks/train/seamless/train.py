@@ -34,7 +34,7 @@ from tasks.stage.models import MODEL
 from tasks.stage.stopping import asked_to_stop
 from tasks.train.loop import train
 from tasks.train.processes import in_processes
-from tasks.train.progress import Log, LogFile
+from tasks.train.progress import Log, LogFile, telling_of
 from tasks.train.seamless.batches import PinholeCrops
 from tasks.train.seamless.settings import Network, PinholeData, TrainSeamless
 
@@ -79,7 +79,9 @@ def train_block(job: Job, stop: Callable[[], bool] = asked_to_stop) -> Receipt:
     about: dict[str, Any] = {}
 
     def make() -> Output:
-        learned: Learned = in_processes(job.settings.processes, "tasks.train.seamless.train:learn", job, stop=stop)
+        settings, device = job.settings, job.execution.device
+        log = telling_of(settings.steps)
+        learned: Learned = in_processes(settings.processes, "tasks.train.seamless.train:learn", job, log, stop, device)
         about.update(learned.about)
         return Output(figures={"steps": job.settings.steps, **learned.figures}, files=learned.files)
 

@@ -43,7 +43,7 @@ def make_student(config: TrainStudent, classes: tuple[str, ...]) -> StudentModel
             made = StudentConfig(id2label=dict(enumerate(names)), **{"main_tasks": config.tasks, **chosen})
         model = StudentModel(made)
     except (ValueError, TypeError, StrictDataclassError) as error:
-        raise ConfigError(f"train: {error}") from error
+        raise ConfigError(f"settings: {error}") from error
     step = model.backbone.multiple
     if config.height % step:
         nearest = max(step, round(config.height / step) * step)

@@ -69,8 +69,8 @@ def test_which_labels_did_weights_make(ran: Ran) -> None:
     labels = {one["fingerprint"]: one["made"]["identity"] for one in ran.receipts("label.classes")}
     for fingerprint, identity in labels.items():
         found = ask(ran.root, "labels-of-weights", {"weights": identity["weights"]["classes"][:16]}).rows
-        assert sorted((row[0], row[2]) for row in found) == sorted(
-            (row["item"], one["block"])
+        assert sorted((row[0], row[1], row[3]) for row in found) == sorted(
+            (row["item"], "fuse", one["block"])
             for one in ran.receipts("fuse")
             if one["made"]["identity"]["upstream"]["label.classes"] == fingerprint
             for row in one["items"]
@@ -94,7 +94,7 @@ def test_what_did_a_run_cost(ran: Ran) -> None:
 def test_which_items_changed(ran: Ran) -> None:
     """Only the pixels of p03 changed between the second run and the third, though its whole block was made again."""
     changed = ask(ran.root, "changed-items", {"before": ran.second["run"], "after": ran.third["run"]}).rows
-    assert [row[:2] for row in changed] == [("p03", "changed")]
+    assert [row[:3] for row in changed] == [("p03", "fuse", "changed")]
     assert ask(ran.root, "changed-items", {"before": ran.first["run"], "after": ran.first["run"]}).rows == []
     prints = [one["identities"]["fuse"]["fingerprint"] for one in (ran.first, ran.third)]
     assert prints[0] != prints[1]

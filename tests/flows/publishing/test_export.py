@@ -20,6 +20,7 @@ from tasks.ingest.entries import Entry
 from tasks.ingest.panorama import load_panorama
 from tests.flows.commands.test_cli import panolabel
 from tests.support.pipelines import load, run_pipeline, write_pipeline
+from tests.support.stages import source_of
 
 webdataset = pytest.importorskip("webdataset")
 datasets = pytest.importorskip("datasets")
@@ -131,8 +132,9 @@ def test_what_is_exported_lies_on_the_labels(tmp_path: Path, prefect_api: str, l
     for name in ("p00", "p02"):
         np.testing.assert_array_equal(shown[name], upright)
     assert np.abs(shown["p01"] - upright).mean() < 3
-    item = ingest.check_entry(Entry("p03", str(images / "p03.hdr"), 1, ""), load(path).ingest)
-    np.testing.assert_array_equal(shown["p03"], load_panorama(item, load(path)).pixels)
+    settings = source_of(load(path)).settings
+    item = ingest.check_entry(Entry("p03", str(images / "p03.hdr"), 1, ""), settings)
+    np.testing.assert_array_equal(shown["p03"], load_panorama(item, settings).pixels)
     np.testing.assert_array_equal(shown["p04"][10:38], upright[10:38])
     assert not shown["p04"][:10].any()
 

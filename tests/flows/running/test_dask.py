@@ -50,11 +50,9 @@ def test_a_cluster_makes_the_bytes_of_threads(tmp_path: Path) -> None:
 @pytest.mark.fault("Poison item on a Dask worker", expected="found, quarantined; the others done")
 def test_an_item_that_kills_its_worker_is_found_and_the_others_are_done_once(tmp_path: Path) -> None:
     path = write_pipeline(tmp_path, 6)
-    teachers = [teacher.model_dump(mode="json") for teacher in load(path).teachers]
-    teachers[0]["settings"]["kill_on"] = "p02"
-    config = load(path, teachers=teachers, execution__runner=DASK)
+    config = load(path, geometry__settings__kill_on="p02", execution__runner=DASK)
     record = run_pipeline(config)
-    assert record["quarantined"] == [{"item": "p02", "stage": "label.geometry", "reason": "killed its process twice (SIGKILL)"}]
+    assert record["quarantined"] == [{"item": "p02", "stage": "geometry", "reason": "killed its process twice (SIGKILL)"}]
     assert not make_plan(config).anything_to_run
     folder = tmp_path / "store" / "stages" / "label.geometry"
     receipts = [json.loads(file.read_text()) for file in sorted(folder.rglob("receipt.json"))]

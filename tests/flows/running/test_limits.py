@@ -13,6 +13,7 @@ from flows.plan import make_plan
 from flows.stores.items import quarantined_items
 from tasks.ingest import ingest
 from tests.support.pipelines import load, run_pipeline, write_pipeline
+from tests.support.stages import source_of
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 LENIENT = {"ingest__most_halves": 1.0}
@@ -28,7 +29,7 @@ def with_a_pair(tmp_path: Path) -> Path:
 
 
 def given_up(config: Config) -> list[str]:
-    return [item.item for item in ingest.recorded(config).known if item.reason]
+    return [item.item for item in ingest.recorded(source_of(config)).known if item.reason]
 
 
 def owed(config: Config) -> dict[str, tuple[int, int]]:

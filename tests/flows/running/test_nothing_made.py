@@ -24,7 +24,7 @@ def test_a_single_item_that_is_given_up_is_no_success(tmp_path: Path, prefect_ap
     switch(tmp_path, spoil={"p00": "all sky"})
     result = panolabel("run", path, PREFECT_API_URL=prefect_api)
     assert result.returncode == 4, result.stderr
-    assert "stage label.geometry: none of 1 item could be made; the first, p00: the teacher's depth has no valid" in result.stderr
+    assert "stage geometry: none of 1 item could be made; the first, p00: the teacher's depth has no valid" in result.stderr
     assert f"panolabel run {path} --retry-quarantined" in result.stderr
     assert panolabel("run", path).returncode == 4, "that its receipts are there makes it no success either"
     switch(tmp_path)
@@ -125,7 +125,7 @@ def test_a_fault_of_the_code_fails_its_block_and_quarantines_nothing(tmp_path: P
     assert result.returncode == 1
     assert "1 of 2 blocks could not be made:" in result.stderr
     assert "faulty.py" in result.stderr.partition("Traceback")[2], "where it is, is in the log"
-    stage = next(stage for stage in make_plan(load(path)).definitions if stage.name == "label.geometry")
+    stage = next(stage for stage in make_plan(load(path)).definitions if stage.key == "geometry")
     made = blocks_with_receipts(str(tmp_path / "store"), stage.name, stage.identity.fingerprint)
     assert len(made) == 1, "the other block is done"
     switch(tmp_path, spoil={"p02": "cannot"})

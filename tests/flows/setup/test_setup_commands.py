@@ -21,7 +21,7 @@ import pytest
 import yaml
 from fsspec.implementations.memory import MemoryFileSystem
 
-from configs.json_schema import schema_text
+from tasks.schema import schema_text
 from tests.support.pipelines import load, write_panoramas, write_pipeline
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"

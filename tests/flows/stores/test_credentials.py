@@ -16,10 +16,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from flows.plan import make_plan
-from flows.stores.items import trace_item
+from flows.stores.lineage import trace_item
 from storage.manifest import read_manifest
 from tasks.ingest.ingest import manifest_url
 from tests.support.pipelines import load, run_pipeline, write_pipeline
+from tests.support.stages import source_of
 
 SECRET = "s3cr3tw0rd"
 BASIC = "Basic " + base64.b64encode(f"ops:{SECRET}".encode()).decode()
@@ -71,7 +72,7 @@ def test_a_secret_is_kept(tmp_path: Path, server: str, prefect_api: str, capfd: 
     config = load(path, source__url=list_source(tmp_path, server, kind))
     record = run_pipeline(config)
     assert {row["item"] for row in record["quarantined"]} == {"broken", "absent"}
-    assert all(item.uri.startswith("http://") and "***" in item.uri for item in read_manifest(manifest_url(config)))
+    assert all(item.uri.startswith("http://") and "***" in item.uri for item in read_manifest(manifest_url(source_of(config))))
     assert not make_plan(config).anything_to_run
     assert SECRET not in str([record, trace_item(config, "p00"), make_plan(config).as_json()])
     assert SECRET not in "".join(capfd.readouterr())

@@ -8,7 +8,8 @@ import pytest
 
 from configs.settings import ConfigError
 from flows.plan import make_plan
-from flows.stores.items import trace_item, verify_store
+from flows.stores.items import verify_store
+from flows.stores.lineage import trace_item
 from storage.receipts import FILE
 from storage.urls import files_below, filesystem, read_bytes, write_bytes
 from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_pipeline
@@ -40,6 +41,7 @@ def test_memory_and_processes_are_a_contradiction(tmp_path: Path, key: str, url:
     path = write_pipeline(tmp_path, 1)
     load(path, **{key: url})
     with pytest.raises(
-        ConfigError, match=rf"{key.replace('__', '.')}: '{url}' lives in .* write execution\.runner\.kind: threads"
+        ConfigError,
+        match=rf"{key.replace('source__', 'stages.ingest.source.')}: '{url}' lives in .* write execution\.runner\.kind: threads",
     ):
         load(path, **{key: url}, execution__runner__kind="dask")

@@ -72,7 +72,8 @@ def test_what_a_kept_training_was_made_from_stays(tmp_path: Path) -> None:
     made = {"run": "r", "seconds": 1.0, "device": "cpu", "versions": {}}
     upstream = {"labels 1 (small)": identities["fuse"]}
     url = str(tmp_path / "store/stages/train" / ("a" * 16) / "000000-b")
-    write_receipt(url, Receipt("train", "a" * 16, "000000-b", [], {}, {}, {**made, "identity": {"upstream": upstream}}))
+    weights = {"model/weights": {"bytes": 1, "sha256": "0" * 64}}
+    write_receipt(url, Receipt("train", "a" * 16, "000000-b", [], weights, {}, {**made, "identity": {"upstream": upstream}}))
     kept = needed(other, make_plan(other), keep_runs=0)
     made_from = {(name, print_) for name, print_ in identities.items() if name not in ("evaluate", "ingest")}
     assert made_from <= kept

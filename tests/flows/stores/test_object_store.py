@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from flows.plan import make_plan
-from flows.stores.items import trace_item, verify_store
+from flows.stores.items import verify_store
+from flows.stores.lineage import trace_item
 from storage.receipts import FILE
 from storage.urls import files_below, read_bytes, write_bytes
 from tests.support.object_store import s3_bucket

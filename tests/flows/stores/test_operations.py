@@ -12,7 +12,8 @@ from flows.plan import make_plan
 from flows.running.drift import PlanDrift, refuse_drift
 from flows.stores.failures import failed, items_to_retry, waive
 from flows.stores.garbage import collect, find_garbage
-from flows.stores.items import trace_item, verify_store
+from flows.stores.items import verify_store
+from flows.stores.lineage import trace_item
 from flows.stores.status import store_status
 from tests.flows.commands.test_cli import panolabel
 from tests.support.pipelines import data_bytes, keep, load, restore, run_pipeline, write_panoramas, write_pipeline
@@ -94,7 +95,7 @@ def test_gc_removes_what_nothing_needs_and_says_so_first(path: Path) -> None:
     first = load(path)
     before = data_bytes(path.parent / "store")
     run_pipeline(load(path, fuse__edge_feather=0.4))
-    stray = path.parent / "store" / "stages" / "fuse" / make_plan(first).definitions[3].identity.fingerprint / "000009-dead"
+    stray = path.parent / "store" / "stages" / "fuse" / make_plan(first).step("fuse").stage.identity.fingerprint / "000009-dead"
     stray.mkdir()
     (stray / "part").write_bytes(b"12345")
     found = find_garbage(first, keep_runs=1, older_than_hours=0)
@@ -110,7 +111,7 @@ def test_gc_removes_what_nothing_needs_and_says_so_first(path: Path) -> None:
 
 
 def test_data_that_somebody_may_be_writing_is_left_alone(path: Path) -> None:
-    fused = path.parent / "store" / "stages" / "fuse" / make_plan(load(path)).definitions[3].identity.fingerprint
+    fused = path.parent / "store" / "stages" / "fuse" / make_plan(load(path)).step("fuse").stage.identity.fingerprint
     (fused / "000009-live").mkdir()
     (fused / "000009-live" / "part").write_bytes(b"1")
     assert find_garbage(load(path), older_than_hours=1) == []
@@ -125,10 +126,10 @@ def test_patch_labels_go_once_fused_and_come_back_when_needed(path: Path) -> Non
     after = data_bytes(path.parent / "store")
     assert {name for name in before if "/label." not in name} == set(after), "patch labels went, and nothing else"
     assert not make_plan(config).anything_to_run
-    assert trace_item(config, "p01")["steps"][1]["state"] == "done"
+    assert {step["key"]: step["state"] for step in trace_item(config, "p01")["steps"]}["geometry"] == "done"
     assert all(broken is None for _, broken in verify_store(config))
     changed = load(path, execution__keep_patch_labels=False, fuse__edge_feather=0.4)
-    assert {row.stage: row.to_run for row in make_plan(changed).stages}["label.geometry"] == 2
+    assert {row.stage: row.to_run for row in make_plan(changed).stages}["geometry"] == 2
     run_pipeline(changed)
     collect(config, find_garbage(config, keep_runs=0))
     run_pipeline(config)
@@ -154,8 +155,8 @@ def test_verify_repairs_only_what_is_broken(path: Path, prefect_api: str) -> Non
 
 
 def test_trace_of_one_stage_and_status_of_the_last_run(path: Path) -> None:
-    steps = trace_item(load(path), "p01", "label.classes")["steps"]
-    assert [step["stage"] for step in steps] == ["project", "label.classes"]
+    steps = trace_item(load(path), "p01", "classes")["steps"]
+    assert [(step["key"], step["stage"]) for step in steps] == [("project", "project"), ("classes", "label.classes")]
     with pytest.raises(ConfigError, match="stage 'label' is not known"):
         trace_item(load(path), "p01", "label")
     state = store_status(load(path))

@@ -16,7 +16,9 @@ from flows.publishing.publish import publish
 from flows.stores.finished import NotFinished
 from flows.stores.status import store_status
 from tasks.ingest import ingest
+from tasks.pipeline import stages
 from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
+from tests.support.stages import source_of
 
 ABOUT_A_STORE = {
     "status": ["status"],
@@ -66,8 +68,9 @@ def test_a_store_that_is_not_there_is_exit_code_2(tmp_path: Path, command: str) 
 
 def test_status_says_that_the_source_was_not_looked_at(finished: Path) -> None:
     said = json.loads(call(finished, ["status"], "--json").stdout)
-    assert (said["items"], said["not_ingested"], said["gone_from_source"]) == (3, None, None)
-    assert "there is no such list" in said["source_not_looked_at"]
+    (source,) = said["sources"]
+    assert (said["items"], source["items"], source["not_ingested"], source["gone_from_source"]) == (3, 3, None, None)
+    assert "there is no such list" in source["not_looked_at"]
     assert "source not looked at: source" in call(finished, ["status"]).stdout
 
 
@@ -104,7 +107,7 @@ def test_what_is_finished_stays_so_under_rehash(tmp_path: Path, prefect_api: str
     assert publish(rehash)["complete"]
     assert len(write_points(rehash, str(tmp_path / "points"), "ply")["files"]) == 2
     assert export(rehash, "webdataset", str(tmp_path / "out"))["complete"]
-    assert store_status(rehash)["not_ingested"] == 0
+    assert [source["not_ingested"] for source in store_status(rehash)["sources"]] == [0]
     assert call(path, ["audit"], "--set", "ingest.rehash=true", "--json").exit_code == 0
     assert call(path, ["plan"], "--check").exit_code == 0
     asked = call(path, ["plan"], "--check", "--json", "--set", "ingest.rehash=true")
@@ -118,7 +121,5 @@ def test_what_is_finished_stays_so_under_rehash(tmp_path: Path, prefect_api: str
 def test_allowed_folders_and_rehash_are_in_no_fingerprint(tmp_path: Path) -> None:
     path = write_pipeline(tmp_path, 1)
     plain, other = load(path), load(path, source__allow=["/data"], ingest__rehash=True)
-    assert ingest.manifest_url(plain) == ingest.manifest_url(other)
-    from tasks.pipeline import stages
-
+    assert ingest.manifest_url(source_of(plain)) == ingest.manifest_url(source_of(other))
     assert [stage.identity for stage in stages(plain)] == [stage.identity for stage in stages(other)]

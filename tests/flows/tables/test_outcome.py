@@ -3,25 +3,16 @@
 import pytest
 
 from flows import invocation
-
-< << <<< <<<< <<<<< <<<<<< <<<<<<< HEAD:tests/flows/tables/test_outcome.py from flows.tables.run import SHOWN_ITEMS, print_outcome
+from flows.tables.run import SHOWN_ITEMS, print_outcome
 from flows.text import console
-from tests.support.pipelines import load, write_pipeline
-
-= == === ==== ===== ====== ======= from flows.tables.run import SHOWN_ITEMS, console, print_outcome
 from tasks.stage.tables import Column, Table, Words, as_json
-
-> >>
->>> >>>>
->>>>> >>>>>>
->>>>>>> shows:tests/flows/test_outcome.py
 
 
 @pytest.mark.parametrize("extra", [0, 3])
 def test_quarantined_items_that_are_not_shown_are_told_with_the_command(extra: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(invocation, "_given", invocation.Given("x.yaml"))
     quarantined = [{"item": f"p{n}", "stage": "ingest", "reason": "the file is empty"} for n in range(SHOWN_ITEMS + extra)]
-    record = {"run": "r", "stages": [], "quarantined": quarantined, "report": "r.html", "item": ""}
+    record = {"run": "r", "stages": [], "quarantined": quarantined, "report": "r.html"}
     with console.capture() as printed:
         print_outcome(record)
     told = f"and {extra} more: panolabel failures list x.yaml"
@@ -36,7 +27,8 @@ def test_a_run_prints_what_its_stages_show(monkeypatch: pytest.MonkeyPatch) -> N
         Words("labels", "Labels", "/store/data.zarr", link="/store/data.zarr"),
         Words("never-seen", "classes never seen", "a; b"),
     ]
-    record = {"run": "r", "stages": [], "report": "r.html", "item": "p01", "shown": [as_json(one) for one in (figures, *places)]}
+    shown = [as_json(one) for one in (figures, *places)]
+    record = {"run": "r", "stages": [], "report": "r.html", "found": {"fuse": {}, "evaluate": {"item": "p01"}}, "shown": shown}
     with console.capture() as printed:
         print_outcome(record)
     lines = [line.strip() for line in printed.get().splitlines()]

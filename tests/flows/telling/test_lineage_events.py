@@ -22,7 +22,7 @@ from tests.support.pipelines import load, run_pipeline, write_pipeline
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
-STAGES = ["ingest", "project", "label.geometry", "label.classes", "fuse", "evaluate"]
+STAGES = ["ingest", "project", "geometry", "classes", "fuse", "evaluate"]
 FACETS = {
     "nominalTime": facet_v2.nominal_time_run.NominalTimeRunFacet,
     "processing_engine": facet_v2.processing_engine_run.ProcessingEngineRunFacet,

@@ -19,7 +19,7 @@ from flows.telling.events import QUARANTINED
 from tests.support.pipelines import load, run_pipeline, write_pipeline
 
 ROOT = Path(__file__).parents[3]
-STAGES = ["ingest", "project", "label.geometry", "label.classes", "fuse", "evaluate"]
+STAGES = ["ingest", "project", "geometry", "classes", "fuse", "evaluate"]
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +51,11 @@ def test_a_run_has_a_subflow_a_stage_and_a_task_run_a_block(
     children = _read(prefect_api, "flow_runs", flow_runs={"parent_flow_run_id": {"any_": [shown["id"]]}})
     subflows = {run["name"]: run for run in children}
     assert sorted(subflows) == sorted(STAGES)
-    assert set(subflows["label.geometry"]["tags"]) == {"config:small", "stage:label", "teacher:geometry"}
+    assert set(subflows["geometry"]["tags"]) == {"config:small", "stage:label", "teacher:geometry"}
     for stage in STAGES[1:]:
         within = {"flow_run_id": {"any_": [subflows[stage]["id"]]}}
         tasks = _read(prefect_api, "task_runs", task_runs=within)
-        assert sorted(task["name"] for task in tasks) == sorted(f"{stage} {block}" for block in record["blocks"])
+        assert sorted(task["name"] for task in tasks) == sorted(f"{stage} {block}" for block in record["blocks"]["ingest"])
         assert not any(task["tags"] for task in tasks), "every tag of a task run costs a second, so only limits are tags"
 
 
@@ -71,7 +71,7 @@ def test_blocks_keep_to_the_limits_of_the_server(tmp_path: Path, prefect_api: st
     children = _read(prefect_api, "flow_runs", flow_runs={"parent_flow_run_id": {"any_": [run["id"]]}})
     for child in children:
         tasks = _read(prefect_api, "task_runs", task_runs={"flow_run_id": {"any_": [child["id"]]}})
-        wants_gpu = child["name"].startswith("label.")
+        wants_gpu = child["name"] in ("geometry", "classes")
         assert {tuple(task["tags"]) for task in tasks} == {("gpu",) if wants_gpu else ()}
         spans = sorted((task["start_time"], task["end_time"]) for task in tasks)
         assert not wants_gpu or all(former[1] <= latter[0] for former, latter in pairwise(spans)), "one at a time"
@@ -91,8 +91,9 @@ def test_the_run_form_knows_the_config_and_a_mistake_is_told_in_its_words(tmp_pa
     schema = parameter_schema(pipeline).model_dump_for_openapi()
     assert schema["properties"]["config"]["$ref"] == "#/definitions/Config"
     assert set(type(load(write_pipeline(tmp_path, 1))).model_fields) == set(schema["definitions"]["Config"]["properties"])
-    wrong = {**yaml.safe_load((ROOT / "configs" / "demo.yaml").read_text()), "fuse": {"hieght": 64}}
-    with pytest.raises(ParameterTypeError, match=r"fuse\.hieght: unknown key; did you mean 'height'\?"):
+    wrong = yaml.safe_load((ROOT / "configs" / "demo.yaml").read_text())
+    wrong["stages"]["fuse"] = {"hieght": 64}
+    with pytest.raises(ParameterTypeError, match=r"stages\.fuse\.hieght: unknown key; did you mean 'height'\?"):
         pipeline(wrong)  # type: ignore[arg-type]
 
 

@@ -9,6 +9,7 @@ import types
 
 import pytest
 
+from configs.places import placed
 from models.teachers import load_teacher, registry, weights, weights_digest
 from models.teachers.named_files import missing_files
 from models.teachers.plugin_code import code_of
@@ -297,3 +298,17 @@ def test_a_folder_that_lacks_a_shard_is_an_error(segformer):
 def test_settings_errors_name_the_key_and_the_fix(settings, message):
     with pytest.raises(ValueError, match=f"settings of a teacher of kind 'transformers': {message}"):
         weights_digest("transformers", settings)
+
+
+def test_a_place_of_a_config_is_digested_as_written_and_by_what_lies_there(monkeypatch, tmp_path):
+    (tmp_path / "my_reader.py").write_text("def load(settings, device):\n    return settings\n")
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "all.txt").write_text("a")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    seen = [{"lexicon": placed(folder, "../words")} for folder in ("configs", str(tmp_path / "configs"))]
+    assert [one["lexicon"] for one in seen] == ["words", str(tmp_path / "words")]
+    before, other = (weights_digest("my_reader:load", one) for one in seen)
+    assert before == other
+    (tmp_path / "words" / "all.txt").write_text("b2")
+    assert weights_digest("my_reader:load", seen[0]) != before

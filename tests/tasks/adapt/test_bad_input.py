@@ -8,21 +8,22 @@ import numpy as np
 import pytest
 import torch
 
-from configs.adapt import AdaptConfig, load_adapt_config
+from configs.pipeline import Config
 from flows.running.nothing_made import NothingMade, refuse_nothing_made
+from flows.stores.receipts import Receipts
 from models.seamless.network import SeamlessNetwork
 from models.seamless.saved import SeamlessModel, model_of_files, save_model
 from storage.arrays import BlockReader
 from tasks.adapt.compare import figures
-from tests.support.discs import CLASSES, THINGS, block_of, make_owed, plan_of, source_files, write_adaptation
+from tests.support.discs import CLASSES, THINGS, block_of, make_owed, read, source_files, step_of, write_adaptation
 
 ONE_STEP = {"steps": 1, "batch_size": 2, "crop": [64, 64], "learning_rate": 1e-4, "rates": {}}
 
 
-def adaptation(folder: Path, panoramas: int, model: SeamlessModel) -> AdaptConfig:
+def adaptation(folder: Path, panoramas: int, model: SeamlessModel) -> Config:
     path = write_adaptation(folder, panoramas, training=ONE_STEP)
     save_model(model, folder / "source_model")
-    return load_adapt_config(path)
+    return read(path)
 
 
 def test_one_object_in_one_panorama(tmp_path: Path) -> None:
@@ -32,16 +33,17 @@ def test_one_object_in_one_panorama(tmp_path: Path) -> None:
     network.load_state_dict(trained.network.state_dict())
     config = adaptation(tmp_path, 1, SeamlessModel(network, trained.classes))
     assert set(make_owed(config).values()) == {1}
-    thresholds = block_of(config, "thresholds")
+    thresholds = block_of(config, "adapt.thresholds")
     stored = BlockReader(thresholds[0], thresholds[1].files).item(0)
     assert stored["predictions"][1:].sum(axis=1).tolist() == [1, 1]
-    for row, rule in ((1, config.omni.instances), (2, config.omni.amodals)):
+    omni = step_of(config, "adapt.omni").stage.settings
+    for row, rule in ((1, omni.instances), (2, omni.amodals)):
         absent = [label for label in range(len(CLASSES)) if not stored["predictions"][row, label]]
         assert set(THINGS) & set(absent), "the other class of Things"
         assert (stored["thresholds"][row, absent] == rule.fixed).all()
         found = stored["predictions"][row].argmax()
         assert stored["thresholds"][row, found] <= rule.fixed
-    figures_of = block_of(config, "omni")[1].items[0].figures
+    figures_of = block_of(config, "adapt.omni")[1].items[0].figures
     assert all(figures_of[branch]["found"] == 1 and figures_of[branch]["kept"] <= 1 for branch in ("instances", "amodals"))
     assert block_of(config, "adapt")[1].items[0].figures["steps"] == 1
     assert set(figures([block_of(config, "compare")])) == {"source", "adapted"}
@@ -56,13 +58,13 @@ def test_no_thing_is_ever_found(tmp_path: Path) -> None:
         model.network.semantic.name.bias[list(THINGS)] = -1e3
     config = adaptation(tmp_path, 2, model)
     make_owed(config)
-    predicted = block_of(config, "predict")
+    predicted = block_of(config, "adapt.predict")
     assert not np.isin(BlockReader(predicted[0], predicted[1].files).item(0)["semantics"], THINGS).any()
-    assert block_of(config, "pool")[1].items[0].figures["objects"] == {}
+    assert block_of(config, "adapt.pool")[1].items[0].figures["objects"] == {}
     found = figures([block_of(config, "compare")])
     assert (found["source"]["mAP"], found["source"]["mAAP"]) == (0.0, 0.0), "there are objects, and none was found"
     assert found["source"]["mIoU"] > 0
-    assert set(block_of(config, "thresholds")[1].items[0].figures["semantic"]) == {"sky", "ground"}
+    assert set(block_of(config, "adapt.thresholds")[1].items[0].figures["semantic"]) == {"sky", "ground"}
 
 
 @pytest.mark.parametrize("damage", ["counts", "size", "class", "smaller"])
@@ -92,6 +94,5 @@ def test_a_comparison_with_no_truth_that_can_be_read_is_no_success(tmp_path: Pat
         (tmp_path / "target" / "truth" / f"{name}.npz").write_bytes(b"torn")
     make_owed(config)
     assert block_of(config, "compare")[1].items[0].figures["panoramas"] == 0
-    step = next(step for step in plan_of(config) if step.name == "compare")
     with pytest.raises(NothingMade, match=r"stage compare: none of 2 items could be made; the first, p00: .*p00\.npz"):
-        refuse_nothing_made(config, step)
+        refuse_nothing_made(config, step_of(config, "compare"), Receipts())

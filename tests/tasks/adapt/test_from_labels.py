@@ -1,18 +1,15 @@
 """Labels of a teacher in the place of predictions: streets labelled by the real stages, learned by a net with other classes."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import yaml
 
-from configs.adapt import AdaptConfig, load_adapt_config
 from configs.pipeline import Config
-from configs.reading import load_config
 from configs.settings import ConfigError
-from flows.adapt import refuse, refuse_unlabelled
+from flows.pipeline import refuse_missing
 from flows.plan import make_plan
 from models.adaptation.pseudo_labels import IGNORED
 from models.seamless.network import SMALL, SeamlessNetwork, SeamlessSettings
@@ -20,73 +17,59 @@ from models.seamless.saved import SeamlessModel, save_model
 from scenes.dataset import write_dataset
 from scenes.vocabulary import CLASSES
 from storage.arrays import BlockReader
-from storage.manifest import blocks_of
-from storage.receipts import blocks_with_receipts
 from tasks.adapt.arrays import unpack_objects
-from tasks.ingest import ingest
-from tasks.pipeline import steps
-from tasks.seamless.vocabulary import BRANCHES
-from tasks.stage.job import Job
-from tests.support.discs import BRANCH, block_of
+from tasks.adapt.vocabulary import BRANCHES
+from tests.support.discs import BRANCH, block_of, make_owed, read
 
 HEIGHT = 64
 NAMES = ("road", "building", "sidewalk", "sky", "vegetation", "terrain", "person", "car", "bus")
 THINGS = range(6, 9)
 
 
-def make_all(config: Config) -> dict[str, int]:
-    """Ingest, and every owed block, in this process; returns how many by stage."""
-    scan = ingest.scan(config)
-    items = ingest.save(config, scan.known, [ingest.check_entry(entry, config.ingest) for entry in scan.to_read])
-    made: dict[str, int] = {}
-    for step in steps(config, blocks_of(items)):
-        done = blocks_with_receipts(config.root, step.name, step.stage.identity.fingerprint)
-        for block in step.blocks:
-            if block.name not in done:
-                step.stage.make(Job(config, step.stage.identity, block, "test"))
-                made[step.name] = made.get(step.name, 0) + 1
-    return made
-
-
-def write_configs(folder: Path, **changes: Any) -> tuple[Path, Path]:
+def write_configs(folder: Path) -> tuple[Path, Path]:
     """Two streets, the config that labels them, and that of an adaptation to these labels."""
     write_dataset(folder / "streets", "street", 2, 3, HEIGHT, 2 * HEIGHT, processes=1)
     torch.manual_seed(0)
     settings = SeamlessSettings(len(NAMES), THINGS, encoder_config=SMALL, channels=24, seam=32, branch=BRANCH)
     save_model(SeamlessModel(SeamlessNetwork(settings), NAMES), folder / "source_model")
-    common = {
-        "root": str(folder / "store"),
-        "source": {"url": str(folder / "streets" / "images")},
-        "block_size": 1,
-        "ingest": {"min_width": 32},
-        "execution": {"device": "cpu"},
-    }
+    ingest = {"source": {"url": str(folder / "streets" / "images")}, "min_width": 32, "block_size": 1}
     labelling = {
-        "name": "teachers",
+        "ingest": ingest,
         "project": {"patch_size": 64, "layout": {"kind": "cubemap", "fov_degrees": 100}},
-        "teachers": [{"name": "scenes", "kind": "scenes", "fields": ["semantics", "instances"]}],
+        "scenes": {"stage": "label", "kind": "scenes", "fields": ["semantics", "instances"]},
         "fuse": {"height": 2 * HEIGHT},
     }
     adaptation = {
-        "name": "learner",
-        "model": str(folder / "source_model"),
-        "predictions": str(folder / "labelling.yaml"),
-        "height": HEIGHT,
-        "training": {"steps": 2, "batch_size": 1, "crop": [64, 64], "learning_rate": 1e-4, "rates": {}},
+        "ingest": ingest,
+        "labels": {"stage": "from", "config": str(folder / "labelling.yaml"), "of": "fuse"},
+        "adapt": {
+            "model": str(folder / "source_model"),
+            "labels": "labels",
+            "height": HEIGHT,
+            "training": {"steps": 2, "batch_size": 1, "crop": [64, 64], "learning_rate": 1e-4, "rates": {}},
+        },
     }
-    (folder / "labelling.yaml").write_text(yaml.safe_dump({**common, **labelling}))
-    (folder / "adaptation.yaml").write_text(yaml.safe_dump({**common, **adaptation, **changes}))
+    for name, stages in (("labelling", labelling), ("adaptation", adaptation)):
+        data = {"name": name, "root": str(folder / "store"), "stages": stages, "execution": {"device": "cpu"}}
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
     return folder / "labelling.yaml", folder / "adaptation.yaml"
 
 
 @pytest.fixture(scope="module")
-def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, AdaptConfig]:
+def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Config]:
     """The folder of two streets that a teacher labelled, and the adaptation that learned from the labels."""
     folder = tmp_path_factory.mktemp("labels")
     labelling, adaptation = write_configs(folder)
-    make_all(load_config(labelling))
-    config = load_adapt_config(adaptation)
-    assert make_all(config) == {"predict": 2, "scores": 2, "thresholds": 1, "omni": 2, "pool": 1, "adapt": 1}
+    make_owed(read(labelling))
+    config = read(adaptation)
+    assert make_owed(config) == {
+        "adapt.predict": 2,
+        "adapt.scores": 2,
+        "adapt.thresholds": 1,
+        "adapt.omni": 2,
+        "adapt.pool": 1,
+        "adapt": 1,
+    }
     return folder, config
 
 
@@ -95,11 +78,11 @@ def truth_of(folder: Path, item: str) -> tuple[np.ndarray, np.ndarray]:
         return arrays["semantics"], arrays["instances"]
 
 
-def test_labels_are_said_in_the_models_classes(learned: tuple[Path, AdaptConfig]) -> None:
+def test_labels_are_said_in_the_models_classes(learned: tuple[Path, Config]) -> None:
     folder, config = learned
     lookup = np.array([NAMES.index(name) if name in NAMES else IGNORED for name in CLASSES])
     for index in range(2):
-        url, receipt = block_of(config, "predict", index)
+        url, receipt = block_of(config, "adapt.predict", index)
         stored = BlockReader(url, receipt.files).item(0)
         semantics, instances = truth_of(folder, receipt.items[0].item)
         expected = lookup[semantics]
@@ -118,30 +101,29 @@ def test_labels_are_said_in_the_models_classes(learned: tuple[Path, AdaptConfig]
                 assert found.classes[best] == expected[mask][0]
 
 
-def test_they_are_learned_with_thresholds_like_predictions(learned: tuple[Path, AdaptConfig]) -> None:
+def test_they_are_learned_with_thresholds_like_predictions(learned: tuple[Path, Config]) -> None:
     _, config = learned
-    tables = block_of(config, "thresholds")[1].items[0].figures
+    tables = block_of(config, "adapt.thresholds")[1].items[0].figures
     assert "bus" not in tables["semantic"], "a class of the model that the teacher does not know"
     assert {"road", "sky"} <= set(tables["semantic"])
-    url, receipt = block_of(config, "omni")
+    url, receipt = block_of(config, "adapt.omni")
     labels = BlockReader(url, receipt.files).item(0)
     assert 0.3 < (labels["semantics"] != IGNORED).mean() < 1.0
     identity = block_of(config, "adapt")[1].made["identity"]
-    predicted = block_of(config, "predict")[1]
-    assert identity["upstream"]["predict"] == predicted.fingerprint
+    predicted = block_of(config, "adapt.predict")[1]
+    assert identity["upstream"]["adapt.predict"] == predicted.fingerprint
     assert predicted.made["identity"]["upstream"]["fuse"] in {one.name for one in Path(config.root, "stages", "fuse").iterdir()}
 
 
-def test_other_labels_make_other_models(learned: tuple[Path, AdaptConfig], tmp_path: Path) -> None:
+def test_other_labels_make_other_models(learned: tuple[Path, Config], tmp_path: Path) -> None:
     folder, config = learned
     changed = tmp_path / "changed.yaml"
     changed.write_text((folder / "labelling.yaml").read_text().replace("height: 128", "height: 64"))
-    other = load_adapt_config(folder / "adaptation.yaml", {"predictions": str(changed)})
-    plan = make_plan(other)
-    assert {row.stage for row in plan.stages if row.to_run} == {"predict", "scores", "thresholds", "omni", "pool", "adapt"}
-    with pytest.raises(ConfigError, match=r"2 of 2 blocks have no finished labels, 000000-.*run `panolabel run .*changed.yaml`"):
-        refuse_unlabelled(other, plan)
-    refuse(config, make_plan(config))
-    own = load_adapt_config(folder / "adaptation.yaml", {"root": str(tmp_path / "elsewhere")})
-    with pytest.raises(ConfigError, match="has another root than this adaptation"):
-        make_plan(own)
+    plan = make_plan(read(folder / "adaptation.yaml", labels__config=str(changed)))
+    parts = [f"adapt.{part}" for part in ("predict", "scores", "thresholds", "omni", "pool")]
+    assert [row.stage for row in plan.stages if row.to_run] == [*parts, "adapt"]
+    with pytest.raises(ConfigError, match="blocks that stages of other pipelines owe: labels 2; run those first"):
+        refuse_missing(plan)
+    refuse_missing(make_plan(config))
+    with pytest.raises(ConfigError, match="adapt.predict: needs panoramas, which no stage before it gives over the panoramas of"):
+        read(folder / "adaptation.yaml", root=str(tmp_path / "elsewhere"))

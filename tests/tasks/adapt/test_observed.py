@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from configs.adapt import AdaptConfig, load_adapt_config
+from configs.pipeline import Config
 from models.adaptation.class_mixing import IGNORED, mix_classes, sure_share, weighted_cross_entropy
 from models.adaptation.targets import branch_target
 from models.seamless.network import SeamlessNetwork, Target, blank_in
@@ -25,35 +25,34 @@ from tasks.adapt.showcase import labelled, learned_pictures
 from tasks.pages.pictures import INVALID
 from tasks.seamless.panorama_truth import truth_source
 from tasks.seamless.vocabulary import BRANCHES
-from tasks.stage.job import Job
-from tests.support.discs import HEIGHT, THINGS, WIDTH, block_of, make_owed, plan_of, source_files, write_adaptation
+from tests.support.discs import HEIGHT, THINGS, WIDTH, block_of, job_of, make_owed, read, source_files, step_of, write_adaptation
 
 SEEN = np.zeros((HEIGHT, WIDTH), bool)
 SEEN[16:48] = True
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> AdaptConfig:
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """Two whole panoramas, and two of which only the 90 degrees around the horizon were photographed; their truth is whole."""
     path = write_adaptation(tmp_path_factory.mktemp("observed"), 4)
     for name in ("p00", "p02"):
         picture = path.parent / "target" / "images" / f"{name}.png"
         cv2.imwrite(str(picture), cv2.imread(str(picture))[16:48])
         picture.with_suffix(".json").write_text(json.dumps({"vertical_degrees": 90.0}))
-    found = load_adapt_config(path)
+    found = read(path)
     made = make_owed(found)
-    assert {"predict", "omni", "pool", "adapt", "compare"} <= made.keys()
+    assert {"adapt.predict", "adapt.omni", "adapt.pool", "adapt", "compare"} <= made.keys()
     return found
 
 
-def stored(config: AdaptConfig, stage: str) -> list[dict[str, np.ndarray]]:
+def stored(config: Config, stage: str) -> list[dict[str, np.ndarray]]:
     """Arrays of the panoramas p00 to p03."""
     blocks = [block_of(config, stage, index) for index in range(2)]
     return [BlockReader(url, receipt.files).item(slot) for url, receipt in blocks for slot in range(2)]
 
 
-def test_what_is_black_has_no_class_and_no_object(config: AdaptConfig) -> None:
-    for stage in ("predict", "omni"):
+def test_what_is_black_has_no_class_and_no_object(config: Config) -> None:
+    for stage in ("adapt.predict", "adapt.omni"):
         for number, arrays in enumerate(stored(config, stage)):
             part = number in (0, 2)
             assert not part or (arrays["semantics"] == IGNORED)[~SEEN].all()
@@ -61,22 +60,22 @@ def test_what_is_black_has_no_class_and_no_object(config: AdaptConfig) -> None:
                 found = unpack_objects(branch, arrays, WIDTH)
                 assert found.masks.any(axis=(1, 2)).all(), "an empty object is none"
                 assert not (part and found.masks[:, ~SEEN].any())
-    for number, arrays in enumerate(stored(config, "predict")):
+    for number, arrays in enumerate(stored(config, "adapt.predict")):
         part = number in (0, 2)
         np.testing.assert_array_equal(unpack_mask(arrays["observed"], WIDTH), SEEN if part else np.ones_like(SEEN))
         assert (arrays["semantics"] != IGNORED)[SEEN if part else slice(None)].all()
         assert not (part and arrays["confidence"][~SEEN].any())
 
 
-def test_shares_are_of_what_was_photographed(config: AdaptConfig) -> None:
-    rows = [row for index in range(2) for row in block_of(config, "omni", index)[1].items]
-    for row, arrays in zip(rows, stored(config, "omni")):
+def test_shares_are_of_what_was_photographed(config: Config) -> None:
+    rows = [row for index in range(2) for row in block_of(config, "adapt.omni", index)[1].items]
+    for row, arrays in zip(rows, stored(config, "adapt.omni")):
         seen = SEEN if row.item in ("p00", "p02") else np.ones_like(SEEN)
         assert row.figures["ignored"] == pytest.approx((arrays["semantics"][seen] == IGNORED).mean())
 
 
-def test_objects_of_the_pool_show_no_black(config: AdaptConfig) -> None:
-    pool = read_pool(*block_of(config, "pool"))
+def test_objects_of_the_pool_show_no_black(config: Config) -> None:
+    pool = read_pool(*block_of(config, "adapt.pool"))
     assert pool
     for one in pool:
         if one.item in ("p00", "p02"):
@@ -86,10 +85,9 @@ def test_objects_of_the_pool_show_no_black(config: AdaptConfig) -> None:
             assert rows.max() < 48
 
 
-def test_examples_say_what_is_blank(config: AdaptConfig) -> None:
-    step = next(step for step in plan_of(config) if step.name == "adapt")
-    job = Job(config, step.stage.identity, step.blocks[0], "test")
-    settings = config.training.model_copy(update={"mixing": "none", "crop": (64, 64)})
+def test_examples_say_what_is_blank(config: Config) -> None:
+    job = job_of(config, "adapt")
+    settings = job.settings.model_copy(update={"mixing": "none", "crop": (64, 64)})
     blank = 0
     examples = Examples(Panoramas(job), [], settings)
     for number in range(2):
@@ -108,8 +106,10 @@ def test_examples_say_what_is_blank(config: AdaptConfig) -> None:
     assert blank == 2
 
 
-def test_truth_is_void_where_nothing_was_photographed(config: AdaptConfig) -> None:
-    source = truth_source(config.source.truth or "", ("sky", "ground", "car", "person"), THINGS)
+def test_truth_is_void_where_nothing_was_photographed(config: Config) -> None:
+    source = truth_source(
+        step_of(config, "adapt").stage.panoramas.settings.source.truth, ("sky", "ground", "car", "person"), THINGS
+    )
     whole, part = source.read("p00", HEIGHT), source.read("p00", HEIGHT, SEEN)
     assert whole is not None
     assert part is not None
@@ -120,13 +120,13 @@ def test_truth_is_void_where_nothing_was_photographed(config: AdaptConfig) -> No
         assert len(objects)
 
 
-def test_the_adapted_model_says_nothing_of_black_and_pictures_show_it(config: AdaptConfig) -> None:
+def test_the_adapted_model_says_nothing_of_black_and_pictures_show_it(config: Config) -> None:
     model = model_of_files(source_files())
-    arrays = stored(config, "predict")[0]
+    arrays = stored(config, "adapt.predict")[0]
     semantics, *branches = found_by(model, arrays)
     assert (semantics[~SEEN] == IGNORED).all()
     assert not any(one.masks[:, ~SEEN].any() for one in branches)
-    (place, predicted), (other, learned) = (block_of(config, name) for name in ("predict", "omni"))
+    (place, predicted), (other, learned) = (block_of(config, name) for name in ("adapt.predict", "adapt.omni"))
     block = Block(0, ())
     shown = learned_pictures(labelled((place, block, predicted), (other, block, learned), 0))["input"]["panorama"]
     assert (shown[~SEEN] == INVALID).all()

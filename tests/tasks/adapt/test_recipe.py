@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 
-from configs.adapt import AdaptConfig, load_adapt_config
-from configs.reading import load_config
+from configs.pipeline import Config
 from configs.settings import ConfigError
 from models.adaptation.object_pool import cut_objects
 from models.adaptation.thresholds import BINS
@@ -17,24 +17,25 @@ from storage.arrays import BlockReader, DamagedBlock
 from storage.receipts import drop_receipt
 from tasks.adapt.arrays import unpack_objects, unpack_scores
 from tasks.adapt.pool import read_pool, write_pool
-from tasks.adapt.recipe import MAKERS
 from tasks.stage.guard import run_guarded
-from tasks.stage.job import Job
 from tests.support.discs import (
     CLASSES,
     THINGS,
     WIDTH,
     block_of,
+    job_of,
     make_owed,
     plan_of,
+    read,
     scene,
     source_files,
+    step_of,
     write_adaptation,
     write_panoramas,
 )
 from tests.support.receipts import receipt_of
 
-EVERY = {"predict": 3, "scores": 3, "thresholds": 1, "omni": 3, "pool": 1, "adapt": 1, "compare": 3}
+EVERY = {"adapt.predict": 3, "adapt.scores": 3, "adapt.thresholds": 1, "adapt.omni": 3, "adapt.pool": 1, "adapt": 1, "compare": 3}
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +46,14 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def load(path: Path, **overrides: Any) -> AdaptConfig:
-    return load_adapt_config(path, {key.replace("__", "."): value for key, value in overrides.items()})
+def load(path: Path, **overrides: Any) -> Config:
+    return read(path, **overrides)
 
 
-def predictions(config: AdaptConfig) -> list[dict[str, np.ndarray]]:
+def predictions(config: Config) -> list[dict[str, np.ndarray]]:
     found = []
     for index in range(3):
-        url, receipt = block_of(config, "predict", index)
+        url, receipt = block_of(config, "adapt.predict", index)
         found += [BlockReader(url, receipt.files).item(slot) for slot in range(2)]
     return found
 
@@ -60,36 +61,44 @@ def predictions(config: AdaptConfig) -> list[dict[str, np.ndarray]]:
 def test_only_what_changed_is_made_again(path: Path) -> None:
     assert make_owed(load(path)) == {}
     cases: list[tuple[dict[str, Any], set[str]]] = [
-        ({"scoring__instance_score": 0.4}, {"compare"}),
-        ({"training__seed": 1}, {"adapt", "compare"}),
-        ({"pool__rule__share": 0.4}, {"pool", "adapt", "compare"}),
-        ({"omni__amodals__share": 0.4}, {"thresholds", "omni", "adapt", "compare"}),
-        ({"height": 96}, set(EVERY)),
+        ({"compare__instance_score": 0.4}, {"compare"}),
+        ({"adapt__training__seed": 1}, {"adapt", "compare"}),
+        ({"adapt__pool__rule__share": 0.4}, {"adapt.pool", "adapt", "compare"}),
+        ({"adapt__omni__amodals__share": 0.4}, {"adapt.thresholds", "adapt.omni", "adapt", "compare"}),
+        ({"adapt__height": 96}, set(EVERY)),
     ]
-    before = {step.name: step.stage.identity.fingerprint for step in plan_of(load(path))}
+    before = {step.key: step.stage.identity.fingerprint for step in plan_of(load(path))}
     for change, expected in cases:
-        after = {step.name: step.stage.identity.fingerprint for step in plan_of(load(path, **change))}
+        after = {step.key: step.stage.identity.fingerprint for step in plan_of(load(path, **change))}
         assert {name for name in after if after[name] != before[name]} == expected, change
-    for quiet in ({"checkpoint_every": 5}, {"execution__batch_size": 2}):
-        assert {step.name: step.stage.identity.fingerprint for step in plan_of(load(path, **quiet))} == before
-    assert make_owed(load(path, omni__amodals__share=0.4)) == {"thresholds": 1, "omni": 3, "adapt": 1, "compare": 3}
+    for quiet in ({"adapt__checkpoint_every": 5}, {"execution__batch_size": 2}):
+        assert {step.key: step.stage.identity.fingerprint for step in plan_of(load(path, **quiet))} == before
+    assert make_owed(load(path, adapt__omni__amodals__share=0.4)) == {
+        "adapt.thresholds": 1,
+        "adapt.omni": 3,
+        "adapt": 1,
+        "compare": 3,
+    }
 
 
 def test_a_lost_receipt_and_new_panoramas(tmp_path: Path) -> None:
-    path = write_adaptation(tmp_path, 2)
-    config = load(path, source__truth=None, training__mixing="none", training__steps=1)
-    assert make_owed(config) == {"predict": 1, "scores": 1, "thresholds": 1, "omni": 1, "adapt": 1}
-    drop_receipt(block_of(config, "predict")[0])
-    assert make_owed(config) == {"predict": 1}
+    path = write_adaptation(tmp_path, 2, truth=False)
+    config = load(path, adapt__training__mixing="none", adapt__training__steps=1)
+    assert make_owed(config) == {"adapt.predict": 1, "adapt.scores": 1, "adapt.thresholds": 1, "adapt.omni": 1, "adapt": 1}
+    drop_receipt(block_of(config, "adapt.predict")[0])
+    assert make_owed(config) == {"adapt.predict": 1}
     write_panoramas(tmp_path / "target", range(2, 4))
-    assert make_owed(config) == {"predict": 1, "scores": 1, "thresholds": 1, "omni": 2, "adapt": 1}, "old predictions stay"
+    assert make_owed(config) == {"adapt.predict": 1, "adapt.scores": 1, "adapt.thresholds": 1, "adapt.omni": 2, "adapt": 1}, (
+        "old predictions stay"
+    )
 
 
 def test_thresholds_are_those_of_sorting_all_predictions(path: Path) -> None:
     config = load(path)
-    url, receipt = block_of(config, "thresholds")
+    omni = step_of(config, "adapt.omni").stage.settings
+    url, receipt = block_of(config, "adapt.thresholds")
     stored = BlockReader(url, receipt.files).item(0)
-    for row, branch, rule in ((1, "instances", config.omni.instances), (2, "amodals", config.omni.amodals)):
+    for row, branch, rule in ((1, "instances", omni.instances), (2, "amodals", omni.amodals)):
         pairs = [unpack_scores(branch, arrays) for arrays in predictions(config)]
         labels, scores = (np.concatenate(parts) for parts in zip(*pairs))
         assert len(scores) > 20
@@ -103,8 +112,8 @@ def test_thresholds_are_those_of_sorting_all_predictions(path: Path) -> None:
 
 def test_labels_are_kept_by_threshold_and_cut_to_things(path: Path) -> None:
     config = load(path)
-    thresholds = BlockReader(*_files(config, "thresholds")).item(0)["thresholds"]
-    omni, dropped = BlockReader(*_files(config, "omni")).item(1), 0
+    thresholds = BlockReader(*_files(config, "adapt.thresholds")).item(0)["thresholds"]
+    omni, dropped = BlockReader(*_files(config, "adapt.omni")).item(1), 0
     predicted = predictions(config)[1]
     area = np.isin(predicted["semantics"], THINGS)
     for row, branch in ((1, "instances"), (2, "amodals")):
@@ -116,18 +125,18 @@ def test_labels_are_kept_by_threshold_and_cut_to_things(path: Path) -> None:
     assert dropped, "else the thresholds were not tried"
 
 
-def _files(config: AdaptConfig, stage: str, index: int = 0) -> tuple[str, Any]:
+def _files(config: Config, stage: str, index: int = 0) -> tuple[str, Any]:
     url, receipt = block_of(config, stage, index)
     return url, receipt.files
 
 
 def test_the_pool_holds_the_surest_objects_and_can_be_looked_through(path: Path) -> None:
     config = load(path)
-    url, receipt = block_of(config, "pool")
+    url, receipt = block_of(config, "adapt.pool")
     pool = read_pool(url, receipt)
     labels = [one.label for one in pool]
     assert pool
-    assert max(labels.count(label) for label in labels) <= config.pool.per_class
+    assert max(labels.count(label) for label in labels) <= step_of(config, "adapt.pool").stage.settings.per_class
     assert set(labels) <= set(THINGS)
     for one in pool:
         index = int(one.item[1:])
@@ -156,7 +165,10 @@ def test_a_pool_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_truth_changes_nothing_that_is_learned(path: Path, tmp_path: Path) -> None:
-    blind = load(path, root=str(tmp_path), source__truth=None)
+    known = yaml.safe_load(path.read_text())
+    del known["stages"]["compare"], known["stages"]["ingest"]["source"]["truth"]
+    (tmp_path / "blind.yaml").write_text(yaml.safe_dump(known | {"root": str(tmp_path)}, sort_keys=False))
+    blind = load(tmp_path / "blind.yaml")
     assert make_owed(blind) == {name: count for name, count in EVERY.items() if name != "compare"}
     one, other = (Path(block_of(config, "adapt")[0], "model", "model.safetensors").read_bytes() for config in (load(path), blind))
     assert one == other
@@ -164,46 +176,41 @@ def test_truth_changes_nothing_that_is_learned(path: Path, tmp_path: Path) -> No
 
 
 def test_nothing_found_is_no_accident(tmp_path: Path) -> None:
-    path = write_adaptation(tmp_path, 2)
+    path = write_adaptation(tmp_path, 2, truth=False)
     model = model_of_files(source_files())
     for branch in (model.network.instances, model.network.amodals):
         torch.nn.init.zeros_(branch.name.weight)
         with torch.no_grad():
             branch.name.bias.copy_(torch.tensor([-20.0, -20, 20]))
     save_model(SeamlessModel(model.network, model.classes), tmp_path / "source_model")
-    config = load(path, training__steps=1, source__truth=None)
+    config = load(path, adapt__training__steps=1)
     make_owed(config)
-    assert block_of(config, "thresholds")[1].items[0].figures["amodals"] == {}
-    assert block_of(config, "pool")[1].items[0].figures["objects"] == {}
+    assert block_of(config, "adapt.thresholds")[1].items[0].figures["amodals"] == {}
+    assert block_of(config, "adapt.pool")[1].items[0].figures["objects"] == {}
     assert block_of(config, "adapt")[1].items[0].figures["pool"] == 0
-    stored = BlockReader(*_files(config, "thresholds")).item(0)["thresholds"]
-    assert (stored[2] == config.omni.amodals.fixed).all()
+    stored = BlockReader(*_files(config, "adapt.thresholds")).item(0)["thresholds"]
+    assert (stored[2] == step_of(config, "adapt.omni").stage.settings.amodals.fixed).all()
 
 
 def test_a_panorama_that_is_gone_is_given_up_and_the_others_go_on(tmp_path: Path) -> None:
-    path = write_adaptation(tmp_path, 4)
-    config = load(path, training__steps=1, source__truth=None)
+    path = write_adaptation(tmp_path, 4, truth=False)
+    config = load(path, adapt__training__steps=1)
     plan_of(config)
     (tmp_path / "target" / "images" / "p01.png").unlink()
     scan = make_owed(config)
-    assert scan["predict"] == 2
-    states = [row.state for row in block_of(config, "omni")[1].items]
+    assert scan["adapt.predict"] == 2
+    states = [row.state for row in block_of(config, "adapt.omni")[1].items]
     assert states == ["done", "quarantined"]
-    assert "gone" in block_of(config, "omni")[1].items[1].reason
+    assert "gone" in block_of(config, "adapt.omni")[1].items[1].reason
     assert block_of(config, "adapt")[1].items[0].figures["panoramas"] == 3
-
-
-def test_every_stage_has_its_function(path: Path) -> None:
-    assert {step.name for step in plan_of(load(path))} == set(MAKERS)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"source_data": "/data"}, "source_data: an adaptation gets no source data"),
-        ({"labels": "/data"}, "labels: an adaptation gets no source data"),
-        ({"source": {"kind": "cityscapes", "root": "/data"}}, "labelled pinhole data"),
-        ({"teachers": [{"name": "a"}]}, "belongs to a labelling pipeline"),
+        ({"labels": "/data"}, "adapt.predict.labels: must be the key of a stage"),
+        ({"teachers": [{"name": "a"}]}, "adapt.teachers: unknown key"),
         ({"training": {"crop": [96, 96]}}, "96 x 96 does not fit into panoramas of 64 x 128"),
         ({"traning": {}}, "did you mean 'training'"),
     ],
@@ -214,15 +221,14 @@ def test_a_config_that_gives_source_data_or_makes_no_sense_is_refused(tmp_path: 
         load(path)
 
 
-def test_commands_for_labels_alone_say_which_ones_take_an_adaptation(path: Path) -> None:
-    with pytest.raises(ConfigError, match="plan, run, adapt, status, trace, failures, verify, gc and query take it"):
-        load_config(path)
+def test_labelled_pinhole_images_are_no_panoramas(path: Path) -> None:
+    with pytest.raises(ConfigError, match="labelled pinhole data"):
+        load(path, ingest__source={"kind": "cityscapes", "root": "/data"})
 
 
 def test_a_block_made_in_a_process_of_its_own_is_the_same(path: Path) -> None:
-    url, receipt = block_of(load(path), "scores")
-    step = next(step for step in plan_of(load(path)) if step.name == "scores")
-    again = run_guarded(Job(load(path), step.stage.identity, step.blocks[0], "guarded"))
+    url, receipt = block_of(load(path), "adapt.scores")
+    again = run_guarded(job_of(load(path), "adapt.scores", run="guarded"))
     assert again.made["run"] == "guarded"
     assert (again.files, again.items) == (receipt.files, receipt.items)
-    assert block_of(load(path), "scores") == (url, again)
+    assert block_of(load(path), "adapt.scores") == (url, again)

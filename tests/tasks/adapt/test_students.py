@@ -8,10 +8,9 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from configs.adapt import AdaptConfig, load_adapt_config
+from configs.pipeline import Config
 from configs.settings import ConfigError
-from flows.adapt import refuse
-from flows.plan import make_plan
+from flows.pipeline import check_step
 from flows.setup.needs import check_weights
 from models.student import StudentModel
 from models.student.configuration import tiny_config
@@ -21,7 +20,7 @@ from tasks.adapt.compare import figures
 from tasks.predict.folder import ABOUT, student_about
 from tasks.predict.predict import predict
 from tasks.seamless.model import BadModel, model_digest, read_model
-from tests.support.discs import CLASSES, HEIGHT, block_of, make_owed, plan_of, scene, write_adaptation
+from tests.support.discs import CLASSES, HEIGHT, block_of, make_owed, plan_of, read, scene, step_of, write_adaptation
 
 
 def write_student(folder: Path, *tasks: str) -> StudentModel:
@@ -31,38 +30,46 @@ def write_student(folder: Path, *tasks: str) -> StudentModel:
     return student
 
 
-def config_of(path: Path, **overrides: Any) -> AdaptConfig:
-    return load_adapt_config(path, {key.replace("__", "."): value for key, value in overrides.items()})
+def config_of(path: Path, **overrides: Any) -> Config:
+    return read(path, **overrides)
 
 
 @pytest.fixture(scope="module")
-def adapted(tmp_path_factory: pytest.TempPathFactory) -> tuple[AdaptConfig, StudentModel]:
+def adapted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, StudentModel]:
     """A student that is adapted to three panoramas, and that student before."""
     folder = tmp_path_factory.mktemp("student")
     training = {"steps": 12, "batch_size": 2, "crop": [HEIGHT, 2 * HEIGHT], "learning_rate": 2e-3, "rates": {}}
-    config = config_of(write_adaptation(folder, 3, model=str(folder / "student"), training=training))
+    config = config_of(write_adaptation(folder, 3, model="student", training=training))
     student = write_student(folder / "student")
     (folder / "student" / ABOUT).write_text('{"depth_unit": "scale", "normals_frame": "world", "height": 512, "steps": 9}')
-    assert make_owed(config) == {"predict": 2, "scores": 2, "thresholds": 1, "omni": 2, "pool": 1, "adapt": 1, "compare": 2}
+    assert make_owed(config) == {
+        "adapt.predict": 2,
+        "adapt.scores": 2,
+        "adapt.thresholds": 1,
+        "adapt.omni": 2,
+        "adapt.pool": 1,
+        "adapt": 1,
+        "compare": 2,
+    }
     return config, student
 
 
-def test_predictions_are_the_students_and_its_branches_are_empty(adapted: tuple[AdaptConfig, StudentModel]) -> None:
+def test_predictions_are_the_students_and_its_branches_are_empty(adapted: tuple[Config, StudentModel]) -> None:
     config, student = adapted
-    url, receipt = block_of(config, "predict")
+    url, receipt = block_of(config, "adapt.predict")
     stored = BlockReader(url, receipt.files).item(0)
     said = predict(student, scene(0, light=0.8)[0], "cpu")["semantics"]
     np.testing.assert_array_equal(stored["semantics"], said.argmax(axis=-1))
     np.testing.assert_allclose(stored["confidence"] / 65535, said.max(axis=-1), atol=1e-4)
     assert receipt.items[0].figures == {"instances": 0, "amodals": 0}
     assert receipt.about["things"] == [0, 0]
-    thresholds = block_of(config, "thresholds")[1].items[0].figures
+    thresholds = block_of(config, "adapt.thresholds")[1].items[0].figures
     assert (thresholds["instances"], thresholds["amodals"]) == ({}, {})
     assert sum(own["predictions"] for own in thresholds["semantic"].values()) == 3 * HEIGHT * 2 * HEIGHT
-    assert block_of(config, "pool")[1].items[0].figures["objects"] == {}
+    assert block_of(config, "adapt.pool")[1].items[0].figures["objects"] == {}
 
 
-def test_the_adapted_student_learned_and_is_a_student_again(adapted: tuple[AdaptConfig, StudentModel]) -> None:
+def test_the_adapted_student_learned_and_is_a_student_again(adapted: tuple[Config, StudentModel]) -> None:
     config, student = adapted
     url, receipt = block_of(config, "adapt")
     folder = Path(url, MODEL)
@@ -70,11 +77,16 @@ def test_the_adapted_student_learned_and_is_a_student_again(adapted: tuple[Adapt
     assert isinstance(again, StudentModel)
     assert any(not torch.equal(one, other) for one, other in zip(again.parameters(), student.parameters()))
     # Not what was true of the source alone; without the unit, distances up to scale would be judged as metres.
-    told = {"depth_unit": "scale", "normals_frame": "world", "height": HEIGHT, "adapted_from": model_digest(config.model)}
+    told = {
+        "depth_unit": "scale",
+        "normals_frame": "world",
+        "height": HEIGHT,
+        "adapted_from": model_digest(f"{config.folder}/student"),
+    }
     assert student_about(folder) == told
     assert receipt.items[0].figures["model"] == model_digest(str(folder))
     assert len(read_model(str(folder), model_digest(str(folder))).classes) == len(CLASSES), "it can be a source model"
-    url, omni = block_of(config, "omni")
+    url, omni = block_of(config, "adapt.omni")
     labels = BlockReader(url, omni.files).item(0)["semantics"]
     known = labels != 255
     assert known.any()
@@ -83,7 +95,7 @@ def test_the_adapted_student_learned_and_is_a_student_again(adapted: tuple[Adapt
     assert surprise[1] < surprise[0], "it agrees more with what it was taught"
 
 
-def test_figures_are_those_of_classes_and_stuff(adapted: tuple[AdaptConfig, StudentModel]) -> None:
+def test_figures_are_those_of_classes_and_stuff(adapted: tuple[Config, StudentModel]) -> None:
     found = figures([block_of(adapted[0], "compare", index) for index in range(2)])
     for arm in ("source", "adapted"):
         assert found[arm]["mIoU"] is not None
@@ -92,23 +104,27 @@ def test_figures_are_those_of_classes_and_stuff(adapted: tuple[AdaptConfig, Stud
 
 
 def test_what_does_not_fit_is_told_before_anything_runs(tmp_path: Path) -> None:
-    path = write_adaptation(tmp_path, 1, model=str(tmp_path / "student"))
+    path = write_adaptation(tmp_path, 1, model="student")
     write_student(tmp_path / "student")
     plan_of(config_of(path))
-    assert [check.state for check in check_weights(load_adapt_config(path, {"training.crop": [64, 128]}))] == ["ok"]
+    seen = {(check.name, check.state) for check in check_weights(config_of(path, adapt__training__crop=[64, 128]))}
+    assert seen == {("weights of adapt.predict", "ok"), ("weights of adapt", "ok")}
     for overrides, message in (
-        ({"training.crop": [64, 64]}, "learns from whole panoramas with a multiple of 32 rows, not from crops of 64 x 64"),
-        ({"training.crop": [64, 128], "training.rates": {"pyramid": 10.0}}, "the network has no part 'pyramid'"),
+        (
+            {"adapt__training__crop": [64, 64]},
+            "learns from whole panoramas with a multiple of 32 rows, not from crops of 64 x 64",
+        ),
+        ({"adapt__training__crop": [64, 128], "adapt__training__rates": {"pyramid": 10.0}}, "the network has no part 'pyramid'"),
     ):
-        config = load_adapt_config(path, overrides)
+        config = config_of(path, **overrides)
         with pytest.raises(ConfigError, match=message):
-            refuse(config, make_plan(config))
-        (told,) = check_weights(config)
+            check_step(step_of(config, "adapt"))
+        (told,) = (check for check in check_weights(config) if check.state != "ok")
         assert (told.state, message.split(",")[0] in told.seen) == ("failure", True)
     weights = tmp_path / "student" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
     with pytest.raises(BadModel, match="this is no saved student"):
-        refuse(config_of(path), make_plan(config_of(path)))
+        check_step(step_of(config_of(path), "adapt.predict"))
     write_student(tmp_path / "student", "depth")
     with pytest.raises(BadModel, match="no semantics, which alone are adapted"):
-        refuse(config_of(path), make_plan(config_of(path)))
+        check_step(step_of(config_of(path), "adapt.predict"))

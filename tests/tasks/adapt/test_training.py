@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from configs.adapt import AdaptConfig, load_adapt_config
+from configs.pipeline import Config
 from models.seamless.branch import BranchTarget
 from models.seamless.network import Target
 from models.seamless.saved import model_files, model_of_files
@@ -20,21 +20,20 @@ from tasks.adapt.training import adapt_model
 from tasks.stage.job import Job
 from tasks.stage.stopping import ask_to_stop, go_on
 from tasks.train.progress import Stopped
-from tests.support.discs import block_of, make_owed, plan_of, source_files, write_adaptation
+from tests.support.discs import block_of, job_of, make_owed, read, source_files, write_adaptation
 
 
 @pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> tuple[AdaptConfig, Job]:
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Job]:
     """Pseudo-labels and a pool of four panoramas, and the job that trains on them."""
-    config = load_adapt_config(write_adaptation(tmp_path_factory.mktemp("discs"), 4))
+    config = read(write_adaptation(tmp_path_factory.mktemp("discs"), 4))
     make_owed(config, until="adapt")
-    step = next(step for step in plan_of(config) if step.name == "adapt")
-    return config, Job(config, step.stage.identity, step.blocks[0], "test")
+    return config, job_of(config, "adapt")
 
 
-def test_a_killed_training_ends_in_the_same_bytes_and_losses(labelled: tuple[AdaptConfig, Job], tmp_path: Path) -> None:
+def test_a_killed_training_ends_in_the_same_bytes_and_losses(labelled: tuple[Config, Job], tmp_path: Path) -> None:
     config, job = labelled
-    settings, examples = config.training, Examples(Panoramas(job), [], config.training)
+    settings, examples = job.settings, Examples(Panoramas(job), [], job.settings)
 
     def kill(step: int, _figures: object) -> None:
         if step == 3:
@@ -54,10 +53,9 @@ def test_a_killed_training_ends_in_the_same_bytes_and_losses(labelled: tuple[Ada
 def test_a_block_that_is_stopped_has_a_checkpoint_and_goes_on_to_the_same_files(tmp_path: Path) -> None:
     blocks = []
     for name in ("whole", "stopped"):
-        config = load_adapt_config(write_adaptation(tmp_path / name, 2))
+        config = read(write_adaptation(tmp_path / name, 2))
         make_owed(config, until="adapt")
-        step = next(step for step in plan_of(config) if step.name == "adapt")
-        blocks.append((config, Job(config, step.stage.identity, step.blocks[0], "test")))
+        blocks.append((config, job_of(config, "adapt")))
     whole = adapt_block(blocks[0][1])
     config, job = blocks[1]
     asked = iter([False, False, True])
@@ -72,7 +70,7 @@ def test_a_block_that_is_stopped_has_a_checkpoint_and_goes_on_to_the_same_files(
     assert not [file for file in Path(config.root, "checkpoints").rglob("*") if file.is_file()]
 
 
-def test_a_process_that_is_asked_to_stop_stops_its_adaptation(labelled: tuple[AdaptConfig, Job]) -> None:
+def test_a_process_that_is_asked_to_stop_stops_its_adaptation(labelled: tuple[Config, Job]) -> None:
     ask_to_stop()
     try:
         with pytest.raises(Stopped, match="stopped after step 1 of 4"):
@@ -83,21 +81,20 @@ def test_a_process_that_is_asked_to_stop_stops_its_adaptation(labelled: tuple[Ad
 
 @pytest.mark.slow
 def test_two_processes_learn_from_other_panoramas_and_end_with_one_model(tmp_path: Path) -> None:
-    config = load_adapt_config(write_adaptation(tmp_path, 4))
+    config = read(write_adaptation(tmp_path, 4))
     make_owed(config, until="adapt")
-    step = next(step for step in plan_of(config) if step.name == "adapt")
-    job = Job(config, step.stage.identity, step.blocks[0], "test")
-    examples = Examples(Panoramas(job), [], config.training)
+    job = job_of(config, "adapt")
+    examples = Examples(Panoramas(job), [], job.settings)
     firsts = [next(examples.batches(0, 1, rank, 2))[0] for rank in range(2)]
     for rank, images in enumerate(firsts):
         np.testing.assert_array_equal(images, examples.batch(2 + rank)[0])
-    receipt = adapt_block(job, processes=2)
+    receipt = adapt_block(job)
     losses = json.loads(Path(job.url, "losses.json").read_text())
-    assert [row["step"] for row in losses] == list(range(config.training.steps))
-    assert receipt.items[0].figures["steps"] == config.training.steps
+    assert [row["step"] for row in losses] == list(range(job.settings.steps))
+    assert receipt.items[0].figures["steps"] == job.settings.steps
 
 
-def test_examples_follow_from_seed_and_step_and_mixing_pastes(labelled: tuple[AdaptConfig, Job]) -> None:
+def test_examples_follow_from_seed_and_step_and_mixing_pastes(labelled: tuple[Config, Job]) -> None:
     config, job = labelled
     adapt_block(job)
     figures = block_of(config, "adapt")[1].items[0].figures
@@ -105,8 +102,8 @@ def test_examples_follow_from_seed_and_step_and_mixing_pastes(labelled: tuple[Ad
     assert not list(Path(config.root, "checkpoints").rglob("*.pt")), "they are dropped once the receipt is there"
     from tasks.adapt.pool import read_pool
 
-    pool, panoramas = read_pool(*block_of(config, "pool")), Panoramas(job)
-    one, same, plain = (Examples(panoramas, given, config.training) for given in (pool, pool, []))
+    pool, panoramas = read_pool(*block_of(config, "adapt.pool")), Panoramas(job)
+    one, same, plain = (Examples(panoramas, given, job.settings) for given in (pool, pool, []))
     changed = 0
     for step in range(4):
         images, targets = one.batch(step)
@@ -136,10 +133,10 @@ def _doubt(one: BranchTarget) -> BranchTarget:
 
 @pytest.mark.parametrize("ignore", [False, True])
 def test_doubtful_boxes_teach_background_unless_they_are_ignored(
-    labelled: tuple[AdaptConfig, Job], tmp_path: Path, ignore: bool
+    labelled: tuple[Config, Job], tmp_path: Path, ignore: bool
 ) -> None:
     config, job = labelled
-    settings = config.training.model_copy(update={"steps": 1, "ignore_uncertain": ignore})
+    settings = job.settings.model_copy(update={"steps": 1, "ignore_uncertain": ignore})
     source = model_of_files(source_files())
     adapted, how = adapt_model(source, Doubtful(Panoramas(job), [], settings), settings, str(tmp_path), 1, "cpu")
     taught = [how[0][f"{branch}.name"] for branch in ("instances", "amodals")]
@@ -147,7 +144,7 @@ def test_doubtful_boxes_teach_background_unless_they_are_ignored(
     assert adapted.network.settings == source.network.settings
 
 
-def test_an_epoch_shows_every_panorama_once(labelled: tuple[AdaptConfig, Job]) -> None:
+def test_an_epoch_shows_every_panorama_once(labelled: tuple[Config, Job]) -> None:
     config, job = labelled
     panoramas, seen = Panoramas(job), []
 
@@ -156,16 +153,16 @@ def test_an_epoch_shows_every_panorama_once(labelled: tuple[AdaptConfig, Job]) -
             seen.append(place)
             return panoramas.read(place)
 
-    examples = Examples(Noting(job), [], config.training)
+    examples = Examples(Noting(job), [], job.settings)
     for step in range(4):
         examples.batch(step)
     assert len(set(seen[:4])) == len(set(seen[4:])) == 4
     assert seen[:4] != seen[4:]
 
 
-def test_parts_of_the_network_learn_at_their_rates(labelled: tuple[AdaptConfig, Job]) -> None:
+def test_parts_of_the_network_learn_at_their_rates(labelled: tuple[Config, Job]) -> None:
     network = model_of_files(source_files()).network
-    settings = labelled[0].training.model_copy(update={"learning_rate": 2.0, "rates": {"semantic": 10.0, "proposals": 0.5}})
+    settings = labelled[1].settings.model_copy(update={"learning_rate": 2.0, "rates": {"semantic": 10.0, "proposals": 0.5}})
     rates = {id(one): group.rate for group in rate_groups(network, settings) for one in group.parameters}
     expected = {"semantic.name.weight": 20.0, "amodals.proposals.hidden.weight": 1.0, "amodals.name.weight": 2.0}
     named = dict(network.named_parameters())

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from configs.pipeline import Config
 from geometry.directions import erp_directions
 from geometry.fields import where_observed
 from geometry.fusion.fuse import fuse
@@ -18,18 +17,11 @@ from metrics.panorama import evaluate_item
 from metrics.protocols import OURS
 from tasks.evaluate.audit import Evidence, as_arrays, attribute, truth_labels
 from tasks.label.fuse import decode_labels, encode_labels, fusion_settings
+from tasks.label.settings import Fuse
 
 CLASSES = ("up", "down", "ahead")
 HEIGHT = 48
-CONFIG = Config.model_validate(
-    {
-        "name": "test",
-        "root": "store",
-        "source": {"url": "images", "truth": "truth"},
-        "teachers": [{"name": "t", "kind": "scenes", "fields": ["depth", "normals", "semantics"]}],
-        "fuse": {"height": HEIGHT},
-    }
-)
+FUSION = Fuse(height=HEIGHT)
 Labels = dict[str, np.ndarray]
 
 
@@ -57,7 +49,7 @@ def evidence_of(truth: Labels, unit: str = "metre") -> Evidence:
         generator.random((20, 32, 32, 1)) < 0.2, generator.integers(0, 3, (20, 32, 32, 1)), said["semantics"].values
     )
     said["semantics"] = replace(said["semantics"], values=confused.astype(np.uint16))
-    stored = encode_labels(fuse(said, cameras, HEIGHT, 2 * HEIGHT, fusion_settings(CONFIG.fuse, CLASSES)), CONFIG.fuse)
+    stored = encode_labels(fuse(said, cameras, HEIGHT, 2 * HEIGHT, fusion_settings(FUSION, CLASSES)), FUSION)
     return Evidence(decode_labels(stored), cameras, said, truth, "", None)
 
 
@@ -67,8 +59,8 @@ def part_of(evidence: Evidence) -> Evidence:
     observed[HEIGHT // 6 : -HEIGHT // 6] = True
     seen = observed_in_patches(observed, evidence.cameras)
     fields = {name: where_observed(field, seen) for name, field in evidence.fields.items()}
-    settings = fusion_settings(CONFIG.fuse, CLASSES)
-    stored = encode_labels(fuse(fields, evidence.cameras, HEIGHT, 2 * HEIGHT, settings, observed), CONFIG.fuse)
+    settings = fusion_settings(FUSION, CLASSES)
+    stored = encode_labels(fuse(fields, evidence.cameras, HEIGHT, 2 * HEIGHT, settings, observed), FUSION)
     return replace(evidence, fused=decode_labels(stored), fields=fields, observed=observed)
 
 
@@ -79,7 +71,7 @@ def shares(found: dict[str, Measured], task: str) -> dict[str, float]:
 
 def test_the_total_is_what_evaluate_says() -> None:
     evidence = evidence_of(truth_of(HEIGHT))
-    found = attribute(CONFIG, evidence, CLASSES, CLASSES)
+    found = attribute(FUSION, evidence, CLASSES, CLASSES)
     figures = evaluate_item(evidence.fused, evidence.truth, CLASSES, CLASSES, OURS)
     assert [one.judged for one in found.values()] == pytest.approx([1, 1, 1])
     assert shares(found, "depth")["total"] == pytest.approx(figures["depth"]["abs_rel"])
@@ -91,17 +83,17 @@ def test_the_total_is_what_evaluate_says() -> None:
 
 def test_of_a_part_only_the_part_is_audited() -> None:
     whole, evidence = evidence_of(truth_of(HEIGHT)), part_of(evidence_of(truth_of(HEIGHT)))
-    found = attribute(CONFIG, evidence, CLASSES, CLASSES)
+    found = attribute(FUSION, evidence, CLASSES, CLASSES)
     figures = evaluate_item(evidence.fused, evidence.truth, CLASSES, CLASSES, OURS, observed=evidence.observed)
     assert shares(found, "depth")["total"] == pytest.approx(figures["depth"]["abs_rel"])
     assert shares(found, "semantics")["total"] == pytest.approx(1 - figures["semantics"]["pixel_accuracy"])
     assert [one.judged for one in found.values()] == pytest.approx([1, 1, 1]), "shares of what was photographed"
-    of_all = attribute(CONFIG, replace(evidence, observed=None), CLASSES, CLASSES)["depth"].judged
+    of_all = attribute(FUSION, replace(evidence, observed=None), CLASSES, CLASSES)["depth"].judged
     assert of_all == pytest.approx(found["depth"].judged * np.sin(np.radians(60)), rel=1e-3), "of the whole sphere it is less"
     unseen = {
         name: np.where(evidence.observed.reshape(HEIGHT, -1, *(1,) * (a.ndim - 2)), a, a[::-1]) for name, a in whole.truth.items()
     }
-    other = attribute(CONFIG, replace(evidence, truth=unseen), CLASSES, CLASSES)
+    other = attribute(FUSION, replace(evidence, truth=unseen), CLASSES, CLASSES)
     for task in found:
         for key, sums in found[task].sums.items():
             np.testing.assert_array_equal(sums, other[task].sums[key])
@@ -112,24 +104,24 @@ def test_of_a_part_only_the_part_is_audited() -> None:
 
 def test_a_truth_of_another_size_is_read_at_the_nearest_pixel() -> None:
     evidence = evidence_of(truth_of(3 * HEIGHT))
-    found = attribute(CONFIG, evidence, CLASSES, CLASSES)
-    same = attribute(CONFIG, evidence_of(truth_of(HEIGHT)), CLASSES, CLASSES)
+    found = attribute(FUSION, evidence, CLASSES, CLASSES)
+    same = attribute(FUSION, evidence_of(truth_of(HEIGHT)), CLASSES, CLASSES)
     assert shares(found, "depth")["total"] == pytest.approx(shares(same, "depth")["total"], abs=2e-3)
 
 
 def test_a_teacher_that_is_not_metric_gets_one_factor() -> None:
-    found = attribute(CONFIG, evidence_of(truth_of(HEIGHT), "scale"), CLASSES, CLASSES)
+    found = attribute(FUSION, evidence_of(truth_of(HEIGHT), "scale"), CLASSES, CLASSES)
     assert shares(found, "depth")["teacher"] < 0.005, "its views were aligned, and their common factor is the truth's"
     assert shares(found, "depth")["total"] < 0.01
 
 
 def test_classes_are_matched_by_name_and_one_without_namesake_is_wrong() -> None:
     evidence = evidence_of(truth_of(HEIGHT))
-    same = attribute(CONFIG, evidence, CLASSES, CLASSES)
+    same = attribute(FUSION, evidence, CLASSES, CLASSES)
     turned = {**evidence.truth, "semantics": (evidence.truth["semantics"] + 1) % 3}
-    found = attribute(CONFIG, replace(evidence, truth=turned), CLASSES, ("AHEAD", "up", "down"))
+    found = attribute(FUSION, replace(evidence, truth=turned), CLASSES, ("AHEAD", "up", "down"))
     assert shares(found, "semantics") == pytest.approx(shares(same, "semantics"))
-    unknown = attribute(CONFIG, evidence, ("up", "down", "somewhere"), CLASSES)
+    unknown = attribute(FUSION, evidence, ("up", "down", "somewhere"), CLASSES)
     ahead = dict(zip(PARTS, parts(level_errors(unknown["semantics"].sums["wrong", "class"])[2])))
     assert ahead["total"] == 1
 
@@ -138,7 +130,7 @@ def test_what_the_truth_lacks_is_left_out_and_stored_as_nothing() -> None:
     truth = truth_of(HEIGHT)
     truth["sky"][:8] = True
     del truth["normals"]
-    found = attribute(CONFIG, evidence_of(truth), CLASSES, CLASSES)
+    found = attribute(FUSION, evidence_of(truth), CLASSES, CLASSES)
     assert set(found) == {"depth", "semantics"}
     arrays = as_arrays(found, CLASSES)
     rows = rows_of(CLASSES)
@@ -150,6 +142,6 @@ def test_what_the_truth_lacks_is_left_out_and_stored_as_nothing() -> None:
             np.testing.assert_array_equal(arrays["sums"][number], found[task].sums[figure, split][0])
         if (task, split, band) == ("depth", "latitude", "75-90"):
             assert 0 < arrays["sums"][number, 2] < found["semantics"].sums["wrong", "latitude"][3, 2], "no depth in the sky"
-    nothing = as_arrays(attribute(CONFIG, replace(evidence_of(truth), truth={}), CLASSES, CLASSES), CLASSES)
+    nothing = as_arrays(attribute(FUSION, replace(evidence_of(truth), truth={}), CLASSES, CLASSES), CLASSES)
     assert {name: array.shape for name, array in nothing.items()} == {name: array.shape for name, array in arrays.items()}
     assert not any(array.any() for array in nothing.values())

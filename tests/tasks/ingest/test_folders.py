@@ -26,6 +26,7 @@ from tasks.ingest.sources import list_source, look_at_source
 from tasks.ingest.stamps import stamp_of
 from tests.support.object_store import s3_bucket
 from tests.support.pipelines import load, write_pipeline
+from tests.support.stages import source_of
 
 LEFT = [
     *(
@@ -332,14 +333,14 @@ def test_a_number_that_a_sidecar_states_twice_costs_its_item(tmp_path: Path) -> 
 )
 def test_a_name_that_no_item_can_have_costs_its_file_only(tmp_path: Path, name: str, item: str | None) -> None:
     filled(tmp_path, "a.jpg", name)
-    config = load(write_pipeline(tmp_path / "other", 1, source={"url": str(tmp_path / "*.jpg")}))
-    first, second = scan(config).to_read
+    source = source_of(load(write_pipeline(tmp_path / "other", 1, source={"url": str(tmp_path / "*.jpg")})))
+    first, second = scan(source).to_read
     assert (first.item, first.problem) == ("a", "")
     assert item in (None, second.item)
     given_up = check_entry(second, Ingest())
     assert "rename the file" in given_up.reason
-    save(config, [], [given_up])
-    assert [entry.item for entry in scan(config).to_read] == ["a"], "it is known, and not read again"
+    save(source, [], [given_up])
+    assert [entry.item for entry in scan(source).to_read] == ["a"], "it is known, and not read again"
 
 
 def test_keys_of_buckets_that_no_item_can_have_cost_their_file_only() -> None:

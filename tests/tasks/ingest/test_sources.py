@@ -15,6 +15,7 @@ from tasks.ingest.ingest import manifest_url
 from tasks.ingest.settings import Source
 from tasks.ingest.sources import list_source, look_at_source
 from tests.support.pipelines import load, write_pipeline
+from tests.support.stages import source_of
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_one_split_of_a_folder_can_be_taken(folder: Path) -> None:
 
 def test_a_manifest_belongs_to_a_source_of_one_kind_and_split(tmp_path: Path) -> None:
     path = write_pipeline(tmp_path, 1)
-    plain = manifest_url(load(path))
+    plain = manifest_url(source_of(load(path)))
     assert plain.endswith(f"/{hashlib.sha256(f'file://{tmp_path}/images'.encode()).hexdigest()[:12]}.parquet")
     changes = [{"source__split": "test"}, {"source__kind": "structured3d"}, {"source__kind": "zuripano", "source__split": "test"}]
-    assert len({plain, *(manifest_url(load(path, **change)) for change in changes)}) == 4
+    assert len({plain, *(manifest_url(source_of(load(path, **change))) for change in changes)}) == 4

@@ -13,26 +13,20 @@ from configs.pipeline import Config
 from configs.settings import ConfigError
 from geometry.surfaces.auxiliaries import AUXILIARIES, EDGE_LIMIT, derive_auxiliaries
 from metrics.depth_normals import depth_normal_figures
-from storage.manifest import blocks_of
 from storage.receipts import Receipt
-from tasks.ingest import ingest
 from tasks.label.fuse import decode_labels, encode_labels
 from tasks.label.settings import Fuse
-from tasks.pipeline import stages
-from tasks.stage.job import Job
 from tasks.stage.upstream import Upstream
 from tests.support.pipelines import load, write_pipeline
+from tests.support.stages import identity_of, ingested, job_of, made, stage_of
 
 
 def fused(config: Config) -> tuple[Receipt, list[dict[str, np.ndarray]]]:
     """The fuse stage's receipt and labels of a one-block pipeline."""
-    checked = [ingest.check_entry(entry, config.ingest) for entry in ingest.scan(config).to_read]
-    (block,) = blocks_of(ingest.save(config, [], checked))
-    receipts = {}
-    for stage in stages(config):
-        receipts[stage.name] = stage.make(Job(config, stage.identity, block, "run"))
-    reader = Upstream(Job(config, stages(config)[-1].identity, block, "run"), "fuse")
-    return receipts["fuse"], [reader.item(row.slot) for row in block.items]
+    (block,) = ingested(config)
+    receipt = made(config, block, until="evaluate")["fuse"]
+    reader = Upstream(job_of(config, "evaluate", block), stage_of(config, "fuse"))
+    return receipt, [reader.item(row.slot) for row in block.items]
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +51,7 @@ def test_they_are_stored_with_their_units_and_are_those_of_the_fused_labels(plai
     for name, old, new in zip(("p00", "p01"), items, new_items, strict=True):
         assert all(new[key].dtype == np.float16 for key in AUXILIARIES)
         image = cv2.imread(str(path.parent / "images" / f"{name}.png"))[..., ::-1]
-        expected = derive_auxiliaries(AUXILIARIES, decode_labels(new), image, asked.fuse.depth_edge)
+        expected = derive_auxiliaries(AUXILIARIES, decode_labels(new), image, stage_of(asked, "fuse").settings.depth_edge)
         for key in AUXILIARIES:
             np.testing.assert_allclose(new[key], expected[key], rtol=1e-3, atol=1e-3)
         for key in old.keys() - {"depth"}:
@@ -83,12 +77,10 @@ def test_enforcing_changes_the_depth_alone_and_lowers_the_angle(plain, tmp_path:
 def test_a_panorama_that_changed_is_set_aside_when_its_pixels_are_needed(tmp_path: Path) -> None:
     path = write_pipeline(tmp_path, 2, fuse={"height": 32, "auxiliaries": ["image_gradient"]})
     config = load(path)
-    checked = [ingest.check_entry(entry, config.ingest) for entry in ingest.scan(config).to_read]
-    (block,) = blocks_of(ingest.save(config, [], checked))
-    for stage in stages(config)[:-1]:
-        if stage.name == "fuse":
-            (tmp_path / "images" / "p01.png").write_bytes((tmp_path / "images" / "p00.png").read_bytes())
-        receipt = stage.make(Job(config, stage.identity, block, "run"))
+    (block,) = ingested(config)
+    made(config, block, until="fuse")
+    (tmp_path / "images" / "p01.png").write_bytes((tmp_path / "images" / "p00.png").read_bytes())
+    receipt = made(config, block, until="evaluate")["fuse"]
     assert [row.state for row in receipt.items] == ["done", "quarantined"]
     assert "changed while the run was going" in receipt.items[1].reason
 
@@ -122,4 +114,4 @@ def test_the_order_of_names_changes_nothing(tmp_path: Path) -> None:
     one, other = (
         load(path, fuse__auxiliaries=names) for names in (["points", "edge_distance"], ["edge_distance", "points", "points"])
     )
-    assert one.fuse == other.fuse
+    assert identity_of(one, "fuse") == identity_of(other, "fuse")

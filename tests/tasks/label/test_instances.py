@@ -14,14 +14,13 @@ from geometry.fields import Field
 from geometry.instances.masks import decode_mask
 from scenes.dataset import write_dataset
 from storage.arrays import BlockReader
-from storage.manifest import blocks_of
-from storage.receipts import Receipt, read_receipt
+from storage.receipts import Receipt
 from tasks.evaluate import evaluate
-from tasks.ingest import ingest
 from tasks.label import fuse, instances, label
 from tasks.label.settings import Fuse
-from tasks.pipeline import stages
-from tasks.stage.job import Job
+from tasks.migration import migrated
+from tasks.pipeline import stages, validated
+from tests.support.stages import identity_of, ingested, made
 
 
 @pytest.fixture(scope="module")
@@ -42,16 +41,13 @@ def config_of(scenes: Path, root: Path, **changes) -> Config:
         "teachers": [teacher],
         "fuse": {"height": 48},
     }
-    return Config.model_validate({**data, **changes})
+    return validated(migrated({**data, **changes}))
 
 
 def run(config: Config) -> dict[str, Receipt]:
     """Every stage over the one block where it has no receipt, without a flow around it; stage -> receipt."""
-    scan = ingest.scan(config)
-    items = ingest.save(config, scan.known, [ingest.check_entry(entry, config.ingest) for entry in scan.to_read])
-    (block,) = blocks_of(items)
-    jobs = [(stage, Job(config, stage.identity, block, "test")) for stage in stages(config)]
-    return {stage.name: read_receipt(job.url) or stage.make(job) for stage, job in jobs}
+    (block,) = ingested(config)
+    return made(config, block)
 
 
 def stored(config: Config, receipt: Receipt, slot: int) -> dict[str, np.ndarray]:
@@ -130,10 +126,10 @@ def test_without_a_teacher_of_instances_the_setting_changes_nothing(scenes, tmp_
     teacher = {"name": "truth", "kind": "scenes", "fields": ["semantics"]}
     plain = config_of(scenes, tmp_path, teachers=[teacher])
     changed = config_of(scenes, tmp_path, teachers=[teacher], fuse={"height": 48, "instances": {"threshold": 0.9}})
-    assert fuse.identity(plain, {}).fingerprint == fuse.identity(changed, {}).fingerprint
-    assert "instances" not in fuse.identity(plain, {}).settings
+    assert identity_of(plain, "fuse").fingerprint == identity_of(changed, "fuse").fingerprint
+    assert "instances" not in identity_of(plain, "fuse").settings
     with_masks = [config_of(scenes, tmp_path, fuse={"height": 48, "instances": {"threshold": value}}) for value in (0.5, 0.9)]
-    assert fuse.identity(with_masks[0], {}).fingerprint != fuse.identity(with_masks[1], {}).fingerprint
+    assert identity_of(with_masks[0], "fuse").fingerprint != identity_of(with_masks[1], "fuse").fingerprint
 
 
 def test_labelling_again_through_turned_views_leaves_the_instances_as_they_are(finished, scenes):
@@ -154,8 +150,10 @@ def test_labelling_again_through_turned_views_leaves_the_instances_as_they_are(f
 
 def test_a_teacher_of_instances_alone_is_not_asked_through_turned_views(scenes, tmp_path):
     teachers = [{"name": name, "kind": "scenes", "fields": [name]} for name in ("semantics", "instances")]
-    receipts = run(config_of(scenes, tmp_path, teachers=teachers, label={"rotations": 1}))
-    assert [name for name in receipts if name.startswith("label.")] == [
+    config = config_of(scenes, tmp_path, teachers=teachers, label={"rotations": 1})
+    receipts = run(config)
+    assert list(receipts) == ["project", "semantics", "semantics.rotation1", "instances", "fuse", "evaluate"]
+    assert [stage.name for stage in stages(config) if stage.wants_gpu] == [
         "label.semantics", "label.semantics.rotation1", "label.instances",
     ]  # fmt: skip
     for row in receipts["fuse"].items:
@@ -163,9 +161,7 @@ def test_a_teacher_of_instances_alone_is_not_asked_through_turned_views(scenes, 
         assert row.figures["instances"] > 0
         assert row.figures["rotation_consistency_semantics"] > 0.9
     alone = config_of(scenes, tmp_path, teachers=teachers[1:], label={"rotations": 1})
-    assert [(stage.name, stage.work) for stage in stages(alone) if stage.name in ("fuse", "label.instances.rotation1")] == [
-        ("fuse", 1)
-    ]
+    assert [(stage.key, stage.work) for stage in stages(alone) if stage.key in ("fuse", "instances.rotation1")] == [("fuse", 1)]
     assert "rotations" not in run(alone)["fuse"].about
 
 

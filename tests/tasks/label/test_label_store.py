@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from geometry.cameras import Camera
 from geometry.fields import Field
-from tasks.label import label, project
+from tasks.label import project
+from tasks.label.arrays import decode_fields, encode_fields
 from tasks.label.fuse import decode_labels, distances_to_store, encode_labels
 from tasks.label.project import choose_views, decode_cameras, encode_cameras
 from tasks.label.settings import Fuse, Project
@@ -73,7 +74,7 @@ def test_patch_fields_survive_the_store() -> None:
         ),
     }
     about = {"fields": {name: {"unit": field.unit, "frame": field.frame} for name, field in fields.items()}}
-    back = label.decode_fields(label.encode_fields(fields), about)
+    back = decode_fields(encode_fields(fields), about)
     assert back.keys() == fields.keys()
     np.testing.assert_allclose(back["depth"].values, np.where(everywhere, fields["depth"].values, 0), rtol=5e-4)
     np.testing.assert_array_equal(back["semantics"].values, fields["semantics"].values)
@@ -90,9 +91,9 @@ def test_patch_distances_of_any_scale_survive_the_store(unit: str, level: float)
     depth = np.exp(GENERATOR.uniform(np.log(0.01), np.log(100), (3, 16, 16))) * level * np.float32([1, 1e-3, 1e3])[:, None, None]
     valid = GENERATOR.random(depth.shape) > 0.2
     field = Field("depth", depth.astype(np.float32), valid, unit, "ray")
-    stored = label.encode_fields({"depth": field})
+    stored = encode_fields({"depth": field})
     assert stored["depth"].dtype == np.float16
-    back = label.decode_fields(stored, {"fields": {"depth": {"unit": unit, "frame": "ray"}}})["depth"]
+    back = decode_fields(stored, {"fields": {"depth": {"unit": unit, "frame": "ray"}}})["depth"]
     np.testing.assert_array_equal(back.valid, valid)
     assert np.abs(back.values / field.values - 1)[valid].max() <= 5e-4
     assert not back.values[~valid].any()
@@ -102,7 +103,7 @@ def test_views_without_a_distance_and_distances_beyond_any_type_are_stored_as_no
     depth = np.ones((4, 2, 2), np.float32)
     valid = np.ones(depth.shape, bool)
     valid[1], depth[1], depth[2, 0, 0], depth[3, 0, 0] = False, np.nan, 1e6, 1e-6
-    stored = label.encode_fields({"depth": Field("depth", depth, valid, "metre", "ray")})
+    stored = encode_fields({"depth": Field("depth", depth, valid, "metre", "ray")})
     expected = valid.copy()
     expected[2, 0, 0] = expected[3, 0, 0] = False
     np.testing.assert_array_equal(stored["depth_valid"], expected)
@@ -139,14 +140,14 @@ def test_fused_metres_are_told_as_what_their_type_holds() -> None:
 def test_a_small_confidence_is_not_rounded_to_no_say() -> None:
     confidence = np.float32([[[0, 1e-6, 0.001, 0.5, 1.0, 7.0, np.nan]]])
     field = Field("depth", np.ones((1, 1, 7), np.float32), np.ones((1, 1, 7), bool), "metre", "ray", confidence)
-    stored = label.encode_fields({"depth": field})["depth_confidence"]
+    stored = encode_fields({"depth": field})["depth_confidence"]
     np.testing.assert_array_equal(stored[0, 0], [0, 1, 1, 128, 255, 255, 0])
 
 
 def test_inverse_distances_keep_their_small_values() -> None:
     tiny = np.full((1, 2, 2), 1e-9, np.float32)
     field = Field("depth", tiny, np.ones((1, 2, 2), bool), "inverse", "ray")
-    stored = label.encode_fields({"depth": field})
+    stored = encode_fields({"depth": field})
     np.testing.assert_array_equal(stored["depth"], tiny)
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import zarr
 
-from configs.pipeline import Config
 from storage.arrays import BlockReader, BlockWriter, DamagedBlock
 from storage.fingerprint import Identity
 from storage.manifest import Block, Item
@@ -20,14 +19,16 @@ from storage.retries import StoreError
 from storage.urls import files_below
 from tasks.stage.block import run_block
 from tasks.stage.job import BadItem, Job, Output
+from tasks.stage.kind import Edge, Kind, Nothing, Stage
 from tasks.stage.upstream import Upstream
 
 
-def job_in(folder: Path, count: int, stage: str = "fuse", upstream: dict[str, str] | None = None) -> Job:
+def job_in(folder: Path, count: int, stage: str = "fuse", reads: Stage | None = None) -> Job:
     items = tuple(Item(f"p{number:02d}", f"/{number}.png", f"{number:064x}", 8, 16, 1, "") for number in range(count))
-    teachers = [{"name": "t", "kind": "scenes", "fields": ["depth"]}]
-    config = Config.model_validate({"name": "small", "root": str(folder), "source": {"url": str(folder)}, "teachers": teachers})
-    return Job(config, Identity(stage, "1", upstream=upstream or {}), Block(0, items), "run")
+    kind = Kind(stage, "1", Nothing, {"before": Edge("labels")}, "labels")
+    identity = Identity(stage, "1", upstream={reads.name: reads.identity.fingerprint} if reads else {})
+    own = Stage(stage, kind, Nothing(), {"before": (reads,)} if reads else {}, identity, str(folder))
+    return Job(own, Block(0, items), "run")
 
 
 def values(item: Item, _inputs: Any = None) -> Output:
@@ -65,13 +66,13 @@ def test_what_an_earlier_stage_gave_up_is_known_as_such(tmp_path: Path) -> None:
     first = job_in(tmp_path, 1, "label.geometry")
     (row,) = run_block(first, torn, {}).items
     assert not row.inherited, "whatever its words, this stage said so"
-    second = job_in(tmp_path, 1, upstream={"label.geometry": first.identity.fingerprint})
-    before = Upstream(second, "label.geometry")
+    second = job_in(tmp_path, 1, reads=first.stage)
+    before = Upstream(second, first.stage)
     (row,) = run_block(second, values, {}, read=lambda slot, _item: before.item(slot)).items
     told = ("at label.geometry: at night: too dark", "label.geometry")
     assert (row.reason, row.given_up_at, row.inherited) == (*told, True)
-    last = job_in(tmp_path, 1, "evaluate", {"fuse": second.identity.fingerprint})
-    after = Upstream(last, "fuse")
+    last = job_in(tmp_path, 1, "evaluate", second.stage)
+    after = Upstream(last, second.stage)
     (row,) = run_block(last, values, {}, read=lambda slot, _item: after.item(slot)).items
     assert (row.reason, row.given_up_at) == told, "the first stage that gave it up is the one that is named"
 
@@ -191,12 +192,12 @@ def test_arrays_of_zeros_are_written_and_named(tmp_path: Path) -> None:
 def test_a_reader_that_finds_damage_withdraws_the_receipt(tmp_path: Path) -> None:
     first = job_in(tmp_path, 2, "project")
     receipt = run_block(first, values, {})
-    second = job_in(tmp_path, 2, upstream={"project": first.identity.fingerprint})
+    second = job_in(tmp_path, 2, reads=first.stage)
     chunk = Path(first.url, "data.zarr", "depth", "c", "0", "0", "0")
     whole = chunk.read_bytes()
     chunk.unlink()
     with pytest.raises(DamagedBlock, match="its receipt is withdrawn, so that the next run makes it again"):
-        Upstream(second, "project").item(0)
+        Upstream(second, first.stage).item(0)
     assert read_receipt(first.url) is None
     assert run_block(first, values, {}).files == receipt.files
     assert chunk.read_bytes() == whole
@@ -207,9 +208,9 @@ def test_other_values_that_can_be_read_are_damage_too(tmp_path: Path) -> None:
     run_block(first, values, {})
     group = zarr.open_group(Path(first.url, "data.zarr"), mode="r+")
     group["depth"][0] = np.full((4, 8), 7, np.float32)  # sound to Zarr, and not what the stage made
-    second = job_in(tmp_path, 2, upstream={"project": first.identity.fingerprint})
+    second = job_in(tmp_path, 2, reads=first.stage)
     with pytest.raises(DamagedBlock, match="the arrays of p00 are not those that were stored"):
-        Upstream(second, "project").item(0)
+        Upstream(second, first.stage).item(0)
     assert read_receipt(first.url) is None
 
 

@@ -13,28 +13,43 @@ import yaml
 from transformers import AutoModel
 
 from configs.settings import ConfigError
-from storage.receipts import damage
+from storage.receipts import damage, read_receipt, write_receipt
+from tasks.pipeline import load
 from tasks.train.checkpoints import load_checkpoint
+from tasks.train.labels.stores import label_stores
 from tasks.train.progress import Diverged, Stopped
-from tasks.train.student.settings import TrainingConfig, load_training
-from tasks.train.train import Training, check_training, panoramas, read_data, train_student
+from tasks.train.train import panoramas, read_data, refuse_misfit, train_block
 from tests.support.label_store import CLASSES, write_label_store
+from tests.support.trainings import SMALL, training
 from tests.tasks.train.test_loop import files_of_at_most
 
-SMALL = {"bottlenecks": 1, "auxiliaries": False, "bridges": False}
-TRAINING = {"steps": 4, "learning_rate": 1e-3, "frozen_steps": 1, "checkpoint_every": 2, "score_every": 2, "log_every": 1}
+
+def log_of(job):
+    """Figures by step."""
+    return {int(step): row for step, row in json.loads(Path(job.url, "log.json").read_text()).items()}
 
 
-def settings(folder, **changes):
-    model = {"size": "tiny", "settings": SMALL}
-    return {
-        "name": "small", "root": str(folder / "students"), "stores": [{"config": "labels.yaml", "licence": "CC-BY-4.0"}],
-        "height": 16, "batch": 2, "model": model, "threads": 1, "training": {**TRAINING, "device": "cpu"}, **changes,
-    }  # fmt: skip
+def receipt_at(job):
+    return read_receipt(job.url)
 
 
-def training(folder, store, **changes):
-    return Training(TrainingConfig.model_validate(settings(folder, **changes)), [store])
+def refused(job):
+    """What the run says before any stage runs, and the stage before it learns anything."""
+    with pytest.raises(ValueError) as caught:
+        refuse_misfit(job.stage, [])
+        train_block(job)
+    assert not os.path.exists(job.checkpoints)
+    return str(caught.value)
+
+
+def data_of(job):
+    """What it learns from, and what is held out."""
+    return read_data(job.settings, label_stores(job))
+
+
+def learnt_from(job):
+    """Panoramas that are accepted."""
+    return len(data_of(job)[0])
 
 
 @pytest.fixture(scope="module")
@@ -44,30 +59,27 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(store, tmp_path_factory):
-    """A finished training, its receipt, and the steps that were logged."""
-    one, steps = training(tmp_path_factory.mktemp("finished"), store), []
-    return one, train_student(one, "run", lambda step, _: steps.append(step)), steps
+    """A finished training and its receipt."""
+    one = training(tmp_path_factory.mktemp("finished"), store)
+    return one, train_block(one)
 
 
 def weights_of(one):
     return AutoModel.from_pretrained(f"{one.url}/model").state_dict()
 
 
-def test_a_finished_training_has_a_sound_receipt_and_is_not_done_again(finished):
-    one, receipt, steps = finished
-    assert sorted(set(steps)) == [1, 2, 3, 4]
+def test_a_finished_training_has_a_sound_receipt(finished):
+    one, receipt = finished
+    assert sorted(log_of(one)) == [1, 2, 3, 4]
     assert damage(one.url, receipt) == []
     assert {"model/model.safetensors", "model/config.json", "model/README.md", "log.json"} <= receipt.files.keys()
     assert os.listdir(one.checkpoints) == []
-    assert train_student(one, "again", lambda *_: pytest.fail("it trains")).made["run"] == "run"
-    log = json.loads(Path(one.url, "log.json").read_text())
-    assert receipt.about["figures"]["best_score"] == pytest.approx(
-        min(row["score"] for row in log.values() if "score" in row), abs=1e-6
-    )
+    best = min(row["score"] for row in log_of(one).values() if "score" in row)
+    assert receipt.about["figures"]["best_score"] == pytest.approx(best, abs=1e-6)
 
 
 def test_the_folder_is_that_of_transformers_and_its_card_names_what_it_comes_from(finished, store):
-    one, receipt, _ = finished
+    one, receipt = finished
     model = AutoModel.from_pretrained(f"{one.url}/model")
     assert tuple(model.config.id2label.values()) == CLASSES
     assert model(torch.rand(1, 3, 16, 32)).depth.shape == (1, 1, 16, 32)
@@ -80,73 +92,77 @@ def test_the_folder_is_that_of_transformers_and_its_card_names_what_it_comes_fro
 
 def test_what_can_change_the_student_changes_its_fingerprint_and_nothing_else_does(tmp_path, store):
     first = training(tmp_path, store)
-    same = training(tmp_path, store, threads=3, training={**TRAINING, "device": "auto", "log_every": 9, "keep": 1})
-    assert (same.identity.fingerprint, same.block) == (first.identity.fingerprint, first.block)
+    same = training(tmp_path, store, threads=3, log_every=9, keep=1, processes=1, licences={})
+    assert (same.identity, same.block) == (first.identity, first.block)
     changes = (
-        {"training": {**TRAINING, "losses": {"dice": 0.5}}}, {"model": {"size": "tiny", "settings": {**SMALL, "mixer": "none"}}},
+        {"losses": {"dice": 0.5}}, {"settings": {**SMALL, "mixer": "none"}}, {"processes": 2},
         {"supervision": "merged"}, {"supervision": "depth_view"}, {"augment": {"mirror": False}}, {"batch": 3},
     )  # fmt: skip
     found = {training(tmp_path, store, **change).identity.fingerprint for change in changes}
-    found |= {Training(first.config, [replace(store, weight=2.0)]).identity.fingerprint, first.identity.fingerprint}
-    assert len(found) == len(changes) + 2
+    assert len(found | {first.identity.fingerprint}) == len(changes) + 1
     other = training(tmp_path, replace(store, blocks=store.blocks[:2]))
-    assert (other.identity.fingerprint, other.block != first.block) == (first.identity.fingerprint, True)
+    assert (other.identity, other.block.name != first.block.name) == (first.identity, True)
+
+
+def test_shares_of_label_sets_count_and_equal_ones_say_nothing(tmp_path, store):
+    another = write_label_store(tmp_path / "another", count=4)
+    plain, equal, more = (
+        training(tmp_path, replace(store, weight=one), replace(another, weight=other)).identity.fingerprint
+        for one, other in ((1.0, 1.0), (2.0, 2.0), (2.0, 1.0))
+    )
+    assert plain == equal != more
+    stores = label_stores(training(tmp_path, replace(store, weight=2.0), another))
+    assert [(one.stage.key, one.weight, len(one.blocks)) for one in stores] == [("labels", 2.0, 3), ("another", 1.0, 2)]
 
 
 def test_a_stopped_training_goes_on_to_the_same_student(tmp_path, store, finished):
     one = training(tmp_path, store)
     calls = iter([False, False, True])
     with pytest.raises(Stopped, match="step 3 of 4"):
-        train_student(one, "run", stop=lambda: next(calls))
-    assert one.receipt is None
+        train_block(one, lambda: next(calls))
+    assert receipt_at(one) is None
     assert load_checkpoint(one.checkpoints)["progress"]["step"] == 3
-    steps = []
-    train_student(one, "run", lambda step, _: steps.append(step))
-    assert set(steps) == {4}
+    before = json.loads(Path(one.checkpoints, "log.json").read_text())
+    train_block(one)
+    assert {str(step): row for step, row in log_of(one).items() if step < 4} == before, "no step is done twice"
     expected = weights_of(finished[0])
     assert all(torch.equal(value, expected[name]) for name, value in weights_of(one).items())
 
 
 def test_divergence_leaves_checkpoints_and_no_receipt(tmp_path, store):
-    wild = {**TRAINING, "learning_rate": 1e30, "clip": 1e30, "checkpoint_every": 1, "steps": 20}
-    one = training(tmp_path, store, training=wild, held_out=None)
+    one = training(tmp_path, store, learning_rate=1e30, clip=1e30, checkpoint_every=1, steps=20, held_out=None)
     with pytest.raises(Diverged, match="the loss is no number any more"):
-        train_student(one, "run")
-    assert one.receipt is None
+        train_block(one)
+    assert receipt_at(one) is None
     assert not os.path.exists(f"{one.url}/model")
 
 
 def test_a_full_disk_is_told_with_the_place(tmp_path, store):
     one = training(tmp_path, store)
     with files_of_at_most(10_000), pytest.raises(OSError, match=r"bytes free\); make room and run again"):
-        train_student(one, "run")
-    assert one.receipt is None
-    assert train_student(one, "run").about["steps"] == 4
+        train_block(one)
+    assert receipt_at(one) is None
+    assert train_block(one).about["steps"] == 4
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
         ({"height": 24}, "height: 24 rows are not a multiple of this student's 16; write height: 32"),
-        ({"model": {"size": "tiny", "settings": {"mixr": "none"}}}, "model.settings: unknown mixr"),
-        ({"model": {"size": "tiny", "settings": {"mixer": "nothing"}}}, "model: .*mixer"),
+        ({"settings": {"mixr": "none"}}, "stages.train.settings: unknown mixr"),
+        ({"settings": {"mixer": "nothing"}}, "stages.train.settings: .*mixer"),
         ({"split": "test"}, "no labelled panorama is in the split 'test'; there are: train, val"),
         ({"held_out": "test"}, "held_out: no labelled panorama .* held_out: null"),
         ({"batch": 9}, "6 panoramas of the split 'train' do not fill a batch of 9"),
     ],
 )
 def test_what_does_not_fit_is_told_before_training(tmp_path, store, change, told):
-    one = training(tmp_path, store, **change)
-    for begin in (check_training, lambda one: train_student(one, "run")):
-        with pytest.raises(ValueError, match=told):
-            begin(one)
-    assert not os.path.exists(one.checkpoints)
+    assert re.search(told, refused(training(tmp_path, store, **change)))
 
 
 def test_missing_tasks_are_named(tmp_path):
     store = write_label_store(tmp_path / "labels", fields=("depth",))
-    with pytest.raises(ValueError, match="no store has labels of normals, only depth"):
-        train_student(training(tmp_path, store, held_out=None), "run")
+    assert "no store has labels of normals, only depth" in refused(training(tmp_path, store, held_out=None))
 
 
 def test_confidences_of_zero_are_told_before_training_with_the_fix(tmp_path, store, monkeypatch):
@@ -159,12 +175,9 @@ def test_confidences_of_zero_are_told_before_training_with_the_fix(tmp_path, sto
     unjudged = write_label_store(tmp_path / "predicted", count=4)
     told = r"labels predicted: semantics_confidence is 0 in every valid pixel of the 4 panoramas .* write supervision: merged, or"
     for stores in ([unjudged], [store, unjudged]):
-        one = replace(training(tmp_path, store, held_out=None), stores=stores)
-        for begin in (check_training, lambda one: train_student(one, "run")):
-            with pytest.raises(ValueError, match=told):
-                begin(one)
+        assert re.search(told, refused(training(tmp_path, *stores, held_out=None)))
     for change in ({"supervision": "merged"}, {"tasks": ("depth", "normals")}):
-        assert check_training(training(tmp_path, unjudged, held_out=None, **change)) == 4
+        assert learnt_from(training(tmp_path, unjudged, held_out=None, **change)) == 4
 
 
 def test_depth_that_one_view_saw_teaches_as_merged_depth_does(tmp_path, monkeypatch):
@@ -176,7 +189,7 @@ def test_depth_that_one_view_saw_teaches_as_merged_depth_does(tmp_path, monkeypa
     )
     unjudged = write_label_store(tmp_path / "labels", count=4)
     batches = {
-        how: next(read_data(training(tmp_path, unjudged, held_out=None, supervision=how))[0].batches(0))
+        how: next(data_of(training(tmp_path, unjudged, held_out=None, supervision=how))[0].batches(0))
         for how in ("confidence", "merged")
     }
     weights = [batch.labels["depth"].weight() for batch in batches.values()]
@@ -186,29 +199,25 @@ def test_depth_that_one_view_saw_teaches_as_merged_depth_does(tmp_path, monkeypa
 
 def test_a_depth_max_that_cuts_more_than_the_far_end_is_refused(tmp_path, store):
     # Distances are uniform between 1 and 5: beyond 4.9 lie 2.5 % of them, beyond 4 a quarter.
-    def limited(limit: float | None) -> Training:
-        return training(tmp_path, store, training={"steps": 2, "losses": {"depth_max": limit}})
+    def limited(limit):
+        return training(tmp_path, store, steps=2, losses={"depth_max": limit})
 
-    assert training(tmp_path, store).config.training.losses.depth_max is None
+    assert training(tmp_path, store).settings.losses.depth_max is None
     for limit in (None, 4.9, 10):
-        assert check_training(limited(limit)) == 6
+        assert learnt_from(limited(limit)) == 6
     told = r"labels labels: 2\d\.\d % of the distances of the 6 panoramas .*depth_max, which is 4, .* write (4\.\d+) or more"
-    for begin in (check_training, lambda one: train_student(one, "run")):
-        with pytest.raises(ValueError, match=told) as caught:
-            begin(limited(4))
-    assert check_training(limited(float(re.search(told, str(caught.value)).group(1)))) == 6
-    depthless = training(tmp_path, store, tasks=("normals",), training={"steps": 2, "losses": {"depth_max": 1}})
-    assert check_training(depthless) == 6
+    found = re.search(told, refused(limited(4)))
+    assert learnt_from(limited(float(found.group(1)))) == 6
+    assert learnt_from(training(tmp_path, store, tasks=("normals",), steps=2, losses={"depth_max": 1})) == 6
 
 
 def test_distances_of_two_units_are_not_learnt_together(tmp_path, store):
-    blocks = [
-        (url, block, replace(receipt, about={**receipt.about, "depth_unit": "metre"})) for url, block, receipt in store.blocks
-    ]
-    both = replace(training(tmp_path, store), stores=[store, replace(store, blocks=blocks)])
-    with pytest.raises(ValueError, match=r"distances have different units \(labels: none, labels: metre\)"):
-        check_training(both)
-    assert check_training(replace(both, config=both.config.model_copy(update={"tasks": ("normals", "semantics")}))) == 12
+    metres = write_label_store(tmp_path / "metres", count=8)
+    for url, _, receipt in metres.blocks:
+        write_receipt(url, replace(receipt, about={**receipt.about, "depth_unit": "metre"}))
+    told = refused(training(tmp_path, store, metres, split="train", held_out=None))
+    assert "distances have different units (labels: none, metres: metre)" in told
+    assert train_block(training(tmp_path, store, metres, tasks=("normals", "semantics"), held_out=None)).about["steps"] == 4
 
 
 def test_labels_with_nan_stop_training_and_name_the_panorama(tmp_path, monkeypatch):
@@ -224,7 +233,7 @@ def test_labels_with_nan_stop_training_and_name_the_panorama(tmp_path, monkeypat
     monkeypatch.setattr(support, "labels_of", broken)
     store = write_label_store(tmp_path / "labels", count=2)
     with pytest.raises(ValueError, match=r"panoramas p0\d, p0\d: normals labels of item 0 of the batch: .* NaN"):
-        train_student(training(tmp_path, store, held_out=None), "run")
+        train_block(training(tmp_path, store, held_out=None))
 
 
 def test_training_stops_when_most_panoramas_are_gone(tmp_path):
@@ -232,48 +241,54 @@ def test_training_stops_when_most_panoramas_are_gone(tmp_path):
     for name in ("p00", "p01", "p02"):
         (tmp_path / "labels" / "images" / f"{name}.png").unlink()
     with pytest.raises(ValueError, match=r"3 of 4 panoramas cannot be read; p0\d: .* the file is gone"):
-        train_student(training(tmp_path, store, held_out=None), "run")
+        train_block(training(tmp_path, store, held_out=None))
 
 
 def test_held_out_panoramas_are_not_augmented_and_fill_a_batch(tmp_path, store):
     one = training(tmp_path, store, batch=4)
-    data, held_out = read_data(one)
+    data, held_out = data_of(one)
     assert panoramas([store], held_out.settings) == len(held_out) == held_out.settings.batch_size == 2
     assert data.settings.item.augmentation.roll
     assert not held_out.settings.item.augmentation.roll
 
 
 def test_a_share_is_held_out_by_digest_whatever_else_the_store_holds(tmp_path, store):
-    data, held_out = read_data(training(tmp_path, store, held_out=0.4, batch=1))
+    data, held_out = data_of(training(tmp_path, store, held_out=0.4, batch=1))
     names = [{place.item.item for place in part.places} for part in (data, held_out)]
     items = [item for _, block, _ in store.blocks for item in block.items if item.split == "train"]
     assert names[0] | names[1] == {item.item for item in items}
     assert names[1] == {item.item for item in items if int(item.digest, 16) < 0.4 * 2**256}
     assert 0 < len(names[1]) < len(items)
     fewer = replace(store, blocks=store.blocks[1:])
-    _, again = read_data(training(tmp_path, fewer, held_out=0.4, batch=1))
+    _, again = data_of(training(tmp_path, fewer, held_out=0.4, batch=1))
     assert {place.item.item for place in again.places} == names[1] & {i.item for _, b, _ in fewer.blocks for i in b.items}
     assert not held_out.settings.item.augmentation.roll
     with pytest.raises(ValueError, match=r"held_out: no labelled panorama is in the split 'train' between 0 and 1e-06 of its"):
-        read_data(training(tmp_path, store, held_out=1e-6))
+        data_of(training(tmp_path, store, held_out=1e-6))
     with pytest.raises(ValueError, match="held_out"):
         training(tmp_path, store, held_out=1.5)
 
 
 def test_every_mistake_in_the_yaml_is_named(tmp_path):
-    path = tmp_path / "train.yaml"
-    path.write_text(yaml.safe_dump(settings(tmp_path, agument={}, training={"steps": 0, "losses": {"dpeth": 1}})))
-    with pytest.raises(ConfigError) as caught:
-        load_training(path)
-    for told in ("agument: unknown key; did you mean 'augment'?", "training.losses.dpeth: unknown key; did you mean 'depth'?"):
-        assert told in str(caught.value)
-    path.write_text(yaml.safe_dump(settings(tmp_path, training={"steps": 0})))
-    with pytest.raises(ConfigError, match="training: steps must be at least 1, got 0"):
-        load_training(path)
+    path, stages = tmp_path / "train.yaml", {"ingest": {"source": {"url": "images"}}, "project": {}, "fuse": {}}
+    stages["views"] = {"stage": "label", "kind": "scenes", "fields": ["depth"]}
+
+    def told_of(**own):
+        order = {key: stages[key] for key in ("ingest", "project", "views", "fuse")} | {"train": own}
+        path.write_text(yaml.safe_dump({"name": "small", "root": "store", "stages": order}, sort_keys=False))
+        with pytest.raises(ConfigError) as caught:
+            load(path)
+        return str(caught.value)
+
+    told = told_of(agument={}, steps=4, losses={"dpeth": 1})
+    for one in ("train.agument: unknown key; did you mean 'augment'?", "train.losses.dpeth: unknown key; did you mean 'depth'?"):
+        assert f"stages.{one}" in told
+    assert "stages.train.steps: Input should be greater than or equal to 1" in told_of(steps=0)
+    assert "stages.train: warmup_steps must be at least 0 and fewer than the 4 steps, got 4" in told_of(steps=4, warmup_steps=4)
 
 
 def test_depth_of_one_view_leaves_all_else_merged(tmp_path, store):
-    item = training(tmp_path, store, supervision="depth_view").config.data_settings().item
+    item = training(tmp_path, store, supervision="depth_view").settings.data_settings().item
     assert (item.one_view, item.confidence) == (("depth",), False)
     with pytest.raises(ValueError, match="depth_view teaches depth, which is not among the tasks"):
         training(tmp_path, store, supervision="depth_view", tasks=("normals",))

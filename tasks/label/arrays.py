@@ -1,0 +1,62 @@
+"""A teacher's fields as arrays of the store, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geometry.fields import Field
+from tasks.label.ranges import stored_confidence, stored_distances, view_factors
+
+STORED = {
+    "normals": np.float16,
+    "semantics": np.uint16,
+    "sky": np.float16,
+    "instances": np.uint16,
+}
+
+
+def encode_fields(fields: Mapping[str, Field]) -> dict[str, NDArray]:
+    """Fields as arrays for the store: float16 values, confidence in 255 steps.
+
+    Distances are stored as shares of ``depth_factor`` (N,) float32, a power of two for each view: a scale of its own may be any
+    number. Inverse distances keep float32, for they pass through zero.
+    """
+    arrays: dict[str, NDArray] = {}
+    for name, field in fields.items():
+        if name == "depth" and field.unit != "inverse":
+            factor = view_factors(field.values, field.valid)
+            shares, valid = stored_distances(field.values / factor[:, None, None], field.valid, np.float16)
+            arrays |= {name: shares, f"{name}_valid": valid, f"{name}_factor": factor}
+        else:
+            values = field.values.astype(np.float32 if field.unit == "inverse" else STORED[name])
+            finite = np.isfinite(values) if values.ndim == 3 else np.isfinite(values).all(axis=-1)
+            arrays[name] = np.where(finite if values.ndim == 3 else finite[..., None], values, 0).astype(values.dtype)
+            arrays[f"{name}_valid"] = field.valid & finite
+        if field.confidence is not None:
+            arrays[f"{name}_confidence"] = stored_confidence(field.confidence)
+        arrays.update({f"{name}_{table}": values for table, values in field.tables.items()})
+    return arrays
+
+
+def decode_fields(arrays: Mapping[str, NDArray], about: Mapping[str, Any]) -> dict[str, Field]:
+    """The fields (N, h, w[, C]), float32 again, that :func:`encode_fields` stored; ``about`` comes from the block's receipt."""
+    fields = {}
+    for name, tags in about["fields"].items():
+        confidence = arrays.get(f"{name}_confidence")
+        values = arrays[name] if name in ("semantics", "instances") else arrays[name].astype(np.float32)
+        if (factor := arrays.get(f"{name}_factor")) is not None:
+            values = values * factor[:, None, None]
+        fields[name] = Field(
+            name,
+            values,
+            arrays[f"{name}_valid"],
+            tags["unit"],
+            tags["frame"],
+            None if confidence is None else confidence.astype(np.float32) / np.float32(255),
+            {table: arrays[f"{name}_{table}"] for table in ("segment_class", "segment_score") if f"{name}_{table}" in arrays},
+        )
+    return fields

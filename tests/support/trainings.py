@@ -1,0 +1,34 @@
+"""The training of a tiny student as a job of its stage, from label stores that no run made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from configs.execution import Execution
+from tasks.stage.graph import Typed, resolve
+from tasks.stage.job import Job
+from tasks.stage.kind import Step
+from tasks.train.labels.data import LabelStore
+from tasks.train.train import KIND
+
+SMALL = {"bottlenecks": 1, "auxiliaries": False, "bridges": False}
+SETTINGS: dict[str, Any] = {
+    "height": 16, "batch": 2, "threads": 1, "size": "tiny", "settings": SMALL, "steps": 4, "learning_rate": 1e-3,
+    "frozen_steps": 1, "checkpoint_every": 2, "score_every": 2, "log_every": 1,
+}  # fmt: skip
+
+
+def training(folder: Path, *stores: LabelStore, root: str = "", **changes: Any) -> Job:
+    """The job of a student that learns from finished labels; ``changes`` are those of its settings."""
+    given = [
+        Typed(
+            store.stage.key, store.stage.kind, store.stage.settings, given=Step(store.stage, tuple(b for _, b, _ in store.blocks))
+        )
+        for store in stores
+    ]
+    own = {"licences": {one.key: "CC-BY-4.0" for one in given}, "shares": [store.weight for store in stores], **changes}
+    settings = KIND.settings.model_validate({**SETTINGS, **own})
+    typed = Typed("train", KIND, settings, {"labels": tuple(one.key for one in given)})
+    step = resolve([*given, typed], root or str(folder / "students"), {})[-1]
+    return Job(step.stage, step.blocks[0], "run", Execution(device="cpu"))
