@@ -42,7 +42,8 @@ _VERSION = """
     SELECT own.key, item, state, reason, digest FROM items JOIN (
         SELECT key, stage, fingerprint, unnest(blocks) AS block FROM stages JOIN runs USING (run) WHERE run = {0}
         UNION
-        SELECT (SELECT min(key) FROM stages WHERE fingerprint = {0}), stage, fingerprint, block FROM blocks WHERE fingerprint = {0}
+        SELECT (SELECT min(key) FROM stages
+        WHERE fingerprint = {0}), stage, fingerprint, block FROM blocks WHERE fingerprint = {0}
     ) own USING (stage, fingerprint, block)
     WHERE stage IN (SELECT stage FROM blocks WHERE gives = 'labels')
     QUALIFY row_number() OVER (PARTITION BY own.key, item ORDER BY started DESC) = 1
