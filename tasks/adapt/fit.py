@@ -38,7 +38,8 @@ def refuse_pinholes(stage: Stage) -> None:
     over = stage.panoramas
     if over.settings.source.kind == "cityscapes":
         raise ConfigError(
-            f"stages.{over.key}.source.kind: 'cityscapes' is labelled pinhole data, which an adaptation must not see; give others"
+            f"stages.{over.key}.source.kind: 'cityscapes' is labelled pinhole data, which an adaptation must not see; "
+            "give panoramas"
         )
 
 
