@@ -224,7 +224,7 @@ def _outside(text: str, folder: str) -> str:
 
 
 def _of_other(entry: Entry, elsewhere: BlocksOf | None, weigh: bool) -> Typed:
-    """A stage of another pipeline, with its blocks; its key is that of the entry, and begins that of its panoramas."""
+    """A stage of another pipeline, with its blocks; its key is that of the entry, which stands before that of its panoramas."""
     frame = dict(entry.values["pipeline"])
     other = framed(frame, f"stages.{entry.key}")
     found = {stage.key: tuple(elsewhere(stage)) for stage in sources(other)} if elsewhere else {}

@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from flows.stores.finished import LABELS
 from storage.fingerprint import canonical_json
 from storage.manifest import ManifestError, read_manifest
 from storage.receipts import DROPPED, FILE, Receipt, block_url, read_dropped, read_receipt

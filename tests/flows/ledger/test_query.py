@@ -12,6 +12,7 @@ from configs.settings import ConfigError
 from flows.cli import app
 from flows.ledger.query import QueryError, ask, query
 from flows.ledger.tables import audit_url
+from storage.receipts import ItemRow, Receipt, write_receipt
 from storage.tables import current_stamp
 from tests.support.pipelines import load, run_pipeline, write_pipeline
 
@@ -172,3 +173,18 @@ def test_the_command_answers_in_json_and_explains_itself(ran: Ran) -> None:
         ask(ran.root, "cost-of-run", {})
     with pytest.raises(ConfigError, match="holds no runs"):
         query(ran.root + "/nowhere", "SELECT 1")
+
+
+def test_models_that_stages_made_are_weights_of_those_that_read_them(tmp_path: Path) -> None:
+    """A receipt names the digest of a model that another stage made; a fingerprint has it only of models from outside."""
+    upstream = {"labels 1 (street)": "f" * 16}  # as trainings of 0.1 called it
+    identity = {"stage": "adapt", "version": "4", "settings": {}, "weights": {}, "upstream": upstream}
+    made = {"run": "r", "seconds": 1.0, "device": "cpu", "versions": {}, "started": 1.0, "identity": identity}
+    learnt = ItemRow("all panoramas", "done", "", {"model": "made", "panoramas": 3, "steps": 4})
+    for fingerprint, model in (("a" * 16, "0123abcd"), ("b" * 16, "4567abcd")):
+        receipt = Receipt("adapt", fingerprint, "000000-b", [learnt], {}, {"models": {"model": model}}, made)
+        write_receipt(str(tmp_path / "stages" / "adapt" / fingerprint / "000000-b"), receipt)
+    found = ask(str(tmp_path), "adapted-models", {"weights": "0123"}).rows
+    assert found == [("made", "0123abcd", 3, 4, "r", "a" * 16, "000000-b")]
+    learnt_from = ask(str(tmp_path), "students-of-labels", {"labels": "ffff"}).rows
+    assert sorted(learnt_from) == [(name * 16, "000000-b", "r", "fuse", "f" * 16) for name in "ab"]
