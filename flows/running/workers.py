@@ -25,6 +25,9 @@ from configs.execution import Runner
 from configs.settings import ConfigError
 from flows.telling.tags import limits_of_server
 
+DEAF = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+"""What workers of our own do first: Ctrl-C reaches the whole group of a terminal, and the flow alone says when to stop."""
+
 
 @dataclass(frozen=True)
 class Workers:
@@ -137,6 +140,7 @@ def _cluster(settings: Runner) -> Iterator[Any]:
             {
                 "distributed.scheduler.allowed-failures": 0,
                 "distributed.scheduler.worker-saturation": 1.0,
+                "distributed.worker.preload": [*dask.config.get("distributed.worker.preload"), DEAF],
                 "distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": threads,
                 "distributed.nanny.pre-spawn-environ.MKL_NUM_THREADS": threads,
                 "distributed.nanny.pre-spawn-environ.PREFECT_LOGGING_LEVEL": PREFECT_LOGGING_LEVEL.value(),

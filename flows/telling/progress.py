@@ -90,9 +90,9 @@ class TerminalProgress:
         )
 
     def said(self, stage: str, line: str) -> None:
-        """Beside the bar on a terminal; a line of its own where there are no live bars."""
+        """Its beginning beside the bar on a terminal, which has no room for figures; as a line where there are no live bars."""
         if self._console.is_terminal:
-            self._progress.update(self._bars[stage], note=line)
+            self._progress.update(self._bars[stage], note=line.partition(":")[0])
         else:
             self._console.print(f"{stage}: {line}", highlight=False, markup=False, soft_wrap=True)
 

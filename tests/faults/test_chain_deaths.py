@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,43 +77,57 @@ def killed_after(receipts: int, seconds: float, path: Path, run: subprocess.Pope
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> dict[str, bytes]:
-    path = write_chain(tmp_path_factory.mktemp("undisturbed"), **LONGER)
-    run_pipeline(load(path))
-    return data_bytes(path.parent / "store")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all, since fingerprints hold the places of weights."""
+    return tmp_path_factory.mktemp("chain")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(folder: Path, prefect_api: str) -> dict[str, bytes]:
+    """The bytes of a chain's run that nobody disturbed."""
+    run_pipeline(load(write_chain(folder, **LONGER)))
+    return data_bytes(folder / "store")
+
+
+@pytest.fixture
+def path(folder: Path, undisturbed: dict[str, bytes]) -> Path:
+    """The same chain before its run."""
+    return anew(folder)
+
+
+def anew(folder: Path) -> Path:
+    shutil.rmtree(folder)
+    return write_chain(folder, **LONGER)
 
 
 @pytest.mark.fault("SIGKILL during a training of a chain", expected="the next run goes on from the checkpoint; the same bytes")
-def test_killed_while_it_trains(tmp_path: Path, prefect_api: str, undisturbed: dict[str, bytes], seen: Seen) -> None:
-    path = write_chain(tmp_path, **LONGER)
+def test_killed_while_it_trains(path: Path, prefect_api: str, undisturbed: dict[str, bytes], seen: Seen) -> None:
     killed_when(training, path, prefect_api)
     left = [file.name for file in checkpoints(path)]
     assert left, "what the next run goes on from"
     run_pipeline(load(path))
     assert not checkpoints(path)
-    assert data_bytes(tmp_path / "store") == undisturbed
+    assert data_bytes(path.parent / "store") == undisturbed
     seen(f"killed after {left[-1]}; bytes of all {len(undisturbed)} files identical")
 
 
 @pytest.mark.slow
 @pytest.mark.fault("SIGKILL of a chain in any of its parts", expected="the bytes of an undisturbed run; no rework")
-def test_killed_in_every_part(tmp_path: Path, prefect_api: str, undisturbed: dict[str, bytes], seen: Seen) -> None:
-    path = write_chain(tmp_path, **LONGER)
+def test_killed_in_every_part(path: Path, prefect_api: str, undisturbed: dict[str, bytes], seen: Seen) -> None:
     for part in (labelling, writing, training, adapting):
-        before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("receipt.json")}
+        before = {file: file.stat().st_mtime_ns for file in path.parent.rglob("receipt.json")}
         killed_when(part, path, prefect_api)
         assert {file: file.stat().st_mtime_ns for file in before} == before, "a finished block was made again"
     run_pipeline(load(path))
     assert not make_plan(load(path)).anything_to_run
-    assert data_bytes(tmp_path / "store") == undisturbed
+    assert data_bytes(path.parent / "store") == undisturbed
     seen("killed while it labelled, wrote, trained and adapted: bytes identical")
 
 
 @pytest.mark.slow
 @pytest.mark.fault("SIGKILL of a chain at random moments", expected="the bytes of an undisturbed run; no rework")
-def test_killed_at_random_moments(tmp_path: Path, prefect_api: str, undisturbed: dict[str, bytes], seen: Seen) -> None:
+def test_killed_at_random_moments(path: Path, prefect_api: str, undisturbed: dict[str, bytes], seen: Seen) -> None:
     generator, kills, moments = random.Random(2), 0, []
-    path = write_chain(tmp_path / "0", **LONGER)
     total = 24
     while kills < KILLS:
         finished = len(list(path.parent.rglob("receipt.json")))
@@ -124,7 +139,7 @@ def test_killed_at_random_moments(tmp_path: Path, prefect_api: str, undisturbed:
             continue
         assert run.returncode == 0, (path.parent / "stderr").read_text()
         assert data_bytes(path.parent / "store") == undisturbed
-        path = write_chain(tmp_path / str(kills), **LONGER)
+        anew(path.parent)
     run_pipeline(load(path))
     assert data_bytes(path.parent / "store") == undisturbed
     seen(f"{kills} kills after {moments} receipts: bytes identical")

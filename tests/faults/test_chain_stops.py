@@ -83,11 +83,13 @@ def test_a_run_whose_stop_file_is_there_leaves_a_checkpoint_and_no_error(
 
 
 @pytest.mark.slow
-@pytest.mark.fault("SIGTERM while a worker of Dask trains", expected="a checkpoint, exit code 130; the next run goes on from it")
-def test_sigterm_reaches_a_training_on_a_worker_of_dask(tmp_path: Path, prefect_api: str, seen: Seen) -> None:
+@pytest.mark.fault(
+    "SIGTERM and Ctrl-C while a worker of Dask trains", expected="a checkpoint, exit code 130; the next run goes on from it"
+)
+def test_a_signal_reaches_a_training_on_a_worker_of_dask(tmp_path: Path, prefect_api: str, seen: Seen) -> None:
     path = write_chain(tmp_path, **LONG)
     left = []
-    for _ in range(2):
+    for group in (False, True):  # Ctrl-C goes to all processes of the terminal
         before = checkpoints(tmp_path)
         logged = max((file.stat().st_mtime_ns for file in tmp_path.rglob("log.json")), default=0)
         run = start(path, prefect_api, "execution.runner={kind: dask, workers: 1}")
@@ -96,7 +98,7 @@ def test_sigterm_reaches_a_training_on_a_worker_of_dask(tmp_path: Path, prefect_
             run,
             folder=tmp_path,
         )
-        run.send_signal(signal.SIGTERM)
+        os.killpg(run.pid, signal.SIGINT) if group else run.send_signal(signal.SIGTERM)
         assert run.wait(300) == 130, (tmp_path / "stderr").read_text()
         left.append(checkpoints(tmp_path)[-1])
         assert left[-1] > (before or [""])[-1]
@@ -138,7 +140,7 @@ def start(path: Path, prefect_api: str, *settings: str) -> subprocess.Popen[byte
     with (path.parent / "stderr").open("a") as errors:
         return subprocess.Popen(
             [sys.executable, "-m", "flows.cli", "run", str(path), *options],
-            stdout=subprocess.DEVNULL, stderr=errors, env=environment, preexec_fn=_die_with_parent,
+            stdout=subprocess.DEVNULL, stderr=errors, env=environment, preexec_fn=_die_with_parent, start_new_session=True,
         )  # fmt: skip
 
 
