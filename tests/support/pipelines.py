@@ -74,7 +74,7 @@ def restore(path: Path) -> Path:
 
 
 def load(path: Path, **overrides: Any) -> Config:
-    """The config with dotted overrides; double underscores stand for dots. ``source`` and ``block_size`` are those of ``ingest``."""
+    """The config with dotted overrides; double underscores stand for dots; ``source``, ``block_size``: those of ``ingest``."""
     dotted = {key.replace("__", "."): value for key, value in overrides.items()}
     own = {f"ingest.{key}" if key.split(".")[0] in ("source", "block_size") else key: value for key, value in dotted.items()}
     return load_pipeline(path, own)
