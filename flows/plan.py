@@ -170,7 +170,7 @@ class _Comparison:
             reasons.append("panoramas that it learns from are new")
         items = sum(len(block.items) for block in to_run)
         cached = len(grown.blocks) - len(to_run)
-        seconds, size = estimate(stage, items)
+        seconds, size = estimate(stage, items, self.receipts)
         return StagePlan(step.key, stage.identity.fingerprint, cached, len(to_run), items, tuple(reasons), seconds, size)
 
     def _missing(self, step: Step, there: set[str], redo: set[str]) -> list[Block]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from storage.manifest import Block
-from storage.receipts import Receipt, as_stored, existing_receipts, read_receipts
+from storage.receipts import Receipt, as_stored, block_url, existing_receipts, read_receipts, receipt_files
 from tasks.stage.kind import Stage, Step
 
 
@@ -17,6 +17,7 @@ class Receipts:
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str, str], dict[str, Receipt]] = {}
         self._listed: set[tuple[str, str, str]] = set()
+        self._sampled: dict[tuple[str, str, str], list[Receipt]] = {}
 
     def existing(self, stage: Stage) -> set[str]:
         """Names of the blocks of a stage that exist; all of its receipts are read at the first call."""
@@ -36,6 +37,16 @@ class Receipts:
         found = self._read(step.stage, [block.name for block in step.blocks])
         return [(block, receipt) for block, receipt in zip(step.blocks, found, strict=True) if receipt]
 
+    def sample(self, root: str, stage: str, fingerprint: str, most: int) -> list[Receipt]:
+        """The first receipts of any stage that is in a store, whether of this plan or not, as they were when first asked for."""
+        place = (root, stage, fingerprint)
+        if place in self._listed:
+            return [self._kept[place][name] for name in sorted(self._kept[place])[:most]]
+        if place not in self._sampled:
+            urls = [block_url(*place, name) for name in receipt_files(*place)[:most]]
+            self._sampled[place] = [receipt for receipt in read_receipts(urls) if receipt]
+        return self._sampled[place]
+
     def keep(self, stage: Stage, receipt: Receipt) -> None:
         """Note the receipt of a block that was just made."""
         if (stored := as_stored(receipt)) is not None:
@@ -45,6 +56,7 @@ class Receipts:
         """Know nothing any more: somebody else may have made, withdrawn or removed receipts."""
         self._kept.clear()
         self._listed.clear()
+        self._sampled.clear()
 
     def _read(self, stage: Stage, blocks: list[str]) -> list[Receipt | None]:
         kept = self._kept.setdefault(_place(stage), {})

@@ -2,6 +2,8 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from configs.pipeline import Config
 from flows.plan import make_plan
 from flows.stores.items import verify_store
+from tasks.catalogue import kind_named
 from tasks.label import fuse
 from tests.support.pipelines import (
     data_bytes,
@@ -129,9 +132,19 @@ def test_a_damaged_chunk_reruns_its_block_after_verify(path: Path, damage: str) 
     assert not any(found for _, found in verify_store(load(path)))
 
 
-def test_a_stages_code_version_reruns_it_and_after(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def next_version(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The catalogue, which keeps the kinds that it has looked up, has a newer ``fuse``."""
+    monkeypatch.setattr(fuse, "KIND", replace(fuse.KIND, version="next"))
+    kind_named.cache_clear()
+    yield
+    monkeypatch.undo()
+    kind_named.cache_clear()
+
+
+@pytest.mark.usefixtures("next_version")
+def test_a_stages_code_version_reruns_it_and_after(path: Path) -> None:
     before = fuse.VERSION
-    monkeypatch.setattr(fuse, "VERSION", "next")
     assert reasons(load(path))["fuse"] == (f"code version: {before} -> next",)
     assert executed(load(path)) == {"fuse": 3, "evaluate": 3}
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import icechunk
 import numpy as np
 import pytest
+import yaml
 import zarr
 
 from configs.settings import ConfigError
@@ -44,8 +45,9 @@ publish(config)
 def path(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
     """A pipeline of five panoramas in three blocks; the geometry teacher gave up the first one."""
     path = write_pipeline(tmp_path_factory.mktemp("publish"), 5)
-    text = path.read_text().replace("weights: " + str(path.parent / "geometry.json"), "fail_on: p00\n    weights: geometry.json")
-    path.write_text(text.replace("geometry.json", str(path.parent / "geometry.json"), 1))
+    data = yaml.safe_load(path.read_text())
+    data["stages"]["geometry"]["settings"]["fail_on"] = "p00"
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
     run_pipeline(load(path))
     return path
 

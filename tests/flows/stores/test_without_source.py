@@ -71,7 +71,7 @@ def test_status_says_that_the_source_was_not_looked_at(finished: Path) -> None:
     (source,) = said["sources"]
     assert (said["items"], source["items"], source["not_ingested"], source["gone_from_source"]) == (3, 3, None, None)
     assert "there is no such list" in source["not_looked_at"]
-    assert "source not looked at: source" in call(finished, ["status"]).stdout
+    assert "list.csv, which was not looked at: source" in call(finished, ["status"]).stdout
 
 
 def test_plan_needs_the_source(finished: Path) -> None:
