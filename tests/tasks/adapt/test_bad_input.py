@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from configs.pipeline import Config
+from flows.receipts import Receipts
 from flows.running.nothing_made import NothingMade, refuse_nothing_made
-from flows.stores.receipts import Receipts
 from models.seamless.network import SeamlessNetwork
 from models.seamless.saved import SeamlessModel, model_of_files, save_model
 from storage.arrays import BlockReader

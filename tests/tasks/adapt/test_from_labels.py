@@ -18,7 +18,7 @@ from scenes.dataset import write_dataset
 from scenes.vocabulary import CLASSES
 from storage.arrays import BlockReader
 from tasks.adapt.arrays import unpack_objects
-from tasks.adapt.vocabulary import BRANCHES
+from tasks.seamless.vocabulary import BRANCHES
 from tests.support.discs import BRANCH, block_of, make_owed, read
 
 HEIGHT = 64
