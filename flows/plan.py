@@ -18,7 +18,7 @@ from tasks.ingest import ingest
 from tasks.ingest.ingest import Retry, Scan, wants_retry
 from tasks.pipeline import sources, steps
 from tasks.stage.grain import stands_for
-from tasks.stage.kind import Stage, Step
+from tasks.stage.kind import Stage, Step, upstream_names
 from tasks.stage.models import READ, models_now
 
 
@@ -147,6 +147,7 @@ class _Comparison:
         self.missing: dict[str, tuple[str, ...]] = {}
         self.readers = [step.stage for step in now]
         self._again: set[str] = set()
+        self._redone: set[tuple[str, str]] = set()
         self._taken: set[tuple[str, str]] = set()
 
     def compare(self, step: Step, grown: Step) -> StagePlan:
@@ -199,10 +200,16 @@ class _Comparison:
         dropped = set(dropped_blocks(stage.root, stage.name, stage.identity.fingerprint))
         return dropped & read_by_all(self.readers, stage, self.there) if dropped else set()
 
+    def _reads_redone(self, stage: Stage, name: str) -> bool:
+        """Whether a block was made of one that stands for everything, and that is made once more."""
+        wholes = [read for read in upstream_names(stage.inputs).values() if read.kind.grain == "all"]
+        return any((read.key, stage.block_of(read, "")) in self._redone for read in wholes)
+
     def _to_redo(self, step: Step) -> set[str]:
         """Finished blocks with an item to try again or made with another model, and those that stand for one of them."""
         there, stage = self.there[step.key], step.stage
         redo = {name for name in there if self._again & set(_stood_for(step, name)) - {name}} if self._again else set()
+        redo |= {name for name in there if self._reads_redone(stage, name)}
         if retry := of_source(self.retry, stage.panoramas.key):
             own = {block.name for block in step.blocks}
             receipts = {name: self.receipts.get(stage, name) for name in there & own}
@@ -212,6 +219,7 @@ class _Comparison:
             made = {name: self.receipts.get(stage, name) for name in there}
             redo |= {name for name, receipt in made.items() if receipt and receipt.about.get(READ, models) != models}
         self._again |= redo
+        self._redone |= {(stage.key, name) for name in redo}
         return redo
 
 

@@ -48,7 +48,7 @@ def reasons_of(stage: Stage, missing: Sequence[Block], redo: set[str], previous:
     if before is None:
         return [*reasons, "first run"]
     if before["fingerprint"] != stage.identity.fingerprint:
-        return [*reasons, *(str(change) for change in differences(before, stage.identity.as_json()))]
+        return [*reasons, *(str(change) for change in differences(before, stage.identity.as_json(), stage.key))]
     return [*reasons, *_causes(stage, rest, _known(stage, previous or {}))]
 
 

@@ -66,10 +66,13 @@ class Change:
         return f"{self.what}: {self.before} -> {self.after}"
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
-    """What changed between two identities, as given by :meth:`Identity.as_json`; nearest causes first."""
+def differences(before: Mapping[str, Any], after: Mapping[str, Any], name: str = "") -> list[Change]:
+    """What changed between two identities, as given by :meth:`Identity.as_json`; nearest causes first.
+
+    ``name`` is what stands before settings, the first part of the stage's own if none is given.
+    """
     changes = [] if before["version"] == after["version"] else [Change("code version", before["version"], after["version"])]
-    stage = after["stage"].split(".")[0]
+    stage = name or after["stage"].split(".")[0]
     changes += [Change(f"{stage}.{key}", *pair) for key, *pair in _flat_differences(before["settings"], after["settings"])]
     changes += [
         Change(f"weights of {key}", old[:12], new[:12])

@@ -55,7 +55,7 @@ def find_garbage(config: Config, keep_runs: int = 1, older_than_hours: float = 1
                 found.append(Garbage(url, "superseded: no config in use has this fingerprint", _bytes(url)))
             elif (stage, fingerprint) not in busy:
                 found += _unfinished(url, time.time() - 3600 * older_than_hours)
-    found += _checkpoints(config.root, {fingerprint for _, fingerprint in kept})
+    found += _checkpoints(config.root, {fingerprint for _, fingerprint in needed(config, plan, keep_runs, models=False)})
     if not config.execution.keep_patch_labels:
         found += _fused_labels(config, plan, busy)
     return found

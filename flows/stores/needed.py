@@ -28,7 +28,7 @@ Made = tuple[str, str]
 """A stage and a fingerprint."""
 
 
-def needed(config: Config, plan: Plan, keep_runs: int) -> set[Made]:
+def needed(config: Config, plan: Plan, keep_runs: int, models: bool = True) -> set[Made]:
     """What this config needs, the last ``keep_runs`` runs of every config, all runs that are going, and all kept trainings."""
     own = [stage for stage in plan.definitions if stage.root == config.root]
     found = {(stage.name, stage.identity.fingerprint) for stage in own}
@@ -42,7 +42,7 @@ def needed(config: Config, plan: Plan, keep_runs: int) -> set[Made]:
         seen[name] = seen.get(name, 0) + 1
         if seen[name] <= keep_runs or is_going(record):
             found |= _used_by(record, upstream)
-    found |= set(made_models(config.root))
+    found |= set(made_models(config.root)) if models else set()
     return _with_upstream(config.root, found, upstream)
 
 

@@ -259,15 +259,20 @@ def test_a_missing_file_is_an_error_of_its_own(tmp_path: Path) -> None:
 def test_files_that_name_each_other_go_round_in_a_circle(tmp_path: Path) -> None:
     for name, other in (("a", "b"), ("b", "a")):
         write(tmp_path, f"{name}.yaml", {**STAGES, "labels": {"stage": "from", "config": f"{other}.yaml", "of": "fuse"}})
-    with pytest.raises(ConfigError, match=r"stages\.labels\.config: goes round in a circle: .*a\.yaml -> .*b\.yaml -> .*a\.yaml"):
+    with pytest.raises(
+        ConfigError, match=r"stages\.labels\.config: files read each other in a circle: .*a\.yaml -> .*b\.yaml -> .*a\.yaml"
+    ):
         load(tmp_path / "a.yaml")
 
 
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
-        ({"config": "a.yaml"}, "stages.labels: takes config, of, incomplete and set"),
-        ({"config": "a.yaml", "of": "fuse", "weight": 2}, "stages.labels: takes config, of, incomplete and set, not weight"),
+        ({"config": "a.yaml"}, "stages.labels: takes config and of, and may take incomplete, latest and set"),
+        (
+            {"config": "a.yaml", "of": "fuse", "weight": 2},
+            "stages.labels: takes config and of, and may take incomplete, latest and set, not weight",
+        ),
         ({"config": "a.yaml", "of": "fuze"}, "stages.labels.of: a.yaml has no stage 'fuze', but ingest, project"),
         ({"config": "nothing.yaml", "of": "fuse"}, "nothing.yaml: cannot be read"),
         ({"config": "a.yaml", "of": "fuse", "set": {"fuse.height": 511}}, "stages.labels: config"),
