@@ -16,7 +16,7 @@ from storage.urls import join, location, write_bytes
 from tasks.pages.shown import Section, render_page
 from tasks.stage.kind import Step, named_function
 from tasks.stage.made import Made
-from tasks.stage.tables import Pictures, as_json
+from tasks.stage.tables import Pictures, Words, as_json
 
 
 @dataclass
@@ -79,15 +79,23 @@ def write_run_report(config: Config, record: RunRecord, found: Found) -> dict[st
     if found.error is not None:
         raise found.error
     plan, quarantined = record.plan, quarantined_items(record.plan)
+    sections = [*found.sections, *_nothing_made(plan)]
     html = render_page(
         title=f"{config.name}: {len(plan.items)} panoramas",
         run={**record.as_json(), "config": config.name},
         stages=stage_counts(plan, record.run),
-        sections=found.sections,
+        sections=sections,
         quarantined=quarantined,
     )
     place = write_page(config, record.run, html)
-    return {"report": place, "quarantined": quarantined, "found": found.summary, "shown": brief(found.sections)}
+    return {"report": place, "quarantined": quarantined, "found": found.summary, "shown": brief(sections)}
+
+
+def _nothing_made(plan: Plan) -> list[Section]:
+    """That every panorama of a source was given up, so that no stage over it shows anything."""
+    empty = [source for source in plan.sources if source.scan.known and not source.blocks]
+    words = Words("made", "Made", "nothing; every panorama was given up")
+    return [Section(source.key, source.stage.name, [words]) for source in empty]
 
 
 def write_page(config: Config, name: str, html: str) -> str:

@@ -14,9 +14,10 @@ def refuse_missing(config: Config, plan: Plan) -> None:
     if plan.missing:
         told = ", ".join(f"{key} {len(blocks) or 'all'}" for key, blocks in plan.missing.items())
         runs = dict.fromkeys(_run_of_other(config, entry) for entry in config.stages if entry.key in plan.missing)
+        some = any(len(blocks) < len(plan.step(key).blocks) for key, blocks in plan.missing.items())
+        what_is_there = ", or write `incomplete: true` in the stage to take what is there" if some else ""
         raise ConfigError(
-            f"blocks that stages of other pipelines owe: {told}; make them with {' and '.join(runs)}, or write "
-            "`incomplete: true` in the stage to take what is there"
+            f"blocks that stages of other pipelines owe: {told}; make them with {' and '.join(runs)}{what_is_there}"
         )
 
 

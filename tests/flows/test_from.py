@@ -67,7 +67,9 @@ def test_what_is_not_there_is_told_and_refused(tmp_path: Path) -> None:
     other = write_pipeline(tmp_path / "other", 3)
     (source,) = make_plan(load(other)).sources
     path = write_reader(other)
-    assert make_plan(load(path)).missing == {}, "a source that nobody has read has no blocks"
+    assert make_plan(load(path)).missing == {"indoor": ()}, "a source that nobody has read has no blocks"
+    with pytest.raises(ConfigError, match=rf"owe: indoor all; make them with `panolabel run {other}`$"):
+        run_pipeline(load(path))
     run_pipeline(load(other, fuse__edge_feather=0.4))
     assert source.key == "ingest"
     plan = make_plan(load(path))
@@ -75,7 +77,7 @@ def test_what_is_not_there_is_told_and_refused(tmp_path: Path) -> None:
     told = next(row for row in plan.stages if row.stage == "indoor")
     assert (told.cached, told.to_run, told.reasons) == (0, 0, ("of another pipeline, which owes 2 of 2 blocks",))
     for said in ({}, {"incomplete": True}):
-        with pytest.raises(ConfigError, match=r"of other pipelines owe: indoor 2 of 2; run those first$"):
+        with pytest.raises(ConfigError, match=rf"of other pipelines owe: indoor 2; make them with `panolabel run {other}`$"):
             run_pipeline(load(write_reader(other, **said)))
 
 
@@ -105,7 +107,9 @@ def test_workers_need_no_file(other: Path) -> None:
 def test_what_is_there_is_taken_if_asked(other: Path) -> None:
     receipt = sorted((other.parent / "store/stages/fuse").rglob("receipt.json"))[1]
     receipt.unlink()
-    with pytest.raises(ConfigError, match=r"indoor 1 of 3; run those first, or write `incomplete: true` in the stage"):
+    with pytest.raises(
+        ConfigError, match=r"indoor 1; make them with `panolabel run .*`, or write `incomplete: true` in the stage"
+    ):
         run_pipeline(load(write_reader(other)))
     config = load(write_reader(other, "partly", incomplete=True))
     assert make_plan(config).missing == {}
@@ -194,7 +198,7 @@ def test_a_model_that_none_has_made_is_missing(tmp_path: Path) -> None:
     other.write_text(yaml.safe_dump(data, sort_keys=False))
     config: Config = load(predicting(other, "newest", latest=True))
     assert [len(blocks) for blocks in make_plan(config).missing.values()] == [1]
-    with pytest.raises(ConfigError, match=r"owe: student 1 of 1; run those first$"):
+    with pytest.raises(ConfigError, match=rf"owe: student 1; make them with `panolabel run {other}`$"):
         run_pipeline(config)
 
 

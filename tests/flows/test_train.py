@@ -176,7 +176,7 @@ def test_labels_that_are_owed_refuse_training(labels: Path, tmp_path: Path, run:
     changed.write_text(labels.read_text().replace("height: 32", "height: 48"))
     code, _, errors = run("train", changed, "--root", tmp_path / "students", "--steps", 4)
     assert code != 0
-    assert "blocks that stages of other pipelines owe: labels 2; run those first" in errors
+    assert "blocks that stages of other pipelines owe: labels 2; make them with `panolabel run " in errors
 
 
 def test_divergence_ends_with_1_and_the_way_on(labels: Path, tmp_path: Path, run: Callable) -> None:

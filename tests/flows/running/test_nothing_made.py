@@ -91,7 +91,7 @@ def test_all_files_bad_and_waived_is_an_outcome_too(tmp_path: Path, prefect_api:
     assert panolabel("failures", "waive", path, "p00", "p01", "--reason", "broken").returncode == 0
     result = panolabel("run", path, "--retry-quarantined", PREFECT_API_URL=prefect_api)
     assert (result.returncode, result.stderr) == (0, "")
-    assert "Labels:  none; every panorama was given up" in result.stdout
+    assert "Made:    nothing; every panorama was given up" in result.stdout
 
 
 def test_a_block_that_left_out_all_it_stands_for_is_no_success() -> None:
