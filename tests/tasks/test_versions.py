@@ -73,8 +73,8 @@ def test_changed_code_comes_with_a_changed_version(stage: str) -> None:
     changed = sorted(name for one, other in ((after, before), (before, after)) for name in one if one[name] not in other.values())
     if now["version"] == recorded["version"]:
         assert not changed, (
-            f"{', '.join(changed)} changed under stage {stage!r}: if its output can differ, raise VERSION in {STAGES[stage].__name__}; "
-            "then record the code with `python -m tests.tasks.test_versions`"
+            f"{', '.join(changed)} changed under stage {stage!r}: if its output can differ, raise VERSION in "
+            f"{STAGES[stage].__name__}; then record the code with `python -m tests.tasks.test_versions`"
         )
 
 
