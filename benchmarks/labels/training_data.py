@@ -30,7 +30,7 @@ from geometry.resampling.augment import Augmentation
 from storage.arrays import BlockReader
 from storage.fingerprint import Identity
 from storage.manifest import Block, Item
-from storage.published.opening import open_published
+from storage.published import open_published
 from storage.published.plain import point_at, write_version
 from tasks.label.fuse import encode_labels
 from tasks.pipeline import plain_stages, validated

@@ -18,7 +18,7 @@ from flows.publishing.points import write_points
 from flows.publishing.publish import publish
 from flows.stores.finished import finished_labels
 from geometry.resampling.augment import Augmentation
-from storage.published.opening import open_published
+from storage.published import open_published
 from tasks.train.labels.auxiliaries import deriving
 from tasks.train.labels.data import DataSettings, LabelStore, TrainingData
 from tasks.train.labels.items import ItemSettings

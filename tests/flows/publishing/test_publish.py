@@ -22,7 +22,7 @@ from flows.publishing.publish import publish
 from flows.stores.finished import NotFinished
 from flows.stores.garbage import collect, find_garbage
 from storage.arrays import BlockReader
-from storage.published.opening import open_published
+from storage.published import open_published
 from storage.published.plain import latest_version, versions
 from storage.published.repository import lock
 from storage.urls import files_below

@@ -16,7 +16,7 @@ from flows.stores.garbage import find_garbage
 from flows.stores.status import store_status
 from flows.stores.verification import find_strays, verify_others
 from storage.about import Contradiction
-from storage.published.opening import open_published
+from storage.published import open_published
 from storage.published.plain import latest_version, versions
 from tests.support.pipelines import keep, load, restore, run_pipeline, write_pipeline
 

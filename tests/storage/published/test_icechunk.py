@@ -20,9 +20,9 @@ import pytest
 import zarr
 from numpy.typing import NDArray
 
+from storage.published import open_published
 from storage.published import plain as published
 from storage.published.icechunk import PublishConflict, _commit, is_published, point_at, versions
-from storage.published.opening import open_published
 from storage.published.repository import CREATION, FIRST_FILE, open_repository
 from storage.retries import StoreError
 from storage.urls import exists, files_below, is_local, join, write_bytes
