@@ -20,7 +20,8 @@ from zarr.core.sync import sync
 from zarr.storage import MemoryStore, WrapperStore
 
 from storage.credentials import mask_credentials
-from storage.receipts import WITHDRAWN, differences, entry_of, files_of, read_receipt, withdraw
+from storage.entries import differences, entry_of
+from storage.receipts import WITHDRAWN, files_of, read_receipt, withdraw
 from storage.retries import persist
 from storage.urls import children, join, zarr_store
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import Any
 
 from storage import attempts
 from storage.credentials import mask_credentials
+from storage.entries import Entries, differences, entry_of
 from storage.receipt_form import parse_receipt
 from storage.retries import StoreError
 from storage.urls import files_below, folders_holding, join, read_bytes, remove, write_bytes
@@ -230,37 +230,6 @@ def dropped_blocks(root: str, stage: str, fingerprint: str) -> list[str]:
     return [name for name in folders_holding(folder, DROPPED) if read_dropped(join(folder, name))]
 
 
-Entries = dict[str, dict[str, Any]]
-"""Files by their path in a block's folder -> size and sha256."""
-
-
-def entry_of(data: bytes) -> dict[str, Any]:
-    """What a receipt says of a file with these bytes."""
-    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-
-
-def write_file(url: str, name: str, data: bytes) -> Entries:
-    """Write a file into a block's folder; returns its entry for the receipt."""
-    write_bytes(join(url, name), data)
-    return {name: entry_of(data)}
-
-
-def refuse_unwritten(url: str, written: Mapping[str, Mapping[str, Any]]) -> None:
-    """Read back what was written into a block's folder.
-
-    A receipt names what its writer wrote, and not what lies there afterwards: that may be more, of an attempt that died, and may
-    be less, where somebody tidied up meanwhile.
-
-    Raises
-    ------
-    StoreError
-        A file is gone or has other bytes; the block is to be made again.
-    """
-    if problems := differences(url, written):
-        shown = mask_credentials(url)
-        raise StoreError(errno.EIO, f"{shown}: {problems[0]}, though it was just written; did another program tidy there?")
-
-
 def digest_files(url: str) -> Entries:
     """Size and sha256 of every data file in a block's folder, read back from the store."""
     entries = {}
@@ -289,18 +258,3 @@ def strays(names: Iterable[str], receipt: Receipt) -> list[str]:
 def _is_data(name: str) -> bool:
     hidden = name.rsplit("/", 1)[-1].startswith(".") or name.endswith(".partial")
     return name not in OURS and not hidden
-
-
-def differences(url: str, wanted: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What of the files in a folder is not as these entries say: one line a file, none if all is well."""
-    problems = []
-    for name, entry in wanted.items():
-        try:
-            present = entry_of(read_bytes(join(url, name)))
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            problems.append(f"{name}: is missing")
-            continue
-        if present != entry:
-            now, then = present["sha256"][:12], entry["sha256"][:12]
-            problems.append(f"{name}: bytes differ from the receipt (sha256 {now}, was {then})")
-    return problems

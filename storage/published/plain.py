@@ -17,8 +17,8 @@ import zarr
 from numpy.typing import NDArray
 
 from storage.arrays import RecordedStore
+from storage.entries import differences, refuse_unwritten
 from storage.published.contents import Row, write_arrays
-from storage.receipts import differences, refuse_unwritten
 from storage.urls import children, files_below, join, read_bytes, settle, write_bytes, zarr_store
 
 LATEST = "latest.json"

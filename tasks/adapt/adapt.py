@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.seamless.saved import SeamlessModel
-from storage.receipts import Receipt, write_file
+from storage.entries import write_file
+from storage.receipts import Receipt
 from storage.urls import files_below, join, remove
 from tasks.adapt.examples import Examples, Panoramas
 from tasks.adapt.fit import refuse_pinholes

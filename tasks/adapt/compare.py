@@ -13,7 +13,8 @@ from metrics.seamless.suite import SeamlessLabels, SuiteCounts, from_arrays, mer
 from models.seamless.fusion import Detections, FusionRule
 from models.seamless.saved import SeamlessModel
 from storage.about import common_about
-from storage.receipts import Entries, Receipt, write_file
+from storage.entries import Entries, write_file
+from storage.receipts import Receipt
 from storage.urls import join, read_bytes
 from tasks.adapt.arrays import unpack_objects, unpack_observed
 from tasks.adapt.predict import predicted

@@ -21,8 +21,9 @@ from models.adaptation.object_pool import PoolObject, cut_objects, surest
 from models.adaptation.pseudo_labels import thing_area
 from storage.about import common_about
 from storage.arrays import damaged
+from storage.entries import Entries, write_file
 from storage.fingerprint import digest
-from storage.receipts import Entries, Receipt, write_file
+from storage.receipts import Receipt
 from storage.urls import exists, join, read_bytes
 from tasks.adapt.arrays import unpack_mask, unpack_scores
 from tasks.adapt.settings import ObjectPool

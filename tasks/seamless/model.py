@@ -8,8 +8,8 @@ from typing import Any
 
 from models.seamless.saved import CONFIG, WEIGHTS, SeamlessModel, model_files, model_of_files
 from models.seamless.semantic import SemanticNetwork
+from storage.entries import Entries, write_file
 from storage.fingerprint import canonical_json, digest
-from storage.receipts import Entries, write_file
 from storage.urls import join, read_bytes
 from tasks.seamless.student_model import is_student, student_files, student_of_files
 from tasks.stage.job import Job

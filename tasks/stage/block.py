@@ -19,8 +19,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from storage.arrays import BlockWriter, arrays_digest
+from storage.entries import refuse_unwritten
 from storage.manifest import Item
-from storage.receipts import ItemRow, Receipt, drop_receipt, refuse_unwritten, write_receipt
+from storage.receipts import ItemRow, Receipt, drop_receipt, write_receipt
 from storage.urls import settle
 from tasks.stage.code import code_of, packages_of, versions_of
 from tasks.stage.job import BadItem, Job, Output

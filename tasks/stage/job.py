@@ -92,7 +92,7 @@ class Job:
 class Output:
     """What a stage makes of one item: values that its ``encode`` turns into arrays for the store, and figures for the receipt.
 
-    ``files`` are the entries of those that it wrote into the block's folder itself (:func:`storage.receipts.write_file`).
+    ``files`` are the entries of those that it wrote into the block's folder itself (:func:`storage.entries.write_file`).
     """
 
     values: Any = field(default_factory=dict)

@@ -13,8 +13,9 @@ from accelerate import PartialState
 from configs.settings import ConfigError
 from models.student import StudentModel
 from models.teachers.weights import digest_folder
+from storage.entries import Entries, write_file
 from storage.manifest import Block
-from storage.receipts import Entries, Receipt, write_file
+from storage.receipts import Receipt
 from storage.urls import exists, files_below, join, read_bytes, remove
 from tasks.stage.block import make_whole
 from tasks.stage.devices import device_name

@@ -18,8 +18,9 @@ from models.seamless.learner import SourceLearner
 from models.seamless.network import LARGE, SMALL, SeamlessNetwork, SeamlessSettings
 from models.seamless.proposals import ProposalSettings
 from models.seamless.saved import SeamlessModel
+from storage.entries import Entries, write_file
 from storage.fingerprint import digest
-from storage.receipts import Entries, Receipt, write_file
+from storage.receipts import Receipt
 from storage.urls import files_below, join, read_bytes, remove
 from tasks.seamless.model import write_model
 from tasks.seamless.reading import SeamlessData, open_seamless_data

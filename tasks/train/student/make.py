@@ -15,7 +15,7 @@ from configs.settings import ConfigError
 from models.student import StudentConfig, StudentModel
 from models.student.configuration import tiny_config
 from models.teachers.weights import digest_folder
-from storage.receipts import Entries, write_file
+from storage.entries import Entries, write_file
 from tasks.predict.folder import ABOUT, without_progress_bars
 from tasks.stage.job import Job
 from tasks.stage.models import MODEL

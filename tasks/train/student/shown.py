@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from storage.receipts import Entries, write_file
+from storage.entries import Entries, write_file
 from storage.urls import join, location, read_bytes
 from tasks.pages.encoded import encoded, legend
 from tasks.pages.shown import Section, render_page
