@@ -70,7 +70,7 @@ KIND = Kind(
 
 def compare_block(job: Job) -> Receipt:
     """Store ``counts-source.npz`` and ``counts-adapted.npz`` of the panoramas of a block that have truth."""
-    predicted_by, scoring = job.reads("predictions"), job.settings
+    predicted_by, scoring = job.input("predictions"), job.settings
     (name,) = blocks_behind(job)
     about = vocabulary_in(open_block(predicted_by, name)[1].about)
     device, height = resolve_device(job.execution.device), predicted_by.settings.height

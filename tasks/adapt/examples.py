@@ -45,7 +45,7 @@ class Panoramas:
     """Pixels and pseudo-labels of all panoramas of a data set, read from the store one at a time."""
 
     def __init__(self, job: Job) -> None:
-        self._predicted, self._labelled = job.reads("predictions"), job.reads("labels")
+        self._predicted, self._labelled = job.input("predictions"), job.input("labels")
         self._readers = lru_cache(2 * OPEN_BLOCKS)(self._reader)
         self.places = [
             Place(name, slot)

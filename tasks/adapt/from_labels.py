@@ -49,7 +49,7 @@ KIND = Kind(
 def translate_block(job: Job) -> Receipt:
     """Store the labels of every panorama of a block as if the source model had predicted them."""
     height = job.settings.height
-    labelled = Upstream(job, job.reads("labels"))
+    labelled = Upstream(job, job.input("labels"))
     model = loaded_model(*source_model(job), "cpu")
     lookup = class_lookup(labelled.receipt.about["classes"], model.classes, labelled.stage.key)
     things, room = model.network.settings.things, model.network.settings.branch.limit

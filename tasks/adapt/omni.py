@@ -42,9 +42,9 @@ KIND = Kind(
 def omni_block(job: Job) -> Receipt:
     """Store the labels of every panorama of a block."""
     settings: OmniSettings = job.settings
-    predicted = Upstream(job, job.reads("predictions"))
+    predicted = Upstream(job, job.input("predictions"))
     things = things_of(predicted.receipt.about)
-    semantic, *branches = Upstream(job, job.reads("thresholds")).item(0)["thresholds"]
+    semantic, *branches = Upstream(job, job.input("thresholds")).item(0)["thresholds"]
 
     def read(slot: int, _item: Item) -> dict[str, NDArray]:
         return predicted.item(slot)

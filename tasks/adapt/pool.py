@@ -55,7 +55,7 @@ KIND = Kind(
 def pool_block(job: Job) -> Receipt:
     """Store the pool of all panoramas. In memory are one panorama, and at most ``pool.per_class`` objects of each class."""
     settings: ObjectPool = job.settings
-    predicted = job.reads("predictions")
+    predicted = job.input("predictions")
     about = common_about(open_block(predicted, name)[1] for name in blocks_behind(job))
 
     def gather() -> Output:
@@ -73,7 +73,7 @@ def pool_block(job: Job) -> Receipt:
 def _candidates(job: Job, thresholds: NDArray[np.floating], least: float, things: range) -> Iterator[list[PoolObject]]:
     """The objects of each panorama that are sure enough, cut to where Things are seen: elsewhere their pixels show stuff."""
     for name in blocks_behind(job):
-        for item, arrays in read_items(job.reads("predictions"), name):
+        for item, arrays in read_items(job.input("predictions"), name):
             classes, scores = unpack_scores("amodals", arrays)
             real = scores >= least
             chosen = scores >= thresholds[classes]

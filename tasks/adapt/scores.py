@@ -37,7 +37,7 @@ KIND = Kind(
 def scores_block(job: Job) -> Receipt:
     """Store ``histograms`` (parts, classes, bins) int64 of all panoramas of the block that this one stands for."""
     (name,) = blocks_behind(job)
-    predicted = job.reads("predictions")
+    predicted = job.input("predictions")
     about = vocabulary_in(open_block(predicted, name)[1].about)
     classes = len(about["classes"])
 
@@ -65,7 +65,7 @@ def added_histograms(job: Job, part: str, least: float) -> ScoreHistogram:
     each = (
         ScoreHistogram(arrays["histograms"][row])
         for name in blocks_behind(job)
-        for _, arrays in read_items(job.reads("scores"), of_block(name).name)
+        for _, arrays in read_items(job.input("scores"), of_block(name).name)
     )
     total = reduce(add, each).counts
     # Bins that lie below altogether; a score in the bin of ``least`` itself counts.

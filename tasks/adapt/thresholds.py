@@ -41,7 +41,7 @@ KIND = Kind(
 
 def thresholds_block(job: Job) -> Receipt:
     """Store ``thresholds`` (parts, classes) float64 and ``predictions``, how many each class has, int64."""
-    scores = job.reads("scores")
+    scores = job.input("scores")
     about = common_about(open_block(scores, of_block(name).name)[1] for name in blocks_behind(job))
 
     def choose() -> Output:

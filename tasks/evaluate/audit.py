@@ -90,8 +90,8 @@ KIND = Kind(
 
 def audit_block(job: Job) -> Receipt:
     """Audit every fused panorama of a block."""
-    labels_stage, source = job.reads("labels"), job.panoramas.source
-    fused, views = Upstream(job, labels_stage), Upstream(job, job.reads("views"))
+    labels_stage, source = job.input("labels"), job.panoramas.source
+    fused, views = Upstream(job, labels_stage), Upstream(job, job.input("views"))
     teachers = [Upstream(job, stage) for stage in sorted(job.stage.stages("patches"), key=lambda stage: stage.name)]
     label_classes, truth_classes = fused.receipt.about["classes"], read_truth_classes(source)
 

@@ -62,7 +62,7 @@ def truth_of(source: Source) -> str | None:
 
 def evaluate_block(job: Job) -> Receipt:
     """Figures for every fused panorama of a block, by the configured protocol."""
-    fused, source = Upstream(job, job.reads("labels")), job.panoramas.source
+    fused, source = Upstream(job, job.input("labels")), job.panoramas.source
     protocol = for_unit(protocol_named(job.settings.protocol), fused.receipt.about.get("depth_unit", ""))
     label_classes = fused.receipt.about["classes"]
     truth_classes, things = read_truth_classes(source), read_truth_things(source)

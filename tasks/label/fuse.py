@@ -76,7 +76,7 @@ KIND = Kind(
 def fuse_block(job: Job) -> Receipt:
     """Fuse the patch labels of every panorama of a block."""
     settings: Settings = job.settings
-    project_stage = job.reads("views")
+    project_stage = job.input("views")
     views = Upstream(job, project_stage)
     read_stages = sorted([*job.stage.stages("labels"), *job.stage.stages("turned")], key=lambda stage: stage.name)
     teachers = [Upstream(job, stage) for stage in read_stages]

@@ -94,11 +94,11 @@ TURNED_VIEWS = replace(VIEWS, gives=TURNED)
 def label_block(job: Job) -> Receipt:
     """Label every view of every panorama of a block with one teacher, the views turned if the stage is a rotation."""
     settings: Settings = job.settings
-    rotation, project_settings = settings.rotation, job.reads("views").settings
+    rotation, project_settings = settings.rotation, job.input("views").settings
     device = resolve_device(job.execution.device)
     batch_size = settings.settings.get("batch_size", job.execution.batch_size)
     teacher = load_teacher(settings.kind, settings.settings, device)
-    views = Upstream(job, job.reads("views"))
+    views = Upstream(job, job.input("views"))
     about: dict[str, Any] = {"classes": list(teacher.classes), "fields": {}}
     things = getattr(teacher, "thing_classes", None)
     if things is None:

@@ -71,7 +71,7 @@ def source_model(job: Job) -> tuple[str, str]:
     """Folder and digest of the model that a job reads, whoever made it."""
     if outside_model(job.stage.inputs) is not None:
         return model_url(job), job.identity.weights[MODEL]
-    read = job.reads(MODEL)
+    read = job.input(MODEL)
     return model_of_block(read, job.stage.block_of(read, job.block.name))
 
 

@@ -78,7 +78,7 @@ class Job:
         """Where a stage that trains keeps what it goes on from, until the block has its receipt."""
         return join(self.stage.root, "checkpoints", self.identity.fingerprint, self.block.name)
 
-    def reads(self, name: str) -> Stage:
+    def input(self, name: str) -> Stage:
         """The one stage that is read under the name of an input."""
         (found,) = self.stage.stages(name)
         return found

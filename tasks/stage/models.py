@@ -42,7 +42,7 @@ def model_url(job: Job) -> str:
     outside = outside_model(job.stage.inputs)
     if outside is not None:
         return outside
-    read = job.reads(MODEL)
+    read = job.input(MODEL)
     return made_model(read, job.stage.block_of(read, job.block.name))[0]
 
 
