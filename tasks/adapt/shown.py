@@ -151,7 +151,7 @@ def compare(made: Made) -> list[Piece]:
     """The metrics of the source model and of the adapted one; a sentence where no panorama has truth."""
     found = compare_summary(made)["figures"]
     if not found:
-        return [Words("figures", "Figures", "there is no truth to compare with")]
+        return [Words("figures", "Figures", _nothing_compared(made))]
     panoramas, scoring = sum(row.figures["panoramas"] for row in made.rows()), made.settings
     height = made.stage.stages("predictions")[0].settings.height
     names = list(dict.fromkeys(name for own in found.values() for name in own))
@@ -162,6 +162,17 @@ def compare(made: Made) -> list[Piece]:
         f"{scoring.amodal_score} for both models. A dash: nothing can be said."
     )
     return [Table("figures", "Figures", columns, rows, note)]
+
+
+def _nothing_compared(made: Made) -> str:
+    truth = location(made.stage.panoramas.settings.source.truth)
+    unread = [reason for row in made.rows() for reason in row.figures.get("given_up", {}).values()]
+    why = (
+        f"the truth of {len(unread)} cannot be read; the first: {unread[0]}"
+        if unread
+        else "none of the panoramas has its truth there"
+    )
+    return f"nothing was compared with the truth at {truth}: {why}"
 
 
 def compare_summary(made: Made) -> dict[str, Any]:

@@ -218,3 +218,14 @@ def test_what_was_made_with_another_model_is_owed(other: Path) -> None:
     assert row.reasons == ("quarantined items tried again, or another model: 1 block(s)",)
     run_pipeline(load(path))
     assert not make_plan(load(path)).anything_to_run
+
+
+def test_a_mistake_in_the_other_file_names_both(tmp_path: Path) -> None:
+    other = write_pipeline(tmp_path / "other", 1)
+    data = yaml.safe_load(other.read_text())
+    data["stages"]["fuse"]["hight"] = 32
+    other.write_text(yaml.safe_dump(data, sort_keys=False))
+    with pytest.raises(
+        ConfigError, match=rf"stages\.indoor: config {other}: stages\.fuse\.hight: unknown key; did you mean 'height'"
+    ):
+        load(write_reader(other))

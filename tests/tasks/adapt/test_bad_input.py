@@ -9,12 +9,16 @@ import pytest
 import torch
 
 from configs.pipeline import Config
+from flows.plan import make_plan
 from flows.receipts import Receipts
 from flows.running.nothing_made import NothingMade, refuse_nothing_made
+from flows.stores.made import made_of
 from models.seamless.network import SeamlessNetwork
 from models.seamless.saved import SeamlessModel, model_of_files, save_model
 from storage.arrays import BlockReader
 from tasks.adapt.compare import figures
+from tasks.adapt.shown import compare
+from tasks.stage.tables import Words
 from tests.support.discs import CLASSES, THINGS, block_of, make_owed, read, source_files, step_of, write_adaptation
 
 ONE_STEP = {"steps": 1, "batch_size": 2, "crop": [64, 64], "learning_rate": 1e-4, "rates": {}}
@@ -96,3 +100,14 @@ def test_a_comparison_with_no_truth_that_can_be_read_is_no_success(tmp_path: Pat
     assert block_of(config, "compare")[1].items[0].figures["panoramas"] == 0
     with pytest.raises(NothingMade, match=r"stage compare: none of 2 items could be made; the first, p00: .*p00\.npz"):
         refuse_nothing_made(config, step_of(config, "compare"), Receipts())
+
+
+def test_a_comparison_without_the_truth_of_any_panorama_says_where_it_looked(tmp_path: Path) -> None:
+    config = adaptation(tmp_path, 2, model_of_files(source_files()))
+    truth = tmp_path / "target" / "truth"
+    for name in ("p00", "p01"):
+        (truth / f"{name}.npz").unlink()
+    make_owed(config)
+    (words,) = compare(made_of(config, make_plan(config), step_of(config, "compare")))
+    assert isinstance(words, Words)
+    assert f"at {truth.parent}: none of the panoramas has its truth there" in words.text
