@@ -182,7 +182,8 @@ def _explain(problem: Any, model: type[BaseModel], also: Iterable[str], keys: Se
 
 
 def _keys(stages: Any) -> list[str]:
-    return [str(key) for one in ([stages] if isinstance(stages, Mapping) else stages) for key in one]
+    entries = stages if isinstance(stages, list) else [stages]
+    return [str(key) for one in entries if isinstance(one, Mapping) for key in one]
 
 
 def _shown(value: Any) -> str:

@@ -9,6 +9,7 @@ import pytest
 from tests.support.faults import pytest_runtest_makereport, seen  # noqa: F401  (hook and fixture for every test)
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.pop("COLUMNS", None)  # workers of pytest set it; what is printed there has no edge, as in a log
 
 
 @pytest.fixture(scope="session")

@@ -6,18 +6,21 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-from flows.text import console, json_text, size
+from flows.text import json_text, size
 
+WIDEST = 1000
 MOST_SHOWN = 10
 """Panoramas, or figures of blocks, that a terminal is shown; JSON has all of them."""
 
 
 def print_trace(lineage: Mapping[str, Any]) -> None:
     """A lineage as a tree, from the pixels to the figures."""
-    console.print(_of_item(lineage) if "item" in lineage else _of_all(lineage), soft_wrap=True)
+    tree = _of_item(lineage) if "item" in lineage else _of_all(lineage)
+    Console(width=WIDEST).print(tree, soft_wrap=True)  # a digest that is cut off cannot be copied
 
 
 def _of_item(lineage: Mapping[str, Any]) -> Tree:

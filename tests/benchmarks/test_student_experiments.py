@@ -11,7 +11,7 @@ from scipy.stats import ttest_1samp
 
 from benchmarks.comparisons import NUDGE, Compared
 from benchmarks.student.arms import ABLATION, DECISIVE, MARGIN, NUDGED, OFF, PEERS, SINGLE, TESTS, TRUTH, VIEWS, all_arms
-from benchmarks.student.data import choose, fused_stage, make_rooms, open_store, read_truth, split_items
+from benchmarks.student.data import choose, config_of, make_rooms, open_store, read_truth, split_items
 from benchmarks.student.figures import scene_figures
 from benchmarks.student.floor import blind_answer, floor_figures
 from benchmarks.student.intervals import FIGURES, Table, worse_by
@@ -25,6 +25,7 @@ from geometry.directions import erp_directions
 from metrics.semantics import confusion, semantic_figures
 from models.student.layers import ZeroConv2d
 from scenes.vocabulary import CLASSES
+from tasks.pipeline import plain_stages
 from tests.models.student.support import images
 from tests.support.label_store import write_label_store
 
@@ -269,11 +270,11 @@ def test_full_size_is_the_same_experiment_with_networks_of_one_size(tmp_path):
         sizes[arm.network] = own / 1e6
         assert GPU.height % model.backbone.multiple == 0
     assert sizes == dict.fromkeys(("student", "dpt", "cross-task"), pytest.approx(54.1, rel=0.02))
-    fuse, noisy, pseudo = (
-        fused_stage(tmp_path, "noise_aligned"),
-        *([stage.key for stage in fused_stage(tmp_path, name).stages("labels")] for name in ("noise_aligned", "pseudo")),
-    )
-    assert (fuse.settings.height, fuse.settings.depth, noisy) == (504, "align", ["noisy"])
-    assert pseudo == ["geometry", "classes"]
+    stages = {
+        name: plain_stages(config_of(tmp_path, name)) for name in ("noise_aligned", "pseudo")
+    }  # their weights are of the hub
+    fuse, pseudo = (next(one for one in found if one.key == "fuse") for found in stages.values())
+    assert (fuse.settings.height, fuse.settings.depth) == (504, "align")
+    assert [[teacher.key for teacher in one.stages("labels")] for one in (fuse, pseudo)] == [["noisy"], ["geometry", "classes"]]
     settings = train_settings(recipe_of(GPU), GPU.rates["student"], 0, GPU)
     assert (settings.steps, settings.frozen_steps, settings.precision, settings.device) == (20_000, 1000, "bf16", "cuda")

@@ -87,5 +87,7 @@ def test_no_panoramas_and_no_model(path: Path, tmp_path: Path) -> None:
     with pytest.raises(BadModel, match="no saved seamless network"):
         run(path)
     (path.parent / "source_model" / "config.json").unlink()
-    with pytest.raises(BadModel, match=r"must be a folder that holds config.json and model.safetensors"):
+    with pytest.raises(
+        ConfigError, match=r"stages\.adapt\.predict: model .* must be a folder that holds config.json and model.saf"
+    ):
         run(path)

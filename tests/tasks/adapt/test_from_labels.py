@@ -119,12 +119,13 @@ def test_other_labels_make_other_models(learned: tuple[Path, Config], tmp_path: 
     folder, config = learned
     changed = tmp_path / "changed.yaml"
     changed.write_text((folder / "labelling.yaml").read_text().replace("height: 128", "height: 64"))
-    plan = make_plan(read(folder / "adaptation.yaml", labels__config=str(changed)))
+    other = read(folder / "adaptation.yaml", labels__config=str(changed))
+    plan = make_plan(other)
     parts = [f"adapt.{part}" for part in ("predict", "scores", "thresholds", "omni", "pool")]
     assert [row.stage for row in plan.stages if row.to_run] == [*parts, "adapt"]
-    with pytest.raises(ConfigError, match="blocks that stages of other pipelines owe: labels 2; run those first"):
-        refuse_missing(plan)
-    refuse_missing(make_plan(config))
+    with pytest.raises(ConfigError, match=rf"of other pipelines owe: labels 2; make them with `panolabel run {changed}`$"):
+        refuse_missing(other, plan)
+    refuse_missing(config, make_plan(config))
     with pytest.raises(
         ConfigError, match=r"adapt.predict: needs panoramas, which no stage before it gives over the panoramas of"
     ):

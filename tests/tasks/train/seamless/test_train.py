@@ -201,7 +201,7 @@ def test_another_training_has_checkpoints_of_its_own(pinholes: Path, tmp_path: P
         ("data: {kind: coco, root: x}", "stages.train.data.kind: Input should be"),
         ("data: {kind: cityscapes, root: x}, crop: [30, 64]", "stages.train.crop.0: Input should be"),
         ("data: {kind: cityscapes, root: x}, step: 3", "stages.train.step: unknown key; did you mean 'steps'"),
-        ("steps: 3", "stages.train.data: Field required"),
+        ("steps: 3", "stages.train.data: is required; add it"),
     ],
 )
 def test_wrong_configs_are_explained(text: str, message: str, tmp_path: Path) -> None:
