@@ -90,6 +90,7 @@ def test_a_mistake_names_its_key_and_the_fix(tmp_path: Path, changes: dict, expe
         ({"folder": "elsewhere"}, "folder: unknown key; relative paths start where the file lies"),
         ({"stages": []}, "stages: Value should have at least 1 item"),
         ({"stages": "ingest"}, "stages: must be a mapping of keys to stages, or a list of mappings with one key each"),
+        ({"stages": None}, "stages: must be a mapping of keys to stages, or a list of mappings with one key each"),
         ({"stages": [STAGES]}, "stages: every item of the list must be a mapping with one key"),
         ({"stages": [{"project": {}}, {"project": {}}]}, "stages.project: stands twice; give each stage a key of its own"),
         ({"stages": {"fuse": {}}}, "stages.fuse: needs views, which no stage before it gives"),
