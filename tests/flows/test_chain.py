@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
@@ -134,7 +135,7 @@ def test_a_removed_panorama_leaves_its_labels_and_nothing_runs(path: Path) -> No
 def test_a_training_tells_how_far_it_is_on_the_terminal_and_in_prefects_log(path: Path) -> None:
     from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
-    config = load(path, {"train.seed": 1})
+    config, begun = load(path, {"train.seed": 1}), datetime.now(UTC)
     console = Console(file=StringIO(), width=200)
     with temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: True}), TerminalProgress(console) as shown, reporting_to(shown):
         run_pipeline(config, only={"train": list(make_plan(config).owed["train"])})
@@ -142,15 +143,17 @@ def test_a_training_tells_how_far_it_is_on_the_terminal_and_in_prefects_log(path
     told = [line for line in console.file.getvalue().splitlines() if line.startswith("train: ")]
     assert [line.removeprefix("train: ")[: len(steps[0])] for line in told] == steps
     assert all(", total " in line for line in told)
-    until(lambda: len(logged("step ")) == 4)
-    assert logged("step ") == [line.removeprefix("train: ") for line in told]
+    until(lambda: len(logged("step ", begun)) == 4)
+    assert logged("step ", begun) == [line.removeprefix("train: ") for line in told]
 
 
-def logged(start: str) -> list[str]:
-    """Lines that the server has of the last task runs, in their order; it answers with 200 at most."""
+def logged(start: str, begun: datetime) -> list[str]:
+    """Lines that the server has of task runs since then, in their order; other tests have trained there before."""
     from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import LogFilter, LogFilterTimestamp
     from prefect.client.schemas.sorting import LogSort
 
+    since = LogFilter(timestamp=LogFilterTimestamp(after_=begun))
     with get_client(sync_client=True) as client:
-        found = client.read_logs(sort=LogSort.TIMESTAMP_DESC)
-    return [log.message for log in reversed(found) if log.task_run_id and log.message.startswith(start)]
+        found = client.read_logs(log_filter=since, sort=LogSort.TIMESTAMP_ASC)
+    return [log.message for log in found if log.task_run_id and log.message.startswith(start)]
