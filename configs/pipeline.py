@@ -38,6 +38,8 @@ def as_entries(stages: Any) -> Any:
         stages = [{key: values} for key, values in stages.items()]
     if not isinstance(stages, Sequence) or isinstance(stages, str):
         raise ValueError("must be a mapping of keys to stages, or a list of mappings with one key each")
+    if not stages:
+        raise ValueError("name at least one stage, such as ingest: {source: {url: FOLDER}}")
     return [_entry(one) for one in stages]
 
 

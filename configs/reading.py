@@ -79,6 +79,8 @@ def lay_over(data: dict[str, Any], overrides: Mapping[str, Any]) -> None:
             nearest = difflib.get_close_matches(first, known, n=1)
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"stages are {', '.join(stages) or 'none'}"
             raise ConfigError(f"override {dotted}: there is no stage {first!r}; {hint}")
+        if not rest and value is None:
+            raise ConfigError(f"override {dotted}: would drop all settings of the stage; name one of them: {dotted}.NAME=VALUE")
         data["stages"] = stages
         stages[first] = {} if stages[first] is None else stages[first]
         _lay_over(stages, [first, *rest], value)

@@ -19,7 +19,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 
 from configs.pipeline import Config
 from flows.errors import Interrupted
-from flows.plan import make_plan, of_source
+from flows.plan import make_plan, of_source, refuse_unfit
 from flows.report import Found, write_run_report
 from flows.running.blocks import in_a_window, make_blocks
 from flows.running.drain import asked_to_stop, draining_in_flow, telling_workers
@@ -46,7 +46,7 @@ from tasks.ingest.ingest import Scan
 from tasks.ingest.settings import Ingest
 from tasks.pipeline import sources
 from tasks.stage.job import Job
-from tasks.stage.kind import Stage, Step, named_function
+from tasks.stage.kind import Stage
 from tasks.stage.prefect_task import passing_fault
 
 
@@ -108,8 +108,7 @@ def carry_out(config: Config, run: str, retry: bool | list[str], only: Mapping[s
                     scans[source.key] = ingest_source(source, scan, workers)
             plan = make_plan(config, retry, scans or None, rehash=False, receipts=handed.receipts if handed else None)
             refuse_missing(config, plan)
-            for step in plan.steps:
-                check_step(step)
+            refuse_unfit(plan)
             record.planned(plan)
             publish_plan(plan)
             refuse_empty_source(config, plan)
@@ -140,12 +139,6 @@ def carry_out(config: Config, run: str, retry: bool | list[str], only: Mapping[s
     publish_outcome(record.as_json())
     report_quarantined(config, record.plan, record.run)
     return record.as_json()
-
-
-def check_step(step: Step) -> None:
-    """Let a stage refuse the run before any stage runs. ConfigError says why."""
-    if step.stage.owes and step.stage.kind.check:
-        named_function(step.stage.kind.check)(step.stage, step.blocks)
 
 
 def _page_in_prefect() -> str:

@@ -18,7 +18,7 @@ from tasks.ingest import ingest
 from tasks.ingest.ingest import Retry, Scan, wants_retry
 from tasks.pipeline import sources, steps
 from tasks.stage.grain import stands_for
-from tasks.stage.kind import Stage, Step, upstream_names
+from tasks.stage.kind import Stage, Step, named_function, upstream_names
 from tasks.stage.models import READ, models_now
 
 
@@ -131,6 +131,13 @@ def make_plan(
     return Plan(tuple(plans), found, comparison.owed, tuple(now), comparison.receipts, comparison.missing)
 
 
+def refuse_unfit(plan: Plan) -> None:
+    """Let every stage refuse a run before any stage runs. ConfigError says why."""
+    for step in plan.steps:
+        if step.stage.owes and step.stage.kind.check:
+            named_function(step.stage.kind.check)(step.stage, step.blocks)
+
+
 def _steps(config: Config, blocks: Mapping[str, tuple[Block, ...]]) -> list[Step]:
     return [step for step in steps(config, lambda stage: blocks[stage.key]) if not step.stage.is_source]
 
@@ -159,7 +166,7 @@ class _Comparison:
         redo = self._to_redo(step)
         missing = self._missing(step, satisfied, redo)
         self.owed[step.key] = tuple(block.name for block in missing)
-        reasons = reasons_of(stage, missing, redo, self.previous)
+        reasons = reasons_of(stage, missing, redo, self.previous) or self._waits(step)
         to_come = self.to_come.get(stage.panoramas.key, [])
         reasons += to_come
         # What is made of a whole data set has another fingerprint once that has grown.
@@ -182,6 +189,11 @@ class _Comparison:
             for block in step.blocks
             if (block.name not in there or block.name in redo) and (fingerprint, block.name) not in self._taken
         ]
+
+    def _waits(self, step: Step) -> list[str]:
+        """Why a stage has no blocks, where a stage of another pipeline that it reads owes them."""
+        ahead = [one.key for one in upstream_names(step.stage.inputs).values() if one.key in self.missing]
+        return [f"waits for {', '.join(ahead)}"] if ahead and not step.blocks else []
 
     def _of_other(self, step: Step) -> StagePlan:
         there = self.there[step.key]

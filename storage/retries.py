@@ -33,6 +33,9 @@ PASSING_KINDS = frozenset(
         "ConnectionError",  # botocore's own, of end points that cannot be reached
         "ResponseParserError",  # botocore: a throttled answer that is not XML
         "ClientConnectionError",  # aiohttp
+        "ConnectError",  # httpx
+        "ConnectTimeout",
+        "ReadTimeout",
         "ClientPayloadError",  # aiohttp: the body broke off
         "IncompleteRead",
         "IncompleteReadError",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +22,7 @@ from tasks.elsewhere import newest, those_there
 from tasks.ingest import ingest
 from tasks.migration import refuse_old_form
 from tasks.stage.graph import Typed, resolve
-from tasks.stage.kind import Edge, Kind, Outside, Part, Stage, Step
+from tasks.stage.kind import HUB, Edge, Kind, Outside, Part, Stage, Step
 from tasks.stage.models import MODEL
 
 FROM = "from"
@@ -47,6 +48,11 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config
         The file cannot be used; every problem is named with its key and the fix.
     """
     return validated(_values(path, overrides), f"config {path}", (str(Path(path).resolve()),))
+
+
+def load_values(path: str | Path, values: Mapping[str, Any]) -> Config:
+    """:func:`load` of a file that is not written yet, from the values that it will have."""
+    return validated(laid_over(path, values), f"config {path}", (str(Path(path).resolve()),))
 
 
 def _values(path: str | Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -182,7 +188,8 @@ def _typed(key: str, kind: Kind, values: Mapping[str, Any], folder: str) -> list
     try:
         settings = kind.settings.model_validate(said, context={"folder": folder})
     except ValidationError as error:
-        raise ConfigError(explain(error, kind.settings, f"stages.{key}.", kind.reads)) from error
+        told = explain(error, kind.settings, f"stages.{key}.", kind.reads)
+        raise ConfigError(_as_named(told, kind, given, f"stages.{key}")) from error
     if kind.expand is not None:
         return [one for part in kind.expand(settings, given) for one in _part(key, part, folder)]
     named = {name: _references(key, name, kind.reads[name], value, folder) for name, value in given.items()}
@@ -199,6 +206,14 @@ def _shares(kind: Kind, given: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     named = [value for name, value in given.items() if kind.reads[name].weighted and isinstance(value, Mapping)]
     return {"shares": list(named[0].values())} if named else {}
+
+
+def _as_named(told: str, kind: Kind, given: Mapping[str, Any], where: str) -> str:
+    """Messages about weights of inputs, under the names that the file has for them."""
+    for name, value in given.items():
+        for number, stage in enumerate(value if kind.reads[name].weighted and isinstance(value, Mapping) else ()):
+            told = told.replace(f"{where}.shares.{number}:", f"{where}.{name}.{stage}:")
+    return told
 
 
 def _in_order(named: Any) -> Any:
@@ -220,7 +235,7 @@ def _outside(text: str, folder: str) -> str:
     """Where a model from outside lies: ``owner/name`` is one of the hub, if there is no such folder."""
     place = placed(folder, text)
     hub = is_relative(text) and text.count("/") == 1 and not text.startswith(".") and not exists(place)
-    return f"hf://{text}" if hub else place
+    return f"{HUB}{text}" if hub else place
 
 
 def _of_other(entry: Entry, elsewhere: BlocksOf | None, weigh: bool) -> Typed:
@@ -231,7 +246,9 @@ def _of_other(entry: Entry, elsewhere: BlocksOf | None, weigh: bool) -> Typed:
     made = {step.key: step for step in resolve(entries(other, elsewhere, weigh), other.root, found, weigh)}
     wanted = str(entry.values["of"])
     if wanted not in made:
-        raise ConfigError(f"stages.{entry.key}.of: {entry.values['config']} has no stage {wanted!r}, but {', '.join(made)}")
+        nearest = difflib.get_close_matches(wanted, made, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"stages are {', '.join(made)}"
+        raise ConfigError(f"stages.{entry.key}.of: {entry.values['config']} has no stage {wanted!r}; {hint}")
     step = made[wanted]
     if entry.values.get("latest") and step.stage.kind.gives != MODEL:
         raise ConfigError(f"stages.{entry.key}.latest: is for models; {wanted} gives {step.stage.kind.gives}; take it out")

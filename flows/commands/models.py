@@ -16,6 +16,8 @@ TargetOption = Annotated[
     str, typer.Option("--source", help="Folder, glob, bucket URL, or .csv/.parquet list of panoramas.", show_default=False)
 ]
 TruthOption = Annotated[str | None, typer.Option(help="Data set folder with the truth to compare with.")]
+WRITTEN = "# Written by a short command of panolabel, which may write it anew: change a copy."
+"""First line of the files of these commands: only such a file is ever overwritten."""
 ModelArgument = Annotated[str, typer.Argument(help="Folder, URL or hub id of a model.", show_default=False)]
 
 
@@ -37,7 +39,7 @@ def train(
     from flows.stores.finished import labels_stage
     from tasks.pipeline import load
 
-    found = labels_stage(load(config), of)
+    found = labels_stage(load(config), of, option="--of")
     stages = {
         "labels": {"stage": "from", "config": str(config.resolve()), "of": found},
         "train": {"labels": "labels", "steps": steps},
@@ -102,7 +104,10 @@ def _from_root(place: str) -> str:
 
 
 def _carry_out(name: str, root: str, stages: dict[str, Any], settings: list[str] | None, as_json: bool) -> Any:
-    """Write the file to ROOT/NAME.yaml (where ROOT is no folder, to a copy here), print it, and run it."""
+    """Write the file to ROOT/NAME.yaml (where ROOT is no folder, to a copy here), print it, and run it.
+
+    It is written once it was found to be a pipeline, and never over a file that another hand wrote.
+    """
     import yaml
 
     from configs.reading import lay_over
@@ -111,21 +116,30 @@ def _carry_out(name: str, root: str, stages: dict[str, Any], settings: list[str]
     from flows.invocation import remember
     from storage.fingerprint import digest
     from storage.urls import filesystem, is_local, join, write_bytes
-    from tasks.pipeline import load
+    from tasks.pipeline import load_values
 
     values: dict[str, Any] = {"name": name, "root": "." if is_local(root) else root, "stages": stages}
     lay_over(values, overrides(settings))
-    text = yaml.safe_dump(values, sort_keys=False)
-    if is_local(root):
-        path = Path(filesystem(root)[1]) / f"{name}.yaml"
-    else:
+    text = f"{WRITTEN}\n{yaml.safe_dump(values, sort_keys=False)}"
+    # Commands take files: where the store is no folder, one here says the same.
+    path = Path(filesystem(root)[1]) / f"{name}.yaml" if is_local(root) else Path(f"{name}-{digest(root)[:8]}.yaml")
+    _refuse_other(path)
+    config = load_values(path, values)
+    if not is_local(root):
         write_bytes(join(root, f"{name}.yaml"), text.encode())
-        path = Path(f"{name}-{digest(root)[:8]}.yaml")  # commands take files: one here says the same
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_bytes(str(path), text.encode())
     remember(path)
-    config = load(path)
     if not as_json:
         typer.echo(f"# {path}\n{text}")
     finish(path, config, as_json=as_json)
     return config
+
+
+def _refuse_other(path: Path) -> None:
+    """ConfigError if there is a file that none of these commands wrote."""
+    from configs.settings import ConfigError
+
+    if path.exists() and not (path.is_file() and path.read_bytes().startswith(WRITTEN.encode())):
+        raise ConfigError(
+            f"{path}: is there already, and no such command wrote it; it stays as it is: give another --name or --root"
+        )

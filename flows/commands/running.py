@@ -30,7 +30,7 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Say per stage what is cached, what would run, and why. The JSON can be kept and run: ``run --from-plan``."""
-    from flows.plan import make_plan
+    from flows.plan import make_plan, refuse_unfit
     from flows.tables.run import plan_table, print_notes
     from flows.text import console
 
@@ -40,7 +40,8 @@ def plan(
     else:
         console.print(plan_table(made))
         print_notes(made.notes)
-    raise typer.Exit(int(check and made.anything_to_run))
+    refuse_unfit(made)
+    raise typer.Exit(int(check and (made.anything_to_run or bool(made.missing))))
 
 
 def run(
@@ -60,7 +61,7 @@ def finish(
     path: Path, wanted: Config, retry_quarantined: bool = False, from_plan: Path | None = None, as_json: bool = False
 ) -> None:
     """Show the plan and carry it out; nothing more happens if all is there."""
-    from flows.plan import make_plan
+    from flows.plan import make_plan, refuse_unfit
     from flows.running.drift import refuse_drift
     from flows.running.handover import handing_over
     from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
@@ -75,6 +76,7 @@ def finish(
     if not as_json:
         console.print(plan_table(made))
         print_notes(made.notes)
+    refuse_unfit(made)
     if made.anything_to_run:
         require_place(wanted.root)
         with handing_over(made):

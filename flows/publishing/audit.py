@@ -13,21 +13,39 @@ from flows.report import Found, brief, write_page
 from flows.stores.items import quarantined_items
 from flows.stores.made import made_of
 from tasks.pages.shown import render_page
+from tasks.pipeline import plain_stages
 from tasks.stage.kind import Stage, upstream_names
 
 
 def with_stage(config: Config, kind: str, values: Mapping[str, Any]) -> tuple[Config, str]:
-    """The config with a stage of a kind, and its key: the one that it has, or one that is added at its end.
+    """The config with a stage of a kind, and its key: the one that it has, or one that is added as late as it fits.
 
     Settings of a stage that is there already are replaced by ``values``.
     """
     own = [entry for entry in config.stages if entry.kind == kind]
     if not own:
-        added = Entry(key=kind, kind=kind, values=dict(values))
-        return config.model_copy(update={"stages": (*config.stages, added)}), kind
+        return _with_added(config, Entry(key=kind, kind=kind, values=dict(values))), kind
     chosen = own[-1].model_copy(update={"values": {**own[-1].values, **values}})
     stages = tuple(chosen if entry.key == chosen.key else entry for entry in config.stages)
     return config.model_copy(update={"stages": stages}), chosen.key
+
+
+def _with_added(config: Config, added: Entry) -> Config:
+    """The config with one more stage, after the last one behind which it finds what it reads.
+
+    A file may go on with other panoramas, of which there are predictions, say, and no labels of teachers.
+    """
+    refused: ConfigError | None = None
+    for at in range(len(config.stages), 0, -1):
+        one = config.model_copy(update={"stages": (*config.stages[:at], added, *config.stages[at:])})
+        try:
+            plain_stages(one)
+        except ConfigError as error:
+            refused = refused or error
+        else:
+            return one
+    assert refused is not None, "a pipeline has a stage"
+    raise refused
 
 
 def owed_by(config: Config, plan: Plan, key: str) -> dict[str, list[str]]:

@@ -131,19 +131,19 @@ def labels_step(plan: Plan, key: str | None) -> Step:
     return plan.step(_chosen([step.key for step in plan.steps if step.stage.kind.gives == LABELS], key))
 
 
-def _chosen(giving: Sequence[str], key: str | None) -> str:
+def _chosen(giving: Sequence[str], key: str | None, option: str = "--stage") -> str:
     told = ", ".join(giving) or "none"
     if key is not None and key not in giving:
-        raise ConfigError(f"--stage {key}: gives no labels; stages that do: {told}")
+        raise ConfigError(f"{option} {key}: gives no labels; stages that do: {told}")
     if key is None and len(giving) != 1:
-        raise ConfigError(f"stages that give labels: {told}; say which one: --stage KEY")
+        raise ConfigError(f"stages that give labels: {told}; say which one: {option} KEY")
     return key or giving[0]
 
 
-def labels_stage(config: Config, key: str | None) -> str:
-    """Key of the stage of a config that gives labels, as :func:`labels_step` chooses it."""
+def labels_stage(config: Config, key: str | None, option: str) -> str:
+    """Key of the stage of a config that gives labels, as :func:`labels_step` chooses it; ``option`` is how a user names it."""
     giving = [stage.key for stage in plain_stages(config) if stage.kind.gives == LABELS]
-    return _chosen(giving, key)
+    return _chosen(giving, key, option)
 
 
 def _behind(stage: Stage) -> set[str]:

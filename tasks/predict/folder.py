@@ -11,9 +11,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
+from configs.settings import ConfigError
 from storage.fingerprint import digest
 from storage.urls import children, exists, is_local, join, read_bytes
 
+STUDENT = "panolabel_student"
+"""What the config of a student says of its kind."""
 ABOUT = "panolabel.json"
 """File beside the weights: what they were trained on, and how they want to be used."""
 
@@ -31,6 +36,29 @@ def student_folder(url: str) -> Path:
     if is_local(url):
         return Path(url)
     return _copied(url, digest(read_bytes(join(url, ABOUT)) if exists(join(url, ABOUT)) else url.encode()))
+
+
+def refuse_no_student(folder: Path) -> None:
+    """Look, without loading it, whether a folder can be a student's.
+
+    Raises
+    ------
+    ConfigError
+        Its config is no student's, or its weights are no safetensors.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+    except ValueError:
+        config = None
+    said = config.get("model_type") if isinstance(config, dict) else None
+    if said != STUDENT:
+        raise ConfigError(f"model: {folder} holds no student (model_type in config.json is {said!r}, not {STUDENT!r})")
+    for weights in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(weights, "numpy"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise ConfigError(f"model: {weights} is damaged ({error}); copy or train the student again") from error
 
 
 @lru_cache(maxsize=8)

@@ -5,7 +5,7 @@ So whatever reads fused labels (evaluate, report, trace, publish, export, traini
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,18 +17,18 @@ from configs.settings import ConfigError
 from geometry.fusion.sky import sky_class
 from metrics.depth_normals import depth_normal_figures
 from models.teachers.weights import digest_folder
-from storage.manifest import Item
+from storage.manifest import Block, Item
 from storage.receipts import Receipt
 from tasks.ingest.images.resizing import resize_image
 from tasks.ingest.observed import Observed, observed_of, require_observed, share
 from tasks.ingest.panorama import load_panorama
 from tasks.label.fuse import distances_to_store, encode_labels, fused_unit, require_labels
-from tasks.predict.folder import student_about, student_folder, without_progress_bars
+from tasks.predict.folder import refuse_no_student, student_about, student_folder, without_progress_bars
 from tasks.predict.settings import Predict as Settings
 from tasks.stage.block import run_block
 from tasks.stage.devices import OutOfMemory, device_name, is_out_of_memory, resolve_device
 from tasks.stage.job import BadItem, Job, Output
-from tasks.stage.kind import Edge, Inputs, Kind
+from tasks.stage.kind import Edge, Inputs, Kind, Stage
 from tasks.stage.models import MODEL, about_models, model_url, outside_model
 
 if TYPE_CHECKING:
@@ -52,8 +52,16 @@ KIND = Kind(
     weights=_weights,
     network=True,
     shows="tasks.label.shown:shows",
+    check="tasks.predict.predict:refuse_misfit",
     summary="tasks.label.shown:summary",
 )
+
+
+def refuse_misfit(stage: Stage, _blocks: Sequence[Block]) -> None:
+    """Refuse a model from outside that is no student, before anything runs. ConfigError says what is wrong with it."""
+    outside = outside_model(stage.inputs)
+    if outside is not None:
+        refuse_no_student(student_folder(outside))
 
 
 def predict_block(job: Job) -> Receipt:

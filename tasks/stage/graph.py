@@ -15,7 +15,7 @@ from configs.settings import ConfigError
 from storage.fingerprint import Identity
 from storage.manifest import Block
 from tasks.stage.grain import of_all, of_block, stands_for
-from tasks.stage.kind import OVER, Edge, Inputs, Kind, Outside, Stage, Step, upstream_names
+from tasks.stage.kind import HUB, OVER, Edge, Inputs, Kind, Outside, Stage, Step, upstream_names
 
 Given = tuple[Stage | Outside, ...]
 
@@ -210,4 +210,7 @@ def _weights(entry: Typed, inputs: Inputs) -> Mapping[str, str]:
     try:
         return entry.kind.weights(entry.settings, inputs)
     except (ValueError, OSError) as error:
-        raise ConfigError(f"stages.{entry.key}: {error}") from error
+        outside = [one.reference for found in inputs.values() for one in found if isinstance(one, Outside)]
+        hub = [one for one in outside if one.startswith(HUB)]
+        meant = f" ({hub[0][len(HUB) :]} is no folder here, so it was taken for a repository of the hub)" if hub else ""
+        raise ConfigError(f"stages.{entry.key}: {error}{meant}") from error

@@ -156,6 +156,10 @@ class Kind:
         return self.name.format(key=key)
 
 
+HUB = "hf://"
+"""What a repository of the hub begins with, as a URL."""
+
+
 @dataclass(frozen=True)
 class Outside:
     """A model that no stage of the file made: a folder, a URL or a hub id."""

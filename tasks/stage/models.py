@@ -10,7 +10,7 @@ from storage.fingerprint import canonical_json, digest
 from storage.receipts import Receipt, read_receipt
 from storage.urls import join
 from tasks.stage.job import Job
-from tasks.stage.kind import Inputs, Outside, Stage
+from tasks.stage.kind import HUB, Inputs, Outside, Stage
 from tasks.stage.upstream import open_block
 
 MODEL = "model"
@@ -22,7 +22,7 @@ READ = "models"
 def outside_url(reference: str) -> str:
     """Where a model from outside lies: a folder or URL as it is, ``owner/name`` on the hub if there is no such folder."""
     is_hub_id = reference.count("/") == 1 and not reference.startswith((".", "~", "/")) and not os.path.exists(reference)
-    return f"hf://{reference}" if is_hub_id else reference
+    return f"{HUB}{reference}" if is_hub_id else reference
 
 
 def outside_model(inputs: Inputs) -> str | None:

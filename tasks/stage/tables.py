@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any, TypeAlias
 
+from tasks.stage.job import BadItem
+
 Value: TypeAlias = str | int | float | None
 NOTHING = "–"
 """Stands where there is no figure."""
 SVG = "image/svg+xml"
+NO_PICTURE = b'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="32"></svg>'
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,18 @@ def interval(low: float | None, high: float | None, form: str = ".3f") -> str:
 
 
 def pictures(name: str, title: str, draw: Callable[[], Sequence[Picture]], note: str = "", detail: bool = False) -> Pictures:
-    """:class:`Pictures` that are drawn once, however many show them."""
-    return Pictures(name, title, cache(draw), note, detail)
+    """:class:`Pictures` that are drawn once, however many show them.
+
+    ``draw`` may raise BadItem, of a panorama that is gone by now, say: the reason then stands in the pictures' place.
+    """
+
+    def drawn() -> Sequence[Picture]:
+        try:
+            return draw()
+        except BadItem as error:
+            return [Picture(f"no picture: {error}", NO_PICTURE, SVG)]
+
+    return Pictures(name, title, cache(drawn), note, detail)
 
 
 def as_json(piece: Table | Words) -> dict[str, Any]:

@@ -59,6 +59,21 @@ def test_a_run_adapts_reports_and_has_nothing_to_do_the_second_time(path: Path) 
     assert (again["state"], again["anything_to_run"]) == ("nothing to run", False)
 
 
+def test_a_short_command_overwrites_no_file_of_another_hand_and_leaves_none_that_is_refused(path: Path) -> None:
+    mine = path.parent / "mine.yaml"
+    mine.write_text("name: mine")
+    source = ["--source", str(path.parent / "target" / "images"), "--root", str(path.parent)]
+    outcome = CliRunner().invoke(app, ["adapt", str(path.parent / "source_model"), *source, "--name", "mine"])
+    assert isinstance(outcome.exception, ConfigError)
+    assert "no such command wrote it" in str(outcome.exception)
+    assert mine.read_text() == "name: mine"
+    outcome = CliRunner().invoke(
+        app, ["adapt", str(path.parent / "source_model"), *source, "--name", "new", "--set", "adapt.nope=1"]
+    )
+    assert isinstance(outcome.exception, ConfigError)
+    assert not (path.parent / "new.yaml").exists()
+
+
 def test_the_command_writes_a_file_that_adapts_and_compares(path: Path) -> None:
     source, root = path.parent / "target", path.parent / "own"
     changes = {"adapt.height": 64, "adapt.training.crop": "[64, 64]", "adapt.training.steps": 1, "adapt.training.rates": "{}"}

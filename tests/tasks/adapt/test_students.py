@@ -10,7 +10,7 @@ from transformers import AutoModel
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
-from flows.pipeline import check_step
+from flows.plan import make_plan, refuse_unfit
 from flows.setup.needs import check_weights
 from models.student import StudentModel
 from models.student.configuration import tiny_config
@@ -20,7 +20,7 @@ from tasks.adapt.compare import figures
 from tasks.predict.folder import ABOUT, student_about
 from tasks.predict.predict import predict
 from tasks.seamless.model import BadModel, model_digest, read_model
-from tests.support.discs import CLASSES, HEIGHT, block_of, make_owed, plan_of, read, scene, step_of, write_adaptation
+from tests.support.discs import CLASSES, HEIGHT, block_of, make_owed, plan_of, read, scene, write_adaptation
 
 
 def write_student(folder: Path, *tasks: str) -> StudentModel:
@@ -118,13 +118,13 @@ def test_what_does_not_fit_is_told_before_anything_runs(tmp_path: Path) -> None:
     ):
         config = config_of(path, **overrides)
         with pytest.raises(ConfigError, match=message):
-            check_step(step_of(config, "adapt"))
+            refuse_unfit(make_plan(config))
         (told,) = (check for check in check_weights(config) if check.state != "ok")
         assert (told.state, message.split(",")[0] in told.seen) == ("failure", True)
     weights = tmp_path / "student" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
     with pytest.raises(BadModel, match="this is no saved student"):
-        check_step(step_of(config_of(path), "adapt.predict"))
+        refuse_unfit(make_plan(config_of(path)))
     write_student(tmp_path / "student", "depth")
     with pytest.raises(BadModel, match="no semantics, which alone are adapted"):
-        check_step(step_of(config_of(path), "adapt.predict"))
+        refuse_unfit(make_plan(config_of(path)))
