@@ -11,6 +11,7 @@ from flows.estimates import estimate
 from flows.reasons import differs_upstream_alone, reasons_of, source_reasons
 from flows.receipts import Receipts
 from flows.sources import Source
+from storage.accepted import read_accepted
 from storage.manifest import Block, Item
 from storage.receipts import Receipt, blocks_with_receipts, dropped_blocks
 from storage.runs import latest_run
@@ -181,7 +182,9 @@ class _Comparison:
         items = sum(len(block.items) for block in to_run)
         cached = len(grown.blocks) - len(to_run)
         seconds, size = estimate(stage, items, self.receipts)
-        less = bool(to_run) and not to_come and not redo and differs_upstream_alone(stage, self.previous)
+        accepted = read_accepted(stage.root, stage.name, stage.identity.fingerprint) if to_run else None
+        reasons += [f"accepted by {accepted['by']}: {accepted['because']}"] if accepted else []
+        less = bool(to_run) and not to_come and not redo and (bool(accepted) or differs_upstream_alone(stage, self.previous))
         return StagePlan(step.key, stage.identity.fingerprint, cached, len(to_run), items, tuple(reasons), seconds, size, less)
 
     def _missing(self, step: Step, there: set[str], redo: set[str]) -> list[Block]:

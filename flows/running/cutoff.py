@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flows.receipts import Receipts
+from storage.accepted import read_accepted
 from storage.manifest import Block
 from storage.receipts import Receipt, block_url, read_dropped, read_receipt, receipt_files
 from storage.urls import children, join
@@ -31,8 +32,9 @@ def adoptable(stage: Stage, blocks: Sequence[Block], receipts: Receipts) -> dict
 
 
 def _earlier(stage: Stage) -> list[Mapping[str, Any]]:
-    """Identities of the stage that are in the store and differ from it in upstream fingerprints alone."""
+    """Identities of the stage that are in the store and differ from it in upstream fingerprints alone, or were accepted."""
     own = stage.identity.as_json()
+    accepted = (read_accepted(stage.root, stage.name, own["fingerprint"]) or {}).get("before")
     found = []
     for fingerprint in children(join(stage.root, "stages", stage.name)):
         names = receipt_files(stage.root, stage.name, fingerprint)[:1] if fingerprint != own["fingerprint"] else []
@@ -40,7 +42,7 @@ def _earlier(stage: Stage) -> list[Mapping[str, Any]]:
             receipt = read_receipt(block_url(stage.root, stage.name, fingerprint, name))
             identity = receipt.made.get("identity", {}) if receipt else {}
             alike = all(identity.get(key) == own[key] for key in ("version", "settings", "weights"))
-            if alike and identity["upstream"].keys() == own["upstream"].keys():
+            if (alike or fingerprint == accepted) and identity.get("upstream", {}).keys() == own["upstream"].keys():
                 found.append(identity)
     return found
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from storage.accepted import read_accepted
 from storage.arrays import DATA
 from storage.entries import entry_of, refuse_unwritten
 from storage.fingerprint import canonical_json, digest
@@ -18,6 +19,9 @@ from tasks.stage.job import Job
 
 ADOPTED = "adopted"
 """What ``made`` of a receipt calls the block that was copied: stage, fingerprint and name, with slashes between them."""
+
+ACCEPTED = "accepted"
+"""What ``made`` calls the word of somebody that a change of the stage cannot change its output."""
 
 
 def seen_by_readers(receipt: Receipt) -> str:
@@ -57,6 +61,7 @@ def adopt(job: Job) -> Receipt | None:
 
 def _made(job: Job, origin: Receipt, started: float) -> dict[str, Any]:
     """Device and versions stay those that computed the bytes; run, time and identity are those of the copy."""
+    accepted = read_accepted(job.stage.root, job.stage.name, job.identity.fingerprint)
     return {
         **origin.made,
         "run": job.run,
@@ -65,4 +70,5 @@ def _made(job: Job, origin: Receipt, started: float) -> dict[str, Any]:
         "seconds": round(time.time() - started, 3),
         "identity": job.identity.as_json(),
         ADOPTED: origin.made.get(ADOPTED) or "/".join([origin.stage, origin.fingerprint, origin.block]),
+        **({ACCEPTED: accepted} if accepted else {}),
     }

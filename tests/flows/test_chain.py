@@ -14,8 +14,11 @@ import pytest
 from rich.console import Console
 
 from configs.pipeline import Config
+from configs.settings import ConfigError
 from flows.plan import Plan, make_plan
+from flows.running.acceptance import accept
 from flows.stores.items import verify_store
+from flows.stores.lineage import trace_item
 from flows.telling.progress import TerminalProgress, reporting_to
 from storage.receipts import Receipt, block_url, read_receipt
 from tasks.catalogue import kind_named
@@ -164,6 +167,25 @@ def test_a_new_version_with_the_same_bytes_stops_at_its_stage(path: Path, versio
     origins = {tuple(found.made["adopted"].split("/")) for found in adopted_receipts(path)}
     assert not any("adopted" in read_receipt(block_url(str(path.parent / "store"), *origin)).made for origin in origins)
     assert not any(found for _, found in verify_store(load(path)))
+
+
+def test_a_change_that_is_accepted_copies_the_stage_itself_and_the_trace_says_who_vouched(path: Path) -> None:
+    changed = {"fuse.edge_feather": 0.5}
+    config = load(path, changed)
+    for key, because, told in (
+        ("fuze", "why", "no stage that this file makes is called so; it makes project"),
+        ("fuse", " ", "say why its output cannot change"),
+        ("train", "why", "nothing of it changed since the last run"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            accept(config, make_plan(config), key, because)
+    accept(config, make_plan(config), "fuse", "only a name changed")
+    row = next(row for row in make_plan(config).stages if row.stage == "fuse")
+    assert (row.at_most, row.reasons[-1].endswith(": only a name changed")) == (True, True)
+    assert executed(config) == {}
+    step = next(step for step in trace_item(config, "p00")["steps"] if step["key"] == "fuse")
+    assert step["made"]["accepted"]["because"] == "only a name changed"
+    assert executed(load(path, {"fuse.edge_feather": 0.6})) == {"fuse": 2, "evaluate": 2, **BEHIND_LABELS}
 
 
 def test_damage_of_what_would_be_copied_makes_it_anew(path: Path, versions: Callable[[str], None]) -> None:
