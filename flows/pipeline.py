@@ -19,9 +19,10 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 
 from configs.pipeline import Config
 from flows.errors import Interrupted
-from flows.plan import make_plan, of_source, refuse_unfit
+from flows.plan import Plan, make_plan, of_source, refuse_unfit
 from flows.report import Found, write_run_report
 from flows.running.blocks import in_a_window, make_blocks
+from flows.running.cutoff import adoptable
 from flows.running.drain import asked_to_stop, draining_in_flow, telling_workers
 from flows.running.file_groups import file_groups
 from flows.running.handover import handed_plan
@@ -116,7 +117,8 @@ def carry_out(config: Config, run: str, retry: bool | list[str], only: Mapping[s
                 chosen = None if only is None else only.get(step.key, ())
                 owed = [block for block in plan.owed_blocks(step) if chosen is None or block.name in chosen]
                 with events.stage(step.stage, step.blocks, owed, plan.receipts):
-                    run_stage(step.stage, owed, config, run, workers, partial(plan.receipts.keep, step.stage))
+                    jobs = jobs_of(step.stage, owed, config, run, plan)
+                    run_stage(step.stage, jobs, config, workers, partial(plan.receipts.keep, step.stage))
                 if only is None:
                     refuse_nothing_made(config, step, plan.receipts)
                 publish_section(found.add(made_of(config, plan, step)))
@@ -201,9 +203,14 @@ def no_heartbeat() -> AbstractContextManager[Any]:
     return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
 
 
-def run_stage(
-    stage: Stage, owed: Sequence[Block], config: Config, run: str, workers: Workers, keep: Callable[[Receipt], None]
-) -> None:
+def jobs_of(stage: Stage, owed: Sequence[Block], config: Config, run: str, plan: Plan) -> list[Job]:
+    """A job for each owed block; blocks that are finished and owed all the same, to try items again, are made in any case."""
+    fresh = [block for block in owed if plan.receipts.get(stage, block.name) is None]
+    alike = adoptable(stage, fresh, plan.receipts)
+    return [Job(stage, block, run, config.execution, adopts=alike.get(block.name, "")) for block in owed]
+
+
+def run_stage(stage: Stage, jobs: Sequence[Job], config: Config, workers: Workers, keep: Callable[[Receipt], None]) -> None:
     """Make the owed blocks of one stage, in one subflow for every ``blocks_per_flow_run`` of them.
 
     ``keep`` is given the receipt of each.
@@ -213,16 +220,15 @@ def run_stage(
     RunFailed
         Blocks could not be made; all others are done first, unless going on makes no sense (full disk, lost permission).
     """
-    if not owed:
+    if not jobs:
         return
-    observer().stage_started(stage.key, sum(len(block.items) for block in owed))
+    observer().stage_started(stage.key, sum(len(job.block.items) for job in jobs))
     size = config.execution.blocks_per_flow_run
-    parts = [owed[start : start + size] for start in range(0, len(owed), size)]
+    parts = [jobs[start : start + size] for start in range(0, len(jobs), size)]
     for number, part in enumerate(parts, 1):
-        jobs = [Job(stage, block, run, config.execution) for block in part]
         name = stage.key if len(parts) == 1 else f"{stage.key} {number} of {len(parts)}"
         with no_heartbeat(), tags(*stage_tags(stage.key)):
-            _stage_flow(stage, name, jobs, workers, keep)(len(jobs), sum(len(job.block.items) for job in jobs))
+            _stage_flow(stage, name, part, workers, keep)(len(part), sum(len(job.block.items) for job in part))
         workers.recycle()
 
 

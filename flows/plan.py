@@ -8,9 +8,10 @@ from typing import Any
 
 from configs.pipeline import Config
 from flows.estimates import estimate
-from flows.reasons import reasons_of, source_reasons
+from flows.reasons import differs_upstream_alone, reasons_of, source_reasons
 from flows.receipts import Receipts
 from flows.sources import Source
+from storage.accepted import read_accepted
 from storage.manifest import Block, Item
 from storage.receipts import Receipt, blocks_with_receipts, dropped_blocks
 from storage.runs import latest_run
@@ -24,7 +25,10 @@ from tasks.stage.models import READ, models_now
 
 @dataclass(frozen=True)
 class StagePlan:
-    """One stage of a plan. ``seconds`` and ``bytes`` are estimates from receipts of the stage, None where there are none."""
+    """One stage of a plan. ``seconds`` and ``bytes`` are estimates from receipts of the stage, None where there are none.
+
+    ``at_most``: it differs in nothing but what it reads; what comes out of that as it was before stops there.
+    """
 
     stage: str
     fingerprint: str
@@ -34,6 +38,12 @@ class StagePlan:
     reasons: tuple[str, ...]
     seconds: float | None = None
     bytes: int | None = None
+    at_most: bool = False
+
+
+def at_most(row: StagePlan) -> str:
+    """How many blocks run, in words."""
+    return f"at most {row.to_run}" if row.at_most else str(row.to_run)
 
 
 @dataclass(frozen=True)
@@ -179,7 +189,10 @@ class _Comparison:
         items = sum(len(block.items) for block in to_run)
         cached = len(grown.blocks) - len(to_run)
         seconds, size = estimate(stage, items, self.receipts)
-        return StagePlan(step.key, stage.identity.fingerprint, cached, len(to_run), items, tuple(reasons), seconds, size)
+        accepted = read_accepted(stage.root, stage.name, stage.identity.fingerprint) if to_run else None
+        reasons += [f"accepted by {accepted['by']}: {accepted['because']}"] if accepted else []
+        less = bool(to_run) and not to_come and not redo and (bool(accepted) or differs_upstream_alone(stage, self.previous))
+        return StagePlan(step.key, stage.identity.fingerprint, cached, len(to_run), items, tuple(reasons), seconds, size, less)
 
     def _missing(self, step: Step, there: set[str], redo: set[str]) -> list[Block]:
         """The blocks of a stage that are not there, or are to be made once more; none that an earlier stage alike makes."""

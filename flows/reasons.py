@@ -43,13 +43,28 @@ def reasons_of(stage: Stage, missing: Sequence[Block], redo: set[str], previous:
     rest = [block for block in missing if block.name not in redo]
     if not rest:
         return reasons
-    identities = (previous or {}).get("identities", {})
-    before = identities.get(stage.key) or identities.get(stage.name)  # records of old name stages as receipts do
+    before = _identity_before(stage, previous)
     if before is None:
         return [*reasons, "first run"]
     if before["fingerprint"] != stage.identity.fingerprint:
         return [*reasons, *(str(change) for change in differences(before, stage.identity.as_json(), stage.key))]
     return [*reasons, *_causes(stage, rest, _known(stage, previous or {}))]
+
+
+def differs_upstream_alone(stage: Stage, previous: Mapping[str, Any] | None) -> bool:
+    """Whether nothing of a stage changed since the last run but stages that it reads."""
+    before, now = _identity_before(stage, previous), stage.identity.as_json()
+    return (
+        before is not None
+        and before["upstream"] != now["upstream"]
+        and all(before[key] == now[key] for key in ("version", "settings", "weights"))
+    )
+
+
+def _identity_before(stage: Stage, previous: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    identities = (previous or {}).get("identities", {})
+    found: Mapping[str, Any] | None = identities.get(stage.key) or identities.get(stage.name)
+    return found  # records of old name stages as receipts do
 
 
 def _known(stage: Stage, previous: Mapping[str, Any]) -> set[str]:

@@ -120,7 +120,8 @@ def time_to_label(config: Config, workers: int, kind: str = "dask", threads: int
         warm(started, threads)
         stage, blocks = _labelled(config)
         begin, busy = time.monotonic(), processor_time()
-        run_stage(stage, blocks, config, "scaling", started, keep=lambda receipt: None)
+        jobs = [Job(stage, block, "scaling", config.execution) for block in blocks]
+        run_stage(stage, jobs, config, started, keep=lambda receipt: None)
         return time.monotonic() - begin, processor_time() - busy
 
 

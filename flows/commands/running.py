@@ -28,13 +28,20 @@ def plan(
     retry_quarantined: RetryOption = False,
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 if anything would run.")] = False,
     as_json: JsonOption = False,
+    accept: Annotated[str | None, typer.Option(help="Stage whose change cannot change its output.")] = None,
+    because: Annotated[str, typer.Option(help="With --accept: why; receipts and traces tell it.")] = "",
 ) -> None:
     """Say per stage what is cached, what would run, and why. The JSON can be kept and run: ``run --from-plan``."""
     from flows.plan import make_plan, refuse_unfit
+    from flows.running.acceptance import accept as accept_change
     from flows.tables.run import plan_table, print_notes
     from flows.text import console
 
-    made = make_plan(load(config, source, root, settings), retry_quarantined)
+    wanted = load(config, source, root, settings)
+    made = make_plan(wanted, retry_quarantined)
+    if accept is not None:
+        accept_change(wanted, made, accept, because)
+        made = make_plan(wanted, retry_quarantined, receipts=made.receipts)
     if as_json:
         print_json(made.as_json())
     else:

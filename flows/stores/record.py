@@ -15,6 +15,7 @@ from flows.plan import Plan
 from storage.credentials import mask_credentials, mask_settings
 from storage.receipts import Receipt
 from storage.runs import write_run
+from tasks.stage.adopt import ADOPTED
 
 
 def new_run_name(config: str) -> str:
@@ -91,17 +92,19 @@ def made_by(receipts: Mapping[str, Sequence[Receipt]], run: str) -> dict[str, li
 
 
 def stage_counts(plan: Plan, run: str) -> list[Mapping[str, Any]]:
-    """For every stage: blocks that were there before, blocks made by this run, quarantined items, seconds and bytes."""
+    """For every stage: blocks that were there before, those it made or adopted, quarantined items, seconds and bytes."""
     counts: list[Mapping[str, Any]] = []
     found = stage_receipts(plan)
     made_once = made_by(found, run)
     for stage, receipts in found.items():
         made = made_once[stage]
+        adopted = [receipt for receipt in made if ADOPTED in receipt.made]
         counts.append(
             {
                 "stage": stage,
                 "cached": len(receipts) - len(made),
-                "ran": len(made),
+                "ran": len(made) - len(adopted),
+                "adopted": len(adopted),
                 "items": sum(len(receipt.items) for receipt in receipts),
                 "quarantined": sum(len(receipt.quarantined) for receipt in receipts),
                 "seconds": round(sum(receipt.made["seconds"] for receipt in made), 2),

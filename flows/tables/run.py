@@ -12,7 +12,7 @@ from rich.table import Table
 
 from configs.pipeline import Config
 from flows.invocation import command
-from flows.plan import Plan
+from flows.plan import Plan, at_most
 from flows.stores.garbage import Garbage
 from flows.stores.items import Broken
 from flows.tables.shown import print_places, print_sentences, print_tables
@@ -36,7 +36,7 @@ def plan_table(plan: Plan) -> Table:
         table.add_row(
             row.stage,
             str(row.cached),
-            f"[{colour}]{row.to_run}[/]",
+            f"[{colour}]{at_most(row)}[/]",
             str(row.items),
             duration(row.seconds),
             size(row.bytes),
@@ -68,9 +68,8 @@ def print_outcome(record: Mapping[str, Any]) -> None:
         table.add_column(name, justify="right")
     for row in record["stages"]:
         quarantined = f"[yellow]{row['quarantined']}[/]" if row["quarantined"] else "0"
-        table.add_row(
-            row["stage"], str(row["cached"]), str(row["ran"]), quarantined, duration(row["seconds"]), size(row["bytes"])
-        )
+        ran = f"{row['ran']}" + (f" [dim]+ {row['adopted']} adopted[/]" if row.get("adopted") else "")
+        table.add_row(row["stage"], str(row["cached"]), ran, quarantined, duration(row["seconds"]), size(row["bytes"]))
     console.print(table)
     shown = [from_json(piece) for piece in record.get("shown", ())]
     print_tables(console, shown)

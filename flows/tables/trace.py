@@ -78,6 +78,10 @@ def _add_step(tree: Tree, step: Mapping[str, Any]) -> Tree:
 def _add_made(branch: Tree, step: Mapping[str, Any]) -> None:
     made, files = step["made"], step["files"]
     branch.add(f"made by run {made['run']} on {made['device']} with torch {made['versions']['torch']}")
+    if adopted := made.get("adopted"):
+        branch.add(escape(f"copied from {adopted}, which has read the same"))
+    if accepted := made.get("accepted"):
+        branch.add(escape(f"accepted by {accepted['by']} at {accepted['at']}: {accepted['because']}"))
     branch.add(escape(f"{len(files)} files, {size(sum(file['bytes'] for file in files.values()))}, at {step['url']}"))
 
 

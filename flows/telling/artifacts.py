@@ -14,7 +14,7 @@ from uuid import UUID
 
 from prefect.artifacts import create_link_artifact, create_progress_artifact, create_table_artifact, update_progress_artifact
 
-from flows.plan import Plan
+from flows.plan import Plan, at_most
 from flows.text import duration, size
 from storage.urls import is_local
 
@@ -45,7 +45,7 @@ def publish_plan(plan: Plan) -> None:
         {
             "stage": row.stage,
             "cached": row.cached,
-            "to run": row.to_run,
+            "to run": at_most(row),
             "items": row.items,
             "time": duration(row.seconds),
             "bytes": size(row.bytes),

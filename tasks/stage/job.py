@@ -33,7 +33,7 @@ class Job:
 
     ``code`` is the digest of the code that planned it; a worker with other code refuses. ``guarded`` asks for a process of its
     own, in which ``journal`` names the file that says which item is in hand, and ``given_up`` the items that must not be tried,
-    with the reason.
+    with the reason. ``adopts`` is the URL of a finished block that this one will equal, if one is known.
     """
 
     stage: Stage
@@ -44,6 +44,7 @@ class Job:
     guarded: bool = False
     journal: str = ""
     given_up: Mapping[str, str] = field(default_factory=dict)
+    adopts: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "code", self.code or code_of(self.stage))

@@ -18,6 +18,7 @@ from storage import attempts
 from storage.arrays import DamagedBlock
 from storage.receipts import Receipt
 from storage.urls import existing_folder, is_local
+from tasks.stage.adopt import adopt
 from tasks.stage.guard import run_guarded
 from tasks.stage.job import Job
 from tasks.stage.stopping import Stopped, heeding
@@ -62,7 +63,8 @@ def block_task(
             guarded = attempts.begin(job.url, job.run) >= DEATHS_BEFORE_GUARD or job.guarded
             try:
                 with heeding(job.stage.root, job.run), telling(tell):
-                    return run_guarded(job) if guarded else make(job)
+                    adopted = adopt(job) if job.adopts else None
+                    return adopted or (run_guarded(job) if guarded else make(job))
             finally:
                 attempts.end(job.url)
         except Stopped as stopped:  # no failure, and what Prefect calls cancelled it logs as an error

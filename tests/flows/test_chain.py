@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -13,11 +15,19 @@ import pytest
 from rich.console import Console
 
 from configs.pipeline import Config
+from configs.settings import ConfigError
 from flows.plan import Plan, make_plan
+from flows.running.acceptance import accept
+from flows.stores.items import verify_store
+from flows.stores.lineage import trace_item
 from flows.telling.progress import TerminalProgress, reporting_to
+from storage.receipts import Receipt, block_url, read_receipt
+from tasks.catalogue import kind_named
+from tasks.label import fuse
 from tasks.pipeline import load
+from tasks.stage.adopt import seen_by_readers
 from tests.support.chains import ADAPTATION, ADAPTED, BLOCKS, LABELLING, STUDENT, write_chain
-from tests.support.pipelines import keep, restore, run_pipeline, write_panoramas
+from tests.support.pipelines import data_bytes, keep, restore, run_pipeline, write_panoramas
 from tests.support.processes import until
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
@@ -47,13 +57,14 @@ def executed(config: Config) -> dict[str, int]:
     """
     plan = make_plan(config)
     record = run_pipeline(config)
-    ran = {row["stage"]: row["ran"] for row in record["stages"] if row["ran"]}
-    assert task_runs(record["run"]) == ran
-    assert {row.stage: row.to_run for row in plan.stages if row.to_run and row.stage in plan.owed} == ran
+    touched = {row["stage"]: row["ran"] + row["adopted"] for row in record["stages"] if row["ran"] + row["adopted"]}
+    assert task_runs(record["run"]) == touched
+    assert {row.stage: row.to_run for row in plan.stages if row.to_run and row.stage in plan.owed} == touched
+    assert {row["stage"] for row in record["stages"] if row["adopted"]} <= {row.stage for row in plan.stages if row.at_most}
     if not any(source.scan.to_read for source in plan.sources):
-        assert owed(plan) == ran
+        assert owed(plan) == touched
     assert not make_plan(config).anything_to_run
-    return ran
+    return {row["stage"]: row["ran"] for row in record["stages"] if row["ran"]}
 
 
 def owed(plan: Plan) -> dict[str, int]:
@@ -98,9 +109,15 @@ def test_a_threshold_rule_reruns_thresholds_and_what_follows_in_the_adaptation(p
 
 
 def test_a_teachers_weights_rerun_everything_behind_it(path: Path) -> None:
-    (path.parent / "classes.json").write_text(json.dumps({"factor": 3.25}))
-    assert reasons(load(path))["classes"][0].startswith("weights of classes: ")
-    assert executed(load(path)) == {"classes": 2, "fuse": 2, "evaluate": 2, **BEHIND_LABELS}
+    (path.parent / "geometry.json").write_text(json.dumps({"factor": 3.25}))
+    assert reasons(load(path))["geometry"][0].startswith("weights of geometry: ")
+    assert executed(load(path)) == {"geometry": 2, "fuse": 2, "evaluate": 2, **BEHIND_LABELS}
+
+
+def test_a_teachers_weights_that_change_no_label_stop_at_the_teacher(path: Path) -> None:
+    (path.parent / "classes.json").write_text(json.dumps({"factor": 3.25}))  # it scales distances, and this one gives classes
+    assert set(reasons(load(path))) == {"classes", "fuse", "evaluate", *BEHIND_LABELS}
+    assert executed(load(path)) == {"classes": 2}
 
 
 def test_panoramas_added_to_the_source_are_labelled_and_learned_from(path: Path) -> None:
@@ -120,6 +137,79 @@ def test_a_replaced_panorama_makes_its_block_anew_and_what_learned_from_it(path:
     shutil.copy(path.parent / "images" / "p03.png", path.parent / "images" / "p01.png")
     assert reasons(load(path))["fuse"] == ("changed files: at most 1 block",)
     assert executed(load(path)) == {**dict.fromkeys(LABELLING, 1), **BEHIND_LABELS}
+
+
+@pytest.fixture
+def versions(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Gives ``fuse`` another version, as new code does."""
+
+    def give(version: str) -> None:
+        monkeypatch.setattr(fuse, "KIND", replace(fuse.KIND, version=version))
+        kind_named.cache_clear()
+
+    yield give
+    monkeypatch.undo()
+    kind_named.cache_clear()
+
+
+def test_a_new_version_with_the_same_bytes_stops_at_its_stage(path: Path, versions: Callable[[str], None]) -> None:
+    before = data_bytes(path.parent / "store")
+    versions("next")
+    plan = make_plan(load(path))
+    assert {row.stage: row.at_most for row in plan.stages if row.to_run} == {
+        "fuse": False,
+        **dict.fromkeys(("evaluate", *BEHIND_LABELS), True),
+    }
+    assert executed(load(path)) == {"fuse": 2}
+    assert {**data_bytes(path.parent / "store"), **before} == data_bytes(path.parent / "store"), "nothing was touched"
+    versions("the one after")
+    assert executed(load(path)) == {"fuse": 2}, "what was copied is as good as what was made"
+    assert {found.made["adopted"].count("/") for found in adopted_receipts(path)} == {2}
+    origins = {tuple(found.made["adopted"].split("/")) for found in adopted_receipts(path)}
+    assert not any("adopted" in read_receipt(block_url(str(path.parent / "store"), *origin)).made for origin in origins)
+    assert not any(found for _, found in verify_store(load(path)))
+
+
+def test_a_change_that_is_accepted_copies_the_stage_itself_and_the_trace_says_who_vouched(path: Path) -> None:
+    changed = {"fuse.edge_feather": 0.5}
+    config = load(path, changed)
+    for key, because, told in (
+        ("fuze", "why", "no stage that this file makes is called so; it makes project"),
+        ("fuse", " ", "say why its output cannot change"),
+        ("train", "why", "nothing of it changed since the last run"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            accept(config, make_plan(config), key, because)
+    accept(config, make_plan(config), "fuse", "only a name changed")
+    row = next(row for row in make_plan(config).stages if row.stage == "fuse")
+    assert (row.at_most, row.reasons[-1].endswith(": only a name changed")) == (True, True)
+    assert executed(config) == {}
+    step = next(step for step in trace_item(config, "p00")["steps"] if step["key"] == "fuse")
+    assert step["made"]["accepted"]["because"] == "only a name changed"
+    assert executed(load(path, {"fuse.edge_feather": 0.6})) == {"fuse": 2, "evaluate": 2, **BEHIND_LABELS}
+
+
+def test_damage_of_what_would_be_copied_makes_it_anew(path: Path, versions: Callable[[str], None]) -> None:
+    model = next((path.parent / "store/stages/train").rglob("model.safetensors"))
+    model.write_bytes(b"torn")
+    versions("next")
+    ran = executed(load(path))
+    assert (ran["fuse"], ran["train"]) == (2, 1)
+
+
+def test_another_vocabulary_is_no_equal(path: Path) -> None:
+    (receipt, *_) = (read_receipt(str(one.parent)) for one in (path.parent / "store/stages/fuse").rglob("receipt.json"))
+    shifted = replace(receipt, about={**receipt.about, "classes": [*receipt.about["classes"][1:], "another"]})
+    assert seen_by_readers(shifted) != seen_by_readers(receipt)
+    assert seen_by_readers(replace(receipt, made={**receipt.made, "device": "cuda"})) == seen_by_readers(receipt)
+    first = receipt.items[0]
+    for change in ({"digest": "0" * 32}, {"state": "quarantined"}, {"item": "other"}, {"figures": {}}, {"reason": "why"}):
+        assert seen_by_readers(replace(receipt, items=[replace(first, **change), *receipt.items[1:]])) != seen_by_readers(receipt)
+
+
+def adopted_receipts(path: Path) -> list[Receipt]:
+    found = [read_receipt(str(one.parent)) for one in (path.parent / "store/stages").rglob("receipt.json")]
+    return [one for one in found if one is not None and "adopted" in one.made]
 
 
 def test_a_renamed_panorama_is_a_new_one_and_the_labels_of_the_old_one_stay(path: Path) -> None:

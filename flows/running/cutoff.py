@@ -1,0 +1,77 @@
+"""Which blocks need not be made, because what they read is what an earlier fingerprint of their stage has read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flows.receipts import Receipts
+from storage.accepted import read_accepted
+from storage.manifest import Block
+from storage.receipts import Receipt, block_url, read_dropped, read_receipt, receipt_files
+from storage.urls import children, join
+from tasks.stage.adopt import seen_by_readers
+from tasks.stage.grain import of_block, stands_for
+from tasks.stage.kind import Stage, upstream_names
+
+
+def adoptable(stage: Stage, blocks: Sequence[Block], receipts: Receipts) -> dict[str, str]:
+    """Names of blocks that would come out as earlier ones did -> URLs of those.
+
+    Earlier ones are of the same stage, version, settings and weights, under another fingerprint, which differs in stages that
+    they read; and every block that they read shows readers just what the block shows that is there now.
+    """
+    earlier = _earlier(stage) if blocks else []
+    found: dict[str, str] = {}
+    for block in blocks:
+        for identity in earlier:
+            url = block_url(stage.root, stage.name, identity["fingerprint"], block.name)
+            if block.name not in found and read_receipt(url) and _reads_alike(stage, block, identity, receipts):
+                found[block.name] = url
+    return found
+
+
+def _earlier(stage: Stage) -> list[Mapping[str, Any]]:
+    """Identities of the stage that are in the store and differ from it in upstream fingerprints alone, or were accepted."""
+    own = stage.identity.as_json()
+    accepted = (read_accepted(stage.root, stage.name, own["fingerprint"]) or {}).get("before")
+    found = []
+    for fingerprint in children(join(stage.root, "stages", stage.name)):
+        names = receipt_files(stage.root, stage.name, fingerprint)[:1] if fingerprint != own["fingerprint"] else []
+        for name in names:
+            receipt = read_receipt(block_url(stage.root, stage.name, fingerprint, name))
+            identity = receipt.made.get("identity", {}) if receipt else {}
+            alike = all(identity.get(key) == own[key] for key in ("version", "settings", "weights"))
+            if (alike or fingerprint == accepted) and identity.get("upstream", {}).keys() == own["upstream"].keys():
+                found.append(identity)
+    return found
+
+
+def _reads_alike(stage: Stage, block: Block, earlier: Mapping[str, Any], receipts: Receipts) -> bool:
+    for name, read in upstream_names(stage.inputs).items():
+        before = earlier["upstream"].get(name)
+        if before == read.identity.fingerprint:
+            continue
+        if read.is_source or before is None:
+            return False
+        pairs = [
+            (receipts.get(read, own), _receipt_of(block_url(read.root, read.name, before, own)))
+            for own in _read_blocks(stage, block, read)
+        ]
+        own_pairs = [pair for pair in pairs if pair != (None, None)]  # of several label sets each has some of the blocks
+        if not own_pairs or not all(now and then and seen_by_readers(now) == seen_by_readers(then) for now, then in own_pairs):
+            return False
+    return True
+
+
+def _read_blocks(stage: Stage, block: Block, read: Stage) -> list[str]:
+    """Names of the blocks of a stage that a block reads: those of its panoramas, or the one of all."""
+    whole = stage.block_of(read, "")
+    if whole:
+        return [whole]
+    own = stands_for(block)
+    return [of_block(name).name for name in own] if read.kind.grain == "derived" else own
+
+
+def _receipt_of(url: str) -> Receipt | None:
+    return read_receipt(url) or read_dropped(url)
