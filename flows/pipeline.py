@@ -19,7 +19,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 
 from configs.pipeline import Config
 from flows.errors import Interrupted
-from flows.plan import make_plan, of_source
+from flows.plan import Plan, make_plan, of_source
 from flows.report import Found, write_run_report
 from flows.running.blocks import in_a_window, make_blocks
 from flows.running.drain import asked_to_stop, draining_in_flow, telling_workers
@@ -117,7 +117,9 @@ def carry_out(config: Config, run: str, retry: bool | list[str], only: Mapping[s
                 chosen = None if only is None else only.get(step.key, ())
                 owed = [block for block in plan.owed_blocks(step) if chosen is None or block.name in chosen]
                 with events.stage(step.stage, step.blocks, owed, plan.receipts):
-                    run_stage(step.stage, owed, config, run, workers, partial(plan.receipts.keep, step.stage))
+                    run_stage(
+                        step.stage, _jobs(plan, step, owed, config, run), config, workers, partial(plan.receipts.keep, step.stage)
+                    )
                 if only is None:
                     refuse_nothing_made(config, step, plan.receipts)
                 publish_section(found.add(made_of(config, plan, step)))
@@ -140,6 +142,12 @@ def carry_out(config: Config, run: str, retry: bool | list[str], only: Mapping[s
     publish_outcome(record.as_json())
     report_quarantined(config, record.plan, record.run)
     return record.as_json()
+
+
+def _jobs(plan: Plan, step: Step, owed: Sequence[Block], config: Config, run: str) -> list[Job]:
+    """The jobs of the blocks that a stage owes, each with what it may copy."""
+    copies = plan.copies.get(step.key, {})
+    return [Job(step.stage, block, run, config.execution, copies=copies.get(block.name, {})) for block in owed]
 
 
 def check_step(step: Step) -> None:
@@ -208,10 +216,8 @@ def no_heartbeat() -> AbstractContextManager[Any]:
     return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
 
 
-def run_stage(
-    stage: Stage, owed: Sequence[Block], config: Config, run: str, workers: Workers, keep: Callable[[Receipt], None]
-) -> None:
-    """Make the owed blocks of one stage, in one subflow for every ``blocks_per_flow_run`` of them.
+def run_stage(stage: Stage, jobs: Sequence[Job], config: Config, workers: Workers, keep: Callable[[Receipt], None]) -> None:
+    """Make the blocks that one stage owes, in one subflow for every ``blocks_per_flow_run`` of them.
 
     ``keep`` is given the receipt of each.
 
@@ -220,16 +226,15 @@ def run_stage(
     RunFailed
         Blocks could not be made; all others are done first, unless going on makes no sense (full disk, lost permission).
     """
-    if not owed:
+    if not jobs:
         return
-    observer().stage_started(stage.key, sum(len(block.items) for block in owed))
+    observer().stage_started(stage.key, sum(len(job.block.items) for job in jobs))
     size = config.execution.blocks_per_flow_run
-    parts = [owed[start : start + size] for start in range(0, len(owed), size)]
+    parts = [jobs[start : start + size] for start in range(0, len(jobs), size)]
     for number, part in enumerate(parts, 1):
-        jobs = [Job(stage, block, run, config.execution) for block in part]
         name = stage.key if len(parts) == 1 else f"{stage.key} {number} of {len(parts)}"
         with no_heartbeat(), tags(*stage_tags(stage.key)):
-            _stage_flow(stage, name, jobs, workers, keep)(len(jobs), sum(len(job.block.items) for job in jobs))
+            _stage_flow(stage, name, part, workers, keep)(len(part), sum(len(job.block.items) for job in part))
         workers.recycle()
 
 

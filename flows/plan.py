@@ -18,13 +18,18 @@ from tasks.ingest import ingest
 from tasks.ingest.ingest import Retry, Scan, wants_retry
 from tasks.pipeline import sources, steps
 from tasks.stage.grain import stands_for
+from tasks.stage.job import Copies
 from tasks.stage.kind import Stage, Step, upstream_names
 from tasks.stage.models import READ, models_now
+from tasks.stage.rows import known_rows
 
 
 @dataclass(frozen=True)
 class StagePlan:
-    """One stage of a plan. ``seconds`` and ``bytes`` are estimates from receipts of the stage, None where there are none."""
+    """One stage of a plan. ``seconds`` and ``bytes`` are estimates from receipts of the stage, None where there are none.
+
+    ``items`` are those of the blocks ``to_run`` that must be made; the rows of ``copied`` others lie in other blocks.
+    """
 
     stage: str
     fingerprint: str
@@ -34,6 +39,7 @@ class StagePlan:
     reasons: tuple[str, ...]
     seconds: float | None = None
     bytes: int | None = None
+    copied: int = 0
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,8 @@ class Plan:
     """The whole plan. ``owed`` names, by stage, the blocks that it must make, of the manifests as they are now.
 
     ``missing`` names, by stage of another pipeline, the blocks that are not there, and that no run of this one makes.
-    ``receipts`` are those that were read to make the plan; a run adds what it makes.
+    ``receipts`` are those that were read to make the plan; a run adds what it makes. ``copies`` tells, by stage and owed block,
+    which rows lie in other blocks.
     """
 
     stages: tuple[StagePlan, ...]
@@ -50,6 +57,7 @@ class Plan:
     steps: tuple[Step, ...] = field(repr=False)
     receipts: Receipts = field(repr=False, compare=False)
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    copies: Mapping[str, Mapping[str, Copies]] = field(default_factory=dict, repr=False)
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -128,7 +136,7 @@ def make_plan(
     plans = [_plan_source(source) for source in found]
     for step, grown in zip(now, ahead, strict=True):
         plans.append(comparison.compare(step, grown))
-    return Plan(tuple(plans), found, comparison.owed, tuple(now), comparison.receipts, comparison.missing)
+    return Plan(tuple(plans), found, comparison.owed, tuple(now), comparison.receipts, comparison.missing, comparison.copies)
 
 
 def _steps(config: Config, blocks: Mapping[str, tuple[Block, ...]]) -> list[Step]:
@@ -145,6 +153,7 @@ class _Comparison:
         self.to_come = {source.key: source.to_come for source in found}
         self.owed: dict[str, tuple[str, ...]] = {}
         self.missing: dict[str, tuple[str, ...]] = {}
+        self.copies: dict[str, Mapping[str, Copies]] = {}
         self.readers = [step.stage for step in now]
         self._again: set[str] = set()
         self._redone: set[tuple[str, str]] = set()
@@ -169,10 +178,15 @@ class _Comparison:
         self._taken |= {(one.identity.fingerprint, block.name) for one in (stage, grown.stage) for block in (*missing, *to_run)}
         if len(to_run) > len(missing) and not to_come:
             reasons.append("panoramas that it learns from are new")
-        items = sum(len(block.items) for block in to_run)
+        self.copies[step.key] = known_rows(stage, missing, self.receipts.found(stage))
+        ahead = self.copies[step.key]
+        if to_run is not missing:
+            ahead = known_rows(grown.stage, to_run, self.receipts.found(grown.stage))
+        copied = sum(map(len, ahead.values()))
+        items = sum(len(block.items) for block in to_run) - copied
         cached = len(grown.blocks) - len(to_run)
-        seconds, size = estimate(stage, items, self.receipts)
-        return StagePlan(step.key, stage.identity.fingerprint, cached, len(to_run), items, tuple(reasons), seconds, size)
+        seconds, size = estimate(stage, items, self.receipts, copied)
+        return StagePlan(step.key, stage.identity.fingerprint, cached, len(to_run), items, tuple(reasons), seconds, size, copied)
 
     def _missing(self, step: Step, there: set[str], redo: set[str]) -> list[Block]:
         """The blocks of a stage that are not there, or are to be made once more; none that an earlier stage alike makes."""

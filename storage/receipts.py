@@ -79,6 +79,13 @@ class Receipt:
         return [row for row in self.items if row.state == "quarantined"]
 
     @property
+    def copied(self) -> int:
+        """How many rows were copied from other blocks, and took next to no work."""
+        told = self.made.get("copied", ())
+        rows = [one.get("rows") for one in told if isinstance(one, dict)] if isinstance(told, (list, tuple)) else []
+        return sum(count for count in rows if isinstance(count, int) and count > 0)  # anything may stand in a store
+
+    @property
     def given_up(self) -> list[ItemRow]:
         """Rows of all items that were given up: also of those that a block which stands for others left out.
 
