@@ -19,7 +19,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 
 from configs.pipeline import Config
 from flows.errors import Interrupted
-from flows.plan import Plan, make_plan, of_source
+from flows.plan import make_plan, of_source
 from flows.report import Found, write_run_report
 from flows.running.blocks import in_a_window, make_blocks
 from flows.running.drain import asked_to_stop, draining_in_flow, telling_workers
@@ -38,7 +38,7 @@ from flows.telling.lineage_events import RunEvents
 from flows.telling.progress import observer
 from flows.telling.shown import publish_section
 from flows.telling.tags import STORAGE, config_tag, stage_tags, tag_this_run, untagged
-from storage.manifest import Block, Item
+from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.ingest import ingest
 from tasks.ingest.entries import Entry
@@ -117,9 +117,8 @@ def carry_out(config: Config, run: str, retry: bool | list[str], only: Mapping[s
                 chosen = None if only is None else only.get(step.key, ())
                 owed = [block for block in plan.owed_blocks(step) if chosen is None or block.name in chosen]
                 with events.stage(step.stage, step.blocks, owed, plan.receipts):
-                    run_stage(
-                        step.stage, _jobs(plan, step, owed, config, run), config, workers, partial(plan.receipts.keep, step.stage)
-                    )
+                    jobs = [plan.job(step, block, run, config.execution) for block in owed]
+                    run_stage(step.stage, jobs, config, workers, partial(plan.receipts.keep, step.stage))
                 if only is None:
                     refuse_nothing_made(config, step, plan.receipts)
                 publish_section(found.add(made_of(config, plan, step)))
@@ -142,12 +141,6 @@ def carry_out(config: Config, run: str, retry: bool | list[str], only: Mapping[s
     publish_outcome(record.as_json())
     report_quarantined(config, record.plan, record.run)
     return record.as_json()
-
-
-def _jobs(plan: Plan, step: Step, owed: Sequence[Block], config: Config, run: str) -> list[Job]:
-    """The jobs of the blocks that a stage owes, each with what it may copy."""
-    copies = plan.copies.get(step.key, {})
-    return [Job(step.stage, block, run, config.execution, copies=copies.get(block.name, {})) for block in owed]
 
 
 def check_step(step: Step) -> None:

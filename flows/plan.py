@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from configs.execution import Execution
 from configs.pipeline import Config
 from flows.estimates import estimate
 from flows.reasons import reasons_of, source_reasons
@@ -18,7 +19,7 @@ from tasks.ingest import ingest
 from tasks.ingest.ingest import Retry, Scan, wants_retry
 from tasks.pipeline import sources, steps
 from tasks.stage.grain import stands_for
-from tasks.stage.job import Copies
+from tasks.stage.job import Copies, Job
 from tasks.stage.kind import Stage, Step, upstream_names
 from tasks.stage.models import READ, models_now
 from tasks.stage.rows import known_rows
@@ -87,6 +88,10 @@ class Plan:
         """The blocks of a stage that it must make."""
         owed = set(self.owed.get(step.key, ()))  # stages of other pipelines owe nothing
         return [block for block in step.blocks if block.name in owed]
+
+    def job(self, step: Step, block: Block, run: str, execution: Execution) -> Job:
+        """What makes a block that a stage owes, with what it may copy."""
+        return Job(step.stage, block, run, execution, copies=self.copies.get(step.key, {}).get(block.name, {}))
 
     @property
     def anything_to_run(self) -> bool:
