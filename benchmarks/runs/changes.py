@@ -53,8 +53,8 @@ def main() -> None:
     command = " ".join(["python -m benchmarks.runs.changes", *sys.argv[1:]])
     print(f"# What changes cost\n\n{machine()}; {date.today().isoformat()}; `{command}`.\n")
     print(
-        """*Planned*: panoramas for the teacher, as `panolabel plan` says before it reads a file: at most, since a file that is new
-or touched may hold known pixels. *Looked at*: those that the teacher saw, by its own count. *Copied*: rows of its stage from
+        """*Planned*: panoramas for the teacher, as `panolabel plan` says before it reads a file: at most, since a file that is
+new or touched may hold known pixels. *Looked at*: those that the teacher saw, by its own count. *Copied*: rows of its stage from
 blocks of other names. *In the blocks*: what was looked at before rows were copied. *Time*: of all stages, block by block in one
 process. Every change comes on top of those above it."""
     )

@@ -1,7 +1,8 @@
-"""Inside a block only what changed is made: the panoramas that a teacher looks at are counted by itself, for small and large blocks."""
+"""Inside a block only what changed is made: a teacher counts the panoramas that it looks at, in small and in large blocks."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from benchmarks.runs.direct import carry_out
 from configs.pipeline import Config
 from flows.plan import StagePlan, make_plan
 from flows.setup.cost import measured_rate
+from models.teachers import registry
 from tasks.pipeline import load
 from tests.support.pipelines import data_bytes
 
@@ -52,6 +54,7 @@ def test_after_changes_the_store_has_the_bytes_of_one_made_anew(config: Config, 
     plan = carry_out(config)
     assert sum(map(len, plan.copies["fuse"].values())) == 6
     assert not make_plan(config).anything_to_run
+    shutil.copy2(tmp_path / "images/q2.png", tmp_path / "images/p2.png")  # whose row was copied though its file was gone
     store, other = tmp_path / "store", tmp_path / "anew"
     shutil.copytree(store / "stages/ingest", other / "stages/ingest")
     carry_out(load(tmp_path / "changes.yaml", {"root": str(other)}))
@@ -83,8 +86,6 @@ def test_cost_is_that_of_items_which_were_made(config: Config, tmp_path: Path) -
 
 
 def test_a_teacher_whose_rows_are_all_copied_is_not_loaded(config: Config, tmp_path: Path) -> None:
-    from models.teachers import registry
-
     registry._loaded.clear()
     (tmp_path / "calls.loaded").unlink()
     add_column(tmp_path / "images")
@@ -96,8 +97,6 @@ def test_a_teacher_whose_rows_are_all_copied_is_not_loaded(config: Config, tmp_p
 
 
 def test_rows_of_receipts_older_than_keys_are_read_and_never_copied(config: Config, tmp_path: Path) -> None:
-    import json
-
     for file in (tmp_path / "store/stages").rglob("receipt.json"):
         said = json.loads(file.read_text())
         for row in said["items"]:
