@@ -29,7 +29,6 @@ from tasks.stage.copying import Copied, Copying
 from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.overlap import Background, prefetch
 from tasks.stage.rows import row_keys
-from tasks.stage.telling import tell
 
 READ_AHEAD = 2  # items between reading and computing
 WRITE_BEHIND = 2  # items between computing and writing
@@ -92,10 +91,7 @@ def run_block(
         return run_block(replace(job, copies={}), compute, about, weights, read, encode, device)
     refuse_unwritten(job.url, written.files)
     rows = [replace(row, key=key) if row.state == "done" else row for row, key in zip(written.rows, keys, strict=True)]
-    made = _made(job, started, device)
-    for source in copying.told():
-        tell(f"{source['rows']} of {len(rows)} rows are those of {source['block']}, copied")
-        made.setdefault("copied", []).append(source)
+    made = _made(job, started, device) | ({"copied": copied} if (copied := copying.told()) else {})
     identity = job.identity
     receipt = Receipt(identity.stage, identity.fingerprint, job.block.name, rows, written.files, said, made)
     write_receipt(job.url, receipt)
