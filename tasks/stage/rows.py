@@ -35,13 +35,11 @@ def _key(made_of: list[Any], item: Item, facts: Facts) -> str:
 
 
 def _fact(item: Item, fact: str) -> Any:
-    """What an item says of a fact; ValueError for one that there is not."""
-    what, _, key = fact.partition(".")
-    if what == "metadata":
-        return item.metadata.get(key) if key else item.metadata
+    """What an item says of a fact."""
     if fact == "name":
         return item.item
-    raise ValueError(f"{fact!r} is no fact of an item: a kind declares `name`, `metadata` or `metadata.KEY`")
+    _, _, key = fact.partition(".")
+    return item.metadata.get(key) if key else item.metadata
 
 
 def made_item_by_item(stage: Stage) -> bool:
@@ -51,8 +49,17 @@ def made_item_by_item(stage: Stage) -> bool:
 
 
 def facts_of(stage: Stage) -> Facts:
-    """The facts that a stage reads of an item, itself or through what earlier stages made of it."""
+    """The facts that a stage reads of an item, itself or through what earlier stages made of it.
+
+    Raises
+    ------
+    ValueError
+        It declares one that there is not.
+    """
     own = set(stage.kind.facts(stage.settings, stage.inputs))
+    for fact in own:
+        if fact not in ("name", "metadata") and not fact.startswith("metadata."):
+            raise ValueError(f"stage {stage.key}: {fact!r} is no fact of an item; declare `name`, `metadata` or `metadata.KEY`")
     return tuple(sorted(own.union(*(facts_of(one) for one in _read(stage) if one.kind.grain == "block"))))
 
 

@@ -114,7 +114,9 @@ def test_a_row_that_depends_on_other_items_has_no_key(grain: Any) -> None:
 
 def test_a_fact_that_there_is_not_is_told() -> None:
     odd = stage(kind=Kind("label", "1", Nothing, {}, "labels", facts=declaring("uri")))
-    with pytest.raises(ValueError, match=r"'uri' is no fact of an item: a kind declares `name`, `metadata` or `metadata\.KEY`"):
+    with pytest.raises(
+        ValueError, match=r"stage label: 'uri' is no fact of an item; declare `name`, `metadata` or `metadata\.KEY`"
+    ):
         key(odd)
 
 
