@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -47,7 +48,7 @@ from tasks.ingest.ingest import Scan
 from tasks.ingest.settings import Ingest
 from tasks.pipeline import sources
 from tasks.stage.job import Job
-from tasks.stage.kind import Stage
+from tasks.stage.kind import Stage, Step
 from tasks.stage.prefect_task import passing_fault
 
 
@@ -117,7 +118,7 @@ def carry_out(config: Config, run: str, retry: bool | list[str], only: Mapping[s
                 chosen = None if only is None else only.get(step.key, ())
                 owed = [block for block in plan.owed_blocks(step) if chosen is None or block.name in chosen]
                 with events.stage(step.stage, step.blocks, owed, plan.receipts):
-                    jobs = jobs_of(step.stage, owed, config, run, plan)
+                    jobs = jobs_of(step, owed, config, run, plan)
                     run_stage(step.stage, jobs, config, workers, partial(plan.receipts.keep, step.stage))
                 if only is None:
                     refuse_nothing_made(config, step, plan.receipts)
@@ -203,15 +204,16 @@ def no_heartbeat() -> AbstractContextManager[Any]:
     return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
 
 
-def jobs_of(stage: Stage, owed: Sequence[Block], config: Config, run: str, plan: Plan) -> list[Job]:
+def jobs_of(step: Step, owed: Sequence[Block], config: Config, run: str, plan: Plan) -> list[Job]:
     """A job for each owed block; blocks that are finished and owed all the same, to try items again, are made in any case."""
-    fresh = [block for block in owed if plan.receipts.get(stage, block.name) is None]
-    alike = adoptable(stage, fresh, plan.receipts)
-    return [Job(stage, block, run, config.execution, adopts=alike.get(block.name, "")) for block in owed]
+    fresh = [block for block in owed if plan.receipts.get(step.stage, block.name) is None]
+    alike = adoptable(step.stage, fresh, plan.receipts)
+    jobs = [plan.job(step, block, run, config.execution) for block in owed]
+    return [replace(job, adopts=alike.get(job.block.name, "")) for job in jobs]
 
 
 def run_stage(stage: Stage, jobs: Sequence[Job], config: Config, workers: Workers, keep: Callable[[Receipt], None]) -> None:
-    """Make the owed blocks of one stage, in one subflow for every ``blocks_per_flow_run`` of them.
+    """Make the blocks that one stage owes, in one subflow for every ``blocks_per_flow_run`` of them.
 
     ``keep`` is given the receipt of each.
 

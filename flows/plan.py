@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from configs.execution import Execution
 from configs.pipeline import Config
 from flows.estimates import estimate
 from flows.reasons import differs_upstream_alone, reasons_of, source_reasons
@@ -19,8 +20,10 @@ from tasks.ingest import ingest
 from tasks.ingest.ingest import Retry, Scan, wants_retry
 from tasks.pipeline import sources, steps
 from tasks.stage.grain import stands_for
+from tasks.stage.job import Copies, Job
 from tasks.stage.kind import Stage, Step, named_function, upstream_names
 from tasks.stage.models import READ, models_now
+from tasks.stage.rows import known_rows
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class StagePlan:
     """One stage of a plan. ``seconds`` and ``bytes`` are estimates from receipts of the stage, None where there are none.
 
     ``at_most``: it differs in nothing but what it reads; what comes out of that as it was before stops there.
+    ``items`` are those of the blocks ``to_run`` that must be made; the rows of ``copied`` others lie in other blocks.
     """
 
     stage: str
@@ -39,6 +43,7 @@ class StagePlan:
     seconds: float | None = None
     bytes: int | None = None
     at_most: bool = False
+    copied: int = 0
 
 
 def at_most(row: StagePlan) -> str:
@@ -51,7 +56,8 @@ class Plan:
     """The whole plan. ``owed`` names, by stage, the blocks that it must make, of the manifests as they are now.
 
     ``missing`` names, by stage of another pipeline, the blocks that are not there, and that no run of this one makes.
-    ``receipts`` are those that were read to make the plan; a run adds what it makes.
+    ``receipts`` are those that were read to make the plan; a run adds what it makes. ``copies`` tells, by stage and owed block,
+    which rows lie in other blocks.
     """
 
     stages: tuple[StagePlan, ...]
@@ -60,6 +66,7 @@ class Plan:
     steps: tuple[Step, ...] = field(repr=False)
     receipts: Receipts = field(repr=False, compare=False)
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    copies: Mapping[str, Mapping[str, Copies]] = field(default_factory=dict, repr=False)
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -89,6 +96,10 @@ class Plan:
         """The blocks of a stage that it must make."""
         owed = set(self.owed.get(step.key, ()))  # stages of other pipelines owe nothing
         return [block for block in step.blocks if block.name in owed]
+
+    def job(self, step: Step, block: Block, run: str, execution: Execution) -> Job:
+        """What makes a block that a stage owes, with what it may copy."""
+        return Job(step.stage, block, run, execution, copies=self.copies.get(step.key, {}).get(block.name, {}))
 
     @property
     def anything_to_run(self) -> bool:
@@ -138,7 +149,7 @@ def make_plan(
     plans = [_plan_source(source) for source in found]
     for step, grown in zip(now, ahead, strict=True):
         plans.append(comparison.compare(step, grown))
-    return Plan(tuple(plans), found, comparison.owed, tuple(now), comparison.receipts, comparison.missing)
+    return Plan(tuple(plans), found, comparison.owed, tuple(now), comparison.receipts, comparison.missing, comparison.copies)
 
 
 def refuse_unfit(plan: Plan) -> None:
@@ -162,6 +173,7 @@ class _Comparison:
         self.to_come = {source.key: source.to_come for source in found}
         self.owed: dict[str, tuple[str, ...]] = {}
         self.missing: dict[str, tuple[str, ...]] = {}
+        self.copies: dict[str, Mapping[str, Copies]] = {}
         self.readers = [step.stage for step in now]
         self._again: set[str] = set()
         self._redone: set[tuple[str, str]] = set()
@@ -186,13 +198,19 @@ class _Comparison:
         self._taken |= {(one.identity.fingerprint, block.name) for one in (stage, grown.stage) for block in (*missing, *to_run)}
         if len(to_run) > len(missing) and not to_come:
             reasons.append("panoramas that it learns from are new")
-        items = sum(len(block.items) for block in to_run)
+        self.copies[step.key] = known_rows(stage, missing, self.receipts.found(stage))
+        ahead = self.copies[step.key]
+        if to_run is not missing:
+            ahead = known_rows(grown.stage, to_run, self.receipts.found(grown.stage))
+        copied = sum(map(len, ahead.values()))
+        items = sum(len(block.items) for block in to_run) - copied
         cached = len(grown.blocks) - len(to_run)
-        seconds, size = estimate(stage, items, self.receipts)
         accepted = read_accepted(stage.root, stage.name, stage.identity.fingerprint) if to_run else None
         reasons += [f"accepted by {accepted['by']}: {accepted['because']}"] if accepted else []
         less = bool(to_run) and not to_come and not redo and (bool(accepted) or differs_upstream_alone(stage, self.previous))
-        return StagePlan(step.key, stage.identity.fingerprint, cached, len(to_run), items, tuple(reasons), seconds, size, less)
+        seconds, size = estimate(stage, items, self.receipts, copied)
+        counts = (cached, len(to_run), items)
+        return StagePlan(step.key, stage.identity.fingerprint, *counts, tuple(reasons), seconds, size, less, copied)
 
     def _missing(self, step: Step, there: set[str], redo: set[str]) -> list[Block]:
         """The blocks of a stage that are not there, or are to be made once more; none that an earlier stage alike makes."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from storage.manifest import Block
 from storage.receipts import Receipt, as_stored, block_url, existing_receipts, read_receipts, receipt_files
 from tasks.stage.kind import Stage, Step
@@ -27,6 +29,11 @@ class Receipts:
             self._kept[place] = {**found, **self._kept.get(place, {})}
             self._listed.add(place)
         return set(self._kept[place])
+
+    def found(self, stage: Stage) -> Mapping[str, Receipt]:
+        """The receipts of all blocks of a stage that exist, by block, whether of this plan or not."""
+        self.existing(stage)
+        return self._kept[_place(stage)]
 
     def get(self, stage: Stage, block: str) -> Receipt | None:
         """The receipt of a block, or None if it has none."""

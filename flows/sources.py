@@ -46,11 +46,12 @@ class Source:
 
     @cached_property
     def changed(self) -> tuple[Block, ...]:
-        """Its blocks with files that are other ones now, named as if their bytes were; they may be the same."""
+        """Its blocks with files that are other ones now, named as if their bytes were; they may be the same. Where only what is
+        known of a file is new, its bytes count as they were."""
         known = {item.item: item for item in self.scan.known if item.block >= 0}
         read = {item.item: item for item in self.scan.checked if item.item in known}
         seen = [entry for entry in self.scan.to_read if entry.item in known and not unchanged(entry, known[entry.item])]
-        now = read | {entry.item: replace(known[entry.item], digest="", metadata=entry.metadata) for entry in seen}
+        now = read | {entry.item: _as_seen(entry, known[entry.item]) for entry in seen}
         then = [Block(block.index, tuple(now.get(item.item, item) for item in block.items)) for block in self.blocks]
         return tuple(block for block, before in zip(then, self.blocks, strict=True) if block.name != before.name)
 
@@ -67,3 +68,9 @@ class Source:
         count = sum(len(block.items) for block in self.pending)
         reasons = [f"new items: {count} in {pending} block{'s' * (pending > 1)}"] * bool(pending)
         return reasons + [f"changed files: at most {changed} block{'s' * (changed > 1)}"] * bool(changed)
+
+
+def _as_seen(entry: Entry, known: Item) -> Item:
+    """An item as it will be once its file is read, without a digest if that may be another."""
+    same = entry.stamp and (entry.uri, entry.size, entry.stamp) == (known.uri, known.size, known.stamp)
+    return replace(known, digest=known.digest if same else "", metadata=entry.metadata)

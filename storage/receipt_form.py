@@ -31,6 +31,7 @@ class _Row(_Form):
     figures: dict[str, Any]
     digest: str = ""
     given_up_at: str = ""
+    key: str = ""
 
 
 class _Entry(_Form):

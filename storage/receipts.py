@@ -35,7 +35,8 @@ class ItemRow:
 
     ``digest`` is that of the item's arrays (:func:`storage.arrays.arrays_digest`), whatever shard they lie in; empty for an item
     without any, and in receipts older than it. ``given_up_at`` names the earlier stage that gave the item up, so that this one
-    never tried it; empty if it did, and in receipts older than that.
+    never tried it; empty if it did, and in receipts older than that. ``key`` tells all that the row is made of: rows of equal
+    keys are alike, in whatever block they lie; empty where nothing may be said of that, and in receipts older than it.
     """
 
     item: str
@@ -44,6 +45,7 @@ class ItemRow:
     figures: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
     given_up_at: str = ""
+    key: str = ""
 
     @property
     def inherited(self) -> bool:
@@ -75,6 +77,13 @@ class Receipt:
     def quarantined(self) -> list[ItemRow]:
         """Rows of the items that were given up."""
         return [row for row in self.items if row.state == "quarantined"]
+
+    @property
+    def copied(self) -> int:
+        """How many rows were copied from other blocks, and took next to no work."""
+        told = self.made.get("copied", ())
+        rows = [one.get("rows") for one in told if isinstance(one, dict)] if isinstance(told, (list, tuple)) else []
+        return sum(count for count in rows if isinstance(count, int) and count > 0)  # anything may stand in a store
 
     @property
     def given_up(self) -> list[ItemRow]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from configs.pipeline import Config
 from configs.reading import as_mapping, folder_of, lay_over, read_settings
+from flows.plan import Plan, make_plan
 from storage.manifest import Block, blocks_of
 from storage.receipts import Receipt, read_receipt
 from tasks.ingest import ingest
@@ -49,7 +50,9 @@ def ingested(config: Config) -> list[Block]:
     """The blocks of a source, checked and written to the manifest."""
     source = source_of(config)
     scan = ingest.scan(source)
-    return blocks_of(ingest.save(source, scan.known, [ingest.check_entry(entry, source.settings) for entry in scan.to_read]))
+    known = {item.item: item for item in scan.known}
+    checked = [ingest.check(entry, source.settings, known.get(entry.item)) for entry in scan.to_read]
+    return blocks_of(ingest.save(source, scan.known, checked))
 
 
 def steps_over(config: Config, blocks: Sequence[Block]) -> list[Step]:
@@ -63,3 +66,13 @@ def make_all(config: Config, blocks: Sequence[Block], run: str = "direct") -> It
         for block in step.blocks:
             job = Job(step.stage, block, run, config.execution)
             yield read_receipt(job.url) or step.stage.make(job)
+
+
+def carry_out(config: Config, run: str = "direct") -> Plan:
+    """Do what a config owes, as a run does, copied rows included; the plan that was carried out."""
+    ingested(config)
+    plan = make_plan(config)
+    for step in plan.steps:
+        for block in plan.owed_blocks(step):
+            plan.receipts.keep(step.stage, step.stage.make(plan.job(step, block, run, config.execution)))
+    return plan

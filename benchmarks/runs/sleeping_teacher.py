@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from geometry.cameras import Camera
 from geometry.fields import Field
 
+READS = ()
+"""It looks at pixels alone."""
+
 
 class SleepingTeacher:
     """Says that everything is as many metres away as it is bright, after ``seconds``."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
+from flows.estimates import measured
 from flows.running.file_groups import FILES_PER_CHECK
 from storage.manifest import blocks_of
 from storage.receipts import Receipt, block_url, read_dropped, read_receipt
@@ -144,12 +145,14 @@ def measured_rate(root: str, stage: str, fingerprint: str) -> Rate | None:
 
 
 def _rate(receipts: Sequence[Receipt]) -> Rate | None:
+    receipts = measured(receipts)
     done = sum(row.state == "done" for receipt in receipts for row in receipt.items)
     if not done:
         return None
     seconds = sum(float(receipt.made["seconds"]) for receipt in receipts)
     devices = tuple(sorted({str(receipt.made["device"]) for receipt in receipts}))
-    return Rate(seconds / done, sum(receipt.bytes for receipt in receipts) / done, done, devices)
+    made = done - sum(receipt.copied for receipt in receipts)
+    return Rate(seconds / made, sum(receipt.bytes for receipt in receipts) / done, done, devices)
 
 
 def _source_cost(stage: Stage, panoramas: int) -> StageCost:

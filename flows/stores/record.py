@@ -92,7 +92,7 @@ def made_by(receipts: Mapping[str, Sequence[Receipt]], run: str) -> dict[str, li
 
 
 def stage_counts(plan: Plan, run: str) -> list[Mapping[str, Any]]:
-    """For every stage: blocks that were there before, those it made or adopted, quarantined items, seconds and bytes."""
+    """For every stage: blocks that were there, made or adopted, rows copied into these, quarantined items, seconds and bytes."""
     counts: list[Mapping[str, Any]] = []
     found = stage_receipts(plan)
     made_once = made_by(found, run)
@@ -105,6 +105,7 @@ def stage_counts(plan: Plan, run: str) -> list[Mapping[str, Any]]:
                 "cached": len(receipts) - len(made),
                 "ran": len(made) - len(adopted),
                 "adopted": len(adopted),
+                "copied": sum(receipt.copied for receipt in made),
                 "items": sum(len(receipt.items) for receipt in receipts),
                 "quarantined": sum(len(receipt.quarantined) for receipt in receipts),
                 "seconds": round(sum(receipt.made["seconds"] for receipt in made), 2),

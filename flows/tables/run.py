@@ -25,10 +25,11 @@ SHOWN_ITEMS = 10
 
 
 def plan_table(plan: Plan) -> Table:
-    """One row a stage: cached, to run, why, estimated time and bytes."""
+    """One row a stage: blocks cached and to run, items to be made and rows to be copied, why, estimated time and bytes."""
     table = Table(title="Plan", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("stage", no_wrap=True)
-    for name in ("cached", "to run", "items", "time", "bytes"):
+    copies = any(row.copied for row in plan.stages)
+    for name in ("cached", "to run", "items", *(["copied"] * copies), "time", "bytes"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("why", overflow="fold", min_width=24)
     for row in plan.stages:
@@ -38,6 +39,7 @@ def plan_table(plan: Plan) -> Table:
             str(row.cached),
             f"[{colour}]{at_most(row)}[/]",
             str(row.items),
+            *([str(row.copied)] * copies),
             duration(row.seconds),
             size(row.bytes),
             escape("\n".join(row.reasons)) or "[dim]nothing changed[/]",
@@ -64,12 +66,14 @@ def print_outcome(record: Mapping[str, Any]) -> None:
     """What a run did, how accurate its labels are, and where to look next."""
     table = Table(title=f"Run {record['run']}", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("stage")
-    for name in ("cached", "ran", "quarantined", "work", "stored"):
+    copies = any(row.get("copied") for row in record["stages"])
+    for name in ("cached", "ran", *(["copied"] * copies), "quarantined", "work", "stored"):
         table.add_column(name, justify="right")
     for row in record["stages"]:
         quarantined = f"[yellow]{row['quarantined']}[/]" if row["quarantined"] else "0"
         ran = f"{row['ran']}" + (f" [dim]+ {row['adopted']} adopted[/]" if row.get("adopted") else "")
-        table.add_row(row["stage"], str(row["cached"]), ran, quarantined, duration(row["seconds"]), size(row["bytes"]))
+        counts = [str(row["cached"]), ran, *([str(row["copied"])] * copies)]
+        table.add_row(row["stage"], *counts, quarantined, duration(row["seconds"]), size(row["bytes"]))
     console.print(table)
     shown = [from_json(piece) for piece in record.get("shown", ())]
     print_tables(console, shown)

@@ -47,6 +47,7 @@ def publish_plan(plan: Plan) -> None:
             "cached": row.cached,
             "to run": at_most(row),
             "items": row.items,
+            "copied": row.copied,
             "time": duration(row.seconds),
             "bytes": size(row.bytes),
             "why": "; ".join(row.reasons) or "nothing changed",

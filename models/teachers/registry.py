@@ -35,6 +35,11 @@ KINDS = {
 }
 """Where the loader of each kind is; names, so that nothing is imported before it is needed."""
 
+READS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("transformers", "onnx", "litert"), ()),
+    "scenes": ("name", "metadata.scene", "metadata.seed", "metadata.position", "metadata.heading"),
+}
+"""What teachers read of an item beyond pixels. Networks read nothing; what the scenes say wrong is seeded by the name."""
 FILE_KINDS: dict[str, type[FileSettings]] = {"onnx": OnnxSettings, "litert": LitertSettings}
 KEPT = 4
 """Teachers that a process holds at most."""
@@ -87,6 +92,19 @@ def weights_digest(kind: str, settings: Mapping[str, Any]) -> str:
     if kind in KINDS:  # what scenes say is made by code alone
         return digest_settings({"settings": settings, "code": code_of(KINDS[kind].partition(":")[0], alone=True)["modules"]})
     return _own_digest(kind, settings)
+
+
+def facts_read(kind: str) -> tuple[str, ...]:
+    """What a teacher reads of an item beyond the pixels of its patches: ``name``, ``metadata``, or single values of that, such as
+    ``metadata.position``.
+
+    A teacher of one's own has a tuple of these as ``READS`` in its module; one that has none is taken to read the name and all
+    metadata.
+    """
+    if kind in READS:
+        return READS[kind]
+    resolve(kind)
+    return tuple(getattr(importlib.import_module(kind.partition(":")[0]), "READS", ("name", "metadata")))
 
 
 def resolve(kind: str) -> Loader:

@@ -15,7 +15,7 @@ from storage.receipts import Receipt
 from tasks.adapt.arrays import classes_within, objects_within, pack_confidence, pack_objects, pack_observed
 from tasks.adapt.settings import Found
 from tasks.ingest.observed import Observed, observed_of, require_observed
-from tasks.ingest.panorama import load_panorama
+from tasks.ingest.panorama import decoded, load_panorama
 from tasks.label.fuse import decode_labels
 from tasks.label.instances import whole_masks
 from tasks.seamless.model import loaded_model, outside_weights, source_model
@@ -40,6 +40,7 @@ KIND = Kind(
     "predictions",
     make="tasks.adapt.from_labels:translate_block",
     weights=outside_weights,
+    facts=decoded,
     network=True,
     check="tasks.adapt.fit:refuse_source_data",
     shows="tasks.adapt.shown:predict",

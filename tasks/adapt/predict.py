@@ -15,7 +15,7 @@ from storage.receipts import Receipt
 from tasks.adapt.arrays import classes_within, objects_within, pack_confidence, pack_objects, pack_observed
 from tasks.adapt.settings import Found
 from tasks.ingest.observed import Observed, observed_of, require_observed
-from tasks.ingest.panorama import load_panorama
+from tasks.ingest.panorama import decoded, load_panorama
 from tasks.seamless.model import loaded_model, outside_weights, source_model
 from tasks.seamless.vocabulary import BRANCHES, at_height, vocabulary
 from tasks.stage.block import run_block
@@ -37,6 +37,7 @@ KIND = Kind(
     PREDICTIONS,
     make="tasks.adapt.predict:predict_block",
     weights=outside_weights,
+    facts=decoded,
     network=True,
     check="tasks.adapt.fit:refuse_source_data",
     shows="tasks.adapt.shown:predict",

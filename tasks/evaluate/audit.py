@@ -23,7 +23,7 @@ from metrics.audit.measure import FIGURES, MAP, PATCH_MAP, Measured, make_path, 
 from metrics.semantics import vocabulary_map
 from storage.manifest import Item
 from storage.receipts import Receipt
-from tasks.evaluate.evaluate import Digests, read_truth, read_truth_classes, truth_of
+from tasks.evaluate.evaluate import Digests, read_truth, read_truth_classes, truth_facts, truth_of
 from tasks.evaluate.settings import Audit
 from tasks.ingest.observed import Observed, read_observed
 from tasks.label import label, project
@@ -82,6 +82,7 @@ KIND = Kind(
     "audit",
     make="tasks.evaluate.audit:audit_block",
     says=_says,
+    facts=truth_facts,
     fits=_made_of_patches,
     shows="tasks.evaluate.shown_audit:shows",
     summary="tasks.evaluate.shown_audit:summary",

@@ -22,11 +22,12 @@ from tasks.evaluate.settings import Evaluate as Settings
 from tasks.ingest.datasets import DATA_SETS
 from tasks.ingest.datasets.reading import read_data_set_truth
 from tasks.ingest.observed import Observed, read_observed
+from tasks.ingest.panorama import DECODED
 from tasks.ingest.settings import Source
 from tasks.label.fuse import decode_labels
 from tasks.stage.block import run_block
 from tasks.stage.job import BadItem, Job, Output
-from tasks.stage.kind import Edge, Inputs, Kind, stages_of
+from tasks.stage.kind import Edge, Facts, Inputs, Kind, stages_of
 from tasks.stage.upstream import Upstream
 
 VERSION = "4"
@@ -41,6 +42,12 @@ def _says(settings: Settings, inputs: Inputs) -> dict[str, Any]:
     return {**settings.fingerprinted(), "truth": truth_of(labels.panoramas.settings.source)}
 
 
+def truth_facts(_settings: Any, inputs: Inputs) -> Facts:
+    """The facts of a kind that reads what was photographed of a panorama and, by its name, its truth where there is any."""
+    (labels,) = stages_of(inputs, "labels")
+    return DECODED if truth_of(labels.panoramas.settings.source) is None else ("name", *DECODED)
+
+
 KIND = Kind(
     "evaluate",
     VERSION,
@@ -49,6 +56,7 @@ KIND = Kind(
     "figures",
     make="tasks.evaluate.evaluate:evaluate_block",
     says=_says,
+    facts=truth_facts,
     shows="tasks.evaluate.shown:shows",
     summary="tasks.evaluate.shown:summary",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from storage.fingerprint import digest
 from storage.manifest import Item
 from storage.urls import read_bytes
@@ -9,6 +11,15 @@ from tasks.ingest.images.bands import vertical_degrees
 from tasks.ingest.images.decode import BadImage, Panorama, open_panorama
 from tasks.ingest.settings import Ingest
 from tasks.stage.job import BadItem
+from tasks.stage.kind import Facts, Inputs
+
+DECODED: Facts = ("metadata.vertical_degrees",)
+"""The facts that :func:`load_panorama` reads of an item."""
+
+
+def decoded(_settings: Any, _inputs: Inputs) -> Facts:
+    """The facts of a kind that reads the panorama, and nothing else of an item."""
+    return DECODED
 
 
 def load_panorama(item: Item, settings: Ingest) -> Panorama:

@@ -21,7 +21,7 @@ from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.ingest.images.decode import Panorama
 from tasks.ingest.observed import Observed, observed_of, partly_observed, require_observed, share
-from tasks.ingest.panorama import load_panorama
+from tasks.ingest.panorama import decoded, load_panorama
 from tasks.label import instances, label, project
 from tasks.label.arrays import decode_fields
 from tasks.label.auxiliaries import about_auxiliaries, encode_auxiliaries
@@ -66,6 +66,7 @@ KIND = Kind(
     "labels",
     make="tasks.label.fuse:fuse_block",
     says=_says,
+    facts=decoded,
     fits=refuse_misfit,
     shows="tasks.label.shown:shows",
     summary="tasks.label.shown:summary",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,12 @@ from geometry.cameras import Camera
 from geometry.fields import Field, canonical, spread, where_observed
 from geometry.observed import observed_in_patches
 from geometry.resampling.patches import extract_patches
-from models.teachers import CannotLabel, Teacher, load_teacher, weights_digest
+from models.teachers import CannotLabel, Teacher, facts_read, load_teacher, weights_digest
 from models.teachers.vocabularies import things_of
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.ingest.observed import Observed, partly_observed, share
-from tasks.ingest.panorama import load_panorama
+from tasks.ingest.panorama import DECODED, load_panorama
 from tasks.ingest.settings import Ingest
 from tasks.label import project
 from tasks.label.arrays import encode_fields
@@ -28,7 +28,7 @@ from tasks.label.settings import Label as Settings
 from tasks.stage.block import run_block
 from tasks.stage.devices import OutOfMemory, device_name, free_memory, is_out_of_memory, resolve_device
 from tasks.stage.job import BadItem, Job, Output
-from tasks.stage.kind import Edge, Inputs, Kind, Part
+from tasks.stage.kind import Edge, Facts, Inputs, Kind, Part
 from tasks.stage.upstream import Upstream
 
 VERSION = "2"
@@ -58,6 +58,10 @@ def _weights(settings: Settings, _inputs: Inputs) -> dict[str, str]:
     return {"{key}": weights_digest(settings.kind, settings.settings)}
 
 
+def _facts(settings: Settings, _inputs: Inputs) -> Facts:
+    return (*DECODED, *facts_read(settings.kind))
+
+
 def _parts(settings: Settings, named: Mapping[str, Any]) -> list[Part]:
     """The teacher's own stage, and one more for each of ``rotations``: not for instances alone, which come from the first."""
     rotations = 0 if set(settings.fields) == {"instances"} else settings.rotations
@@ -82,6 +86,7 @@ VIEWS = Kind(
     make="tasks.label.label:label_block",
     says=_says,
     weights=_weights,
+    facts=_facts,
     droppable=True,
     like=_own_key,
     looks="tasks.label.teacher_trial:look_at_files",
@@ -97,14 +102,10 @@ def label_block(job: Job) -> Receipt:
     rotation, project_settings = settings.rotation, job.input("views").settings
     device = resolve_device(job.execution.device)
     batch_size = settings.settings.get("batch_size", job.execution.batch_size)
-    teacher = load_teacher(settings.kind, settings.settings, device)
-    views = Upstream(job, job.input("views"))
-    about: dict[str, Any] = {"classes": list(teacher.classes), "fields": {}}
-    things = getattr(teacher, "thing_classes", None)
-    if things is None:
-        things = things_of(teacher.classes)
-    if things is not None:
-        about["thing_classes"] = list(things)
+    teacher = cache(partial(load_teacher, settings.kind, settings.settings, device))
+    if not job.all_copied:
+        teacher()  # before any item is in hand: a teacher that kills its process is no item's fault
+    views, told = Upstream(job, job.input("views")), {}
 
     def read(slot: int, item: Item) -> Patches:
         stored = views.item(slot)
@@ -114,12 +115,21 @@ def label_block(job: Job) -> Receipt:
         return cut_patches(item, job.panoramas, project_settings.antialias, cameras)
 
     def label_item(item: Item, patches: Patches) -> Output:
-        fields = look_at_observed(teacher, patches, {"item": item.item, **item.metadata}, settings.fields, batch_size)
-        about["fields"] = {name: {"unit": field.unit, "frame": field.frame} for name, field in fields.items()}
+        fields = look_at_observed(teacher(), patches, {"item": item.item, **item.metadata}, settings.fields, batch_size)
+        told.update({name: {"unit": field.unit, "frame": field.frame} for name, field in fields.items()})
         return Output(fields, {f"{name}_valid": round(share(f.valid, patches.observed), 4) for name, f in fields.items()})
 
     weights = dict.fromkeys(job.identity.weights, weights_digest(settings.kind, settings.settings))
-    return run_block(job, label_item, about, weights, read, encode_fields, device_name(device))
+    return run_block(job, label_item, lambda: _about(teacher(), told), weights, read, encode_fields, device_name(device))
+
+
+def _about(teacher: Teacher, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What the receipt says of patch labels: classes, and the unit and frame of each field."""
+    about: dict[str, Any] = {"classes": list(teacher.classes), "fields": dict(fields)}
+    things = getattr(teacher, "thing_classes", None)
+    if things is None:
+        things = things_of(teacher.classes)
+    return about if things is None else about | {"thing_classes": list(things)}
 
 
 def cut_patches(item: Item, reading: Ingest, antialias: bool, cameras: tuple[Camera, ...]) -> Patches:

@@ -12,14 +12,18 @@ from geometry.cameras import Camera
 from geometry.resampling.patches import extract_patches
 from storage.manifest import Item
 from storage.receipts import Receipt
-from tasks.ingest.panorama import load_panorama
+from tasks.ingest.panorama import DECODED, load_panorama
 from tasks.label.layouts import Cubemap, Icosahedron, Random, Rings
 from tasks.label.settings import Project as Settings
 from tasks.stage.block import run_block
 from tasks.stage.job import Job, Output
-from tasks.stage.kind import Edge, Kind
+from tasks.stage.kind import Edge, Facts, Inputs, Kind
 
 VERSION = "2"
+
+
+def _facts(settings: Settings, _inputs: Inputs) -> Facts:
+    return DECODED if settings.keep_pixels else ()
 
 
 KIND = Kind(
@@ -29,6 +33,7 @@ KIND = Kind(
     {"panoramas": Edge("panoramas")},
     "views",
     make="tasks.label.project:project_block",
+    facts=_facts,
 )
 
 

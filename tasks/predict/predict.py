@@ -21,7 +21,7 @@ from storage.manifest import Block, Item
 from storage.receipts import Receipt
 from tasks.ingest.images.resizing import resize_image
 from tasks.ingest.observed import Observed, observed_of, require_observed, share
-from tasks.ingest.panorama import load_panorama
+from tasks.ingest.panorama import decoded, load_panorama
 from tasks.label.fuse import distances_to_store, encode_labels, fused_unit, require_labels
 from tasks.predict.folder import refuse_no_student, student_about, student_folder, without_progress_bars
 from tasks.predict.settings import Predict as Settings
@@ -50,6 +50,7 @@ KIND = Kind(
     "labels",
     make="tasks.predict.predict:predict_block",
     weights=_weights,
+    facts=decoded,
     network=True,
     shows="tasks.label.shown:shows",
     check="tasks.predict.predict:refuse_misfit",

@@ -7,6 +7,7 @@ need not know of it; its receipt names the block that it equals.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from storage.accepted import read_accepted
@@ -16,6 +17,7 @@ from storage.fingerprint import canonical_json, digest
 from storage.receipts import Receipt, drop_receipt, read_receipt, write_receipt
 from storage.urls import join, read_bytes, settle, write_bytes
 from tasks.stage.job import Job
+from tasks.stage.rows import row_keys
 
 ADOPTED = "adopted"
 """What ``made`` of a receipt calls the block that was copied: stage, fingerprint and name, with slashes between them."""
@@ -52,9 +54,10 @@ def adopt(job: Job) -> Receipt | None:
         write_bytes(join(job.url, name), data)
     settle(job.url)
     refuse_unwritten(job.url, origin.files)
-    identity = job.identity
-    made = _made(job, origin, started)
-    receipt = Receipt(identity.stage, identity.fingerprint, job.block.name, origin.items, origin.files, origin.about, made)
+    identity, made = job.identity, _made(job, origin, started)
+    keys = row_keys(job.stage, job.block.items)
+    rows = [replace(row, key=key if row.key else "") for row, key in zip(origin.items, keys, strict=True)]
+    receipt = Receipt(identity.stage, identity.fingerprint, job.block.name, rows, origin.files, origin.about, made)
     write_receipt(job.url, receipt)
     return receipt
 
@@ -63,7 +66,7 @@ def _made(job: Job, origin: Receipt, started: float) -> dict[str, Any]:
     """Device and versions stay those that computed the bytes; run, time and identity are those of the copy."""
     accepted = read_accepted(job.stage.root, job.stage.name, job.identity.fingerprint)
     return {
-        **origin.made,
+        **{name: value for name, value in origin.made.items() if name not in (ACCEPTED, "copied")},
         "run": job.run,
         "code": job.code,
         "started": round(started, 3),

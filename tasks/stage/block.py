@@ -6,11 +6,12 @@ a reason, and writes the receipt last.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -24,8 +25,10 @@ from storage.manifest import Item
 from storage.receipts import ItemRow, Receipt, drop_receipt, write_receipt
 from storage.urls import settle
 from tasks.stage.code import code_of, packages_of, versions_of
+from tasks.stage.copying import Copied, Copying
 from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.overlap import Background, prefetch
+from tasks.stage.rows import row_keys
 
 READ_AHEAD = 2  # items between reading and computing
 WRITE_BEHIND = 2  # items between computing and writing
@@ -41,11 +44,14 @@ Compute = Callable[[Item, Any], Output]
 Encode = Callable[[Any], Mapping[str, NDArray]]
 """An output's values -> arrays of the same shapes and dtypes for every item."""
 
+About = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+"""Describes the outputs of a block for later stages, whatever items it has; or a function that does so once items are made."""
+
 
 def run_block(
     job: Job,
     compute: Compute,
-    about: Mapping[str, Any],
+    about: About,
     weights: Mapping[str, str] | None = None,
     read: Read = lambda _slot, _item: None,
     encode: Encode = dict,
@@ -54,14 +60,15 @@ def run_block(
     """Stream the items of a block through read, compute and encode, and store what comes out; the receipt is written last.
 
     Reading, computing, and encoding with writing each have a thread, with a few items between them: a device that computes
-    waits neither for files nor for compression.
+    waits neither for files nor for compression. Rows that ``job.copies`` names are copied in the place of all three.
 
     Parameters
     ----------
     job : Job
     compute : function of (item, what ``read`` gave)
-    about : mapping
-        Describes the outputs for later stages; looked at after the last item, so ``compute`` may fill it in.
+    about : mapping or function of nothing
+        Describes the outputs for later stages; looked at after the last item, so ``compute`` may fill it in. A function is called
+        only if something was made.
     weights : mapping, optional
         Digests of the weights in use, checked against the fingerprint's.
     read : function of (slot, item)
@@ -77,12 +84,35 @@ def run_block(
     _check_as_planned(job, weights)
     started = time.time()
     drop_receipt(job.url)
-    writer = BlockWriter(job.url, len(job.block.items))
-    rows = []
-    digests: list[str] = []
-    files: dict[str, Mapping[str, Any]] = {}
+    copying = Copying(job, keys := row_keys(job.stage, job.block.items))
+    written = _stream(job, copying, partial(_read, job, copying, read), compute, encode)
+    said = copying.about if copying.about is not None and not written.made else _as_stored(about)
+    if copying.about not in (None, said):  # no block says two things of its outputs
+        return run_block(replace(job, copies={}), compute, about, weights, read, encode, device)
+    refuse_unwritten(job.url, written.files)
+    rows = [replace(row, key=key) if row.state == "done" else row for row, key in zip(written.rows, keys, strict=True)]
+    made = _made(job, started, device) | ({"copied": copied} if (copied := copying.told()) else {})
+    identity = job.identity
+    receipt = Receipt(identity.stage, identity.fingerprint, job.block.name, rows, written.files, said, made)
+    write_receipt(job.url, receipt)
+    return receipt
 
-    def store(values: Any) -> None:
+
+@dataclass
+class _Written:
+    """What became of the items of a block, and the files that were written; ``made`` counts what was not copied."""
+
+    rows: list[ItemRow] = field(default_factory=list)
+    files: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    made: int = 0
+
+
+def _stream(job: Job, copying: Copying, read: Read, compute: Compute, encode: Encode) -> _Written:
+    """All items of a block, in order; their arrays are written, and settled, when it returns."""
+    writer = BlockWriter(job.url, len(job.block.items))
+    written, digests = _Written(), []
+
+    def store(values: Any, encode: Encode) -> None:
         arrays = None if values is None else encode(values)
         writer.append(arrays)
         digests.append("" if arrays is None else arrays_digest(arrays))
@@ -90,25 +120,33 @@ def run_block(
     # A guarded job keeps a journal of the item in hand, so nothing may be read ahead.
     ahead = 0 if job.journal else READ_AHEAD
     with Background(WRITE_BEHIND) as storing:
-        for item, inputs in prefetch(partial(_read, job, read), job.block.items, ahead):
+        for item, inputs in prefetch(read, job.block.items, ahead):
             try:
-                output = compute(item, inputs())
+                found = inputs()
+                output = found if isinstance(found, Copied) else compute(item, found)
             except BadItem as error:
-                storing.submit(store, None)
-                rows.append(ItemRow(item.item, "quarantined", str(error), given_up_at=error.given_up_at))
+                storing.submit(store, None, encode)
+                written.rows.append(ItemRow(item.item, "quarantined", str(error), given_up_at=error.given_up_at))
+                continue
+            if isinstance(output, Copied):
+                copying.count(output)
+                storing.submit(store, output.arrays, dict)
             else:
-                storing.submit(store, output.values)
-                rows.append(ItemRow(item.item, "done", "", output.figures))
-                files |= output.files
+                storing.submit(store, output.values, encode)
+                written.files |= output.files
+                written.made += 1
+            written.rows.append(ItemRow(item.item, "done", "", output.figures))
     writer.close()
     settle(job.url)
-    files = dict(sorted({**files, **writer.written}.items()))
-    refuse_unwritten(job.url, files)
-    rows = [replace(row, digest=found) for row, found in zip(rows, digests, strict=True)]
-    identity, made = job.identity, _made(job, started, device)
-    receipt = Receipt(identity.stage, identity.fingerprint, job.block.name, rows, files, dict(about), made)
-    write_receipt(job.url, receipt)
-    return receipt
+    written.files = dict(sorted({**written.files, **writer.written}.items()))
+    written.rows = [replace(row, digest=found) for row, found in zip(written.rows, digests, strict=True)]
+    return written
+
+
+def _as_stored(about: About) -> Mapping[str, Any]:
+    """What is said of a block, as whoever reads its receipt sees it."""
+    said: Mapping[str, Any] = json.loads(json.dumps(dict(about() if callable(about) else about)))
+    return said
 
 
 def make_whole(
@@ -139,12 +177,13 @@ def _check_as_planned(job: Job, weights: Mapping[str, str] | None) -> None:
         raise RuntimeError(f"{job.key}: weights in use {dict(weights)} are not those planned {planned}; plan again")
 
 
-def _read(job: Job, read: Read, slot: int, item: Item) -> Any:
+def _read(job: Job, copying: Copying, read: Read, slot: int, item: Item) -> Any:
+    """What ``compute`` needs, or the item's row where that need not be made."""
     if job.journal:
         Path(job.journal).write_text(item.item, encoding="utf-8")
     if item.item in job.given_up:
         raise BadItem(job.given_up[item.item])
-    return read(slot, item)
+    return copying.row(slot) or read(slot, item)
 
 
 @cache

@@ -14,6 +14,9 @@ from storage.urls import join
 from tasks.stage.code import code_of
 from tasks.stage.kind import Stage
 
+Copies = Mapping[int, tuple[str, int]]
+"""Slot -> block and slot where the same row lies under the stage's fingerprint."""
+
 
 class BadItem(ValueError):
     """This item cannot be processed; the message is the reason for its quarantine. The rest of the block goes on.
@@ -33,7 +36,8 @@ class Job:
 
     ``code`` is the digest of the code that planned it; a worker with other code refuses. ``guarded`` asks for a process of its
     own, in which ``journal`` names the file that says which item is in hand, and ``given_up`` the items that must not be tried,
-    with the reason. ``adopts`` is the URL of a finished block that this one will equal, if one is known.
+    with the reason. ``copies`` tells where rows lie that need not be made: they are looked at once more before they are copied.
+    ``adopts`` is the URL of a finished block that this one will equal, if one is known.
     """
 
     stage: Stage
@@ -44,6 +48,7 @@ class Job:
     guarded: bool = False
     journal: str = ""
     given_up: Mapping[str, str] = field(default_factory=dict)
+    copies: Copies = field(default_factory=dict)
     adopts: str = ""
 
     def __post_init__(self) -> None:
@@ -63,6 +68,11 @@ class Job:
     def panoramas(self) -> Any:
         """Settings of the stage that gave the panoramas."""
         return self.stage.panoramas.settings
+
+    @property
+    def all_copied(self) -> bool:
+        """Whether no item has to be made, as far as is known: what makes them need not be loaded."""
+        return not self.given_up and len(self.copies) == len(self.block.items)
 
     @property
     def url(self) -> str:

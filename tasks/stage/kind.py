@@ -25,6 +25,10 @@ OVER = "panoramas"
 """The input that chooses the panoramas; all others must be over the same ones."""
 
 
+Facts = tuple[str, ...]
+"""What a stage reads of an item beyond its pixels: its ``name``, all of its ``metadata``, or one value, ``metadata.position``."""
+
+
 class Nothing(Settings):
     """Settings of a stage that has none."""
 
@@ -68,6 +72,10 @@ def _all_settings(settings: Any, _inputs: Inputs) -> Mapping[str, Any]:
     return said
 
 
+def _all_facts(_settings: Any, _inputs: Inputs) -> Facts:
+    return ("name", "metadata")
+
+
 def _no_weights(_settings: Any, _inputs: Inputs) -> Mapping[str, str]:
     return {}
 
@@ -106,6 +114,9 @@ class Kind:
         What enters the fingerprint; by default all of the settings.
     weights : function of (settings, inputs)
         Name of each set of weights -> digest; ``{key}`` in a name is the key of the entry.
+    facts : function of (settings, inputs)
+        What it reads of an item beyond the pixels and what earlier stages made of it; by default the name and all metadata. Where
+        none of that changed, an item's row is copied into a block with another name.
     network : bool
         Runs a network, and so wants a GPU, though its output may not depend on weights that are known beforehand.
     droppable : bool
@@ -139,6 +150,7 @@ class Kind:
     grain: Grain = "block"
     says: Callable[[Any, Inputs], Mapping[str, Any]] = _all_settings
     weights: Callable[[Any, Inputs], Mapping[str, str]] = _no_weights
+    facts: Callable[[Any, Inputs], Facts] = _all_facts
     network: bool = False
     droppable: bool = False
     expand: Callable[[Any, Mapping[str, Any]], Sequence[Part]] | None = None

@@ -32,10 +32,21 @@ class Upstream:
             raise BadItem(row.reason if row.inherited else f"at {at}: {row.reason}", row.given_up_at or at)
         if self._reader is None:
             self._reader = BlockReader(self.url, self.receipt.files)
-        arrays = self._reader.item(slot)
-        if row.digest and arrays_digest(arrays) != row.digest:
-            raise damaged(self.url, f"the arrays of {row.item} are not those that were stored", self.receipt.files)
-        return arrays
+        return sound_arrays(self.url, self.receipt, self._reader, slot)
+
+
+def sound_arrays(url: str, receipt: Receipt, reader: BlockReader, slot: int) -> dict[str, NDArray]:
+    """The arrays of one item that was not given up, held against the digest in its block's receipt.
+
+    Raises
+    ------
+    DamagedBlock
+        They are not those that were stored; the receipt is withdrawn.
+    """
+    arrays, row = reader.item(slot), receipt.items[slot]
+    if row.digest and arrays_digest(arrays) != row.digest:
+        raise damaged(url, f"the arrays of {row.item} are not those that were stored", receipt.files)
+    return arrays
 
 
 def open_block(stage: Stage, name: str) -> tuple[str, Receipt]:

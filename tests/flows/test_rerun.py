@@ -102,6 +102,9 @@ def test_a_changed_panorama_reruns_its_block(path: Path) -> None:
     assert reasons(load(path))["ingest"] == ("changed files: p03",)
     record = run_pipeline(load(path))
     assert {row["stage"]: row["ran"] for row in record["stages"]} == dict.fromkeys(STAGES, 1)
+    # Views are alike wherever the pixels are; the teacher does not say whether it reads names.
+    assert {row["stage"]: row["copied"] for row in record["stages"]} == {**dict.fromkeys(STAGES, 1), "project": 2}
+    assert not make_plan(load(path)).anything_to_run
 
 
 def test_a_missing_receipt_reruns_its_block(path: Path) -> None:

@@ -1,0 +1,92 @@
+"""Copying rows: what a block need not make, since another block under its fingerprint holds it.
+
+A row is read back and held against its digest; one that is gone, damaged, or of another key by now is made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from numpy.typing import NDArray
+
+from storage.arrays import BlockReader, DamagedBlock
+from storage.receipts import ItemRow, Receipt, read_receipt
+from tasks.stage.job import Job
+from tasks.stage.upstream import sound_arrays
+
+
+@dataclass(frozen=True)
+class Copied:
+    """A row of another block: its arrays as stored, and what that block's receipt says of it."""
+
+    arrays: Mapping[str, NDArray]
+    row: ItemRow
+    source: Receipt
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """What the stage found in the item."""
+        return self.row.figures
+
+
+class Copying:
+    """Rows that a job may copy; ``about`` is what the blocks that were read say of their outputs, None before any was."""
+
+    def __init__(self, job: Job, keys: Sequence[str]) -> None:
+        self._job, self._keys = job, keys
+        self._sources: dict[str, tuple[str, Receipt, BlockReader | None] | None] = {}
+        self._told: dict[str, dict[str, Any]] = {}
+        self.about: Mapping[str, Any] | None = None
+
+    def row(self, slot: int) -> Copied | None:
+        """The row of an item, or None if it is to be made."""
+        block, there = self._job.copies.get(slot, ("", -1))
+        if not block or block == self._job.block.name or not self._done_before(slot):
+            return None
+        try:
+            source = self._source(block)
+            return self._read(slot, *source, there) if source else None
+        except DamagedBlock:  # its receipt is withdrawn, if it has one yet: nobody takes it for sound
+            self._sources[block] = None
+            return None
+
+    def count(self, copied: Copied) -> None:
+        """Note that a row was copied."""
+        block, made = copied.source.block, copied.source.made
+        one = self._told.setdefault(block, {"block": block, "rows": 0, "run": made["run"], "device": made["device"]})
+        one["rows"] += 1
+
+    def told(self) -> list[dict[str, Any]]:
+        """For the receipt: from which blocks how many rows were copied, and which run made those on what device."""
+        return [self._told[block] for block in sorted(self._told)]
+
+    def _read(self, slot: int, url: str, receipt: Receipt, reader: BlockReader | None, there: int) -> Copied | None:
+        row = receipt.items[there] if there < len(receipt.items) else None
+        if row is None or row.state != "done" or not row.key or row.key != self._keys[slot]:
+            return None
+        if self.about not in (None, receipt.about) or bool(row.digest) != bool(reader):
+            return None
+        found = Copied(sound_arrays(url, receipt, reader, there) if reader else {}, row, receipt)
+        self.about = receipt.about
+        return found
+
+    def _source(self, block: str) -> tuple[str, Receipt, BlockReader | None] | None:
+        if block not in self._sources:
+            url = self._job.stage.block_url(block)
+            receipt = read_receipt(url)
+            self._sources[block] = None  # unless it can be opened
+            if receipt is not None:
+                self._sources[block] = (url, receipt, BlockReader(url, receipt.files) if receipt.files else None)
+        return self._sources[block]
+
+    def _done_before(self, slot: int) -> bool:
+        """Whether the stages that are read gave the item's own rows: what they gave up this time is not copied past them."""
+        return all(receipt is not None and receipt.items[slot].state == "done" for receipt in self._upstream)
+
+    @cached_property
+    def _upstream(self) -> list[Receipt | None]:
+        stages = [one for name in self._job.stage.inputs for one in self._job.stage.stages(name)]
+        return [read_receipt(self._job.url_of(one)) for one in stages if one.kind.grain == "block"]

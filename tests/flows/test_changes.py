@@ -1,0 +1,115 @@
+"""Inside a block only what changed is made: a teacher counts the panoramas that it looks at, in small and in large blocks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmarks.runs.changes import MORE, TEACHER, add_column, change_pixel, changes, rename, write_config, write_images
+from benchmarks.runs.direct import carry_out
+from configs.pipeline import Config
+from flows.plan import StagePlan, make_plan
+from flows.setup.cost import measured_rate
+from models.teachers import registry
+from tasks.pipeline import load
+from tests.support.pipelines import data_bytes
+
+
+@pytest.mark.parametrize("size", [16, pytest.param(512, marks=pytest.mark.slow)])
+def test_a_change_costs_what_changed(tmp_path: Path, size: int) -> None:
+    everything = size + MORE
+    found = {one.what: (one.planned, one.looked_at, one.copied) for one in changes(tmp_path, size)}
+    assert found == {
+        "first run": (everything, everything, 0),
+        "nothing": (0, 0, 0),
+        "one pixel of one panorama": (1, 1, size - 1),
+        "a new column of metadata, of all": (0, 0, everything),
+        "one renamed": (1, 0, 1),
+        "one removed": (0, 0, 0),
+        "ten more": (10, 10, 0),
+    }
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """A store of five panoramas, finished."""
+    write_images(tmp_path / "images", [f"p{number}" for number in range(5)])
+    found = load(write_config(tmp_path, 4))
+    carry_out(found)
+    return found
+
+
+def planned(config: Config) -> dict[str, StagePlan]:
+    return {row.stage: row for row in make_plan(config).stages if row.to_run}
+
+
+def test_after_changes_the_store_has_the_bytes_of_one_made_anew(config: Config, tmp_path: Path) -> None:
+    change_pixel(tmp_path / "images/p1.png")
+    carry_out(config)
+    add_column(tmp_path / "images")
+    rename(tmp_path / "images", "p2", "q2")
+    plan = carry_out(config)
+    assert sum(map(len, plan.copies["fuse"].values())) == 6
+    assert not make_plan(config).anything_to_run
+    shutil.copy2(tmp_path / "images/q2.png", tmp_path / "images/p2.png")  # whose row was copied though its file was gone
+    store, other = tmp_path / "store", tmp_path / "anew"
+    shutil.copytree(store / "stages/ingest", other / "stages/ingest")
+    carry_out(load(tmp_path / "changes.yaml", {"root": str(other)}))
+    anew = data_bytes(other)
+    assert {name: data_bytes(store).get(name) for name in anew} == anew
+
+
+def test_plan_tells_items_and_an_estimate_to_match(config: Config, tmp_path: Path) -> None:
+    change_pixel(tmp_path / "images/p1.png")
+    row, fuse = planned(config)[TEACHER], planned(config)["fuse"]
+    assert (row.to_run, row.items, row.copied) == (1, 1, 3)
+    assert (fuse.to_run, fuse.items, fuse.copied) == (1, 1, 3)
+    of_block = 4 * (row.seconds or 0)
+    carry_out(config)
+    write_images(tmp_path / "images", [f"r{number}" for number in range(4)])
+    after = planned(config)[TEACHER]
+    assert after.items == 4
+    assert after.seconds == pytest.approx(of_block, abs=1), "a block of copies says nothing of what making one takes"
+    assert row.bytes == pytest.approx(after.bytes, rel=0.1), "copied rows take room"
+
+
+def test_cost_is_that_of_items_which_were_made(config: Config, tmp_path: Path) -> None:
+    plan = make_plan(config)
+    stage = plan.step(TEACHER).stage
+    before = measured_rate(stage.root, stage.name, stage.identity.fingerprint)
+    add_column(tmp_path / "images")
+    carry_out(config)
+    assert measured_rate(stage.root, stage.name, stage.identity.fingerprint) == before
+
+
+def test_a_teacher_whose_rows_are_all_copied_is_not_loaded(config: Config, tmp_path: Path) -> None:
+    registry._loaded.clear()
+    (tmp_path / "calls.loaded").unlink()
+    add_column(tmp_path / "images")
+    carry_out(config)
+    assert not (tmp_path / "calls.loaded").exists()
+    change_pixel(tmp_path / "images/p1.png")
+    carry_out(config)
+    assert (tmp_path / "calls.loaded").read_text() == "loaded\n"
+
+
+def test_rows_of_receipts_older_than_keys_are_read_and_never_copied(config: Config, tmp_path: Path) -> None:
+    for file in (tmp_path / "store/stages").rglob("receipt.json"):
+        said = json.loads(file.read_text())
+        for row in said["items"]:
+            del row["key"]
+        file.write_text(json.dumps(said))
+    assert not make_plan(config).anything_to_run
+    add_column(tmp_path / "images")
+    assert {row.items for row in planned(config).values() if row.stage != "ingest"} == {5}
+    assert carry_out(config).copies[TEACHER] == {}
+
+
+def test_a_band_stated_by_metadata_is_read_anew(config: Config, tmp_path: Path) -> None:
+    """How pixels are decoded is a fact too."""
+    (tmp_path / "images/p1.json").write_text('{"vertical_degrees": 180}')
+    assert {planned(config)[stage].items for stage in (TEACHER, "fuse", "evaluate")} == {1}
+    assert planned(config)["project"].items == 0, "views do not depend on it"
