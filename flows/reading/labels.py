@@ -21,18 +21,29 @@ if TYPE_CHECKING:
 class Kept(Protocol):
     """Where one panorama's labels are kept: in a block of a store, or in a row of a publication."""
 
-    item: str
-    """Name of the panorama."""
-    stage: str
-    """What made the labels: the key of a stage, or a publication's name."""
-    version: str
-    """Fingerprint of the stage, or version of the publication."""
-    about: Mapping[str, Any]
-    """What holds for all panoramas: vocabulary, units, frames."""
-    figures: Mapping[str, Any]
-    """What the stage measured of this one."""
-    names: tuple[str, ...]
-    """The arrays that are stored."""
+    @property
+    def item(self) -> str:
+        """Name of the panorama."""
+
+    @property
+    def stage(self) -> str:
+        """What made the labels: the key of a stage, or a publication's name."""
+
+    @property
+    def version(self) -> str:
+        """Fingerprint of the stage, or version of the publication."""
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What holds for all panoramas: vocabulary, units, frames."""
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """What the stage measured of this one."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The arrays that are stored."""
 
     def read(self, names: tuple[str, ...]) -> dict[str, NDArray]:
         """Arrays of the panorama as they are stored."""

@@ -13,7 +13,7 @@ from storage.addresses import AddressError
 from storage.retries import StoreError
 from tasks.ingest.images.resizing import resize_image
 from tasks.pages.encoded import png
-from tasks.pages.pictures import contact_sheet, depth_picture, normals_picture, panorama_picture, semantics_picture
+from tasks.pages.pictures import contact_sheet, depth_picture, normals_picture, semantics_picture
 from tasks.pages.shown import inline
 from tasks.stage.job import BadItem
 
@@ -30,7 +30,7 @@ def labels_html(labels: Any) -> str:
     said = f"{labels.item}: {labels.stage} {labels.version}"
     drawn = {name: picture for name, draw in DRAWN.items() if (picture := draw(labels)) is not None}
     image = inline(png(said, contact_sheet(drawn, min(len(drawn), 2)))) if drawn else ""
-    return f"<p><b>{escape(labels.item)}</b> {escape(labels.stage)} {escape(labels.version)}</p>{image}<p>{_arrays(labels)}</p>"
+    return f"<p>{escape(said)}</p>{image}<p>{escape(', '.join(labels))}</p>"
 
 
 def table_html(title: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -40,19 +40,14 @@ def table_html(title: str, heads: Sequence[str], rows: Iterable[Sequence[object]
     return f"<p><b>{escape(title)}</b></p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _arrays(labels: Any) -> str:
-    return escape(", ".join(labels))
-
-
 def _panorama(labels: Any) -> Drawn | None:
     """The panorama as small as its labels; nothing where its file is not at hand."""
     try:
-        pixels, observed = labels.panorama, labels.observed
+        pixels = labels.panorama
     except (BadItem, StoreError, AddressError, KeyError, ValueError):
         return None
-    shown = panorama_picture(pixels, None if observed.all() else observed)
     shape = next((labels[name].shape for name in labels if name.endswith("_valid")), pixels.shape)
-    return np.asarray(resize_image(shown, shape[0]), np.uint8)
+    return np.asarray(resize_image(pixels, shape[0]), np.uint8)
 
 
 def _depth(labels: Any) -> Drawn | None:
