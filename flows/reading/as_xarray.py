@@ -16,8 +16,8 @@ except ModuleNotFoundError as error:
     message = "labels become a Dataset by xarray; install it with: pip install 'panolabel[xarray]'"
     raise ModuleNotFoundError(message, name="xarray") from error
 
-AXES = {3: ["x", "y", "z"], 2: ["right", "down"]}
-"""Names of what stands along the last axis of vectors."""
+AXES = {3: ("axis", ["x", "y", "z"]), 2: ("tangent", ["right", "down"])}
+"""Vectors by their length: the name of their dimension, and of what stands along it."""
 
 
 def dataset_of(labels: Any) -> xarray.Dataset:
@@ -30,8 +30,8 @@ def dataset_of(labels: Any) -> xarray.Dataset:
     Returns
     -------
     xarray.Dataset
-        Dimensions ``latitude`` (H) and ``longitude`` (W), whose coordinates are those of pixel centres in radians, and ``axis``
-        of vectors. Variables have ``units`` where they have any; classes have ``flag_values`` and ``flag_meanings`` as CF says.
+        Dimensions ``latitude`` (H) and ``longitude`` (W), whose coordinates are those of pixel centres in radians; ``axis``
+        (x, y, z) of vectors, ``tangent`` (right, down) of gradients. Variables have ``units`` where they have any; classes have ``flag_values`` and ``flag_meanings`` as CF says.
     """
     names = [name for name in labels if name not in INSTANCES[1:]]
     arrays = {name: labels[name] for name in names}
@@ -41,8 +41,10 @@ def dataset_of(labels: Any) -> xarray.Dataset:
         "latitude": ("latitude", (0.5 - (np.arange(height) + 0.5) / height) * np.pi, {"units": "radian"}),
         "longitude": ("longitude", ((np.arange(width) + 0.5) / width - 0.5) * 2 * np.pi, {"units": "radian"}),
     }
+    sizes = {array.shape[2] for array in arrays.values() if array.ndim == 3}
+    axes = {AXES[size][0]: AXES[size][1] for size in sizes}
     about = {"item": labels.item, "stage": labels.stage, "version": labels.version}
-    return xarray.Dataset(found, coordinates, {**about, "normals_frame": "x right, y down, z forward"})
+    return xarray.Dataset(found, {**coordinates, **axes}, {**about, "normals_frame": "x right, y down, z forward"})
 
 
 def _variable(name: str, array: NDArray, labels: Any) -> xarray.Variable:
@@ -57,5 +59,4 @@ def _variable(name: str, array: NDArray, labels: Any) -> xarray.Variable:
     plane = ["latitude", "longitude"]
     if array.ndim == 2:
         return xarray.Variable(plane, array, attributes)
-    axis = f"axis_{array.shape[2]}" if array.shape[2] != 3 else "axis"
-    return xarray.Variable([*plane, axis], array, {**attributes, "axes": AXES.get(array.shape[2], [])})
+    return xarray.Variable([*plane, AXES[array.shape[2]][0]], array, attributes)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from configs.pipeline import Config
+from configs.places import seen_from
 from configs.settings import ConfigError
 from flows.plan import Plan
 from flows.stores.stored import stored_plan
 from storage.runs import read_runs
+from tasks.migration import migrated
 from tasks.pipeline import validated
 from tasks.stage.kind import Step
 
@@ -40,7 +42,9 @@ def recorded_origin(root: str, stage: str, fingerprint: str) -> Origin:
         told = record.get("identities", {}).values()
         if fingerprint not in {one.get("fingerprint") for one in told}:
             continue
-        config = validated(dict(record["config"]), f"config of run {record['run']}")
+        told = migrated(record["config"])
+        here = {**told, "root": seen_from(told.get("folder", ""), root)}  # a store may be moved
+        config = validated(here, f"config of run {record['run']}")
         if found := origin_in(config, stored_plan(config), stage, fingerprint):
             return found
         break

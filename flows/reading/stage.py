@@ -78,7 +78,7 @@ class StoredStage(Mapping[str, Labels]):
         else:
             made = existing_receipts(self.root, self.name, self.fingerprint)
             known = [(block_url(self.root, self.name, self.fingerprint, block), receipt) for block, receipt in made.items()]
-        return sorted(known, key=lambda one: one[1].made["started"])
+        return sorted(known, key=lambda one: one[1].made.get("started", 0))
 
     @cached_property
     def _places(self) -> dict[str, Place]:

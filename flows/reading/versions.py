@@ -36,7 +36,7 @@ def versions_of(root: str, stage: str, current: str = "") -> list[Version]:
     for fingerprint in children(join(root, "stages", stage)):
         names = receipt_files(root, stage, fingerprint)
         if receipt := first_receipt(root, stage, fingerprint, names):
-            made = datetime.fromtimestamp(receipt.made["started"], UTC)
+            made = datetime.fromtimestamp(receipt.made.get("started", 0), UTC)
             found.append(Version(fingerprint, made, len(names), fingerprint == current))
     return sorted(found, key=lambda one: one.made, reverse=True)
 
