@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -35,6 +37,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"panolabel {version('panolabel')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Audited dense labels for 360-degree panoramas, without annotators."""
+
+
 app.command()(setup.doctor)
 app.command()(setup.init)
 app.command()(setup.schema)

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from flows.text import json_text, size
+from tasks.stage.kind import OVER
 
 WIDEST = 1000
 MOST_SHOWN = 10
@@ -60,7 +61,8 @@ def _add_step(tree: Tree, step: Mapping[str, Any]) -> Tree:
     for name, value in step["weights"].items():
         branch.add(f"weights of {name}: sha256 {value}")
     for name, value in step["settings"].items():
-        branch.add(escape(f"{name}: {json_text(value)}"))
+        if name != OVER:  # its blocks follow from what it was made from
+            branch.add(escape(f"{name}: {json_text(value)}"))
     if step["upstream"]:
         branch.add(escape(f"made from: {json_text(step['upstream'])}"))
     if "made" in step:

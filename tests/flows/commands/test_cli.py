@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,15 @@ def test_trace_goes_back_to_pixels_and_weights(path: Path) -> None:
     assert "stored as label.geometry" in told
     only = json.loads(panolabel("trace", path, "p01", "--stage", "geometry", "--json").stdout)
     assert [step["key"] for step in only["steps"]] == ["project", "geometry"]
+
+
+def test_a_narrow_terminal_cuts_no_digest_of_a_trace(path: Path) -> None:
+    digest = json.loads(panolabel("trace", path, "p01", "--json").stdout)["source"]["sha256"]
+    assert digest in panolabel("trace", path, "p01", COLUMNS="40").stdout
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert panolabel("--version").stdout == f"panolabel {version('panolabel')}\n"
 
 
 def test_trace_without_a_panorama_tells_all_stages_as_a_whole(path: Path) -> None:
