@@ -63,7 +63,14 @@ def store(path: Path) -> panolabel.Store:
 
 def test_only_the_stages_that_were_named_ran_and_what_they_need(path: Path) -> None:
     rows = {one.stage: (one.cached, one.to_run) for one in in_a_loop(lambda: panolabel.plan(path)).stages}
-    assert rows == {"ingest": (3, 0), "project": (1, 0), "geometry": (1, 0), "classes": (1, 0), "fuse": (1, 0), "evaluate": (0, 1)}
+    assert rows == {
+        "ingest": (3, 0),
+        "project": (1, 0),
+        "geometry": (1, 0),
+        "classes": (1, 0),
+        "fuse": (1, 0),
+        "evaluate": (0, 1),
+    }
     assert in_a_loop(lambda: panolabel.run(path, ["classes"], quiet=True))["state"] == "nothing to run"
 
 
@@ -167,7 +174,9 @@ def test_several_stages_that_give_labels_are_a_choice(path: Path) -> None:
     other.write_text(told.replace(fuse, fuse + fuse.replace("  fuse:\n", "  finer:\n    stage: fuse\n    edge_feather: 0.1\n")))
     other.write_text(other.read_text().replace("  evaluate: {}\n", "  evaluate: {labels: fuse}\n"))
     store = panolabel.open(other)
-    with pytest.raises(ConfigError, match=re.escape("several stages give labels: fuse, finer; say which one: store.stage('fuse')")):
+    with pytest.raises(
+        ConfigError, match=re.escape("several stages give labels: fuse, finer; say which one: store.stage('fuse')")
+    ):
         _ = store["p00"]
     assert list(store.stage("fuse")) == list(panolabel.open(other, stage="fuse")) == ["p00", "p01"]
 
