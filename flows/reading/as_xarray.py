@@ -31,7 +31,8 @@ def dataset_of(labels: Any) -> xarray.Dataset:
     -------
     xarray.Dataset
         Dimensions ``latitude`` (H) and ``longitude`` (W), whose coordinates are those of pixel centres in radians; ``axis``
-        (x, y, z) of vectors, ``tangent`` (right, down) of gradients. Variables have ``units`` where they have any; classes have ``flag_values`` and ``flag_meanings`` as CF says.
+        (x, y, z) of vectors, ``tangent`` (right, down) of gradients. Variables have ``units`` where they have any; classes have
+        ``flag_values`` and ``flag_meanings`` as CF says.
     """
     names = [name for name in labels if name not in INSTANCES[1:]]
     arrays = {name: labels[name] for name in names}

@@ -83,9 +83,8 @@ def test_files_of_other_panoramas_are_left_alone(path: Path, prefect_api: str, m
     other.write_text(told.replace("stages:", f"stages:\n  early: {source}"))
     assert panolabel.run(other, ["fuse"], quiet=True, root=path.parent / "two")["state"] == "completed"
     plan = panolabel.plan(other, root=path.parent / "two")
-    assert {one.stage: one.to_run for one in plan.stages} == {
-        **{"early": 3, "ingest": 0, "project": 0, "geometry": 0, "classes": 0, "fuse": 0, "evaluate": 1}
-    }
+    owed = {one.stage: one.to_run for one in plan.stages if one.to_run}
+    assert owed == {"early": 3, "evaluate": 1}
 
 
 @pytest.mark.parametrize(("name", "grey"), GREY.items())
@@ -224,7 +223,7 @@ def test_the_lines_of_the_readme_run(path: Path, prefect_api: str, monkeypatch: 
 
 
 def test_importing_it_imports_nothing_else_and_it_is_typed() -> None:
-    code = "import panolabel, sys; print([name for name in sys.modules if name.split('.')[0] in ('flows', 'tasks', 'zarr', 'torch')])"
+    code = "import panolabel, sys; print([name for name in ('flows', 'tasks', 'zarr', 'torch') if name in sys.modules])"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert told.strip() == "[]"
     assert files("panolabel").joinpath("py.typed").is_file()

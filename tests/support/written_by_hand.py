@@ -1,4 +1,4 @@
-"""A store as docs/concepts.md says that it is stored, written without this project's own code: an oracle for whoever reads stores."""
+"""A store as docs/concepts.md says, written without this project's own code: an oracle for whoever reads stores."""
 
 from __future__ import annotations
 

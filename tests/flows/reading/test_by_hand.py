@@ -142,7 +142,7 @@ def test_what_is_no_store_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=re.escape(f"panolabel run CONFIG --root {tmp_path}")):
         panolabel.open(tmp_path)
     (tmp_path / "stages").mkdir()
-    with pytest.raises(ConfigError, match="no stage of .* gives labels; it has none with a receipt"):
+    with pytest.raises(ConfigError, match=r"no stage of .* gives labels; it has none with a receipt"):
         panolabel.open(tmp_path)["church"]
 
 
