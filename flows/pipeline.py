@@ -32,6 +32,7 @@ from flows.running.others import refuse_missing
 from flows.running.parameters import ConfigParameter
 from flows.running.server import outlives_the_run
 from flows.running.workers import Workers, start_workers
+from flows.stores.finished import keys_until
 from flows.stores.made import made_of
 from flows.stores.record import RunRecord, new_run_name
 from flows.telling.artifacts import publish_outcome, publish_plan
@@ -63,6 +64,7 @@ def pipeline(
     run: str | None = None,
     retry: bool | list[str] = False,
     only: dict[str, list[str]] | None = None,
+    stages: list[str] | None = None,
 ) -> dict[str, Any]:
     """Run everything that a config owes, and return the record of the run.
 
@@ -75,6 +77,8 @@ def pipeline(
         Try quarantined items again: all, or those named.
     only : mapping of stage to block names, optional
         Make just these of the blocks that are owed.
+    stages : list of str, optional
+        Keys of stages: make only these, and what they are made from.
 
     Raises
     ------
@@ -84,11 +88,18 @@ def pipeline(
     Interrupted
         The process was asked to stop.
     """
-    return carry_out(config, run or flow_run.name, retry, only)
+    return carry_out(config, run or flow_run.name, retry, only, stages)
 
 
-def carry_out(config: Config, run: str, retry: bool | list[str], only: Mapping[str, Sequence[str]] | None) -> dict[str, Any]:
+def carry_out(
+    config: Config,
+    run: str,
+    retry: bool | list[str],
+    only: Mapping[str, Sequence[str]] | None,
+    stages: Sequence[str] | None = None,
+) -> dict[str, Any]:
     """Within a flow run: everything that a config owes, and its record; see :func:`pipeline`."""
+    wanted = keys_until(config, stages)
     record = RunRecord(config, run, _page_in_prefect())
     events = RunEvents(config, run)
     events.started()
@@ -107,16 +118,17 @@ def carry_out(config: Config, run: str, retry: bool | list[str], only: Mapping[s
             for source in sources(config) if only is None else ():
                 with events.stage(source):
                     scan = scans.get(source.key) or ingest.scan(source, of_source(retry, source.key))
-                    scans[source.key] = ingest_source(source, scan, workers)
+                    scans[source.key] = ingest_source(source, scan, workers) if source.key in wanted else scan
             plan = make_plan(config, retry, scans or None, rehash=False, receipts=handed.receipts if handed else None)
             refuse_missing(config, plan)
-            refuse_unfit(plan)
+            refuse_unfit(plan, wanted)
             record.planned(plan)
             publish_plan(plan)
             refuse_empty_source(config, plan)
             for step in plan.steps:
                 chosen = None if only is None else only.get(step.key, ())
-                owed = [block for block in plan.owed_blocks(step) if chosen is None or block.name in chosen]
+                asked = plan.owed_blocks(step) if step.key in wanted else []
+                owed = [block for block in asked if chosen is None or block.name in chosen]
                 with events.stage(step.stage, step.blocks, owed, plan.receipts):
                     jobs = jobs_of(step, owed, config, run, plan)
                     run_stage(step.stage, jobs, config, workers, partial(plan.receipts.keep, step.stage))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -152,10 +152,10 @@ def make_plan(
     return Plan(tuple(plans), found, comparison.owed, tuple(now), comparison.receipts, comparison.missing, comparison.copies)
 
 
-def refuse_unfit(plan: Plan) -> None:
-    """Let every stage refuse a run before any stage runs. ConfigError says why."""
+def refuse_unfit(plan: Plan, keys: Collection[str] | None = None) -> None:
+    """Let every stage, or those of these keys, refuse a run before any stage runs. ConfigError says why."""
     for step in plan.steps:
-        if step.stage.owes and step.stage.kind.check:
+        if step.stage.owes and step.stage.kind.check and (keys is None or step.key in keys):
             named_function(step.stage.kind.check)(step.stage, step.blocks)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 LABELS = "labels"
 FUSED = "fuse"
-PRODUCTS = {FUSED: LABELS, "train": "model", "adapt": "model"}
+PRODUCTS = {FUSED: LABELS, "project": "views", "train": "model", "adapt": "model"}
 LABELS_OF_A_TRAINING = re.compile(r"labels \d+ \(.*\)")
 """What trainings called fused labels of other stores in their identities, before they were stages."""
 

@@ -13,7 +13,7 @@ from tasks.catalogue import KINDS
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("flows", "storage", "configs", "panolabel")
-FILES = sorted([ROOT / "panolabel.py", *(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))])
+FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 STORED = re.compile(r"(label|adapt|train)\.[a-z_.]*")
 """Names of stages in receipts and paths, and beginnings of them."""
 ASKING = {

@@ -27,24 +27,17 @@ RetryOption = Annotated[bool, typer.Option("--retry-quarantined", help="Try quar
 
 def load(path: Path, source: str | None, root: str | None, settings: list[str] | None) -> Config:
     """The config of a YAML file with the command line's replacements laid over it."""
-    from flows.invocation import remember
-    from tasks.pipeline import first_source, load
+    from flows.asked import asked_config
 
-    remember(path, source, root, settings)
-    replaced = overrides(settings, root)
-    if source is not None:
-        key = first_source(path)
-        # Truth belongs to the config's own source, not to the one that replaces it.
-        replaced = {f"{key}.source.url": source, f"{key}.source.truth": None, **replaced}
-    return load(path, replaced)
+    return asked_config(path, source, root, overrides(settings), settings or ())
 
 
-def overrides(settings: list[str] | None, root: str | None = None) -> dict[str, Any]:
+def overrides(settings: list[str] | None) -> dict[str, Any]:
     """The command line's replacements as dotted keys to values."""
     from configs.plain_yaml import parse_yaml
     from configs.settings import ConfigError
 
-    found: dict[str, Any] = {} if root is None else {"root": root}
+    found: dict[str, Any] = {}
     for setting in settings or []:
         key, separator, value = setting.partition("=")
         if not separator:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.commands.options import ConfigFile, JsonOption, RetryOption, RootOption, SetOption, SourceOption, load, print_json
+from flows.invocation import remember_file
 
 if TYPE_CHECKING:
     from configs.pipeline import Config
@@ -68,13 +69,10 @@ def finish(
     path: Path, wanted: Config, retry_quarantined: bool = False, from_plan: Path | None = None, as_json: bool = False
 ) -> None:
     """Show the plan and carry it out; nothing more happens if all is there."""
-    from flows.plan import make_plan, refuse_unfit
+    from flows.plan import make_plan
     from flows.running.drift import refuse_drift
-    from flows.running.handover import handing_over
-    from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
-    from flows.running.others import refuse_missing
-    from flows.stores.stored import require_place
-    from flows.tables.run import plan_table, print_notes, print_nothing_to_do
+    from flows.starting import NOTHING, carry_out_plan
+    from flows.tables.run import plan_table, print_notes, print_nothing_to_do, print_outcome
     from flows.text import console
 
     made = make_plan(wanted, retry_quarantined)
@@ -83,19 +81,12 @@ def finish(
     if not as_json:
         console.print(plan_table(made))
         print_notes(made.notes)
-    refuse_unfit(made)
-    if made.anything_to_run:
-        require_place(wanted.root)
-        with handing_over(made):
-            carry_out(path, wanted, retry_quarantined, as_json=as_json)
-        return
-    refuse_missing(wanted, made)
-    refuse_empty_source(wanted, made)
-    for step in made.steps:
-        refuse_nothing_made(wanted, step, made.receipts)
-    refuse_failed_alike(wanted, made)
-    if as_json:
-        print_json({"state": "nothing to run", **made.as_json()})
+    remember_file(path)
+    record = carry_out_plan(wanted, made, retry_quarantined, as_json)
+    if record["state"] != NOTHING:
+        print(json.dumps(record)) if as_json else print_outcome(record)
+    elif as_json:
+        print_json(record)
     else:
         print_nothing_to_do(wanted)
 
@@ -108,11 +99,11 @@ def carry_out(
     as_json: bool = False,
 ) -> None:
     """Run a pipeline on a Prefect server, with progress and a summary on the terminal unless JSON is wanted."""
-    from flows.invocation import remember_file
+    from flows.starting import start_flow
     from flows.tables.run import print_outcome
 
     remember_file(path)
-    record = _run(config, retry, only, as_json)
+    record = start_flow(config, retry, only, as_json)
     if as_json:
         print(json.dumps(record))
     else:
@@ -122,26 +113,10 @@ def carry_out(
 def make_owed(config: Config, plan: Plan, owed: dict[str, list[str]], quiet: bool) -> None:
     """Make just these of the blocks that a plan owes, and print nothing of them but progress."""
     from flows.running.handover import handing_over
+    from flows.starting import start_flow
 
     with handing_over(plan):
-        _run(config, False, owed, quiet)
-
-
-def _run(config: Config, retry: bool | list[str], only: dict[str, list[str]] | None, quiet: bool) -> dict[str, Any]:
-    from contextlib import nullcontext
-
-    from flows.running.drain import draining_on_signals
-    from flows.running.server import prefect_server
-    from flows.stores.record import new_run_name
-    from flows.telling.progress import Silent, TerminalProgress, reporting_to
-    from flows.text import console
-
-    with prefect_server(config.execution.log_level):
-        from flows.pipeline import pipeline
-
-        progress: Any = nullcontext(Silent()) if quiet else TerminalProgress(console)
-        with progress as shown, reporting_to(shown), draining_on_signals():
-            return pipeline(config, new_run_name(config.name), retry, only)
+        start_flow(config, False, owed, quiet)
 
 
 def verify(

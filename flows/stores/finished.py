@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import difflib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,6 +145,20 @@ def labels_stage(config: Config, key: str | None, option: str) -> str:
     """Key of the stage of a config that gives labels, as :func:`labels_step` chooses it; ``option`` is how a user names it."""
     giving = [stage.key for stage in plain_stages(config) if stage.kind.gives == LABELS]
     return _chosen(giving, key, option)
+
+
+def keys_until(config: Config, keys: Collection[str] | None) -> set[str]:
+    """Keys of the stages that are named and of all that they are made from; of all stages if none is named.
+
+    ConfigError, naming the nearest, if there is no such stage.
+    """
+    known = {stage.key: stage for stage in plain_stages(config)}
+    for key in keys or ():
+        if key not in known:
+            nearest = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"stages: {', '.join(known)}"
+            raise ConfigError(f"stage {key!r} is not known; {hint}")
+    return set(known) if keys is None else set(keys).union(*(_behind(known[key]) for key in keys))
 
 
 def _behind(stage: Stage) -> set[str]:

@@ -1,5 +1,5 @@
 """Versions of labels for readers elsewhere."""
 
-from storage.published.opening import open_published
+from storage.published.opening import is_publication, open_published, published_versions
 
-__all__ = ["open_published"]
+__all__ = ["is_publication", "open_published", "published_versions"]

@@ -25,6 +25,13 @@ def webp(pixels: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
+def png(caption: str, pixels: NDArray[np.uint8]) -> Picture:
+    """An RGB picture (H, W, 3) as PNG, which every viewer of notebooks shows."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return Picture(caption, buffer.getvalue(), "image/png")
+
+
 def encoded(named: Mapping[str, NDArray[np.uint8]]) -> list[Picture]:
     """RGB pictures (H, W, 3) by caption."""
     return [Picture(caption, webp(pixels)) for caption, pixels in named.items()]

@@ -59,7 +59,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that is drawn: WebP, or SVG text of this project's own charts."""
+    """A picture that is drawn: WebP, PNG, or SVG text of this project's own charts."""
 
     caption: str
     data: bytes

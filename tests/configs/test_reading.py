@@ -11,7 +11,6 @@ import yaml
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
-from flows.commands.options import overrides
 from tasks.pipeline import load, plain_stages, validated
 
 TEACHER = {"stage": "label", "kind": "transformers", "fields": ["depth"], "settings": {"model": "demo"}}
@@ -246,7 +245,7 @@ def test_a_config_of_the_installed_package_asks_where_its_store_may_lie(tmp_path
     monkeypatch.setattr("configs.reading.__file__", str(site / "configs" / "reading.py"))
     with pytest.raises(ConfigError, match=r"belongs to the installed package, .* say where: --root FOLDER"):
         load(path)
-    assert load(path, overrides(None, str(tmp_path / "store"))).root == str(tmp_path / "store")
+    assert load(path, {"root": str(tmp_path / "store")}).root == str(tmp_path / "store")
     assert load(write(site / "configs", "bucket.yaml", root="s3://bucket/store")).root == "s3://bucket/store"
     (site / "pyproject.toml").touch()
     assert load(path).root == str(site / "configs" / "store"), "a checkout may keep its store beside the file"

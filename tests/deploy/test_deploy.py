@@ -101,7 +101,6 @@ def test_the_build_sees_only_what_it_needs() -> None:
     assert "*" in lines
     packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
     assert allowed == {package.rstrip("*") for package in packages} | {
-        "panolabel.py",
         "pyproject.toml",
         "constraints.txt",
         "README.md",

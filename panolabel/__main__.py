@@ -1,0 +1,5 @@
+"""``python -m panolabel``: the command line."""
+
+from panolabel.command import main
+
+main()
