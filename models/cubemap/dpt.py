@@ -36,8 +36,10 @@ def sinusoid(channels: int, size: Size, aspect: float) -> Tensor:
     return (SINUSOID_SHARE * torch.cat(halves)).float()
 
 
-def placed(maps: Tensor, aspect: float) -> Tensor:
-    """Maps (N, C, h, w) with :func:`sinusoid` added."""
+def placed(maps: Tensor, aspect: float | None) -> Tensor:
+    """Maps (N, C, h, w) with :func:`sinusoid` added; as they are for an aspect of None."""
+    if aspect is None:
+        return maps
     with torch.inference_mode(False):
         table = sinusoid(maps.shape[1], (maps.shape[2], maps.shape[3]), aspect)
     return maps + table.to(maps)
@@ -57,16 +59,15 @@ def reassembly_layers(inputs: int, channels: Sequence[int]) -> tuple[nn.LayerNor
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """Four levels of ``features`` (N, rows * columns, C) of N views of rows x columns patches."""
+    """Four levels of ``features`` (N, rows * columns, C) of N views of rows x columns patches.
+
+    ``aspect`` is the views' width over height, or None to leave a head without knowledge of where in the view a pixel is.
+    """
 
     features: Sequence[Tensor]
     rows: int
     columns: int
-
-    @property
-    def aspect(self) -> float:
-        """Width over height."""
-        return self.columns / self.rows
+    aspect: float | None
 
 
 def reassembled(
@@ -139,9 +140,9 @@ class Refinement(nn.Module):
         maps: Tensor = self.output_conv1(borders.pad(finest, 1))
         return maps
 
-    def answer(self, neck: Tensor, size: Size, borders: Borders) -> Tensor:
-        """(N, outputs, *size)."""
-        maps = placed(borders.resize(neck, size), size[1] / size[0])
+    def answer(self, neck: Tensor, size: Size, borders: Borders, aspect: float | None) -> Tensor:
+        """(N, outputs, *size); ``aspect`` as that of :class:`Tokens`."""
+        maps = placed(borders.resize(neck, size), aspect)
         answer: Tensor = self.output_conv2(borders.pad(maps, 1))
         return answer
 
@@ -171,4 +172,4 @@ class DenseHead(nn.Module):
         maps = reassembled(self.norm, self.projects, self.resize_layers, tokens, borders)
         pyramid = refinement.pyramid(maps, borders)
         neck = refinement.neck(pyramid[-1], borders)
-        return Dense(refinement.answer(neck, size, borders), pyramid, neck)
+        return Dense(refinement.answer(neck, size, borders, tokens.aspect), pyramid, neck)

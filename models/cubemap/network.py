@@ -129,7 +129,7 @@ class CubemapNetwork(nn.Module):
         codes = code_tensor(cameras, told.told_fov, images).expand(len(images), -1, -1)
         features = self.model.backbone(images, self.model.cam_enc(codes))
         rows, columns = (side // self.config.patch for side in images.shape[-2:])
-        tokens = Tokens([one.flatten(0, 1) for one in features], rows, columns)
+        tokens = Tokens([one.flatten(0, 1) for one in features], rows, columns, columns / rows)
         borders = cube_borders(cameras, told.told_fov, told.resizing_fov) if self.config.cube_padding else PLAIN
         asked = [scene for scene in self.config.scenes if scene in scenes]
         said: Said = self.model.head(tokens, len(cameras), borders, asked)

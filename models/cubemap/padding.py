@@ -115,7 +115,8 @@ def cube_grid(cameras: Layout, side: int, margin: int) -> CubeGrid:
     plane = np.stack([columns[outside], rows[outside]], axis=1) + 0.5 - side / 2
     rays = np.concatenate([plane / focal, np.ones((len(plane), 1))], axis=1)
     directions = np.concatenate([rays @ camera.matrix.T for camera in cameras])
-    views = np.argmax(directions @ np.stack([camera.axis for camera in cameras], axis=1), axis=1)
+    # In the corners of a cube two views are equally near; rounding lets the first one have them, whatever the last digit.
+    views = np.argmax((directions @ np.stack([camera.axis for camera in cameras], axis=1)).round(9), axis=1)
     local = np.einsum("mi,mij->mj", directions, np.stack([camera.matrix for camera in cameras])[views])
     at = local[:, :2] / local[:, 2:] * focal + side / 2 - 0.5
     if (local[:, 2] <= 0).any() or (np.abs(at - (side - 1) / 2) > side / 2 + margin).any():

@@ -19,7 +19,7 @@ QUARTILES_OF_NORMAL = 1.349
 class ScaleHead(Refinement):
     """Log metric depth, coarser than the face: a second dense head on the same tokens, helped by depth's refined maps.
 
-    What it reads is detached: metres do not disturb what shape was learned.
+    Unlike in depth's own head, maps carry no sinusoids, and are enlarged without a look at the neighbouring views. What it reads is detached: metres do not disturb what shape was learned.
     """
 
     def __init__(self, inputs: int, channels: Sequence[int], features: int) -> None:
@@ -30,10 +30,10 @@ class ScaleHead(Refinement):
     def forward(self, tokens: Tokens, depth: Dense, size: Size, borders: Borders) -> Tensor:
         """(N, 2, *size): log z in metres, and the raw confidence."""
         borders = replace(borders, resize=plain_resize)
-        tokens = replace(tokens, features=[one.detach() for one in tokens.features])
+        tokens = replace(tokens, features=[one.detach() for one in tokens.features], aspect=None)
         adapted = [adapter(one.detach()) for adapter, one in zip(self.si_pyramid_proj, depth.pyramid)]
         maps = reassembled(self.norm, self.projects, self.resize_layers, tokens, borders)
-        return self.answer(self.neck(self.pyramid(maps, borders, adapted)[-1], borders), size, borders)
+        return self.answer(self.neck(self.pyramid(maps, borders, adapted)[-1], borders), size, borders, tokens.aspect)
 
 
 def log_scale(log_metric: Tensor, log_depth: Tensor) -> tuple[Tensor, Tensor]:

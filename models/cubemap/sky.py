@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from models.cubemap.dpt import Size, Tokens
-from models.cubemap.padding import Borders
+from models.cubemap.padding import Borders, plain_resize
 
 LEVELS = 2
 WIDE, NARROW = 256, 32
@@ -27,6 +26,6 @@ class SkyHead(nn.Module):
         """Tokens of N views and depth's neck (N, C, h, w) -> logits (N, 1, *size)."""
         normed = [norm(one) for norm, one in zip(self.vit_norms, tokens.features[-LEVELS:])]
         seen = self.vit_proj(torch.cat(normed, dim=-1)).transpose(1, 2).unflatten(2, (tokens.rows, tokens.columns))
-        seen = interpolate(seen, size=neck.shape[-2:], mode="bilinear", align_corners=False)
+        seen = plain_resize(seen, (neck.shape[-2], neck.shape[-1]))
         logits = self.fuse(borders.pad(torch.cat([neck, seen], dim=1), 1))
-        return interpolate(logits, size=size, mode="bilinear", align_corners=False)
+        return plain_resize(logits, size)
