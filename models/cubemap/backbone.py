@@ -71,7 +71,9 @@ class Transformer(nn.Module):
         batch, views, _, height, width = images.shape
         grid = (height // self.config.patch, width // self.config.patch)
         tokens = self._embedded(images.flatten(0, 1), grid)
-        tables = [rotary_table(place.to(images.device), self.config.width // self.config.heads) for place in positions(*grid, views)]
+        tables = [
+            rotary_table(place.to(images.device), self.config.width // self.config.heads) for place in positions(*grid, views)
+        ]
         local, levels = tokens, {}
         for index, block in enumerate(self.blocks):
             later = index >= self.config.alternate_from

@@ -152,9 +152,7 @@ def face_cameras(config: CubemapConfig) -> tuple[Camera, ...]:
     return cubemap(config.face_size, 2 * atan(reach))
 
 
-def small_config(
-    face_size: int = 104, modalities: tuple[Modality, ...] = MODALITIES, cross_view: bool = True
-) -> CubemapConfig:
+def small_config(face_size: int = 104, modalities: tuple[Modality, ...] = MODALITIES, cross_view: bool = True) -> CubemapConfig:
     """A network of 2.8 million parameters, with all heads, that trains on a CPU."""
     return CubemapConfig(
         width=144, blocks=8, heads=4, patch=8, position_grid=face_size // 8, levels=(1, 3, 5, 7), alternate_from=2,

@@ -149,7 +149,7 @@ class Refinement(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Dense:
-    """Of a dense head: ``answer`` (N, outputs, h, w), its refined ``pyramid`` coarse to fine, and the ``neck`` before enlarging."""
+    """Of a dense head: ``answer`` (N, outputs, h, w), refined ``pyramid``, coarse to fine, and the ``neck`` before enlarging."""
 
     answer: Tensor
     pyramid: Sequence[Tensor]

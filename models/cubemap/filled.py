@@ -15,8 +15,8 @@ def filled(
 ) -> tuple[FloatArray | None, FloatArray | None]:
     """Distances and normals with the sky of PaGeR (arXiv 2605.26368): 75 s away, and of no direction.
 
-    log r' = (1 - a) log r + a (log farthest + log s), n' = (1 - a) n / |(1 - a) n|, a being ``geometry.sky``. Where the opening took
-    out specks of sky, r is the least distance around, for what the network said there was the sky's.
+    log r' = (1 - a) log r + a (log farthest + log s), n' = (1 - a) n / |(1 - a) n|, a being ``geometry.sky``. Where the opening
+    took out specks of sky, r is the least distance around, for what the network said there was the sky's.
 
     Parameters
     ----------

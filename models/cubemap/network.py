@@ -22,6 +22,10 @@ from models.cubemap.scale import ScaleHead
 from models.cubemap.sky import SkyHead
 
 
+FIRST_ANSWER = 0.1
+"""How much smaller than others the last layers of a fresh network are."""
+
+
 @dataclass(frozen=True, eq=False)
 class Said:
     """What the network says of B panoramas of S views of h x w pixels; None, or nothing, where it has no such head.
@@ -145,7 +149,9 @@ class CubemapNetwork(nn.Module):
         patch = self.config.patch
         if height % patch or width % patch:
             near = [max(patch, round(side / patch) * patch) for side in (height, width)]
-            raise ValueError(f"images: {height}x{width} is not a multiple of the patch, {patch}; cut views of {near[0]}x{near[1]}")
+            raise ValueError(
+                f"images: {height}x{width} is not a multiple of the patch, {patch}; cut views of {near[0]}x{near[1]}"
+            )
 
 
 def normalised(faces: Tensor, config: CubemapConfig) -> Tensor:
@@ -158,7 +164,8 @@ def normalised(faces: Tensor, config: CubemapConfig) -> Tensor:
 def initialise(network: CubemapNetwork, generator: torch.Generator) -> None:
     """Fresh weights to train from: He's for convolutions, a deviation of 1 / sqrt(inputs) for linear layers.
 
-    The adapters of the scale heads start at zero, so that these begin with the tokens alone.
+    Residual units of the heads start as identities, the adapters of the scale heads at zero, and last layers small, so that no
+    answer is far off before anything is learned.
     """
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
@@ -170,7 +177,8 @@ def initialise(network: CubemapNetwork, generator: torch.Generator) -> None:
     inner = network.model.backbone.pretrained
     for parameter in (inner.cls_token, inner.pos_embed):
         parameter.normal_(0, 0.02, generator=generator)
-    for head in network.model.head.heads.values():
-        if isinstance(head, ScaleHead):
-            for adapter in head.si_pyramid_proj.parameters():
-                adapter.zero_()
+    for name, parameter in network.model.head.named_parameters():
+        if ".si_pyramid_proj." in name or name.endswith("conv2.weight"):
+            parameter.zero_()
+        elif name.endswith(("output_conv2.2.weight", "fuse.2.weight")):
+            parameter.mul_(FIRST_ANSWER)

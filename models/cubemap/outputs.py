@@ -135,8 +135,8 @@ def fields(geometry: Geometry) -> dict[str, Field]:
         unit = "metre" if geometry.metric else "scale"
         found["depth"] = Field("depth", geometry.distance, valid, unit, "ray", geometry.confidence)
     if geometry.normals is not None:
-        valid = np.isfinite(geometry.normals).all(axis=-1)
-        found["normals"] = Field("normals", geometry.normals, valid, "unit", "world")
+        told = np.isfinite(geometry.normals.sum(axis=-1))
+        found["normals"] = Field("normals", geometry.normals, told, "unit", "world")
     if geometry.sky is not None:
         found["sky"] = Field("sky", geometry.sky, np.isfinite(geometry.sky), "probability")
     return found
@@ -148,7 +148,9 @@ def _factor(said: Said, scene: Scene | None, notes: dict[str, float]) -> float:
         return 0.0
     if said.log_depth is None or scene not in (said.log_metric or {}):
         there = ", ".join(said.log_metric or {}) or "none"
-        raise ValueError(f"scene: no scale head for {scene!r} was asked, only for: {there}; leave scene out for depth up to a factor")
+        raise ValueError(
+            f"scene: no scale head for {scene!r} was asked, only for: {there}; leave scene out for depth up to a factor"
+        )
     assert said.log_metric is not None
     log_s, spread = log_scale(said.log_metric[scene], said.log_depth)
     notes |= {"log_scale": float(log_s), "scale_spread": float(spread)}

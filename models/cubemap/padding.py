@@ -49,9 +49,7 @@ def cube_borders(cameras: Sequence[Camera], told_fov: float | None, resizing_fov
 
     ``resize`` pads by one pixel, resizes to two pixels more, and drops the outermost.
     """
-    return Borders(
-        partial(cube_pad, same_field(cameras, told_fov)), partial(_cube_resize, same_field(cameras, resizing_fov))
-    )
+    return Borders(partial(cube_pad, same_field(cameras, told_fov)), partial(_cube_resize, same_field(cameras, resizing_fov)))
 
 
 def cube_pad(cameras: Layout, maps: Tensor, margin: int) -> Tensor:
@@ -107,7 +105,9 @@ def cube_grid(cameras: Layout, side: int, margin: int) -> CubeGrid:
         The views are not square and alike, or none of them sees what lies beyond the border of one.
     """
     if len({(one.width, one.height, one.fov) for one in cameras}) > 1 or cameras[0].width != cameras[0].height:
-        raise ValueError("cube_padding: views must be square, of one size and field of view; set cube_padding to false for others")
+        raise ValueError(
+            "cube_padding: views must be square, of one size and field of view; set cube_padding to false for others"
+        )
     focal = side / 2 / np.tan(cameras[0].fov / 2)
     steps = np.arange(-margin, side + margin)
     rows, columns = np.meshgrid(steps, steps, indexing="ij")

@@ -19,7 +19,8 @@ QUARTILES_OF_NORMAL = 1.349
 class ScaleHead(Refinement):
     """Log metric depth, coarser than the face: a second dense head on the same tokens, helped by depth's refined maps.
 
-    Unlike in depth's own head, maps carry no sinusoids, and are enlarged without a look at the neighbouring views. What it reads is detached: metres do not disturb what shape was learned.
+    Unlike in depth's own head, maps carry no sinusoids, and are enlarged without a look at the neighbouring
+    views. What it reads is detached: metres do not disturb what shape was learned.
     """
 
     def __init__(self, inputs: int, channels: Sequence[int], features: int) -> None:

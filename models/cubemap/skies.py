@@ -33,7 +33,7 @@ class SkySettings:
             raise ValueError(f"sky.opening: must be an odd number of pixels, 1 for none, got {self.opening}")
         if not 0 < self.softness <= self.threshold <= 1 - self.softness:
             raise ValueError(
-                f"sky: threshold {self.threshold} and softness {self.softness} reach beyond probabilities; keep both sides in 0 to 1"
+                f"sky: threshold {self.threshold} and softness {self.softness} reach beyond 0 to 1; take less softness"
             )
 
 
