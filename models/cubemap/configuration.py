@@ -156,6 +156,6 @@ def small_config(face_size: int = 104, modalities: tuple[Modality, ...] = MODALI
     """A network of 2.8 million parameters, with all heads, that trains on a CPU."""
     return CubemapConfig(
         width=144, blocks=8, heads=4, patch=8, position_grid=face_size // 8, levels=(1, 3, 5, 7), alternate_from=2,
-        cross_view=cross_view, ffn="gelu", ffn_width=432, camera_blocks=1, camera_heads=4, channels=(24, 32, 48, 48), features=32,
+        cross_view=cross_view, ffn="gelu", ffn_width=416, camera_blocks=1, camera_heads=4, channels=(16, 24, 32, 48), features=24,
         modalities=modalities, face_size=face_size, conventions=Conventions(),
     )  # fmt: skip

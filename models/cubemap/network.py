@@ -22,7 +22,7 @@ from models.cubemap.scale import ScaleHead
 from models.cubemap.sky import SkyHead
 
 
-FIRST_ANSWER = 0.1
+FIRST_ANSWER = 0.03
 """How much smaller than others the last layers of a fresh network are."""
 
 

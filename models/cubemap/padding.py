@@ -119,7 +119,7 @@ def cube_grid(cameras: Layout, side: int, margin: int) -> CubeGrid:
     views = np.argmax((directions @ np.stack([camera.axis for camera in cameras], axis=1)).round(9), axis=1)
     local = np.einsum("mi,mij->mj", directions, np.stack([camera.matrix for camera in cameras])[views])
     at = local[:, :2] / local[:, 2:] * focal + side / 2 - 0.5
-    if (local[:, 2] <= 0).any() or (np.abs(at - (side - 1) / 2) > side / 2 + margin).any():
+    if (views == np.arange(len(cameras)).repeat(len(rays))).any():  # nobody is nearer than the view that ends here
         raise ValueError("cube_padding: the views do not see the whole sphere; add views, or set cube_padding to false")
     pixels, weights = _bilinear(np.clip(at, 0, side - 1), side)
     return CubeGrid(views, pixels, weights, np.flatnonzero(outside))
