@@ -21,7 +21,6 @@ from models.cubemap.pose import CameraEncoder, code_tensor
 from models.cubemap.scale import ScaleHead
 from models.cubemap.sky import SkyHead
 
-
 FIRST_ANSWER = 0.03
 """How much smaller than others the last layers of a fresh network are."""
 

@@ -1,7 +1,7 @@
 """What PaGeR's own modules said at a tiny width, and the weights that they had.
 
-``data/pager_fixture.npz`` holds inputs and outputs of prs-eth/PaGeR at 99188f2 (Apache-2.0), run once where it can be installed, and
-``data/pager_keys.txt`` names and shapes of its unified checkpoint. The weights follow from their names, so no file holds them.
+``data/pager_fixture.npz`` holds inputs and outputs of prs-eth/PaGeR at 99188f2 (Apache-2.0), run once where it can be installed,
+and ``data/pager_keys.txt`` names and shapes of its unified checkpoint. Weights follow from their names, so no file holds them.
 """
 
 import hashlib

@@ -78,6 +78,7 @@ def room(size: int) -> tuple[torch.Tensor, Truth]:
     return torch.from_numpy(np.stack(images)[None]).float(), truth
 
 
+@pytest.mark.slow
 def test_a_small_network_learns_a_room() -> None:
     config = replace(small_config(24), width=64, ffn_width=128, blocks=4, levels=(0, 1, 2, 3))
     network, cameras = CubemapNetwork(config), face_cameras(config)

@@ -112,7 +112,7 @@ def test_depth_is_clamped_before_the_factor() -> None:
     [("right-down-forward", (1, 2, 3)), ("forward-up-left", (3, -2, -1)), ("forward-up-right", (3, -2, 1))],
 )
 def test_normals_come_into_the_world_whatever_the_axes_and_the_turn(axes: str, channels: tuple[int, ...]) -> None:
-    """A normal of right 1, down 2, forward 3, as each convention says it; a rig turned by 90 degrees has its ahead to the right."""
+    """A normal of right 1, down 2, forward 3, as each convention says it; a rig turned by 90 degrees has ahead to the right."""
     raw = torch.tensor(channels, dtype=torch.float32).reshape(1, 1, 3, 1, 1).expand(1, 6, 3, 4, 4)
     for cameras, truth in ((cubemap(4), (1, 2, 3)), (turned(cubemap(4), np.pi / 2), (3, 2, -1))):
         geometry = compose(Said(normals=raw), cameras, replace(OWN, normal_axes=axes))

@@ -22,8 +22,9 @@ def folder(tmp_path: Path) -> Path:
     names = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
     (tmp_path / "vocab.json").write_text(json.dumps({name: index for index, name in enumerate(names)}))
     (tmp_path / "merges.txt").write_text("#version: 0.2\n")
-    text = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": len(names),
-            "eos_token_id": len(names) - 1, "bos_token_id": len(names) - 2, "max_position_embeddings": 32}  # fmt: skip
+    text = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "vocab_size": len(names), "eos_token_id": len(names) - 1, "bos_token_id": len(names) - 2,
+            "max_position_embeddings": 32}  # fmt: skip
     vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 32,
               "patch_size": 8}  # fmt: skip
     torch.manual_seed(0)
