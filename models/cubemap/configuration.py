@@ -55,7 +55,8 @@ class Conventions:
 RELEASED = Conventions(told_fov=90.0, resizing_fov=90.0, edge_centres=True, normal_axes="forward-up-left")
 """Those of PaGeR's weights, as far as its code tells. What could not be settled without the weights is what is right in geometry:
 ``ray_length`` (its code computes ``corner``, and stitches faces half a pixel off, which nearly undoes it) and the handedness of
-``normal_axes`` (``forward-up-right`` is the alternative). The demo normalises images by a mean and deviation of 0.5, the commands as here."""
+``normal_axes`` (``forward-up-right`` is the alternative). The demo normalises images by a mean and deviation of 0.5, the commands
+as here."""
 MULTI_VIEW = Conventions()
 """Those of Depth Anything 3: any views, told of as they are."""
 
