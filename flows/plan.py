@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from configs.pipeline import Config
+from configs.trial import WHOLE, Trial
 from flows.estimates import estimate
 from flows.reasons import reasons_of, source_reasons
 from flows.receipts import Receipts
 from flows.sources import Source
+from flows.trials import last_whole_run, narrowed
 from storage.manifest import Block, Item
 from storage.receipts import Receipt, blocks_with_receipts, dropped_blocks
-from storage.runs import latest_run
 from tasks.ingest import ingest
 from tasks.ingest.ingest import Retry, Scan, wants_retry
 from tasks.pipeline import sources, steps
@@ -41,7 +42,8 @@ class Plan:
     """The whole plan. ``owed`` names, by stage, the blocks that it must make, of the manifests as they are now.
 
     ``missing`` names, by stage of another pipeline, the blocks that are not there, and that no run of this one makes.
-    ``receipts`` are those that were read to make the plan; a run adds what it makes.
+    ``receipts`` are those that were read to make the plan; a run adds what it makes. ``trial`` says what it was cut down to:
+    it has all ``steps`` of the file, and ``stages`` and ``chosen`` are those that it makes.
     """
 
     stages: tuple[StagePlan, ...]
@@ -50,6 +52,13 @@ class Plan:
     steps: tuple[Step, ...] = field(repr=False)
     receipts: Receipts = field(repr=False, compare=False)
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    trial: Trial = WHOLE
+
+    @property
+    def chosen(self) -> tuple[Step, ...]:
+        """The stages that a run of it makes, with their blocks."""
+        keys = {row.stage for row in self.stages}
+        return tuple(step for step in self.steps if step.key in keys)
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -88,6 +97,7 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         """The plan as JSON values, complete enough to be compared with a later one."""
         return {
+            "trial": list(self.trial.words),
             "anything_to_run": self.anything_to_run,
             "stages": [asdict(stage) for stage in self.stages],
             "identities": {stage.key: stage.identity.as_json() for stage in self.definitions},
@@ -104,6 +114,7 @@ def make_plan(
     scans: Mapping[str, Scan] | None = None,
     rehash: bool = True,
     receipts: Receipts | None = None,
+    trial: Trial = WHOLE,
 ) -> Plan:
     """Compare a config with its store.
 
@@ -118,17 +129,25 @@ def make_plan(
         False for whoever asks what is finished: that a run would read all files anew makes nothing owed.
     receipts : Receipts, optional
         What is known of the store's receipts.
+    trial : Trial
+        What it is cut down to.
     """
     given = [stage if rehash else ingest.as_read(stage) for stage in sources(config)]
-    found = tuple(Source(one, scans[one.key] if scans else ingest.scan(one, of_source(retry, one.key))) for one in given)
-    now = _steps(config, {source.key: source.blocks for source in found})
-    any_ahead = any(source.pending or source.changed for source in found)
-    ahead = _steps(config, {source.key: source.ahead for source in found}) if any_ahead else now
-    comparison = _Comparison(config, found, now, retry, receipts or Receipts())
-    plans = [_plan_source(source) for source in found]
-    for step, grown in zip(now, ahead, strict=True):
-        plans.append(comparison.compare(step, grown))
-    return Plan(tuple(plans), found, comparison.owed, tuple(now), comparison.receipts, comparison.missing)
+
+    def look(one: Stage) -> Scan:
+        return scans[one.key] if scans else ingest.scan(one, of_source(retry, one.key))
+
+    part = narrowed(trial, config, given, look)
+    now = _steps(config, {source.key: source.blocks for source in part.sources})
+    any_ahead = any(source.ahead != source.blocks for source in part.sources)
+    ahead = _steps(config, {source.key: source.ahead for source in part.sources}) if any_ahead else now
+    comparison = _Comparison(config, part.sources, now, retry, receipts or Receipts())
+    plans = [_plan_source(source) for source in part.sources if source.key in part.reach.makes]
+    compared = [comparison.compare(step, grown) for step, grown in zip(now, ahead, strict=True) if step.key in part.reach.looks]
+    part.refuse_owed(comparison.owed)
+    plans += [row for row in compared if row.stage in part.reach.makes]
+    owed = {key: blocks for key, blocks in comparison.owed.items() if key in part.reach.makes}
+    return Plan(tuple(plans), part.sources, owed, tuple(now), comparison.receipts, comparison.missing, trial)
 
 
 def _steps(config: Config, blocks: Mapping[str, tuple[Block, ...]]) -> list[Step]:
@@ -141,7 +160,7 @@ class _Comparison:
     def __init__(self, config: Config, found: tuple[Source, ...], now: Sequence[Step], retry: Retry, receipts: Receipts) -> None:
         self.receipts, self.retry = receipts, retry
         self.there = {step.key: receipts.existing(step.stage) for step in now}
-        self.previous = latest_run(config.root, config.name)
+        self.previous = last_whole_run(config, found)
         self.to_come = {source.key: source.to_come for source in found}
         self.owed: dict[str, tuple[str, ...]] = {}
         self.missing: dict[str, tuple[str, ...]] = {}

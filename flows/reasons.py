@@ -23,7 +23,7 @@ def source_reasons(stage: Stage, scan: Scan) -> list[str]:
     rehash = f" ({stage.key}.rehash)" * stage.settings.rehash
     for word, items in (("changed files", changed), (f"files to read again{rehash}", again)):
         reasons += [f"{word}: {', '.join(items[:3])}{f' ... {len(items)} in all' * (len(items) > 3)}"] * bool(items)
-    return reasons + [f"files that a stopped run has read, to be placed: {len(scan.checked)}"] * bool(scan.checked)
+    return reasons + [f"files that a stopped run or a trial has read, to be placed: {len(scan.checked)}"] * bool(scan.checked)
 
 
 def reasons_of(stage: Stage, missing: Sequence[Block], redo: set[str], previous: Mapping[str, Any] | None) -> list[str]:

@@ -1,11 +1,12 @@
-"""The sources of a pipeline as a plan sees them: the blocks that there are, and those that files not read yet will make."""
+"""The sources of a pipeline as a plan sees them: the blocks that there are, and those that files not read yet will make; of all
+panoramas, or of those that a trial takes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from storage.manifest import Block, Item, blocks_of
+from storage.manifest import Block, Item, blocks_of, place
 from tasks.ingest.entries import Entry
 from tasks.ingest.ingest import Scan, unchanged
 from tasks.stage.kind import Stage
@@ -22,6 +23,11 @@ class Source:
     def key(self) -> str:
         """What the file calls the stage."""
         return self.stage.key
+
+    @property
+    def whole(self) -> Scan:
+        """What is known of all its panoramas."""
+        return self.scan
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
@@ -67,3 +73,65 @@ class Source:
         count = sum(len(block.items) for block in self.pending)
         reasons = [f"new items: {count} in {pending} block{'s' * (pending > 1)}"] * bool(pending)
         return reasons + [f"changed files: at most {changed} block{'s' * (changed > 1)}"] * bool(changed)
+
+
+@dataclass(frozen=True)
+class Part(Source):
+    """Some panoramas ``of`` a source: ``scan`` tells of them alone. ``then`` are they once all files are read.
+
+    Blocks of which only some panoramas are taken are named by those: trial blocks, of the number that the whole ones have.
+    """
+
+    of: Source = field(repr=False)
+    then: tuple[Item, ...] = field(repr=False)
+
+    @property
+    def whole(self) -> Scan:
+        """What is known of all its panoramas."""
+        return self.of.scan
+
+    @cached_property
+    def ahead(self) -> tuple[Block, ...]:
+        """The blocks once all files are read."""
+        return tuple(blocks_of(self.then))
+
+    @property
+    def to_come(self) -> list[str]:
+        """What of it is not read yet, as reasons of the stages over its panoramas."""
+        known = {item.item for block in self.blocks for item in block.items}
+        names = {block.name for block in self.blocks}
+        new = [count for block in self.ahead if (count := sum(item.item not in known for item in block.items))]
+        changed = sum(block.name not in names for block in self.ahead) - len(new)
+        reasons = [f"new items: {sum(new)} in {len(new)} block{'s' * (len(new) > 1)}"] * bool(new)
+        return reasons + [f"changed files: at most {changed} block{'s' * (changed > 1)}"] * bool(changed)
+
+
+def part_of(source: Source, chosen: frozenset[str]) -> Part:
+    """The panoramas of a source that are chosen, by name.
+
+    Those that are read have the places that they will have once all files are: a trial reads no more than its own.
+    """
+    scan = source.scan
+    to_read = [entry for entry in scan.to_read if entry.item in chosen]
+    then = tuple(item for item in _foreseen(source.stage, scan) if item.item in chosen)
+    before = {item.item: item for item in scan.known}
+    unread = {item.item for item in then if not item.digest and not item.reason}
+    now = [before[item.item] if item.item in unread else item for item in then if item.item in before or item.item not in unread]
+    own = replace(scan, known=now, to_read=to_read, checked=(), present=scan.present & chosen)
+    return Part(source.stage, own, source, then)
+
+
+def _foreseen(stage: Stage, scan: Scan) -> list[Item]:
+    """All panoramas with their places once all files are read, if all are good; those that are not read have no digest."""
+    known = {item.item: item for item in scan.known}
+    coming = list(scan.checked)
+    for entry in scan.to_read:
+        before = known.get(entry.item)
+        if before is not None and unchanged(entry, before):  # read again, to find what is known
+            continue
+        if before is not None and before.block >= 0:
+            coming.append(replace(before, digest="", split=entry.split, metadata=entry.metadata))
+            continue
+        size = (entry.size, entry.stamp, entry.split)
+        coming.append(Item(entry.item, entry.uri, "", 0, 0, *size, reason=entry.problem, metadata=entry.metadata))
+    return place(scan.known, coming, stage.settings.block_size) if coming else scan.known

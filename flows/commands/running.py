@@ -9,9 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.commands.options import ConfigFile, JsonOption, RetryOption, RootOption, SetOption, SourceOption, load, print_json
+from flows.commands.trial_options import (
+    ItemsOption,
+    LimitOption,
+    SampleOption,
+    SplitOption,
+    StageOption,
+    UntilOption,
+    trial_of,
+)
 
 if TYPE_CHECKING:
     from configs.pipeline import Config
+    from configs.trial import Trial
     from flows.plan import Plan
 
 
@@ -27,6 +37,12 @@ def plan(
     settings: SetOption = None,
     retry_quarantined: RetryOption = False,
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 if anything would run.")] = False,
+    limit: LimitOption = None,
+    items: ItemsOption = None,
+    sample: SampleOption = None,
+    split: SplitOption = None,
+    stage: StageOption = None,
+    until: UntilOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say per stage what is cached, what would run, and why. The JSON can be kept and run: ``run --from-plan``."""
@@ -34,7 +50,9 @@ def plan(
     from flows.tables.run import plan_table, print_notes
     from flows.text import console
 
-    made = make_plan(load(config, source, root, settings), retry_quarantined)
+    wanted = load(config, source, root, settings)
+    trial = trial_of(limit=limit, items=items, sample=sample, split=split, stage=stage, until=until)
+    made = make_plan(wanted, retry_quarantined, trial=trial)
     if as_json:
         print_json(made.as_json())
     else:
@@ -50,16 +68,30 @@ def run(
     settings: SetOption = None,
     retry_quarantined: RetryOption = False,
     from_plan: FromPlanOption = None,
+    limit: LimitOption = None,
+    items: ItemsOption = None,
+    sample: SampleOption = None,
+    split: SplitOption = None,
+    stage: StageOption = None,
+    until: UntilOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run what the plan says; what is done stays done: run again to go on."""
-    finish(config, load(config, source, root, settings), retry_quarantined, from_plan, as_json)
+    wanted = load(config, source, root, settings)
+    trial = trial_of(limit=limit, items=items, sample=sample, split=split, stage=stage, until=until)
+    finish(config, wanted, retry_quarantined, from_plan, as_json, trial)
 
 
 def finish(
-    path: Path, wanted: Config, retry_quarantined: bool = False, from_plan: Path | None = None, as_json: bool = False
+    path: Path,
+    wanted: Config,
+    retry_quarantined: bool = False,
+    from_plan: Path | None = None,
+    as_json: bool = False,
+    trial: Trial | None = None,
 ) -> None:
     """Show the plan and carry it out; nothing more happens if all is there."""
+    from configs.trial import WHOLE
     from flows.plan import make_plan
     from flows.running.drift import refuse_drift
     from flows.running.handover import handing_over
@@ -69,7 +101,7 @@ def finish(
     from flows.tables.run import plan_table, print_notes, print_nothing_to_do
     from flows.text import console
 
-    made = make_plan(wanted, retry_quarantined)
+    made = make_plan(wanted, retry_quarantined, trial=trial or WHOLE)
     if from_plan is not None:
         refuse_drift(from_plan, made)
     if not as_json:
@@ -78,17 +110,17 @@ def finish(
     if made.anything_to_run:
         require_place(wanted.root)
         with handing_over(made):
-            carry_out(path, wanted, retry_quarantined, as_json=as_json)
+            carry_out(path, wanted, retry_quarantined, as_json=as_json, trial=made.trial)
         return
     refuse_missing(wanted, made)
     refuse_empty_source(wanted, made)
-    for step in made.steps:
+    for step in made.chosen:
         refuse_nothing_made(wanted, step, made.receipts)
     refuse_failed_alike(wanted, made)
     if as_json:
         print_json({"state": "nothing to run", **made.as_json()})
     else:
-        print_nothing_to_do(wanted)
+        print_nothing_to_do(wanted, made.trial)
 
 
 def carry_out(
@@ -97,13 +129,14 @@ def carry_out(
     retry: bool | list[str] = False,
     only: dict[str, list[str]] | None = None,
     as_json: bool = False,
+    trial: Trial | None = None,
 ) -> None:
     """Run a pipeline on a Prefect server, with progress and a summary on the terminal unless JSON is wanted."""
     from flows.invocation import remember_file
     from flows.tables.run import print_outcome
 
     remember_file(path)
-    record = _run(config, retry, only, as_json)
+    record = _run(config, retry, only, as_json, trial)
     if as_json:
         print(json.dumps(record))
     else:
@@ -118,9 +151,12 @@ def make_owed(config: Config, plan: Plan, owed: dict[str, list[str]], quiet: boo
         _run(config, False, owed, quiet)
 
 
-def _run(config: Config, retry: bool | list[str], only: dict[str, list[str]] | None, quiet: bool) -> dict[str, Any]:
+def _run(
+    config: Config, retry: bool | list[str], only: dict[str, list[str]] | None, quiet: bool, trial: Trial | None = None
+) -> dict[str, Any]:
     from contextlib import nullcontext
 
+    from configs.trial import WHOLE
     from flows.running.drain import draining_on_signals
     from flows.running.server import prefect_server
     from flows.stores.record import new_run_name
@@ -132,7 +168,7 @@ def _run(config: Config, retry: bool | list[str], only: dict[str, list[str]] | N
 
         progress: Any = nullcontext(Silent()) if quiet else TerminalProgress(console)
         with progress as shown, reporting_to(shown), draining_on_signals():
-            return pipeline(config, new_run_name(config.name), retry, only)
+            return pipeline(config, new_run_name(config.name), retry, only, trial or WHOLE)
 
 
 def verify(

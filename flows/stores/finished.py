@@ -18,7 +18,7 @@ from storage.arrays import BlockReader, arrays_digest, damaged
 from storage.manifest import Block, Item
 from storage.receipts import ItemRow, Receipt, damage, read_receipts, withdraw
 from tasks.pipeline import plain_stages
-from tasks.stage.kind import Stage, Step, upstream_names
+from tasks.stage.kind import Stage, Step, behind
 
 LABELS = "labels"
 """The product that is published, exported and counted."""
@@ -108,7 +108,7 @@ def finished_labels(
     remake = f"`{remake}`" if remake else typed("run")
     plan = make_plan(config, rehash=False) if need_source else plan_if_listed(config)
     step = labels_step(plan, stage)
-    wanted = {step.key, *_behind(step.stage)}
+    wanted = {step.key, *behind(step.stage)}
     owed = {one.stage: one.to_run for one in plan.stages if one.to_run and one.stage in wanted}
     urls = [step.stage.block_url(block.name) for block in step.blocks]
     read = zip(urls, step.blocks, read_receipts(urls), strict=True)
@@ -146,13 +146,7 @@ def labels_stage(config: Config, key: str | None) -> str:
     return _chosen(giving, key)
 
 
-def _behind(stage: Stage) -> set[str]:
-    """Keys of all stages that a stage's output is made of."""
-    read = {one.key: one for one in upstream_names(stage.inputs).values()} if stage.owes else {}
-    return {stage.panoramas.key, *read}.union(*(_behind(one) for one in read.values() if one.inputs))
-
-
 def fingerprints(finished: Finished) -> dict[str, str]:
     """Fingerprints of the labels and of all that they were made of, by the names that stages have in the store."""
-    wanted = {finished.stage.key, *_behind(finished.stage)}
+    wanted = {finished.stage.key, *behind(finished.stage)}
     return {one.name: one.identity.fingerprint for one in finished.plan.definitions if one.key in wanted}

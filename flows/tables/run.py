@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from configs.pipeline import Config
+from configs.trial import Trial
 from flows.invocation import command
 from flows.plan import Plan
 from flows.stores.garbage import Garbage
@@ -26,7 +27,8 @@ SHOWN_ITEMS = 10
 
 def plan_table(plan: Plan) -> Table:
     """One row a stage: cached, to run, why, estimated time and bytes."""
-    table = Table(title="Plan", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    title = f"Plan of a trial: {plan.trial.told}" if plan.trial.words else "Plan"
+    table = Table(title=escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("stage", no_wrap=True)
     for name in ("cached", "to run", "items", "time", "bytes"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -51,10 +53,11 @@ def print_notes(notes: Sequence[str]) -> None:
         console.print(f"[yellow]source:[/] {escape(note)}", soft_wrap=True)
 
 
-def print_nothing_to_do(config: Config) -> None:
+def print_nothing_to_do(config: Config, trial: Trial) -> None:
     """Say that all is there already, and where."""
     last = latest_run(config.root, config.name) or {}
-    console.print("[green]Nothing to run:[/] every block has its receipt.")
+    what = f"every block of the trial {escape(trial.told)}" if trial.words else "every block"
+    console.print(f"[green]Nothing to run:[/] {what} has its receipt.")
     if report := last.get("report"):
         console.print(f"Report of the last run: {report}", soft_wrap=True)
     print_places(console, [from_json(piece) for piece in last.get("shown", ())])
@@ -72,6 +75,8 @@ def print_outcome(record: Mapping[str, Any]) -> None:
             row["stage"], str(row["cached"]), str(row["ran"]), quarantined, duration(row["seconds"]), size(row["bytes"])
         )
     console.print(table)
+    if trial := record.get("trial"):
+        console.print(escape(trial_line(trial)), soft_wrap=True)
     shown = [from_json(piece) for piece in record.get("shown", ())]
     print_tables(console, shown)
     given_up = record.get("quarantined", [])
@@ -85,6 +90,12 @@ def print_outcome(record: Mapping[str, Any]) -> None:
     if found := record.get("found"):
         items = [one["item"] for one in found.values() if one.get("item")]
         print_command("Lineage: ", command("trace", item=next(iter(items), "")))
+
+
+def trial_line(trial: Mapping[str, Any]) -> str:
+    """What a run was a trial of."""
+    taken = [f"{one['taken']} of {one['of']} panoramas of {source}" for source, one in trial.get("panoramas", {}).items()]
+    return f"a trial, {trial['options']}: {', '.join(taken)}" if taken else f"a trial, {trial['options']}"
 
 
 def print_command(what: str, typed: str) -> None:
@@ -134,6 +145,8 @@ def _source_line(source: Mapping[str, Any]) -> str:
 
 def _print_last_run(last: dict[str, Any]) -> None:
     console.print(f"last run: {last['run']} {last['state']}, started {last['started']} by {last['user']}", soft_wrap=True)
+    if trial := last.get("trial"):
+        console.print(f"  {escape(trial_line(trial))}", soft_wrap=True)
     if reason := last.get("reason"):
         console.print(f"  {escape(reason)}", soft_wrap=True)
     rest = f", {last['items_owed']} item-stages to go" + (

@@ -261,6 +261,12 @@ def upstream_names(inputs: Inputs) -> dict[str, Stage]:
     return named
 
 
+def behind(stage: Stage) -> set[str]:
+    """Keys of all stages that a stage's output is made of, those that gave the panoramas among them."""
+    read = {one.key: one for one in upstream_names(stage.inputs).values()} if stage.owes else {}
+    return {stage.panoramas.key, *read}.union(*(behind(one) for one in read.values() if one.inputs))
+
+
 def named_function(reference: str) -> Callable[..., Any]:
     """The function that ``module:function`` names, imported now."""
     module, _, name = reference.partition(":")
