@@ -3,11 +3,11 @@ panoramas, or of those that a trial takes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from storage.manifest import Block, Item, blocks_of, place
-from tasks.ingest.entries import Entry
 from tasks.ingest.ingest import Scan, unchanged
 from tasks.stage.kind import Stage
 
@@ -35,55 +35,34 @@ class Source:
         return tuple(blocks_of(self.scan.known))
 
     @cached_property
-    def pending(self) -> tuple[Block, ...]:
-        """The blocks that files not yet read will make (if all of them are good); changed files keep their block.
-
-        Their names are not those that they will have, which follow from the files' bytes.
-        """
-        scan, size = self.scan, self.stage.settings.block_size
-        placed = {item.item: item.block for item in scan.known if item.block >= 0}
-        known = {item.item for item in scan.known} if self.stage.settings.rehash else set()
-        read = [Entry(item.item, item.uri, item.size, item.stamp) for item in scan.checked if not item.reason]
-        new = [entry for entry in [*scan.to_read, *read] if entry.item not in placed and entry.item not in known]
-        first = max(placed.values(), default=-1) + 1
-        items = [Item(entry.item, entry.uri, "", 0, 0, entry.size, entry.stamp) for entry in new]
-        groups = [tuple(items[start : start + size]) for start in range(0, len(items), size)]
-        return tuple(Block(first + number, group) for number, group in enumerate(groups))
-
-    @cached_property
-    def changed(self) -> tuple[Block, ...]:
-        """Its blocks with files that are other ones now, named as if their bytes were; they may be the same."""
-        known = {item.item: item for item in self.scan.known if item.block >= 0}
-        read = {item.item: item for item in self.scan.checked if item.item in known}
-        seen = [entry for entry in self.scan.to_read if entry.item in known and not unchanged(entry, known[entry.item])]
-        now = read | {entry.item: replace(known[entry.item], digest="", metadata=entry.metadata) for entry in seen}
-        then = [Block(block.index, tuple(now.get(item.item, item) for item in block.items)) for block in self.blocks]
-        return tuple(block for block, before in zip(then, self.blocks, strict=True) if block.name != before.name)
+    def then(self) -> Sequence[Item]:
+        """Its panoramas with their places once all files are read, if all are good; what is not read yet has no digest."""
+        return foreseen(self.stage, self.scan)
 
     @cached_property
     def ahead(self) -> tuple[Block, ...]:
-        """The blocks once all files are read."""
-        changed = {block.index: block for block in self.changed}
-        return (*(changed.get(block.index, block) for block in self.blocks), *self.pending)
+        """The blocks once all files are read: those with a file that is not read yet are named as if they had other bytes."""
+        return tuple(blocks_of(self.then)) if self.scan.to_read or self.scan.checked else self.blocks
 
     @property
     def to_come(self) -> list[str]:
-        """What of it is not read yet, as reasons of the stages over its panoramas."""
-        pending, changed = len(self.pending), len(self.changed)
-        count = sum(len(block.items) for block in self.pending)
-        reasons = [f"new items: {count} in {pending} block{'s' * (pending > 1)}"] * bool(pending)
+        """What of it is not read or placed yet, as reasons of the stages over its panoramas."""
+        names, known = {block.name for block in self.blocks}, {item.item for block in self.blocks for item in block.items}
+        new = [count for block in self.ahead if (count := sum(item.item not in known for item in block.items))]
+        changed = sum(block.name not in names for block in self.ahead) - len(new)
+        reasons = [f"new items: {sum(new)} in {len(new)} block{'s' * (len(new) > 1)}"] * bool(new)
         return reasons + [f"changed files: at most {changed} block{'s' * (changed > 1)}"] * bool(changed)
 
 
 @dataclass(frozen=True)
 class Part(Source):
-    """Some panoramas ``of`` a source: ``scan`` tells of them alone. ``then`` are they once all files are read.
+    """Some panoramas ``of`` a source: ``scan`` tells of them alone.
 
     Blocks of which only some panoramas are taken are named by those: trial blocks, of the number that the whole ones have.
     """
 
     of: Source = field(repr=False)
-    then: tuple[Item, ...] = field(repr=False)
+    taken: tuple[Item, ...] = field(repr=False)
 
     @property
     def whole(self) -> Scan:
@@ -91,19 +70,9 @@ class Part(Source):
         return self.of.scan
 
     @cached_property
-    def ahead(self) -> tuple[Block, ...]:
-        """The blocks once all files are read."""
-        return tuple(blocks_of(self.then))
-
-    @property
-    def to_come(self) -> list[str]:
-        """What of it is not read yet, as reasons of the stages over its panoramas."""
-        known = {item.item for block in self.blocks for item in block.items}
-        names = {block.name for block in self.blocks}
-        new = [count for block in self.ahead if (count := sum(item.item not in known for item in block.items))]
-        changed = sum(block.name not in names for block in self.ahead) - len(new)
-        reasons = [f"new items: {sum(new)} in {len(new)} block{'s' * (len(new) > 1)}"] * bool(new)
-        return reasons + [f"changed files: at most {changed} block{'s' * (changed > 1)}"] * bool(changed)
+    def then(self) -> Sequence[Item]:
+        """Those that are taken, with the places that they will have among all."""
+        return self.taken
 
 
 def part_of(source: Source, chosen: frozenset[str]) -> Part:
@@ -113,25 +82,26 @@ def part_of(source: Source, chosen: frozenset[str]) -> Part:
     """
     scan = source.scan
     to_read = [entry for entry in scan.to_read if entry.item in chosen]
-    then = tuple(item for item in _foreseen(source.stage, scan) if item.item in chosen)
+    taken = tuple(item for item in source.then if item.item in chosen)
     before = {item.item: item for item in scan.known}
-    unread = {item.item for item in then if not item.digest and not item.reason}
-    now = [before[item.item] if item.item in unread else item for item in then if item.item in before or item.item not in unread]
+    unread = {item.item for item in taken if not item.digest and not item.reason}
+    now = [before[item.item] if item.item in unread else item for item in taken if item.item in before or item.item not in unread]
     own = replace(scan, known=now, to_read=to_read, checked=(), present=scan.present & chosen)
-    return Part(source.stage, own, source, then)
+    return Part(source.stage, own, source, taken)
 
 
-def _foreseen(stage: Stage, scan: Scan) -> list[Item]:
-    """All panoramas with their places once all files are read, if all are good; those that are not read have no digest."""
+def foreseen(stage: Stage, scan: Scan) -> list[Item]:
+    """All panoramas of a source with their places once all files are read, if all are good; what is not read has no digest."""
     known = {item.item: item for item in scan.known}
     coming = list(scan.checked)
     for entry in scan.to_read:
         before = known.get(entry.item)
-        if before is not None and unchanged(entry, before):  # read again, to find what is known
-            continue
-        if before is not None and before.block >= 0:
+        placed = before is not None and before.block >= 0
+        if before is not None and unchanged(entry, before) and (placed or stage.settings.rehash):
+            continue  # it is read again, to find what is known
+        if before is not None and placed:
             coming.append(replace(before, digest="", split=entry.split, metadata=entry.metadata))
-            continue
-        size = (entry.size, entry.stamp, entry.split)
-        coming.append(Item(entry.item, entry.uri, "", 0, 0, *size, reason=entry.problem, metadata=entry.metadata))
+        else:
+            told = (entry.size, entry.stamp, entry.split)
+            coming.append(Item(entry.item, entry.uri, "", 0, 0, *told, reason=entry.problem, metadata=entry.metadata))
     return place(scan.known, coming, stage.settings.block_size) if coming else scan.known
