@@ -9,7 +9,7 @@ from typing import Any
 from configs.pipeline import Config
 from configs.trial import WHOLE, Trial
 from flows.estimates import estimate
-from flows.reasons import reasons_of, source_reasons
+from flows.reasons import lacking, reasons_of, source_reasons
 from flows.receipts import Receipts
 from flows.sources import Source
 from flows.trials import last_whole_run, narrowed
@@ -19,6 +19,7 @@ from tasks.ingest import ingest
 from tasks.ingest.ingest import Retry, Scan, wants_retry
 from tasks.pipeline import sources, steps
 from tasks.stage.grain import stands_for
+from tasks.stage.graph import Weigh
 from tasks.stage.kind import Stage, Step, upstream_names
 from tasks.stage.models import READ, models_now
 
@@ -61,6 +62,11 @@ class Plan:
         return tuple(step for step in self.steps if step.key in keys)
 
     @property
+    def lacks(self) -> Mapping[str, str]:
+        """By stage, why weights are not here: with any, the plan is partial, and more may be cached than it says."""
+        return {key: why for step in self.chosen for key, why in step.stage.lacks.items()}
+
+    @property
     def blocks(self) -> tuple[Block, ...]:
         """The blocks of all manifests."""
         return tuple(block for source in self.sources for block in source.blocks)
@@ -98,6 +104,8 @@ class Plan:
         """The plan as JSON values, complete enough to be compared with a later one."""
         return {
             "trial": list(self.trial.words),
+            "partial": bool(self.lacks),
+            "weights_not_here": dict(self.lacks),
             "anything_to_run": self.anything_to_run,
             "stages": [asdict(stage) for stage in self.stages],
             "identities": {stage.key: stage.identity.as_json() for stage in self.definitions},
@@ -115,6 +123,7 @@ def make_plan(
     rehash: bool = True,
     receipts: Receipts | None = None,
     trial: Trial = WHOLE,
+    weigh: Weigh = "all",
 ) -> Plan:
     """Compare a config with its store.
 
@@ -131,6 +140,8 @@ def make_plan(
         What is known of the store's receipts.
     trial : Trial
         What it is cut down to.
+    weigh : Weigh
+        With ``here`` the plan is partial where weights are not: such stages, and those behind, count all blocks.
     """
     given = [stage if rehash else ingest.as_read(stage) for stage in sources(config)]
 
@@ -138,9 +149,9 @@ def make_plan(
         return scans[one.key] if scans else ingest.scan(one, of_source(retry, one.key))
 
     part = narrowed(trial, config, given, look)
-    now = _steps(config, {source.key: source.blocks for source in part.sources})
+    now = _steps(config, {source.key: source.blocks for source in part.sources}, weigh)
     any_ahead = any(source.ahead != source.blocks for source in part.sources)
-    ahead = _steps(config, {source.key: source.ahead for source in part.sources}) if any_ahead else now
+    ahead = _steps(config, {source.key: source.ahead for source in part.sources}, weigh) if any_ahead else now
     comparison = _Comparison(config, part.sources, now, retry, receipts or Receipts())
     plans = [_plan_source(source) for source in part.sources if source.key in part.reach.makes]
     compared = [comparison.compare(step, grown) for step, grown in zip(now, ahead, strict=True) if step.key in part.reach.looks]
@@ -150,8 +161,8 @@ def make_plan(
     return Plan(tuple(plans), part.sources, owed, tuple(now), comparison.receipts, comparison.missing, trial)
 
 
-def _steps(config: Config, blocks: Mapping[str, tuple[Block, ...]]) -> list[Step]:
-    return [step for step in steps(config, lambda stage: blocks[stage.key]) if not step.stage.is_source]
+def _steps(config: Config, blocks: Mapping[str, tuple[Block, ...]], weigh: Weigh) -> list[Step]:
+    return [step for step in steps(config, lambda stage: blocks[stage.key], weigh) if not step.stage.is_source]
 
 
 class _Comparison:
@@ -178,7 +189,7 @@ class _Comparison:
         redo = self._to_redo(step)
         missing = self._missing(step, satisfied, redo)
         self.owed[step.key] = tuple(block.name for block in missing)
-        reasons = reasons_of(stage, missing, redo, self.previous)
+        reasons = lacking(stage) or reasons_of(stage, missing, redo, self.previous)
         to_come = self.to_come.get(stage.panoramas.key, [])
         reasons += to_come
         # What is made of a whole data set has another fingerprint once that has grown.

@@ -52,6 +52,13 @@ def reasons_of(stage: Stage, missing: Sequence[Block], redo: set[str], previous:
     return [*reasons, *_causes(stage, rest, _known(stage, previous or {}))]
 
 
+def lacking(stage: Stage) -> list[str]:
+    """That nothing is known of a stage's blocks, since weights are not here that they are made with; nothing if all are."""
+    if stage.key in stage.lacks:
+        return [f"weights not here: {stage.key}"]
+    return [f"at most: weights not here: {', '.join(stage.lacks)}"] * bool(stage.lacks)
+
+
 def _known(stage: Stage, previous: Mapping[str, Any]) -> set[str]:
     """The blocks of the stage's panoramas that the last run knew; of stages over several sources, of all of them."""
     blocks = previous.get("blocks", ())

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from flows.plan import Plan
 
 
+PARTIAL = 5
+"""Exit code of a plan that could not tell all, since weights are not here."""
+
 FromPlanOption = Annotated[
     Path | None, typer.Option(help="Run exactly the plan that `plan --json` wrote; exit with 3 if anything differs by now.")
 ]
@@ -47,18 +50,19 @@ def plan(
 ) -> None:
     """Say per stage what is cached, what would run, and why. The JSON can be kept and run: ``run --from-plan``."""
     from flows.plan import make_plan
-    from flows.tables.run import plan_table, print_notes
+    from flows.tables.run import plan_table, print_lacks, print_notes
     from flows.text import console
 
     wanted = load(config, source, root, settings)
     trial = trial_of(limit=limit, items=items, sample=sample, split=split, stage=stage, until=until)
-    made = make_plan(wanted, retry_quarantined, trial=trial)
+    made = make_plan(wanted, retry_quarantined, trial=trial, weigh="here")
     if as_json:
         print_json(made.as_json())
     else:
         console.print(plan_table(made))
         print_notes(made.notes)
-    raise typer.Exit(int(check and made.anything_to_run))
+        print_lacks(made)
+    raise typer.Exit(PARTIAL if made.lacks else int(check and made.anything_to_run))
 
 
 def run(

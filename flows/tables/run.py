@@ -53,6 +53,14 @@ def print_notes(notes: Sequence[str]) -> None:
         console.print(f"[yellow]source:[/] {escape(note)}", soft_wrap=True)
 
 
+def print_lacks(plan: Plan) -> None:
+    """Which weights are not here, why, and what that means."""
+    for stage, why in plan.lacks.items():
+        console.print(f"[yellow]weights not here:[/] {escape(stage)}: {escape(why)}", soft_wrap=True)
+    if plan.lacks:
+        console.print("The plan is partial: of these stages, and of what is made from them, more may be cached than it says.")
+
+
 def print_nothing_to_do(config: Config, trial: Trial) -> None:
     """Say that all is there already, and where."""
     last = latest_run(config.root, config.name) or {}

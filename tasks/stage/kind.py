@@ -168,7 +168,8 @@ class Stage:
     """A stage of a pipeline, with what it reads; ``over`` is the stage that gave the panoramas that it works on.
 
     ``root`` is the store that its blocks lie in. ``owes`` is false of a stage of another pipeline: what is there is read.
-    ``like`` is the name of a stage that does the same work.
+    ``like`` is the name of a stage that does the same work. ``lacks`` says, by stage, why weights are not here that its identity
+    rests on; with any, that is none.
     """
 
     key: str
@@ -180,6 +181,7 @@ class Stage:
     over: Stage | None = field(default=None, repr=False)
     owes: bool = True
     like: str = ""
+    lacks: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def name(self) -> str:
