@@ -14,8 +14,8 @@ from configs.pipeline import Config
 from configs.settings import ConfigError
 from configs.trial import WHOLE, Trial
 from flows.running.file_groups import FILES_PER_CHECK
+from flows.sources import Source
 from flows.trials import narrowed
-from storage.manifest import blocks_of
 from storage.receipts import Receipt, block_url, read_dropped, read_receipt, receipt_files
 from storage.urls import children, join
 from tasks.ingest import ingest
@@ -120,7 +120,8 @@ def estimate_cost(
     Raises
     ------
     ConfigError
-        ``panoramas`` is not given and the trial takes all, or ``panoramas`` or ``workers`` is less than one, or the price is negative.
+        ``panoramas`` is not given and the trial takes all, or ``panoramas`` or ``workers`` is less than one, or the price is
+        negative.
     """
     workers = config.execution.runner.workers if workers is None else workers
     if panoramas is None and not trial.chooses:
@@ -131,8 +132,7 @@ def estimate_cost(
     if price is not None and not 0 <= price < float("inf"):
         raise ConfigError(f"--price-per-gpu-hour must be a number of at least 0, got {price}")
     part = narrowed(trial, config, sources(config), ingest.scan if trial.chooses else ingest.recorded)
-    blocks = {source.key: source.ahead for source in part.sources}
-    known = [step.stage for step in steps(config, lambda source: blocks[source.key])]
+    known = stages_over(config, part.sources)
     taken = {source.key: len(source.then) for source in part.sources}
     costs = []
     for stage in (one for one in known if one.owes and one.key in part.reach.makes):
@@ -141,13 +141,14 @@ def estimate_cost(
     return Cost(sum(taken.values()) if panoramas is None else panoramas, workers, tuple(costs), price)
 
 
-def stages_as_recorded(config: Config) -> list[Stage]:
-    """All stages over the panoramas that the store knows: what was made of a whole data set has that in its fingerprint."""
-    return [step.stage for step in steps(config, lambda source: blocks_of(ingest.recorded(source).known))]
+def stages_over(config: Config, found: Sequence[Source]) -> list[Stage]:
+    """All stages over the panoramas of sources: what was made of a whole data set has that in its fingerprint."""
+    blocks = {source.key: source.ahead for source in found}
+    return [step.stage for step in steps(config, lambda source: blocks[source.key])]
 
 
 def rate_of(stage: Stage) -> tuple[Rate | None, str]:
-    """The rate of a stage under its present fingerprint, else as measured with, say, the model of a trial, with a note that says so."""
+    """The rate of a stage under its present fingerprint, else as measured with, say, a trial's model, and a note of that."""
     own = measured_rate(stage.root, stage.name, stage.identity.fingerprint)
     if own is not None or not _rests_on_all(stage):
         return own, ""

@@ -29,7 +29,7 @@ Made = tuple[str, str]
 
 
 def needed(config: Config, plan: Plan, keep_runs: int, models: bool = True) -> set[Made]:
-    """What this config needs, the last ``keep_runs`` runs and trials of every config, all runs that are going, and all kept trainings."""
+    """What this config needs, the last ``keep_runs`` runs and trials of every config, what is going, and all kept trainings."""
     own = [stage for stage in plan.definitions if stage.root == config.root]
     found = {(stage.name, stage.identity.fingerprint) for stage in own}
     upstream = {(stage.name, stage.identity.fingerprint): _made(stage.identity.upstream) for stage in own}
