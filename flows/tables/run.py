@@ -95,7 +95,7 @@ def print_outcome(record: Mapping[str, Any]) -> None:
     print_sentences(console, shown)
     console.print(f"\nReport:  {escape(record['report'])}", soft_wrap=True)
     print_places(console, shown)
-    if found := record.get("found"):
+    if (found := record.get("found")) and not record.get("trial"):  # a trace is of whole blocks
         items = [one["item"] for one in found.values() if one.get("item")]
         print_command("Lineage: ", command("trace", item=next(iter(items), "")))
 
@@ -161,7 +161,8 @@ def _print_last_run(last: dict[str, Any]) -> None:
         f", about {duration(last['eta_seconds'])} left" if last["eta_seconds"] is not None else ""
     )
     done = f"  {last['items_done']} item-stages at {last['items_per_second']:.2f} a second"
-    console.print(done + (rest if last["items_owed"] else ""), soft_wrap=True)
+    if not last.get("trial"):  # whose blocks are not those that are counted here
+        console.print(done + (rest if last["items_owed"] else ""), soft_wrap=True)
     if last.get("prefect"):
         console.print(f"  in Prefect: {last['prefect']}", soft_wrap=True)
 

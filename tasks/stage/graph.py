@@ -214,10 +214,18 @@ def _weighed(entry: Typed, inputs: Inputs, weigh: Weigh) -> tuple[dict[str, str]
     """The digests of a stage's weights, and by its key why they are not here, if that is to be noted."""
     first = entry.key.partition(".")[0]
     try:
-        found = {} if weigh == "none" else entry.kind.weights(entry.settings, inputs)
-    except (ValueError, OSError) as error:
-        is_away = isinstance(error, OSError) or isinstance(error.__cause__, FileNotFoundError)
+        found = {} if weigh == "none" else _weights(entry, inputs)
+    except ConfigError as error:
+        cause = error.__cause__
+        is_away = isinstance(cause, OSError) or (cause is not None and isinstance(cause.__cause__, FileNotFoundError))
         if weigh == "here" and is_away:
-            return {first: NOT_HERE}, {entry.key: str(error)}
-        raise ConfigError(f"stages.{entry.key}: {error}") from error
+            return {first: NOT_HERE}, {entry.key: str(cause)}
+        raise
     return {name.format(key=first): value for name, value in found.items()}, {}
+
+
+def _weights(entry: Typed, inputs: Inputs) -> Mapping[str, str]:
+    try:
+        return entry.kind.weights(entry.settings, inputs)
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"stages.{entry.key}: {error}") from error

@@ -144,9 +144,8 @@ def test_a_chain_is_tried_whole_and_its_barriers_have_names_of_their_own(tmp_pat
 
 def test_a_plan_without_the_weights_is_partial_and_a_run_refuses(tmp_path: Path) -> None:
     path = write_pipeline(tmp_path, 2)
-    config = load(path)
-    run(config)
-    (tmp_path / "geometry.json").unlink()
+    run_pipeline(load(path))
+    config = load(path, {"geometry.kind": "transformers", "geometry.settings": {"model": "/models/depth"}})
     plan = make_plan(config, weigh="here")
     rows = {row.stage: row for row in plan.stages}
     assert rows["geometry"].reasons == ("weights not here: geometry",)
