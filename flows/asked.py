@@ -1,4 +1,4 @@
-"""The config that somebody asks for: a pipeline's file, and what they lay over it."""
+"""What somebody asks for: a pipeline's file, what they lay over it, and the part of it that they want."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from configs.pipeline import Config
-from flows.invocation import remember
+from configs.settings import ConfigError
+from configs.trial import Trial
+from flows.invocation import remember, remember_trial
 from tasks.pipeline import first_source, load
 
 
@@ -47,3 +51,16 @@ def asked_config(
         # Truth belongs to the config's own source, not to the one that replaces it.
         replaced = {f"{key}.source.url": source, f"{key}.source.truth": None, **replaced}
     return load(path, replaced)
+
+
+def asked_trial(**choices: Any) -> Trial:
+    """The trial of these choices, without those that are None or empty; commands that are printed from now on have it too."""
+    given = {name: value for name, value in choices.items() if value is not None and value != []}
+    try:
+        trial = Trial.model_validate(given)
+    except ValidationError as error:
+        told = error.errors()[0]
+        name = "".join(f"--{part} {given[str(part)]}: " for part in told["loc"][:1])
+        raise ConfigError(name + told["msg"].removeprefix("Value error, ")) from error
+    remember_trial(trial)
+    return trial

@@ -13,13 +13,14 @@ from rich.console import Console
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
-from flows.asked import asked_config
+from configs.trial import Trial
+from flows.asked import asked_config, asked_trial
 from flows.plan import Plan, make_plan
 from flows.reading.notebook import table_html
 from flows.reading.published import Published
 from flows.reading.store import Store
 from flows.starting import carry_out_plan, in_own_thread
-from flows.tables.run import plan_table
+from flows.tables.run import plan_table, plan_title
 from flows.text import duration, size
 from storage.published import is_publication
 from storage.urls import exists, is_local, join
@@ -47,7 +48,7 @@ class ShownPlan(Plan):
             (one.stage, one.cached, one.to_run, one.items, duration(one.seconds), size(one.bytes), "; ".join(one.reasons))
             for one in self.stages
         ]
-        return table_html("Plan", heads, rows)
+        return table_html(plan_title(self), heads, rows)
 
 
 def open(
@@ -97,15 +98,37 @@ def open(
     return Store(url, None, stage, version)
 
 
-def plan(config: Place, /, *, source: Place | None = None, retry_quarantined: bool = False, **settings: Any) -> ShownPlan:
+def plan(
+    config: Place,
+    /,
+    stages: Sequence[str] | None = None,
+    *,
+    source: Place | None = None,
+    limit: int | None = None,
+    items: Sequence[str] | None = None,
+    sample: float | None = None,
+    split: str | None = None,
+    retry_quarantined: bool = False,
+    **settings: Any,
+) -> ShownPlan:
     """What a run would do, and why, as ``panolabel plan`` tells it. Nothing is made.
 
     Parameters
     ----------
     config : str or path
         A pipeline's file.
+    stages : list of str, optional
+        Only these stages, by their keys, and what they are made from.
     source : str or path, optional
         Replaces the URL of the first source.
+    limit : int, optional
+        Only the first so many panoramas of each source, by name.
+    items : list of str, optional
+        Only these panoramas.
+    sample : float, optional
+        Only about this share of the panoramas, always the same.
+    split : str, optional
+        Only panoramas of this split.
     retry_quarantined : bool
         Count quarantined items as owed.
     **settings
@@ -115,15 +138,16 @@ def plan(config: Place, /, *, source: Place | None = None, retry_quarantined: bo
     Returns
     -------
     ShownPlan
-        Prints as a table; ``stages`` has the rows, ``anything_to_run`` says whether a run would do any work.
+        Prints as a table; ``stages`` has the rows, ``anything_to_run`` says whether a run would do any work, ``lacks`` which
+        weights are not here: then the plan is partial.
 
     Raises
     ------
     ConfigError
-        The file, a setting or the source cannot be used.
+        The file, a setting or the source cannot be used; there is no such stage, or no panorama is chosen.
     """
     wanted = _config(config, source, settings)
-    made = make_plan(wanted, retry_quarantined)
+    made = make_plan(wanted, retry_quarantined, trial=_trial(stages, limit, items, sample, split), weigh="here")
     return ShownPlan(**{one.name: getattr(made, one.name) for one in fields(made)})
 
 
@@ -133,6 +157,10 @@ def run(
     stages: Sequence[str] | None = None,
     *,
     source: Place | None = None,
+    limit: int | None = None,
+    items: Sequence[str] | None = None,
+    sample: float | None = None,
+    split: str | None = None,
     retry_quarantined: bool = False,
     quiet: bool = False,
     **settings: Any,
@@ -141,10 +169,8 @@ def run(
 
     Parameters
     ----------
-    config, source, retry_quarantined, **settings
-        As for :func:`plan`.
-    stages : list of str, optional
-        Make only these stages, by their keys, and what they are made from.
+    config, stages, source, limit, items, sample, split, retry_quarantined, **settings
+        As for :func:`plan`; what is chosen is made, and nothing else.
     quiet : bool
         Show no progress.
 
@@ -156,18 +182,17 @@ def run(
     Raises
     ------
     ConfigError
-        As for :func:`plan`; or there is no such stage.
+        As for :func:`plan`; or weights are not here.
     RunFailed
         A stage could not finish; what is done stays done, and the next run goes on from there.
     Interrupted
         It was asked to stop.
     """
-    if isinstance(stages, str):
-        raise ConfigError(f"stages: must be a list of keys of stages: [{stages!r}]")
     wanted = _config(config, source, settings)
+    trial = _trial(stages, limit, items, sample, split)
 
     def work() -> dict[str, Any]:
-        return carry_out_plan(wanted, make_plan(wanted, retry_quarantined), retry_quarantined, quiet, stages)
+        return carry_out_plan(wanted, make_plan(wanted, retry_quarantined, trial=trial), retry_quarantined, quiet)
 
     return in_own_thread(work)
 
@@ -181,6 +206,17 @@ def _config(path: Place, source: Place | None, settings: Mapping[str, Any]) -> C
     values = {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in _dotted(settings).items()}
     root = values.pop("root", None)
     return asked_config(os.fspath(path), None if source is None else os.fspath(source), root, values)
+
+
+def _trial(
+    stages: Sequence[str] | None, limit: int | None, items: Sequence[str] | None, sample: float | None, split: str | None
+) -> Trial:
+    for name, given in (("stages", stages), ("items", items)):
+        if isinstance(given, str):
+            raise ConfigError(f"{name}: must be a list: [{given!r}]")
+        if given is not None and not given:
+            raise ConfigError(f"{name}: has nothing in it; leave it out to take all")
+    return asked_trial(until=stages, limit=limit, items=items, sample=sample, split=split)
 
 
 def _dotted(settings: Mapping[str, Any]) -> dict[str, Any]:

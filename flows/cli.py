@@ -2,7 +2,7 @@
 
 Exit codes: 0 done; 1 a run failed, ``plan --check`` found work, ``verify`` found damage, or ``doctor`` found a failure; 2 the
 config, source or item cannot be used, or ``init`` would overwrite a config; 3 ``run --from-plan`` found that something changed
-since; 4 a stage gave up all its items; 130 stopped by Ctrl-C.
+since; 4 a stage gave up all its items; 5 ``plan`` could not tell all, since weights are not here; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations

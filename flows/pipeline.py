@@ -19,6 +19,7 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from configs.pipeline import Config
+from configs.trial import WHOLE, Trial
 from flows.errors import Interrupted
 from flows.plan import Plan, make_plan, of_source, refuse_unfit
 from flows.report import Found, write_run_report
@@ -32,7 +33,6 @@ from flows.running.others import refuse_missing
 from flows.running.parameters import ConfigParameter
 from flows.running.server import outlives_the_run
 from flows.running.workers import Workers, start_workers
-from flows.stores.finished import keys_until
 from flows.stores.made import made_of
 from flows.stores.record import RunRecord, new_run_name
 from flows.telling.artifacts import publish_outcome, publish_plan
@@ -40,7 +40,8 @@ from flows.telling.events import report_quarantined
 from flows.telling.lineage_events import RunEvents
 from flows.telling.progress import observer
 from flows.telling.shown import publish_section
-from flows.telling.tags import STORAGE, config_tag, stage_tags, tag_this_run, untagged
+from flows.telling.tags import STORAGE, TRIAL, config_tag, stage_tags, tag_this_run, untagged
+from flows.trials import Chosen, choose, reach
 from storage.manifest import Block, Item
 from storage.receipts import Receipt
 from tasks.ingest import ingest
@@ -64,7 +65,7 @@ def pipeline(
     run: str | None = None,
     retry: bool | list[str] = False,
     only: dict[str, list[str]] | None = None,
-    stages: list[str] | None = None,
+    trial: Trial = WHOLE,
 ) -> dict[str, Any]:
     """Run everything that a config owes, and return the record of the run.
 
@@ -77,8 +78,8 @@ def pipeline(
         Try quarantined items again: all, or those named.
     only : mapping of stage to block names, optional
         Make just these of the blocks that are owed.
-    stages : list of str, optional
-        Keys of stages: make only these, and what they are made from.
+    trial : Trial
+        Some panoramas, some stages, or both, in place of all: ``{"limit": 10, "until": ["fuse"]}``.
 
     Raises
     ------
@@ -88,22 +89,17 @@ def pipeline(
     Interrupted
         The process was asked to stop.
     """
-    return carry_out(config, run or flow_run.name, retry, only, stages)
+    return carry_out(config, run or flow_run.name, retry, only, trial)
 
 
 def carry_out(
-    config: Config,
-    run: str,
-    retry: bool | list[str],
-    only: Mapping[str, Sequence[str]] | None,
-    stages: Sequence[str] | None = None,
+    config: Config, run: str, retry: bool | list[str], only: Mapping[str, Sequence[str]] | None, trial: Trial
 ) -> dict[str, Any]:
     """Within a flow run: everything that a config owes, and its record; see :func:`pipeline`."""
-    wanted = keys_until(config, stages)
-    record = RunRecord(config, run, _page_in_prefect())
+    record = RunRecord(config, run, _page_in_prefect(), trial)
     events = RunEvents(config, run)
     events.started()
-    tag_this_run(config_tag(config.name))
+    tag_this_run(config_tag(config.name), *[TRIAL] * bool(trial.words))
     outcome: Mapping[str, Any] = {}
     found = Found()
     try:
@@ -114,21 +110,18 @@ def carry_out(
             start_workers(config.execution.runner) as workers,
         ):
             handed = handed_plan()
-            scans = {source.key: source.scan for source in handed.sources} if handed else {}
-            for source in sources(config) if only is None else ():
-                with events.stage(source):
-                    scan = scans.get(source.key) or ingest.scan(source, of_source(retry, source.key))
-                    scans[source.key] = ingest_source(source, scan, workers) if source.key in wanted else scan
-            plan = make_plan(config, retry, scans or None, rehash=False, receipts=handed.receipts if handed else None)
+            scans = {source.key: source.whole for source in handed.sources} if handed else {}
+            if only is None:
+                scans = read_sources(config, scans, retry, trial, events, workers)
+            plan = make_plan(config, retry, scans or None, False, handed.receipts if handed else None, trial)
             refuse_missing(config, plan)
-            refuse_unfit(plan, wanted)
+            refuse_unfit(plan)
             record.planned(plan)
             publish_plan(plan)
             refuse_empty_source(config, plan)
-            for step in plan.steps:
+            for step in plan.chosen:
                 chosen = None if only is None else only.get(step.key, ())
-                asked = plan.owed_blocks(step) if step.key in wanted else []
-                owed = [block for block in asked if chosen is None or block.name in chosen]
+                owed = [block for block in plan.owed_blocks(step) if chosen is None or block.name in chosen]
                 with events.stage(step.stage, step.blocks, owed, plan.receipts):
                     jobs = jobs_of(step, owed, config, run, plan)
                     run_stage(step.stage, jobs, config, workers, partial(plan.receipts.keep, step.stage))
@@ -161,21 +154,56 @@ def _page_in_prefect() -> str:
     return (flow_run.ui_url or "") if outlives_the_run() else ""
 
 
-def ingest_source(stage: Stage, scan: Scan, workers: Workers) -> Scan:
+def read_sources(
+    config: Config, scans: Mapping[str, Scan], retry: bool | list[str], trial: Trial, events: RunEvents, workers: Workers
+) -> dict[str, Scan]:
+    """Read what is new of all sources that a trial takes, those of its panoramas alone; by key, what is known then.
+
+    ``scans`` are those that were made before.
+    """
+    found, known = reach(trial, config), dict(scans)
+    own = [stage for stage in sources(config) if stage.key in found.looks]
+
+    def look(stage: Stage) -> Scan:
+        known[stage.key] = known.get(stage.key) or ingest.scan(stage, of_source(retry, stage.key))
+        return known[stage.key]
+
+    if trial.chooses:
+        known |= {stage.key: look(stage) for stage in own}
+    chosen = choose(trial, own, known)
+    for stage in own:
+        if stage.key in found.makes:
+            with events.stage(stage):
+                known[stage.key] = ingest_source(stage, look(stage), workers, chosen)
+        else:
+            look(stage)
+    return known
+
+
+def ingest_source(stage: Stage, scan: Scan, workers: Workers, chosen: Chosen | None = None) -> Scan:
     """Check new and changed files of the source, and write the manifest; a subflow if there are any. Returns what is known then.
 
     What is read is kept group by group, so that a run that is killed or stopped need not read it again; places are given once
-    all of it is there.
+    all of it is there. A trial, for which panoramas are ``chosen``, reads and keeps theirs, and gives no places.
 
     Raises
     ------
     Interrupted
         The process was asked to stop; files in work are finished, and what is read stays read.
     """
-    if not scan.to_read and not scan.checked:
+    wanted = scan.to_read if chosen is None else [entry for entry in scan.to_read if entry.item in chosen[stage.key]]
+    if not wanted and (chosen is not None or not scan.checked):
         return scan
-    checked = list(scan.checked)
-    before = {item.item: item for item in scan.known}
+    checked = [*scan.checked, *_read(stage, wanted, {item.item: item for item in scan.known}, workers)]
+    if chosen is None:
+        return ingest.placed(stage, scan, ingest.save(stage, scan.known, checked))
+    names = {entry.item for entry in wanted}
+    return replace(scan, to_read=[entry for entry in scan.to_read if entry.item not in names], checked=tuple(checked))
+
+
+def _read(stage: Stage, wanted: Sequence[Entry], before: Mapping[str, Item], workers: Workers) -> list[Item]:
+    """Check files of a source, in a subflow if there are any; what is known of them from ``before`` need not be found again."""
+    checked: list[Item] = []
 
     @flow(name=stage.key, flow_run_name=stage.key, task_runner=workers.task_runner())
     def check_new_files(files: int) -> None:
@@ -183,7 +211,7 @@ def ingest_source(stage: Stage, scan: Scan, workers: Workers) -> Scan:
         check = check_files.with_options(tags=workers.limits & {STORAGE})
 
         def submissions() -> Iterator[tuple[list[Entry], PrefectFuture[Any]]]:
-            for group in file_groups(scan.to_read, workers.window):
+            for group in file_groups(wanted, workers.window):
                 if asked_to_stop():
                     return
                 with untagged():
@@ -197,12 +225,12 @@ def ingest_source(stage: Stage, scan: Scan, workers: Workers) -> Scan:
                 checked.extend(items)
                 observer().items_done(stage.key, len(items), sum(bool(item.reason) for item in items))
 
-    if scan.to_read:
+    if wanted:
         with no_heartbeat(), tags(*stage_tags(stage.key)):
-            check_new_files(len(scan.to_read))
-    if len(checked) < len(scan.to_read) + len(scan.checked):
+            check_new_files(len(wanted))
+    if len(checked) < len(wanted):
         raise Interrupted(f"stopped at stage {stage.key}; files that were read need not be read again")
-    return ingest.placed(stage, scan, ingest.save(stage, scan.known, checked))
+    return checked
 
 
 @task(task_run_name="check files", retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=passing_fault)

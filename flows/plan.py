@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from configs.execution import Execution
 from configs.pipeline import Config
+from configs.trial import WHOLE, Trial
 from flows.estimates import estimate
-from flows.reasons import differs_upstream_alone, reasons_of, source_reasons
+from flows.reasons import differs_upstream_alone, lacking, reasons_of, source_reasons
 from flows.receipts import Receipts
 from flows.sources import Source
+from flows.trials import last_whole_run, narrowed
 from storage.accepted import read_accepted
 from storage.manifest import Block, Item
 from storage.receipts import Receipt, blocks_with_receipts, dropped_blocks
-from storage.runs import latest_run
 from tasks.ingest import ingest
 from tasks.ingest.ingest import Retry, Scan, wants_retry
 from tasks.pipeline import sources, steps
 from tasks.stage.grain import stands_for
+from tasks.stage.graph import Weigh
 from tasks.stage.job import Copies, Job
 from tasks.stage.kind import Stage, Step, named_function, upstream_names
 from tasks.stage.models import READ, models_now
@@ -57,7 +59,8 @@ class Plan:
 
     ``missing`` names, by stage of another pipeline, the blocks that are not there, and that no run of this one makes.
     ``receipts`` are those that were read to make the plan; a run adds what it makes. ``copies`` tells, by stage and owed block,
-    which rows lie in other blocks.
+    which rows lie in other blocks. ``trial`` says what it was cut down to: it has all ``steps`` of the file, and ``stages`` and
+    ``chosen`` are those that it makes.
     """
 
     stages: tuple[StagePlan, ...]
@@ -67,6 +70,18 @@ class Plan:
     receipts: Receipts = field(repr=False, compare=False)
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     copies: Mapping[str, Mapping[str, Copies]] = field(default_factory=dict, repr=False)
+    trial: Trial = WHOLE
+
+    @property
+    def chosen(self) -> tuple[Step, ...]:
+        """The stages that a run of it makes, with their blocks."""
+        keys = {row.stage for row in self.stages}
+        return tuple(step for step in self.steps if step.key in keys)
+
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        """By stage, why weights are not here: with any, the plan is partial, and more may be cached than it says."""
+        return {key: why for step in self.chosen for key, why in step.stage.lacks.items()}
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -109,6 +124,9 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         """The plan as JSON values, complete enough to be compared with a later one."""
         return {
+            "trial": list(self.trial.words),
+            "partial": bool(self.lacks),
+            "weights_not_here": dict(self.lacks),
             "anything_to_run": self.anything_to_run,
             "stages": [asdict(stage) for stage in self.stages],
             "identities": {stage.key: stage.identity.as_json() for stage in self.definitions},
@@ -125,6 +143,8 @@ def make_plan(
     scans: Mapping[str, Scan] | None = None,
     rehash: bool = True,
     receipts: Receipts | None = None,
+    trial: Trial = WHOLE,
+    weigh: Weigh = "all",
 ) -> Plan:
     """Compare a config with its store.
 
@@ -139,28 +159,39 @@ def make_plan(
         False for whoever asks what is finished: that a run would read all files anew makes nothing owed.
     receipts : Receipts, optional
         What is known of the store's receipts.
+    trial : Trial
+        What it is cut down to.
+    weigh : Weigh
+        With ``here`` the plan is partial where weights are not: such stages, and those behind, count all blocks.
     """
     given = [stage if rehash else ingest.as_read(stage) for stage in sources(config)]
-    found = tuple(Source(one, scans[one.key] if scans else ingest.scan(one, of_source(retry, one.key))) for one in given)
-    now = _steps(config, {source.key: source.blocks for source in found})
-    any_ahead = any(source.pending or source.changed for source in found)
-    ahead = _steps(config, {source.key: source.ahead for source in found}) if any_ahead else now
-    comparison = _Comparison(config, found, now, retry, receipts or Receipts())
-    plans = [_plan_source(source) for source in found]
-    for step, grown in zip(now, ahead, strict=True):
-        plans.append(comparison.compare(step, grown))
-    return Plan(tuple(plans), found, comparison.owed, tuple(now), comparison.receipts, comparison.missing, comparison.copies)
+
+    def look(one: Stage) -> Scan:
+        return scans[one.key] if scans else ingest.scan(one, of_source(retry, one.key))
+
+    part = narrowed(trial, config, given, look)
+    now = _steps(config, {source.key: source.blocks for source in part.sources}, weigh)
+    any_ahead = any(source.ahead != source.blocks for source in part.sources)
+    ahead = _steps(config, {source.key: source.ahead for source in part.sources}, weigh) if any_ahead else now
+    comparison = _Comparison(config, part.sources, now, retry, receipts or Receipts())
+    plans = [_plan_source(source) for source in part.sources if source.key in part.reach.makes]
+    compared = [comparison.compare(step, grown) for step, grown in zip(now, ahead, strict=True) if step.key in part.reach.looks]
+    part.refuse_owed(comparison.owed)
+    plans += [row for row in compared if row.stage in part.reach.makes]
+    owed = {key: blocks for key, blocks in comparison.owed.items() if key in part.reach.makes}
+    found = (comparison.receipts, comparison.missing, comparison.copies)
+    return Plan(tuple(plans), part.sources, owed, tuple(now), *found, trial)
 
 
-def refuse_unfit(plan: Plan, keys: Collection[str] | None = None) -> None:
-    """Let every stage, or those of these keys, refuse a run before any stage runs. ConfigError says why."""
-    for step in plan.steps:
-        if step.stage.owes and step.stage.kind.check and (keys is None or step.key in keys):
+def refuse_unfit(plan: Plan) -> None:
+    """Let every stage that a plan makes, and of which it knows all, refuse a run before any runs. ConfigError says why."""
+    for step in plan.chosen:
+        if step.stage.owes and step.stage.kind.check and not step.stage.lacks:
             named_function(step.stage.kind.check)(step.stage, step.blocks)
 
 
-def _steps(config: Config, blocks: Mapping[str, tuple[Block, ...]]) -> list[Step]:
-    return [step for step in steps(config, lambda stage: blocks[stage.key]) if not step.stage.is_source]
+def _steps(config: Config, blocks: Mapping[str, tuple[Block, ...]], weigh: Weigh) -> list[Step]:
+    return [step for step in steps(config, lambda stage: blocks[stage.key], weigh) if not step.stage.is_source]
 
 
 class _Comparison:
@@ -169,7 +200,7 @@ class _Comparison:
     def __init__(self, config: Config, found: tuple[Source, ...], now: Sequence[Step], retry: Retry, receipts: Receipts) -> None:
         self.receipts, self.retry = receipts, retry
         self.there = {step.key: receipts.existing(step.stage) for step in now}
-        self.previous = latest_run(config.root, config.name)
+        self.previous = last_whole_run(config, found)
         self.to_come = {source.key: source.to_come for source in found}
         self.owed: dict[str, tuple[str, ...]] = {}
         self.missing: dict[str, tuple[str, ...]] = {}
@@ -188,7 +219,7 @@ class _Comparison:
         redo = self._to_redo(step)
         missing = self._missing(step, satisfied, redo)
         self.owed[step.key] = tuple(block.name for block in missing)
-        reasons = reasons_of(stage, missing, redo, self.previous) or self._waits(step)
+        reasons = lacking(stage) or reasons_of(stage, missing, redo, self.previous) or self._waits(step)
         to_come = self.to_come.get(stage.panoramas.key, [])
         reasons += to_come
         # What is made of a whole data set has another fingerprint once that has grown.

@@ -23,7 +23,7 @@ def source_reasons(stage: Stage, scan: Scan) -> list[str]:
     rehash = f" ({stage.key}.rehash)" * stage.settings.rehash
     for word, items in (("changed files", changed), (f"files to read again{rehash}", again)):
         reasons += [f"{word}: {', '.join(items[:3])}{f' ... {len(items)} in all' * (len(items) > 3)}"] * bool(items)
-    return reasons + [f"files that a stopped run has read, to be placed: {len(scan.checked)}"] * bool(scan.checked)
+    return reasons + [f"files that a stopped run or a trial has read, to be placed: {len(scan.checked)}"] * bool(scan.checked)
 
 
 def reasons_of(stage: Stage, missing: Sequence[Block], redo: set[str], previous: Mapping[str, Any] | None) -> list[str]:
@@ -65,6 +65,13 @@ def _identity_before(stage: Stage, previous: Mapping[str, Any] | None) -> Mappin
     identities = (previous or {}).get("identities", {})
     found: Mapping[str, Any] | None = identities.get(stage.key) or identities.get(stage.name)
     return found  # records of old name stages as receipts do
+
+
+def lacking(stage: Stage) -> list[str]:
+    """That nothing is known of a stage's blocks, since weights are not here that they are made with; nothing if all are."""
+    if stage.key in stage.lacks:
+        return [f"weights not here: {stage.key}"]
+    return [f"at most: weights not here: {', '.join(stage.lacks)}"] * bool(stage.lacks)
 
 
 def _known(stage: Stage, previous: Mapping[str, Any]) -> set[str]:

@@ -81,7 +81,7 @@ def write_run_report(config: Config, record: RunRecord, found: Found) -> dict[st
     plan, quarantined = record.plan, quarantined_items(record.plan)
     sections = [*found.sections, *_nothing_made(plan)]
     html = render_page(
-        title=f"{config.name}: {len(plan.items)} panoramas",
+        title=f"{config.name}: {len(plan.items)} panoramas{f', a trial ({plan.trial.told})' * bool(plan.trial.words)}",
         run={**record.as_json(), "config": config.name},
         stages=stage_counts(plan, record.run),
         sections=sections,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from configs.pipeline import Config
+from configs.trial import WHOLE, Trial
 from flows.plan import Plan, refuse_unfit
 from flows.running.drain import draining_on_signals
 from flows.running.handover import handing_over
 from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
 from flows.running.others import refuse_missing
 from flows.running.server import prefect_server
-from flows.stores.finished import keys_until
 from flows.stores.record import new_run_name
 from flows.stores.stored import require_place
 from flows.telling.progress import Silent, TerminalProgress, reporting_to
@@ -26,9 +26,7 @@ NOTHING = "nothing to run"
 Result = TypeVar("Result")
 
 
-def carry_out_plan(
-    config: Config, plan: Plan, retry: bool = False, quiet: bool = False, stages: Sequence[str] | None = None
-) -> dict[str, Any]:
+def carry_out_plan(config: Config, plan: Plan, retry: bool = False, quiet: bool = False) -> dict[str, Any]:
     """Make what a plan owes that was just made of a config: the run's record, or the plan with the state :data:`NOTHING`.
 
     Parameters
@@ -39,23 +37,20 @@ def carry_out_plan(
         Try quarantined items again.
     quiet : bool
         Show no progress.
-    stages : list of str, optional
-        Make only these, and what they are made from.
 
     Raises
     ------
     ConfigError, RunFailed, Interrupted
         As :func:`flows.pipeline.pipeline` raises them.
     """
-    wanted = keys_until(config, stages)
-    refuse_unfit(plan, wanted)
-    if any(one.to_run for one in plan.stages if one.stage in wanted):
+    refuse_unfit(plan)
+    if plan.anything_to_run:
         require_place(config.root)
         with handing_over(plan):
-            return start_flow(config, retry, None, quiet, stages)
+            return start_flow(config, retry, None, quiet, plan.trial)
     refuse_missing(config, plan)
     refuse_empty_source(config, plan)
-    for step in plan.steps:
+    for step in plan.chosen:
         refuse_nothing_made(config, step, plan.receipts)
     refuse_failed_alike(config, plan)
     return {"state": NOTHING, **plan.as_json()}
@@ -66,7 +61,7 @@ def start_flow(
     retry: bool | list[str],
     only: dict[str, list[str]] | None,
     quiet: bool,
-    stages: Sequence[str] | None = None,
+    trial: Trial = WHOLE,
 ) -> dict[str, Any]:
     """Run the flow on a Prefect server, and return the record of the run; see :func:`flows.pipeline.pipeline`."""
     with prefect_server(config.execution.log_level):
@@ -74,7 +69,7 @@ def start_flow(
 
         progress: Any = nullcontext(Silent()) if quiet else TerminalProgress(console)
         with progress as shown, reporting_to(shown), draining_if_main():
-            return pipeline(config, new_run_name(config.name), retry, only, None if stages is None else list(stages))
+            return pipeline(config, new_run_name(config.name), retry, only, trial)
 
 
 def draining_if_main() -> Any:

@@ -49,6 +49,10 @@ def _is_record(value: Any) -> bool:
     return named and isinstance(identities, dict) and all(isinstance(one, dict) for one in identities.values())
 
 
-def latest_run(root: str, config: str | None = None) -> dict[str, Any] | None:
-    """The record of the last run, of any pipeline or of the one whose config has this name."""
-    return next((record for record in read_runs(root) if config in (None, record["config"]["name"])), None)
+def latest_run(root: str, config: str | None = None, trials: bool = True) -> dict[str, Any] | None:
+    """The record of the last run, of any pipeline or of the one whose config has this name.
+
+    ``trials``, of which the record says which ``panoramas`` they took, may be passed over.
+    """
+    own = (record for record in read_runs(root) if config in (None, record["config"]["name"]))
+    return next((record for record in own if trials or "panoramas" not in record.get("trial", {})), None)

@@ -21,7 +21,7 @@ from tasks.catalogue import kind_named, kind_of_entry, names
 from tasks.elsewhere import newest, those_there
 from tasks.ingest import ingest
 from tasks.migration import refuse_old_form
-from tasks.stage.graph import Typed, resolve
+from tasks.stage.graph import Typed, Weigh, resolve
 from tasks.stage.kind import HUB, Edge, Kind, Outside, Part, Stage, Step
 from tasks.stage.models import MODEL
 
@@ -122,10 +122,13 @@ def as_list(stages: Sequence[Entry]) -> list[dict[str, Any]]:
     return [{one.key: ({"stage": one.kind} if one.kind != one.key else {}) | dict(one.values)} for one in stages]
 
 
-def steps(config: Config, blocks: BlocksOf) -> list[Step]:
-    """All stages in the order in which they run, each with its blocks; ``blocks`` gives those of a manifest."""
+def steps(config: Config, blocks: BlocksOf, weigh: Weigh = "all") -> list[Step]:
+    """All stages in the order in which they run, each with its blocks; ``blocks`` gives those of a manifest.
+
+    ``weigh`` as for :func:`tasks.stage.graph.resolve`.
+    """
     found = {stage.key: tuple(blocks(stage)) for stage in sources(config)}
-    return resolve(entries(config, _recorded), config.root, found)
+    return resolve(entries(config, _recorded, weigh), config.root, found, weigh)
 
 
 def stages(config: Config) -> list[Stage]:
@@ -135,7 +138,7 @@ def stages(config: Config) -> list[Stage]:
 
 def plain_stages(config: Config) -> list[Stage]:
     """All stages, without looking for any weights: who reads whom, and what each says."""
-    return [step.stage for step in resolve(entries(config, weigh=False), config.root, {}, weigh=False)]
+    return [step.stage for step in resolve(entries(config, weigh="none"), config.root, {}, "none")]
 
 
 def sources(config: Config) -> list[Stage]:
@@ -148,7 +151,7 @@ def _recorded(stage: Stage) -> Sequence[Block]:
     return blocks_of(ingest.recorded(stage).known)
 
 
-def entries(config: Config, elsewhere: BlocksOf | None = None, weigh: bool = True) -> list[Typed]:
+def entries(config: Config, elsewhere: BlocksOf | None = None, weigh: Weigh = "all") -> list[Typed]:
     """What the stages of a config say, checked by the models of their kinds, and expanded; all problems are told at once.
 
     ``elsewhere`` gives the blocks of sources of other pipelines; without it no store is looked at. ``weigh`` as for
@@ -238,7 +241,7 @@ def _outside(text: str, folder: str) -> str:
     return f"{HUB}{text}" if hub else place
 
 
-def _of_other(entry: Entry, elsewhere: BlocksOf | None, weigh: bool) -> Typed:
+def _of_other(entry: Entry, elsewhere: BlocksOf | None, weigh: Weigh) -> Typed:
     """A stage of another pipeline, with its blocks; its key is that of the entry, which stands before that of its panoramas."""
     frame = dict(entry.values["pipeline"])
     other = framed(frame, f"stages.{entry.key}")

@@ -9,12 +9,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.commands.options import ConfigFile, JsonOption, RetryOption, RootOption, SetOption, SourceOption, load, print_json
+from flows.commands.trial_options import (
+    ItemsOption,
+    LimitOption,
+    SampleOption,
+    SplitOption,
+    StageOption,
+    UntilOption,
+    trial_of,
+)
 from flows.invocation import remember_file
 
 if TYPE_CHECKING:
     from configs.pipeline import Config
+    from configs.trial import Trial
     from flows.plan import Plan
 
+
+PARTIAL = 5
+"""Exit code of a plan that could not tell all, since weights are not here."""
 
 FromPlanOption = Annotated[
     Path | None, typer.Option(help="Run exactly the plan that `plan --json` wrote; exit with 3 if anything differs by now.")
@@ -28,6 +41,12 @@ def plan(
     settings: SetOption = None,
     retry_quarantined: RetryOption = False,
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 if anything would run.")] = False,
+    limit: LimitOption = None,
+    items: ItemsOption = None,
+    sample: SampleOption = None,
+    split: SplitOption = None,
+    stage: StageOption = None,
+    until: UntilOption = None,
     as_json: JsonOption = False,
     accept: Annotated[str | None, typer.Option(help="Stage whose change cannot change its output.")] = None,
     because: Annotated[str, typer.Option(help="With --accept: why; receipts and traces tell it.")] = "",
@@ -35,21 +54,23 @@ def plan(
     """Say per stage what is cached, what would run, and why. The JSON can be kept and run: ``run --from-plan``."""
     from flows.plan import make_plan, refuse_unfit
     from flows.running.acceptance import accept as accept_change
-    from flows.tables.run import plan_table, print_notes
+    from flows.tables.run import plan_table, print_lacks, print_notes
     from flows.text import console
 
     wanted = load(config, source, root, settings)
-    made = make_plan(wanted, retry_quarantined)
+    trial = trial_of(limit=limit, items=items, sample=sample, split=split, stage=stage, until=until)
+    made = make_plan(wanted, retry_quarantined, trial=trial, weigh="here")
     if accept is not None:
         accept_change(wanted, made, accept, because)
-        made = make_plan(wanted, retry_quarantined, receipts=made.receipts)
+        made = make_plan(wanted, retry_quarantined, receipts=made.receipts, trial=trial, weigh="here")
     if as_json:
         print_json(made.as_json())
     else:
         console.print(plan_table(made))
         print_notes(made.notes)
+        print_lacks(made)
     refuse_unfit(made)
-    raise typer.Exit(int(check and (made.anything_to_run or bool(made.missing))))
+    raise typer.Exit(PARTIAL if made.lacks else int(check and (made.anything_to_run or bool(made.missing))))
 
 
 def run(
@@ -59,23 +80,37 @@ def run(
     settings: SetOption = None,
     retry_quarantined: RetryOption = False,
     from_plan: FromPlanOption = None,
+    limit: LimitOption = None,
+    items: ItemsOption = None,
+    sample: SampleOption = None,
+    split: SplitOption = None,
+    stage: StageOption = None,
+    until: UntilOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run what the plan says; what is done stays done: run again to go on."""
-    finish(config, load(config, source, root, settings), retry_quarantined, from_plan, as_json)
+    wanted = load(config, source, root, settings)
+    trial = trial_of(limit=limit, items=items, sample=sample, split=split, stage=stage, until=until)
+    finish(config, wanted, retry_quarantined, from_plan, as_json, trial)
 
 
 def finish(
-    path: Path, wanted: Config, retry_quarantined: bool = False, from_plan: Path | None = None, as_json: bool = False
+    path: Path,
+    wanted: Config,
+    retry_quarantined: bool = False,
+    from_plan: Path | None = None,
+    as_json: bool = False,
+    trial: Trial | None = None,
 ) -> None:
     """Show the plan and carry it out; nothing more happens if all is there."""
+    from configs.trial import WHOLE
     from flows.plan import make_plan
     from flows.running.drift import refuse_drift
     from flows.starting import NOTHING, carry_out_plan
     from flows.tables.run import plan_table, print_notes, print_nothing_to_do, print_outcome
     from flows.text import console
 
-    made = make_plan(wanted, retry_quarantined)
+    made = make_plan(wanted, retry_quarantined, trial=trial or WHOLE)
     if from_plan is not None:
         refuse_drift(from_plan, made)
     if not as_json:
@@ -88,7 +123,7 @@ def finish(
     elif as_json:
         print_json(record)
     else:
-        print_nothing_to_do(wanted)
+        print_nothing_to_do(wanted, made.trial)
 
 
 def carry_out(

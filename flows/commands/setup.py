@@ -10,6 +10,15 @@ import typer
 
 from flows.commands.completion import complete_config
 from flows.commands.options import ConfigFile, JsonOption, RootOption, SetOption, SourceOption, load, print_json
+from flows.commands.trial_options import (
+    ItemsOption,
+    LimitOption,
+    SampleOption,
+    SplitOption,
+    StageOption,
+    UntilOption,
+    trial_of,
+)
 
 OptionalConfig = Annotated[
     Path | None,
@@ -78,19 +87,30 @@ def schema(
 
 def cost(
     config: ConfigFile,
-    panoramas: Annotated[int, typer.Option(min=1, help="How many panoramas are to be labelled.", show_default=False)],
+    panoramas: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many panoramas are to be labelled; those that are chosen by default.", show_default=False),
+    ] = None,
     price_per_gpu_hour: Annotated[float | None, typer.Option(min=0, help="What a GPU costs an hour.", show_default=False)] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Blocks in work at once; those of the config by default.")] = None,
     source: SourceOption = None,
     root: RootOption = None,
     settings: SetOption = None,
+    limit: LimitOption = None,
+    items: ItemsOption = None,
+    sample: SampleOption = None,
+    split: SplitOption = None,
+    stage: StageOption = None,
+    until: UntilOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Estimate GPU-hours, wall time, bytes and Prefect runs from what the store's own receipts have measured."""
     from flows.setup.cost import estimate_cost
     from flows.tables.setup import print_cost
 
-    estimated = estimate_cost(load(config, source, root, settings), panoramas, workers, price_per_gpu_hour)
+    wanted = load(config, source, root, settings)
+    trial = trial_of(limit=limit, items=items, sample=sample, split=split, stage=stage, until=until)
+    estimated = estimate_cost(wanted, panoramas, workers, price_per_gpu_hour, trial)
     if as_json:
         print_json(estimated.as_json())
     else:

@@ -11,6 +11,7 @@ from flows.stores.record import user_name
 from storage.accepted import write_accepted
 from storage.fingerprint import differences
 from storage.runs import latest_run
+from tasks.stage.kind import OVER
 
 
 def accept(config: Config, plan: Plan, key: str, because: str) -> None:
@@ -21,7 +22,8 @@ def accept(config: Config, plan: Plan, key: str, because: str) -> None:
     Raises
     ------
     ConfigError
-        There is no such stage, no run before, or nothing of the stage itself changed; or no reason is given.
+        There is no such stage, no run before, nothing of the stage itself changed, its weights are not here, or it is made with
+        what was learned from other panoramas than then; or no reason is given.
     """
     keys = [step.key for step in plan.steps if step.stage.owes]
     if key not in keys:
@@ -29,9 +31,13 @@ def accept(config: Config, plan: Plan, key: str, because: str) -> None:
     if not because.strip():
         raise ConfigError(f'--accept {key}: say why its output cannot change: --because "..."')
     stage = plan.step(key).stage
-    before = (latest_run(config.root, config.name) or {}).get("identities", {}).get(key)
+    if stage.lacks:
+        raise ConfigError(f"--accept {key}: weights are not here: {', '.join(stage.lacks)}; accept it where they are")
+    before = (latest_run(config.root, config.name, trials=False) or {}).get("identities", {}).get(key)
     if before is None:
         raise ConfigError(f"--accept {key}: no run of this file has made it yet, so there is nothing that could hold")
+    if before["settings"].get(OVER) != stage.identity.settings.get(OVER):
+        raise ConfigError(f"--accept {key}: what it is made with was learned from other panoramas in the last run; it must run")
     changes = [str(one) for one in differences(before, stage.identity.as_json(), key) if not one.what.startswith("upstream ")]
     if not changes:
         raise ConfigError(f"--accept {key}: nothing of it changed since the last run; accept the one that did")

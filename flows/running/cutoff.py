@@ -12,7 +12,7 @@ from storage.receipts import Receipt, block_url, read_dropped, read_receipt, rec
 from storage.urls import children, join
 from tasks.stage.adopt import seen_by_readers
 from tasks.stage.grain import of_block, stands_for
-from tasks.stage.kind import Stage, upstream_names
+from tasks.stage.kind import OVER, Stage, upstream_names
 
 
 def adoptable(stage: Stage, blocks: Sequence[Block], receipts: Receipts) -> dict[str, str]:
@@ -32,7 +32,10 @@ def adoptable(stage: Stage, blocks: Sequence[Block], receipts: Receipts) -> dict
 
 
 def _earlier(stage: Stage) -> list[Mapping[str, Any]]:
-    """Identities of the stage that are in the store and differ from it in upstream fingerprints alone, or were accepted."""
+    """Identities of the stage that are in the store and differ from it in upstream fingerprints alone, or were accepted.
+
+    None is made with what was learned from other panoramas.
+    """
     own = stage.identity.as_json()
     accepted = (read_accepted(stage.root, stage.name, own["fingerprint"]) or {}).get("before")
     found = []
@@ -42,7 +45,8 @@ def _earlier(stage: Stage) -> list[Mapping[str, Any]]:
             receipt = read_receipt(block_url(stage.root, stage.name, fingerprint, name))
             identity = receipt.made.get("identity", {}) if receipt else {}
             alike = all(identity.get(key) == own[key] for key in ("version", "settings", "weights"))
-            if (alike or fingerprint == accepted) and identity.get("upstream", {}).keys() == own["upstream"].keys():
+            over = identity.get("settings", {}).get(OVER) == own["settings"].get(OVER)
+            if (alike or (fingerprint == accepted and over)) and identity.get("upstream", {}).keys() == own["upstream"].keys():
                 found.append(identity)
     return found
 

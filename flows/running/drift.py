@@ -46,8 +46,10 @@ def refuse_drift(path: Path, now: Plan) -> None:
 
 def drift(kept: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs between two plans as JSON values, one line each."""
+    then, today = (" ".join(plan.get("trial", ())) or "all" for plan in (kept, now))
+    trial = [f"trial: {then} -> {today}"] * (then != today)
     only = sorted(kept["identities"].keys() ^ now["identities"].keys())
-    lines = [f"{stage}: is in the {'kept plan' if stage in kept['identities'] else 'config now'} only" for stage in only]
+    lines = trial + [f"{stage}: is in the {'kept plan' if stage in kept['identities'] else 'config now'} only" for stage in only]
     for stage in kept["identities"].keys() & now["identities"].keys():
         before, after = kept["identities"][stage], now["identities"][stage]
         if before["fingerprint"] != after["fingerprint"]:

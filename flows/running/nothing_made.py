@@ -51,7 +51,7 @@ def refuse_nothing_made(config: Config, step: Step, receipts: Receipts) -> None:
 
 def refuse_failed_alike(config: Config, plan: Plan) -> None:
     """Raise NothingMade if all items (two or more) that one run tried at a stage failed for one reason, whatever others made."""
-    for step in plan.steps:
+    for step in plan.chosen:
         of_run: dict[str, list[ItemRow]] = defaultdict(list)
         for _, receipt in plan.receipts.of(step) if step.stage.owes else ():
             of_run[receipt.made["run"]] += tried(receipt)

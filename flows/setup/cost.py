@@ -6,20 +6,22 @@ teacher or another machine would give others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
+from configs.trial import WHOLE, Trial
 from flows.estimates import measured
 from flows.running.file_groups import FILES_PER_CHECK
-from storage.manifest import blocks_of
-from storage.receipts import Receipt, block_url, read_dropped, read_receipt
+from flows.sources import Source
+from flows.trials import narrowed
+from storage.receipts import Receipt, block_url, read_dropped, read_receipt, receipt_files
 from storage.urls import children, join
 from tasks.ingest import ingest
-from tasks.pipeline import steps
-from tasks.stage.kind import Stage
+from tasks.pipeline import sources, steps
+from tasks.stage.kind import OVER, Stage, upstream_names
 
 BYTES_PER_TASK_RUN = 19_000
 """What a task run leaves in Prefect's SQLite database, with its states and events."""
@@ -95,41 +97,81 @@ class Cost:
         }
 
 
-def estimate_cost(config: Config, panoramas: int, workers: int | None = None, price: float | None = None) -> Cost:
+def estimate_cost(
+    config: Config,
+    panoramas: int | None = None,
+    workers: int | None = None,
+    price: float | None = None,
+    trial: Trial = WHOLE,
+) -> Cost:
     """What labelling so many new panoramas with this config would take.
 
     Parameters
     ----------
     config : Config
-    panoramas : int
+    panoramas : int, optional
+        Those that the trial takes if none is given.
     workers : int, optional
         Blocks in work at the same time; those of the config by default.
     price : float, optional
         Of one GPU for an hour, in any currency.
+    trial : Trial
+        What it is cut down to.
 
     Raises
     ------
     ConfigError
-        ``panoramas`` or ``workers`` is less than one, or the price is negative.
+        ``panoramas`` is not given and the trial takes all, or ``panoramas`` or ``workers`` is less than one, or the price is
+        negative.
     """
     workers = config.execution.runner.workers if workers is None else workers
+    if panoramas is None and not trial.chooses:
+        raise ConfigError("--panoramas: say how many are to be labelled, or choose some of the source: --limit 10")
     for name, value in (("--panoramas", panoramas), ("--workers", workers)):
-        if value < 1:
+        if value is not None and value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
     if price is not None and not 0 <= price < float("inf"):
         raise ConfigError(f"--price-per-gpu-hour must be a number of at least 0, got {price}")
-    known = stages_as_recorded(config)
-    costs = [
-        _source_cost(stage, panoramas) if stage.is_source else _stage_cost(config, stage, known, panoramas, workers)
-        for stage in known
-        if stage.owes
-    ]
-    return Cost(panoramas, workers, tuple(costs), price)
+    part = narrowed(trial, config, sources(config), ingest.scan if trial.chooses else ingest.recorded)
+    known = stages_over(config, part.sources)
+    taken = {source.key: len(source.then) for source in part.sources}
+    costs = []
+    for stage in (one for one in known if one.owes and one.key in part.reach.makes):
+        count = taken.get(stage.panoramas.key, sum(taken.values())) if panoramas is None else panoramas
+        costs.append(_source_cost(stage, count) if stage.is_source else _stage_cost(config, stage, known, count, workers))
+    return Cost(sum(taken.values()) if panoramas is None else panoramas, workers, tuple(costs), price)
 
 
-def stages_as_recorded(config: Config) -> list[Stage]:
-    """All stages over the panoramas that the store knows: what was made of a whole data set has that in its fingerprint."""
-    return [step.stage for step in steps(config, lambda source: blocks_of(ingest.recorded(source).known))]
+def stages_over(config: Config, found: Sequence[Source]) -> list[Stage]:
+    """All stages over the panoramas of sources: what was made of a whole data set has that in its fingerprint."""
+    blocks = {source.key: source.ahead for source in found}
+    return [step.stage for step in steps(config, lambda source: blocks[source.key])]
+
+
+def rate_of(stage: Stage) -> tuple[Rate | None, str]:
+    """The rate of a stage under its present fingerprint, else as measured with, say, a trial's model, and a note of that."""
+    own = measured_rate(stage.root, stage.name, stage.identity.fingerprint)
+    if own is not None or not _rests_on_all(stage):
+        return own, ""
+    for fingerprint in children(join(stage.root, "stages", stage.name)):
+        blocks = receipt_files(stage.root, stage.name, fingerprint)[:1]
+        receipt = read_receipt(block_url(stage.root, stage.name, fingerprint, blocks[0])) if blocks else None
+        if receipt and _says_the_same(receipt.made.get("identity", {}), stage.identity.as_json()):
+            return measured_rate(stage.root, stage.name, fingerprint), "measured with what was learned from other panoramas"
+    return None, ""
+
+
+def _rests_on_all(stage: Stage) -> bool:
+    """Whether it is made of something that was made of a whole data set, and has another fingerprint for each."""
+    return any(read.kind.grain == "all" or _rests_on_all(read) for read in upstream_names(stage.inputs).values())
+
+
+def _says_the_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two identities differ in nothing but the data that they rest on."""
+    return all(
+        {**one.get(part, {}), OVER: ""} == {**other[part], OVER: ""} if part == "settings" else one.get(part) == other[part]
+        for part in ("stage", "version", "settings", "weights")
+    )
 
 
 def measured_rate(root: str, stage: str, fingerprint: str) -> Rate | None:
@@ -171,9 +213,9 @@ def _stage_cost(config: Config, stage: Stage, known: Sequence[Stage], panoramas:
     blocks = 1 if stage.kind.grain == "all" else -(-panoramas // block_size)
     panoramas = panoramas if stage.kind.grain == "block" else blocks
     flow_runs = -(-blocks // config.execution.blocks_per_flow_run)
-    rate, measured_as = measured_rate(stage.root, stage.name, stage.identity.fingerprint), ""
+    rate, measured_as = rate_of(stage)
     if rate is None and (like := next((one for one in known if stage.like and one.name == stage.like), None)):
-        rate, measured_as = measured_rate(like.root, like.name, like.identity.fingerprint), f"not measured yet; as {like.key}"
+        rate, measured_as = rate_of(like)[0], f"not measured yet; as {like.key}"
     if rate is None:
         return StageCost(stage.key, blocks, flow_runs, note=MEASURE_FIRST)
     # A stage begins when the one before it has ended, so its last blocks may leave workers idle.

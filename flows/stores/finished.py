@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +18,7 @@ from storage.arrays import BlockReader, arrays_digest, damaged
 from storage.manifest import Block, Item
 from storage.receipts import ItemRow, Receipt, damage, read_receipts, withdraw
 from tasks.pipeline import plain_stages
-from tasks.stage.kind import Stage, Step, upstream_names
+from tasks.stage.kind import Stage, Step, behind
 
 LABELS = "labels"
 """The product that is published, exported and counted."""
@@ -109,7 +108,7 @@ def finished_labels(
     remake = f"`{remake}`" if remake else typed("run")
     plan = make_plan(config, rehash=False) if need_source else plan_if_listed(config)
     step = labels_step(plan, stage)
-    wanted = {step.key, *_behind(step.stage)}
+    wanted = {step.key, *behind(step.stage)}
     owed = {one.stage: one.to_run for one in plan.stages if one.to_run and one.stage in wanted}
     urls = [step.stage.block_url(block.name) for block in step.blocks]
     read = zip(urls, step.blocks, read_receipts(urls), strict=True)
@@ -147,27 +146,7 @@ def labels_stage(config: Config, key: str | None, option: str) -> str:
     return _chosen(giving, key, option)
 
 
-def keys_until(config: Config, keys: Collection[str] | None) -> set[str]:
-    """Keys of the stages that are named and of all that they are made from; of all stages if none is named.
-
-    ConfigError, naming the nearest, if there is no such stage.
-    """
-    known = {stage.key: stage for stage in plain_stages(config)}
-    for key in keys or ():
-        if key not in known:
-            nearest = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"stages: {', '.join(known)}"
-            raise ConfigError(f"stage {key!r} is not known; {hint}")
-    return set(known) if keys is None else set(keys).union(*(_behind(known[key]) for key in keys))
-
-
-def _behind(stage: Stage) -> set[str]:
-    """Keys of all stages that a stage's output is made of."""
-    read = {one.key: one for one in upstream_names(stage.inputs).values()} if stage.owes else {}
-    return {stage.panoramas.key, *read}.union(*(_behind(one) for one in read.values() if one.inputs))
-
-
 def fingerprints(finished: Finished) -> dict[str, str]:
     """Fingerprints of the labels and of all that they were made of, by the names that stages have in the store."""
-    wanted = {finished.stage.key, *_behind(finished.stage)}
+    wanted = {finished.stage.key, *behind(finished.stage)}
     return {one.name: one.identity.fingerprint for one in finished.plan.definitions if one.key in wanted}

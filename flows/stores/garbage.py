@@ -55,6 +55,7 @@ def find_garbage(config: Config, keep_runs: int = 1, older_than_hours: float = 1
                 found.append(Garbage(url, "superseded: no config in use has this fingerprint", _bytes(url)))
             elif (stage, fingerprint) not in busy:
                 found += _unfinished(url, time.time() - 3600 * older_than_hours)
+    found += _tried(plan, busy)
     found += _checkpoints(config.root, {fingerprint for _, fingerprint in needed(config, plan, keep_runs, models=False)})
     if not config.execution.keep_patch_labels:
         found += _fused_labels(config, plan, busy)
@@ -98,6 +99,23 @@ def _unfinished(url: str, before: float) -> Iterator[Garbage]:
         elif DROPPED not in infos and infos and max(_touched(info) for info in infos.values()) < before:
             size = sum(info.get("size") or 0 for info in infos.values())
             yield Garbage(folder, "unfinished: data without a receipt", size, "block")
+
+
+def _tried(plan: Plan, busy: set[Made]) -> Iterator[Garbage]:
+    """Trial blocks, of some panoramas of a block, once the whole block is there."""
+    for step in plan.steps:
+        stage = step.stage
+        if stage.kind.grain != "block" or not stage.owes or (stage.name, stage.identity.fingerprint) in busy:
+            continue
+        there = plan.receipts.existing(stage)
+        whole = {block.name: {item.item for item in block.items} for block in step.blocks if block.name in there}
+        of = {item: name for name, items in whole.items() for item in items}
+        for name in sorted(there - whole.keys()):
+            receipt = plan.receipts.get(stage, name)
+            items = {row.item for row in receipt.items} if receipt else set()
+            if items and items < whole.get(of.get(min(items), ""), set()):
+                size = receipt.bytes if receipt else 0
+                yield Garbage(stage.block_url(name), "trial: the whole block is there", size)
 
 
 def _touched(info: dict[str, Any]) -> float:

@@ -102,7 +102,7 @@ def given_up(plan: Plan) -> list[GivenUp]:
             if item.reason and item.block < 0:
                 own = GivenUp(name(source.key, item.item), item.item, source.stage, source.key, item.reason)
                 rows[source.key, item.item] = own
-    for step in plan.steps:
+    for step in plan.chosen:
         for _, receipt in plan.receipts.of(step):
             for row in receipt.given_up:
                 of, key = _source_of(step.stage, row.item, sources)

@@ -29,16 +29,16 @@ Made = tuple[str, str]
 
 
 def needed(config: Config, plan: Plan, keep_runs: int, models: bool = True) -> set[Made]:
-    """What this config needs, the last ``keep_runs`` runs of every config, all runs that are going, and all kept trainings."""
+    """What this config needs, the last ``keep_runs`` runs and trials of every config, what is going, and all kept trainings."""
     own = [stage for stage in plan.definitions if stage.root == config.root]
     found = {(stage.name, stage.identity.fingerprint) for stage in own}
     upstream = {(stage.name, stage.identity.fingerprint): _made(stage.identity.upstream) for stage in own}
     found |= set(_named_in(config.model_dump(mode="json")))
-    seen: dict[str, int] = {}
+    seen: dict[tuple[str, bool], int] = {}
     for record in read_runs(config.root):
         if not record.get("identities"):
             continue  # it failed before it had a plan, so it used nothing, and the run before it still counts
-        name = record["config"]["name"]
+        name = (record["config"]["name"], bool(record.get("trial")))  # a trial does not take the place of a run
         seen[name] = seen.get(name, 0) + 1
         if seen[name] <= keep_runs or is_going(record):
             found |= _used_by(record, upstream)

@@ -11,11 +11,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from configs.pipeline import Config
+from configs.trial import WHOLE, Trial
 from flows.plan import Plan
 from storage.credentials import mask_credentials, mask_settings
 from storage.receipts import Receipt
 from storage.runs import write_run
 from tasks.stage.adopt import ADOPTED
+
+MOST_NAMES = 100
+"""Names of panoramas that the record of a trial has of each source: the options say which all of them are."""
 
 
 def new_run_name(config: str) -> str:
@@ -26,8 +30,8 @@ def new_run_name(config: str) -> str:
 class RunRecord:
     """Keeps ``<root>/runs/<run>.json`` up to date from the plan to the end, so that a killed run leaves its trace."""
 
-    def __init__(self, config: Config, run: str, prefect: str = "") -> None:
-        self.config = config
+    def __init__(self, config: Config, run: str, prefect: str = "", trial: Trial = WHOLE) -> None:
+        self.config, self.trial = config, trial
         self.plan: Plan | None = None
         self._started = time.time()
         self._data: dict[str, Any] = {
@@ -40,6 +44,8 @@ class RunRecord:
             "state": "running",
             "prefect": prefect,
         }
+        if trial.words:
+            self._data["trial"] = {"options": trial.told, **({"panoramas": {}} if trial.chooses else {})}
 
     @property
     def run(self) -> str:
@@ -53,6 +59,8 @@ class RunRecord:
         self._data["identities"] = {stage.key: stage.identity.as_json() for stage in plan.definitions}
         self._data["blocks"] = {source.key: [block.name for block in source.blocks] for source in plan.sources}
         self._data["sources"] = [mask_credentials(source.stage.settings.source.url) for source in plan.sources]
+        if self.trial.words:
+            self._data["trial"] = trial_of(plan)
         write_run(self.config.root, self._data)
 
     def finished(self, state: str, **more: Any) -> None:
@@ -67,6 +75,20 @@ class RunRecord:
         return dict(self._data)
 
 
+def trial_of(plan: Plan) -> dict[str, Any]:
+    """What a trial was of: its options, its stages, and by source how many panoramas it chose, of how many, and the first."""
+    panoramas = {
+        source.key: {
+            "of": len({one.item for group in (source.whole.known, source.whole.checked, source.whole.to_read) for one in group}),
+            "taken": len(source.scan.known),
+            "items": sorted(item.item for item in source.scan.known)[:MOST_NAMES],
+        }
+        for source in plan.sources
+    }
+    told = {"options": plan.trial.told, "stages": [row.stage for row in plan.stages]}
+    return {**told, "panoramas": panoramas} if plan.trial.chooses else told
+
+
 def user_name() -> str:
     """Who runs this."""
     try:
@@ -76,8 +98,8 @@ def user_name() -> str:
 
 
 def stage_receipts(plan: Plan) -> dict[str, list[Receipt]]:
-    """The receipts of every stage of a plan that exist now."""
-    return {step.key: [receipt for _, receipt in plan.receipts.of(step)] for step in plan.steps}
+    """The receipts of every stage that a plan makes, as far as they exist now."""
+    return {step.key: [receipt for _, receipt in plan.receipts.of(step)] for step in plan.chosen}
 
 
 def made_by(receipts: Mapping[str, Sequence[Receipt]], run: str) -> dict[str, list[Receipt]]:

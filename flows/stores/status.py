@@ -18,7 +18,7 @@ from storage.credentials import mask_credentials
 from storage.receipts import Receipt
 from storage.runs import latest_run
 
-RUN_FIELDS = ("run", "state", "reason", "started", "seconds", "user", "prefect")
+RUN_FIELDS = ("run", "state", "reason", "started", "seconds", "user", "prefect", "trial")
 
 
 def store_status(config: Config) -> dict[str, Any]:

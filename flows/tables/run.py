@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from configs.pipeline import Config
+from configs.trial import Trial
 from flows.invocation import command
 from flows.plan import Plan, at_most
 from flows.stores.garbage import Garbage
@@ -24,9 +25,14 @@ SHOWN_ITEMS = 10
 """Quarantined items that a terminal is shown."""
 
 
+def plan_title(plan: Plan) -> str:
+    """What stands above a plan."""
+    return f"Plan of a trial: {plan.trial.told}" if plan.trial.words else "Plan"
+
+
 def plan_table(plan: Plan) -> Table:
     """One row a stage: blocks cached and to run, items to be made and rows to be copied, why, estimated time and bytes."""
-    table = Table(title="Plan", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(title=escape(plan_title(plan)), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("stage", no_wrap=True)
     copies = any(row.copied for row in plan.stages)
     for name in ("cached", "to run", "items", *(["copied"] * copies), "time", "bytes"):
@@ -53,10 +59,19 @@ def print_notes(notes: Sequence[str]) -> None:
         console.print(f"[yellow]source:[/] {escape(note)}", soft_wrap=True)
 
 
-def print_nothing_to_do(config: Config) -> None:
+def print_lacks(plan: Plan) -> None:
+    """Which weights are not here, why, and what that means."""
+    for stage, why in plan.lacks.items():
+        console.print(f"[yellow]weights not here:[/] {escape(stage)}: {escape(why)}", soft_wrap=True)
+    if plan.lacks:
+        console.print("The plan is partial: of these stages, and of what is made from them, more may be cached than it says.")
+
+
+def print_nothing_to_do(config: Config, trial: Trial) -> None:
     """Say that all is there already, and where."""
     last = latest_run(config.root, config.name) or {}
-    console.print("[green]Nothing to run:[/] every block has its receipt.")
+    what = f"every block of the trial {escape(trial.told)}" if trial.words else "every block"
+    console.print(f"[green]Nothing to run:[/] {what} has its receipt.")
     if report := last.get("report"):
         console.print(f"Report of the last run: {report}", soft_wrap=True)
     print_places(console, [from_json(piece) for piece in last.get("shown", ())])
@@ -75,6 +90,8 @@ def print_outcome(record: Mapping[str, Any]) -> None:
         counts = [str(row["cached"]), ran, *([str(row["copied"])] * copies)]
         table.add_row(row["stage"], *counts, quarantined, duration(row["seconds"]), size(row["bytes"]))
     console.print(table)
+    if trial := record.get("trial"):
+        console.print(escape(trial_line(trial)), soft_wrap=True)
     shown = [from_json(piece) for piece in record.get("shown", ())]
     print_tables(console, shown)
     given_up = record.get("quarantined", [])
@@ -85,9 +102,15 @@ def print_outcome(record: Mapping[str, Any]) -> None:
     print_sentences(console, shown)
     console.print(f"\nReport:  {escape(record['report'])}", soft_wrap=True)
     print_places(console, shown)
-    if found := record.get("found"):
+    if (found := record.get("found")) and not record.get("trial"):  # a trace is of whole blocks
         items = [one["item"] for one in found.values() if one.get("item")]
         print_command("Lineage: ", command("trace", item=next(iter(items), "")))
+
+
+def trial_line(trial: Mapping[str, Any]) -> str:
+    """What a run was a trial of."""
+    taken = [f"{one['taken']} of {one['of']} panoramas of {source}" for source, one in trial.get("panoramas", {}).items()]
+    return f"a trial, {trial['options']}: {', '.join(taken)}" if taken else f"a trial, {trial['options']}"
 
 
 def print_command(what: str, typed: str) -> None:
@@ -137,13 +160,16 @@ def _source_line(source: Mapping[str, Any]) -> str:
 
 def _print_last_run(last: dict[str, Any]) -> None:
     console.print(f"last run: {last['run']} {last['state']}, started {last['started']} by {last['user']}", soft_wrap=True)
+    if trial := last.get("trial"):
+        console.print(f"  {escape(trial_line(trial))}", soft_wrap=True)
     if reason := last.get("reason"):
         console.print(f"  {escape(reason)}", soft_wrap=True)
     rest = f", {last['items_owed']} item-stages to go" + (
         f", about {duration(last['eta_seconds'])} left" if last["eta_seconds"] is not None else ""
     )
     done = f"  {last['items_done']} item-stages at {last['items_per_second']:.2f} a second"
-    console.print(done + (rest if last["items_owed"] else ""), soft_wrap=True)
+    if not last.get("trial"):  # whose blocks are not those that are counted here
+        console.print(done + (rest if last["items_owed"] else ""), soft_wrap=True)
     if last.get("prefect"):
         console.print(f"  in Prefect: {last['prefect']}", soft_wrap=True)
 

@@ -54,7 +54,9 @@ def publish_plan(plan: Plan) -> None:
         }
         for row in plan.stages
     ]
-    create_table_artifact(rows, key="plan", description="What this run does, and why")
+    create_table_artifact(
+        rows, key="plan", description="What this run does, and why" + f"; a trial: {plan.trial.told}" * bool(plan.trial.words)
+    )
 
 
 @harmless

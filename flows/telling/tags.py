@@ -12,6 +12,8 @@ from flows.telling.artifacts import harmless
 from tasks.stage.kind import Stage
 
 STORAGE, GPU = "storage", "gpu"
+TRIAL = "trial"
+"""Tag of a run of some panoramas or stages only."""
 MOST_LIMITS = 200  # the most that a Prefect server lists at a time
 
 logger = logging.getLogger(__name__)

@@ -223,7 +223,7 @@ def _parts_url(stage: Stage) -> str:
 
 
 def _read_parts(stage: Stage) -> list[Item]:
-    """Items that stopped runs have read. A part that is damaged counts as none: its files are read again."""
+    """Items that stopped runs and trials have read. A part that is damaged counts as none: its files are read again."""
     items: list[Item] = []
     for name in children(_parts_url(stage)):
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from configs.settings import ConfigError
 from storage.fingerprint import Identity
@@ -18,6 +18,10 @@ from tasks.stage.grain import of_all, of_block, stands_for
 from tasks.stage.kind import HUB, OVER, Edge, Inputs, Kind, Outside, Stage, Step, upstream_names
 
 Given = tuple[Stage | Outside, ...]
+Weigh = Literal["all", "here", "none"]
+"""Which weights are looked for: ``all``, an error where they are not; those that are ``here``, noting the others; or ``none``."""
+NOT_HERE = "not here"
+"""Stands for the digest of weights that are not there: whose identity says so can be of no block."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Typed:
     given: Step | None = None
 
 
-def resolve(entries: Iterable[Typed], root: str, blocks: Mapping[str, Sequence[Block]], weigh: bool = True) -> list[Step]:
+def resolve(entries: Iterable[Typed], root: str, blocks: Mapping[str, Sequence[Block]], weigh: Weigh = "all") -> list[Step]:
     """The stages in order, each with its inputs, its identity and its blocks.
 
     Parameters
@@ -44,8 +48,8 @@ def resolve(entries: Iterable[Typed], root: str, blocks: Mapping[str, Sequence[B
         The store.
     blocks : mapping
         By the key of a stage that reads a source, the blocks of its manifest.
-    weigh : bool
-        Without, no weights are looked for, and identities are not those of a plan: enough to know who reads whom.
+    weigh : Weigh
+        With ``none`` identities are not those of a plan: enough to know who reads whom. With ``here`` a stage says what it lacks.
 
     Raises
     ------
@@ -61,7 +65,7 @@ def resolve(entries: Iterable[Typed], root: str, blocks: Mapping[str, Sequence[B
     return list(steps.values())
 
 
-def _resolve(entry: Typed, before: Mapping[str, Step], root: str, blocks: Mapping[str, Sequence[Block]], weigh: bool) -> Step:
+def _resolve(entry: Typed, before: Mapping[str, Step], root: str, blocks: Mapping[str, Sequence[Block]], weigh: Weigh) -> Step:
     kind = entry.kind
     if kind.grain == "source":
         identity = Identity(kind.stored_name(entry.key), kind.version, dict(kind.says(entry.settings, {})))
@@ -74,8 +78,10 @@ def _resolve(entry: Typed, before: Mapping[str, Step], root: str, blocks: Mappin
             found = named[name] if name in named else _nearest(entry, name, edge, over, inputs, before)
             inputs |= {name: found} if found else {}
     like = before.get(kind.like(entry.settings, entry.key))
-    identity = _identity(entry, inputs, before, weigh)
-    stage = Stage(entry.key, kind, entry.settings, inputs, identity, root, over, like=like.stage.name if like else "")
+    weights, lacks = _weighed(entry, inputs, weigh)
+    identity = _identity(entry, inputs, before, weights)
+    lacks = {key: why for one in upstream_names(inputs).values() for key, why in one.lacks.items()} | lacks
+    stage = Stage(entry.key, kind, entry.settings, inputs, identity, root, over, True, like.stage.name if like else "", lacks)
     kind.fits(stage)
     return Step(stage, _blocks(kind, inputs, over, before))
 
@@ -189,7 +195,7 @@ def _of_given(over: Stage, before: Mapping[str, Step]) -> tuple[Block, ...]:
     return next((step.blocks for step in before.values() if step.stage.over is over), ())
 
 
-def _identity(entry: Typed, inputs: Inputs, before: Mapping[str, Step], weigh: bool) -> Identity:
+def _identity(entry: Typed, inputs: Inputs, before: Mapping[str, Step], weights: Mapping[str, str]) -> Identity:
     """What a stage's output depends on.
 
     What was made of a whole data set holds for that data set: whoever reads it has the name of its block in the fingerprint.
@@ -201,9 +207,21 @@ def _identity(entry: Typed, inputs: Inputs, before: Mapping[str, Step], weigh: b
     if wholes:
         says[OVER] = wholes
     upstream = {name: one.identity.fingerprint for name, one in names.items()}
-    first = entry.key.partition(".")[0]
-    weights = {name.format(key=first): found for name, found in _weights(entry, inputs).items()} if weigh else {}
     return Identity(kind.stored_name(entry.key), kind.version, says, weights, upstream)
+
+
+def _weighed(entry: Typed, inputs: Inputs, weigh: Weigh) -> tuple[dict[str, str], dict[str, str]]:
+    """The digests of a stage's weights, and by its key why they are not here, if that is to be noted."""
+    first = entry.key.partition(".")[0]
+    try:
+        found = {} if weigh == "none" else _weights(entry, inputs)
+    except ConfigError as error:
+        cause = error.__cause__
+        is_away = isinstance(cause, OSError) or (cause is not None and isinstance(cause.__cause__, FileNotFoundError))
+        if weigh == "here" and is_away:
+            return {first: NOT_HERE}, {entry.key: str(cause)}
+        raise
+    return {name.format(key=first): value for name, value in found.items()}, {}
 
 
 def _weights(entry: Typed, inputs: Inputs) -> Mapping[str, str]:

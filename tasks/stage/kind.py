@@ -184,7 +184,8 @@ class Stage:
     """A stage of a pipeline, with what it reads; ``over`` is the stage that gave the panoramas that it works on.
 
     ``root`` is the store that its blocks lie in. ``owes`` is false of a stage of another pipeline: what is there is read.
-    ``like`` is the name of a stage that does the same work.
+    ``like`` is the name of a stage that does the same work. ``lacks`` says, by stage, why weights are not here that its identity
+    rests on; with any, that is none.
     """
 
     key: str
@@ -196,6 +197,7 @@ class Stage:
     over: Stage | None = field(default=None, repr=False)
     owes: bool = True
     like: str = ""
+    lacks: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def name(self) -> str:
@@ -275,6 +277,12 @@ def upstream_names(inputs: Inputs) -> dict[str, Stage]:
         taken = one.name in named and named[one.name].identity != one.identity
         named[f"{one.name} ({one.key})" if taken else one.name] = one
     return named
+
+
+def behind(stage: Stage) -> set[str]:
+    """Keys of all stages that a stage's output is made of, those that gave the panoramas among them."""
+    read = {one.key: one for one in upstream_names(stage.inputs).values()} if stage.owes else {}
+    return {stage.panoramas.key, *read}.union(*(behind(one) for one in read.values() if one.inputs))
 
 
 def named_function(reference: str) -> Callable[..., Any]:

@@ -87,6 +87,21 @@ def test_files_of_other_panoramas_are_left_alone(path: Path, prefect_api: str, m
     assert owed == {"early": 3, "evaluate": 1}
 
 
+def test_some_panoramas_are_tried_as_on_the_command_line(path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    root = path.parent / "tried"
+    record = panolabel.run(path, stages=["fuse"], limit=1, quiet=True, root=root)
+    assert record["trial"]["options"] == "--limit 1 --until fuse"
+    plan = panolabel.plan(path, ["fuse"], items=["p00", "p01"], root=root)
+    assert str(plan).startswith("Plan of a trial: --items p00 --items p01 --until fuse")
+    assert {one.stage: one.items for one in plan.stages} == {
+        "ingest": 1, "project": 1, "geometry": 1, "classes": 1, "fuse": 1
+    }  # fmt: skip
+    for choice, told in (({"limit": 0}, "limit"), ({"items": []}, "leave it out"), ({"split": "test"}, "chooses no panorama")):
+        with pytest.raises(ConfigError, match=told):
+            panolabel.plan(path, root=root, **choice)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("name", "grey"), GREY.items())
 def test_labels_are_what_the_teacher_says(store: panolabel.Store, name: str, grey: int) -> None:
     labels = in_a_loop(lambda: store[name])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from storage.credentials import HIDDEN
 from storage.manifest import Block, blocks_of
+from storage.receipts import read_receipt
 from tasks.ingest import ingest
 from tasks.stage.grain import stands_for
 from tasks.stage.job import Job
@@ -28,6 +31,7 @@ def label_stores(job: Job) -> list[LabelStore]:
 def label_store(stage: Stage, wanted: list[str], share: float = 1.0) -> LabelStore:
     """The blocks of a stage that are among those wanted."""
     known = _blocks(stage.panoramas)
+    known |= {block.name: block for block in _of_trials(stage, [name for name in wanted if name not in known])}
     names = [name for name in wanted if name in known]
     if not names:
         raise RuntimeError(f"{stage.root}: the panoramas of {stage.panoramas.key} changed since the run was planned; run again")
@@ -40,3 +44,15 @@ def _blocks(source: Stage) -> dict[str, Block]:
     if any(HIDDEN in item.uri for item in items):
         items = ingest.scan(source).known
     return {block.name: block for block in blocks_of(items)}
+
+
+def _of_trials(stage: Stage, names: Sequence[str]) -> Iterator[Block]:
+    """Blocks of some panoramas only, which no manifest has: their receipts name the items, and these the block."""
+    receipts = {name: receipt for name in names if (receipt := read_receipt(stage.block_url(name)))}
+    scan = ingest.scan(ingest.as_read(stage.panoramas)) if receipts else None
+    known = {one.item: one for group in (scan.known, scan.checked) for one in group} if scan else {}
+    for name, receipt in receipts.items():
+        items = tuple(known[row.item] for row in receipt.items if row.item in known)
+        block = Block(int(name.partition("-")[0]), items)
+        if block.name == name:
+            yield block

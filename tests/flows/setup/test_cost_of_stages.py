@@ -6,8 +6,10 @@ from pathlib import Path
 
 import yaml
 
+from configs.trial import WHOLE
 from flows.plan import make_plan
-from flows.setup.cost import estimate_cost, stages_as_recorded
+from flows.setup.cost import estimate_cost, stages_over
+from flows.trials import narrowed
 from tasks.ingest import ingest
 from tasks.pipeline import load, sources
 from tests.support.pipelines import write_panoramas, write_pipeline
@@ -33,7 +35,8 @@ def write_street(folder: Path) -> Path:
 
 def test_fingerprints_are_those_of_the_plan(tmp_path: Path) -> None:
     config = load(write_street(tmp_path))
-    found = {stage.key: stage.identity.fingerprint for stage in stages_as_recorded(config)}
+    part = narrowed(WHOLE, config, sources(config), ingest.recorded)
+    found = {stage.key: stage.identity.fingerprint for stage in stages_over(config, part.sources)}
     assert found == {row.stage: row.fingerprint for row in make_plan(config).stages}
 
 

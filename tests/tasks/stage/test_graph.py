@@ -192,7 +192,7 @@ def test_weights_that_cannot_be_read_are_told_with_the_stage() -> None:
     broken = Kind("label.{key}", "1", Size, {"views": Edge("views")}, "patch labels", make="nowhere:x", weights=missing)
     with pytest.raises(ConfigError, match=r"stages\.depth: there is no weights\.bin"):
         graph(*LABELLING[:2], ("depth", broken))
-    unweighed = resolve([Typed(key, of, Size()) for key, of in (*LABELLING[:2], ("depth", broken))], "store", {}, weigh=False)
+    unweighed = resolve([Typed(key, of, Size()) for key, of in (*LABELLING[:2], ("depth", broken))], "store", {}, weigh="none")
     assert [step.key for step in unweighed] == ["ingest", "project", "depth"]
 
 
