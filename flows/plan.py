@@ -14,7 +14,7 @@ from flows.receipts import Receipts
 from flows.sources import Source
 from storage.accepted import read_accepted
 from storage.manifest import Block, Item
-from storage.receipts import Receipt, blocks_with_receipts, dropped_blocks
+from storage.receipts import Receipt, dropped_blocks
 from storage.runs import latest_run
 from tasks.ingest import ingest
 from tasks.ingest.ingest import Retry, Scan, wants_retry
@@ -268,11 +268,6 @@ class _Comparison:
 
 def _stood_for(step: Step, name: str) -> list[str]:
     return next((stands_for(block) for block in step.blocks if block.name == name), [name])
-
-
-def existing(stage: Stage) -> set[str]:
-    """The blocks of a stage that exist, the receipt of each having been read."""
-    return set(blocks_with_receipts(stage.root, stage.name, stage.identity.fingerprint))
 
 
 def read_by_all(definitions: Sequence[Stage], read: Stage, there: Mapping[str, set[str]]) -> set[str]:
