@@ -31,14 +31,17 @@ def plan(
 ) -> None:
     """Say per stage what is cached, what would run, and why. The JSON can be kept and run: ``run --from-plan``."""
     from flows.plan import make_plan
+    from flows.stores.life import items_told
+    from flows.tables.life import print_life
     from flows.tables.run import plan_table, print_notes
     from flows.text import console
 
     made = make_plan(load(config, source, root, settings), retry_quarantined)
     if as_json:
-        print_json(made.as_json())
+        print_json({**made.as_json(), "life": items_told(made)})
     else:
         console.print(plan_table(made))
+        print_life(items_told(made))
         print_notes(made.notes)
     raise typer.Exit(int(check and made.anything_to_run))
 
@@ -65,7 +68,9 @@ def finish(
     from flows.running.handover import handing_over
     from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
     from flows.running.others import refuse_missing
+    from flows.stores.life import items_told
     from flows.stores.stored import require_place
+    from flows.tables.life import print_life
     from flows.tables.run import plan_table, print_notes, print_nothing_to_do
     from flows.text import console
 
@@ -74,6 +79,7 @@ def finish(
         refuse_drift(from_plan, made)
     if not as_json:
         console.print(plan_table(made))
+        print_life(items_told(made))
         print_notes(made.notes)
     if made.anything_to_run:
         require_place(wanted.root)
@@ -83,7 +89,7 @@ def finish(
     refuse_missing(wanted, made)
     refuse_empty_source(wanted, made)
     for step in made.steps:
-        refuse_nothing_made(wanted, step, made.receipts)
+        refuse_nothing_made(wanted, made, step)
     refuse_failed_alike(wanted, made)
     if as_json:
         print_json({"state": "nothing to run", **made.as_json()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from configs.pipeline import Config
@@ -11,6 +12,7 @@ from flows.plan import Plan
 from flows.stores.items import find_item, same_panoramas
 from flows.stores.stored import stored_plan
 from storage.credentials import mask_credentials
+from storage.forgotten import read_forgotten
 from storage.manifest import Block, Item
 from storage.receipts import Receipt, read_dropped, read_receipt
 from tasks.stage.grain import stands_for
@@ -33,7 +35,12 @@ def trace_item(config: Config, name: str, stage: str | None = None) -> dict[str,
     own = {step.key for step in plan.steps if block.name in _stood_for(step) and _may_have(step.stage, source.stage)}
     steps = [_of_item(step, item, block) if step.key in own else _of_all(step, plan) for step in _chosen(plan, own, stage)]
     about = {"item": item.item, "panoramas": source.key, "source": _source(item), "block": block.name, "slot": item.slot}
-    return {**about, "steps": steps}
+    records = [one for one in read_forgotten(config.root) if one.item == item.item or item.digest in one.digests]
+    return {
+        **about,
+        "forgotten": [{**asdict(event), "item": one.item} for one in records for event in one.events],
+        "steps": steps,
+    }
 
 
 def trace_all(config: Config, stage: str | None = None) -> dict[str, Any]:
