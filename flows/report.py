@@ -74,8 +74,8 @@ def found_by(config: Config, plan: Plan, steps: Sequence[Step]) -> Found:
 def write_run_report(config: Config, record: RunRecord, found: Found) -> dict[str, Any]:
     """Write ``<root>/reports/<run>.html``; return its place as ``report``, and what else the record says.
 
-    That is the ``quarantined`` items, by source the ``life`` of its items, by stage what its ``summary`` is, and as ``shown`` what
-    a terminal prints.
+    That is the ``quarantined`` items, by source the ``life`` of its items, by stage what its ``summary`` is, and as ``shown``
+    what a terminal prints.
     """
     assert record.plan is not None, "a report follows a plan"
     if found.error is not None:

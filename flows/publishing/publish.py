@@ -43,13 +43,13 @@ def publish(
 ) -> dict[str, Any]:
     """Publish the finished labels of a config and make them the latest version.
 
-    Publishing the same labels twice changes nothing. What dies on the way leaves the former version in place. Panoramas that are
-    in the source no more are left out, unless ``keep_removed``, which the attribute ``kept_removed`` then tells, with their names.
+    Publishing the same labels twice changes nothing. What dies on the way leaves the former version in place. Panoramas that
+    are in the source no more are left out, unless ``keep_removed``; the attribute ``kept_removed`` then names them.
 
     Returns
     -------
     dict
-        The version's record, with its ``url``, whether it is ``new``, and the names of panoramas ``left_out`` and ``kept_removed``.
+        The version's record, with its ``url``, whether it is ``new``, and the panoramas ``left_out`` and ``kept_removed``.
 
     Raises
     ------

@@ -38,8 +38,8 @@ def forget(config: Config, names: Sequence[str], because: str) -> dict[str, Any]
     Returns
     -------
     dict
-        The records as ``forgotten``, how many ``blocks`` and ``bytes`` went, the plain ``published`` versions that lost a row, what
-        was ``made_with`` them and is owed again, and as ``left`` what must be typed to remove the history of Icechunk repositories.
+        The records as ``forgotten``, how many ``blocks`` and ``bytes`` went, the plain ``published`` versions that lost a row,
+        what was ``made_with`` them and is owed again, and as ``left`` what to type to remove the history of Icechunk.
 
     Raises
     ------

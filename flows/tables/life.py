@@ -21,9 +21,8 @@ def print_life(told: Sequence[Mapping[str, Any]]) -> None:
 def print_forgotten(found: Mapping[str, Any]) -> None:
     """What was forgotten and what went with it, what learned from it, and what is to be typed yet."""
     for one in found["forgotten"]:
-        console.print(
-            f"[yellow]forgotten[/] {escape(one['item'])} by {escape(one['by'])} at {one['at']}: {escape(one['because'])}"
-        )
+        told = f"{one['item']} by {one['by']} at {one['at']}: {one['because']}"
+        console.print(f"[yellow]forgotten[/] {escape(told)}", soft_wrap=True)
     console.print(f"removed {found['blocks']} blocks, {size(found['bytes'])}; the next run makes them again, without it")
     for version in found["published"]:
         console.print(f"published {escape(version)}: its labels are zero now, valid is false", soft_wrap=True)
