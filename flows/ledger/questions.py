@@ -69,7 +69,7 @@ WHERE state = 'quarantined' AND NOT starts_with(reason, 'at ') ORDER BY item, st
 """
 
 FORGOTTEN_ITEMS = """
-SELECT item, what, because, by, at, removed FROM forgotten ORDER BY item, source, at
+SELECT item, event, reason, "user", time, removed FROM forgotten ORDER BY item, source, time
 """
 
 STUDENTS_OF_LABELS = """

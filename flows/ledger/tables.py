@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,7 +38,7 @@ _COLUMNS = {
     "items": f"{_MADE_FROM} item run started:float64 state reason digest figures uri split metadata",
     "weights": "stage fingerprint name digest",
     "upstream": "stage fingerprint from_stage from_fingerprint",
-    "forgotten": "item source what because by at removed",
+    "forgotten": "item source event reason user time removed",
     "labels": "item stage fingerprint block run digest files",
 }
 _TYPES = {"": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "list": pa.list_(pa.string())}
@@ -154,7 +153,8 @@ def _forgotten_rows(record: Forgotten) -> Iterator[Row]:
     """A row for each time at which an item was forgotten or remembered; the last says when its labels had gone."""
     for number, event in enumerate(record.events, 1):
         removed = record.removed.get("at") if number == len(record.events) else None
-        yield "forgotten", {"item": record.item, "source": record.source, **asdict(event), "removed": removed}
+        said = {"event": event.what, "reason": event.because, "user": event.by, "time": event.at}
+        yield "forgotten", {"item": record.item, "source": record.source, **said, "removed": removed}
 
 
 def _manifest_rows(url: str, records: Sequence[Forgotten]) -> Iterator[Row]:

@@ -85,6 +85,7 @@ def expire(url: str) -> None:
         assert repository is not None, "there is one"
         repository.expire_snapshots(now, delete_expired_tags=True)
         repository.garbage_collect(now)
+        _tag(repository, _tip(repository))  # its old tag expired with the others
 
 
 def is_published(url: str, version: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from storage.fingerprint import digest
-from storage.forgotten import is_forgotten
 from storage.manifest import Item
 from storage.urls import read_bytes
 from tasks.ingest.images.bands import vertical_degrees
@@ -15,8 +14,7 @@ from tasks.stage.job import BadItem
 def load_panorama(item: Item, settings: Ingest) -> Panorama:
     """The decoded panorama of an item; BadItem if ``ingest`` gave it up, or the file is not the one that it saw."""
     if item.reason:
-        # What was forgotten is no failure of whoever would read it first: nobody tried.
-        raise BadItem(item.reason, "ingest" if is_forgotten(item) else "")
+        raise BadItem(item.reason)
     try:
         data = read_bytes(item.uri)
     except FileNotFoundError as error:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from storage.arrays import BlockWriter, arrays_digest
 from storage.entries import refuse_unwritten
+from storage.forgotten import is_forgotten
 from storage.manifest import Item
 from storage.receipts import ItemRow, Receipt, drop_receipt, write_receipt
 from storage.urls import settle
@@ -142,6 +143,8 @@ def _check_as_planned(job: Job, weights: Mapping[str, str] | None) -> None:
 def _read(job: Job, read: Read, slot: int, item: Item) -> Any:
     if job.journal:
         Path(job.journal).write_text(item.item, encoding="utf-8")
+    if is_forgotten(item):  # no failure of whoever would read it first: nobody tried
+        raise BadItem(item.reason, "ingest")
     if item.item in job.given_up:
         raise BadItem(job.given_up[item.item])
     return read(slot, item)

@@ -166,7 +166,9 @@ def test_what_shares_its_pixels_must_be_named_too(path: Path) -> None:
     config, images = load(path), path.parent / "images"
     shutil.copy(images / "p01.png", images / "twin.png")
     run_pipeline(config)
-    with pytest.raises(ConfigError, match="twin has the same pixels; forget all of them: panolabel forget .* p01 twin --because"):
+    with pytest.raises(
+        ConfigError, match=r"twin has the same pixels; forget all of them: panolabel forget .* p01 twin --because"
+    ):
         forget(config, ["p01"], "asked to")
     assert read_forgotten(config.root) == []
     assert len(forget(config, ["p01", "twin"], "asked to")["forgotten"]) == 2
