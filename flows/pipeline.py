@@ -46,6 +46,7 @@ from storage.receipts import Receipt
 from tasks.ingest import ingest
 from tasks.ingest.entries import Entry
 from tasks.ingest.ingest import Scan
+from tasks.ingest.life import with_former_names
 from tasks.ingest.settings import Ingest
 from tasks.pipeline import sources
 from tasks.stage.job import Job
@@ -133,7 +134,7 @@ def carry_out(
                     jobs = jobs_of(step, owed, config, run, plan)
                     run_stage(step.stage, jobs, config, workers, partial(plan.receipts.keep, step.stage))
                 if only is None:
-                    refuse_nothing_made(config, step, plan.receipts)
+                    refuse_nothing_made(config, plan, step)
                 publish_section(found.add(made_of(config, plan, step)))
         outcome = write_run_report(config, record, found)
         if only is None:
@@ -202,7 +203,7 @@ def ingest_source(stage: Stage, scan: Scan, workers: Workers) -> Scan:
             check_new_files(len(scan.to_read))
     if len(checked) < len(scan.to_read) + len(scan.checked):
         raise Interrupted(f"stopped at stage {stage.key}; files that were read need not be read again")
-    return ingest.placed(stage, scan, ingest.save(stage, scan.known, checked))
+    return ingest.placed(stage, scan, ingest.save(stage, scan.known, with_former_names(scan, checked)))
 
 
 @task(task_run_name="check files", retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=passing_fault)

@@ -171,6 +171,7 @@ class _Comparison:
         self.there = {step.key: receipts.existing(step.stage) for step in now}
         self.previous = latest_run(config.root, config.name)
         self.to_come = {source.key: source.to_come for source in found}
+        self.forgotten = {name for source in found for name in source.forgotten}
         self.owed: dict[str, tuple[str, ...]] = {}
         self.missing: dict[str, tuple[str, ...]] = {}
         self.copies: dict[str, Mapping[str, Copies]] = {}
@@ -188,7 +189,7 @@ class _Comparison:
         redo = self._to_redo(step)
         missing = self._missing(step, satisfied, redo)
         self.owed[step.key] = tuple(block.name for block in missing)
-        reasons = reasons_of(stage, missing, redo, self.previous) or self._waits(step)
+        reasons = reasons_of(stage, missing, redo, self.previous, self.forgotten) or self._waits(step)
         to_come = self.to_come.get(stage.panoramas.key, [])
         reasons += to_come
         # What is made of a whole data set has another fingerprint once that has grown.

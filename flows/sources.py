@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from storage.forgotten import is_forgotten
 from storage.manifest import Block, Item, blocks_of
 from tasks.ingest.entries import Entry
 from tasks.ingest.ingest import Scan, unchanged
@@ -22,6 +23,11 @@ class Source:
     def key(self) -> str:
         """What the file calls the stage."""
         return self.stage.key
+
+    @cached_property
+    def left(self) -> frozenset[str]:
+        """Items that are gone from the source, so far as it was looked at, or forgotten: nothing is to be done of them."""
+        return frozenset(self.scan.absent) | {item.item for item in self.scan.known if is_forgotten(item)}
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
@@ -60,6 +66,11 @@ class Source:
         """The blocks once all files are read."""
         changed = {block.index: block for block in self.changed}
         return (*(changed.get(block.index, block) for block in self.blocks), *self.pending)
+
+    @cached_property
+    def forgotten(self) -> frozenset[str]:
+        """Names of its blocks in which an item is forgotten."""
+        return frozenset(block.name for block in self.blocks if any(map(is_forgotten, block.items)))
 
     @property
     def to_come(self) -> list[str]:

@@ -35,6 +35,8 @@ def plan(
     """Say per stage what is cached, what would run, and why. The JSON can be kept and run: ``run --from-plan``."""
     from flows.plan import make_plan, refuse_unfit
     from flows.running.acceptance import accept as accept_change
+    from flows.stores.life import items_told
+    from flows.tables.life import print_life
     from flows.tables.run import plan_table, print_notes
     from flows.text import console
 
@@ -44,9 +46,10 @@ def plan(
         accept_change(wanted, made, accept, because)
         made = make_plan(wanted, retry_quarantined, receipts=made.receipts)
     if as_json:
-        print_json(made.as_json())
+        print_json({**made.as_json(), "life": items_told(made)})
     else:
         console.print(plan_table(made))
+        print_life(items_told(made))
         print_notes(made.notes)
     refuse_unfit(made)
     raise typer.Exit(int(check and (made.anything_to_run or bool(made.missing))))
@@ -72,6 +75,8 @@ def finish(
     from flows.plan import make_plan
     from flows.running.drift import refuse_drift
     from flows.starting import NOTHING, carry_out_plan
+    from flows.stores.life import items_told
+    from flows.tables.life import print_life
     from flows.tables.run import plan_table, print_notes, print_nothing_to_do, print_outcome
     from flows.text import console
 
@@ -80,6 +85,7 @@ def finish(
         refuse_drift(from_plan, made)
     if not as_json:
         console.print(plan_table(made))
+        print_life(items_told(made))
         print_notes(made.notes)
     remember_file(path)
     record = carry_out_plan(wanted, made, retry_quarantined, as_json)

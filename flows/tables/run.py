@@ -15,6 +15,7 @@ from flows.invocation import command
 from flows.plan import Plan, at_most
 from flows.stores.garbage import Garbage
 from flows.stores.items import Broken
+from flows.tables.life import print_life
 from flows.tables.shown import print_places, print_sentences, print_tables
 from flows.text import console, duration, size
 from storage.runs import latest_run
@@ -100,6 +101,9 @@ def print_status(state: dict[str, Any]) -> None:
     console.print(f"[bold]{escape(state['root'])}[/]: {state['items']} panoramas", soft_wrap=True)
     for source in state["sources"]:
         console.print(_source_line(source), soft_wrap=True)
+    print_life(state["life"])
+    for one in state["forgotten"]:
+        _print_forgotten(one)
     print_notes(state["notes"])
     if other := state["other_source"]:
         print_command("this store was last run with another source: ", f"--source {shlex.quote(other)}")
@@ -125,6 +129,14 @@ def print_status(state: dict[str, Any]) -> None:
         console.print(f"{state['waived']} items waived")
     if last := state["last_run"]:
         _print_last_run(last)
+
+
+def _print_forgotten(one: Mapping[str, Any]) -> None:
+    """Who forgot an item, when and why; where it was not all removed, what to type."""
+    told = f"{escape(one['item'])} by {escape(one['by'])} at {one['at']}: {escape(one['because'])}"
+    console.print(f"[yellow]forgotten[/] {told}", soft_wrap=True)
+    if not one["removed"]:
+        print_command("  not all of it is removed; go on: ", command("forget", "--because", one["because"], item=one["item"]))
 
 
 def _source_line(source: Mapping[str, Any]) -> str:
