@@ -31,13 +31,15 @@ def plan(
     as_json: JsonOption = False,
     accept: Annotated[str | None, typer.Option(help="Stage whose change cannot change its output.")] = None,
     because: Annotated[str, typer.Option(help="With --accept: why; receipts and traces tell it.")] = "",
+    explain: Annotated[str | None, typer.Option(help="One panorama's way through all stages, in the place of the plan.")] = None,
 ) -> None:
     """Say per stage what is cached, what would run, and why. The JSON can be kept and run: ``run --from-plan``."""
     from flows.plan import make_plan, refuse_unfit
     from flows.running.acceptance import accept as accept_change
+    from flows.stores.explained import explain_item
     from flows.stores.life import items_told
     from flows.tables.life import print_life
-    from flows.tables.run import plan_table, print_notes
+    from flows.tables.run import plan_table, print_notes, way_table
     from flows.text import console
 
     wanted = load(config, source, root, settings)
@@ -45,7 +47,10 @@ def plan(
     if accept is not None:
         accept_change(wanted, made, accept, because)
         made = make_plan(wanted, retry_quarantined, receipts=made.receipts)
-    if as_json:
+    if explain is not None:
+        way = explain_item(wanted, made, explain)
+        print_json({"item": explain, "way": way}) if as_json else console.print(way_table(explain, way))
+    elif as_json:
         print_json({**made.as_json(), "life": items_told(made)})
     else:
         console.print(plan_table(made))

@@ -48,6 +48,16 @@ def plan_table(plan: Plan) -> Table:
     return table
 
 
+def way_table(item: str, way: Sequence[Mapping[str, str]]) -> Table:
+    """One panorama's way through the stages."""
+    table = Table(title=f"Plan of {escape(item)}", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for name in ("stage", "block", "state", "why"):
+        table.add_column(name, no_wrap=name != "why", overflow="fold")
+    for row in way:
+        table.add_row(row["stage"], row["block"], row["state"], escape(row["why"]))
+    return table
+
+
 def print_notes(notes: Sequence[str]) -> None:
     """What else there is to know of a source."""
     for note in notes:
