@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import models, publishing, querying, running, setup, stores
+from flows.commands import forgetting, models, publishing, querying, running, setup, stores
 from flows.commands.audit import audit
 from flows.commands.scenes import scenes
 from storage.credentials import mask_credentials
@@ -67,6 +67,8 @@ app.command()(querying.query)
 app.command()(audit)
 app.add_typer(running.failures, name="failures")
 app.command()(running.verify)
+app.command()(forgetting.forget)
+app.command()(forgetting.remember)
 app.command()(publishing.publish)
 app.command()(publishing.export)
 app.command()(publishing.points)

@@ -20,8 +20,9 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 
 from configs.pipeline import Config
 from configs.trial import WHOLE, Trial
+from flows.comparison import of_source
 from flows.errors import Interrupted
-from flows.plan import Plan, make_plan, of_source, refuse_unfit
+from flows.plan import Plan, make_plan, refuse_unfit
 from flows.report import Found, write_run_report
 from flows.running.blocks import in_a_window, make_blocks
 from flows.running.cutoff import adoptable
@@ -47,6 +48,7 @@ from storage.receipts import Receipt
 from tasks.ingest import ingest
 from tasks.ingest.entries import Entry
 from tasks.ingest.ingest import Scan
+from tasks.ingest.life import with_former_names
 from tasks.ingest.settings import Ingest
 from tasks.pipeline import sources
 from tasks.stage.job import Job
@@ -126,7 +128,7 @@ def carry_out(
                     jobs = jobs_of(step, owed, config, run, plan)
                     run_stage(step.stage, jobs, config, workers, partial(plan.receipts.keep, step.stage))
                 if only is None:
-                    refuse_nothing_made(config, step, plan.receipts)
+                    refuse_nothing_made(config, plan, step)
                 publish_section(found.add(made_of(config, plan, step)))
         outcome = write_run_report(config, record, found)
         if only is None:
@@ -196,7 +198,7 @@ def ingest_source(stage: Stage, scan: Scan, workers: Workers, chosen: Chosen | N
         return scan
     checked = [*scan.checked, *_read(stage, wanted, {item.item: item for item in scan.known}, workers)]
     if chosen is None:
-        return ingest.placed(stage, scan, ingest.save(stage, scan.known, checked))
+        return ingest.placed(stage, scan, ingest.save(stage, scan.known, with_former_names(scan, checked)))
     names = {entry.item for entry in wanted}
     return replace(scan, to_read=[entry for entry in scan.to_read if entry.item not in names], checked=tuple(checked))
 

@@ -2,55 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from configs.execution import Execution
 from configs.pipeline import Config
 from configs.trial import WHOLE, Trial
-from flows.estimates import estimate
-from flows.reasons import differs_upstream_alone, lacking, reasons_of, source_reasons
+from flows.comparison import Comparison, StagePlan, of_source
+from flows.reasons import source_reasons
 from flows.receipts import Receipts
 from flows.sources import Source
-from flows.trials import last_whole_run, narrowed
-from storage.accepted import read_accepted
+from flows.trials import narrowed
 from storage.manifest import Block, Item
-from storage.receipts import Receipt, blocks_with_receipts, dropped_blocks
 from tasks.ingest import ingest
-from tasks.ingest.ingest import Retry, Scan, wants_retry
+from tasks.ingest.ingest import Retry, Scan
 from tasks.pipeline import sources, steps
-from tasks.stage.grain import stands_for
 from tasks.stage.graph import Weigh
 from tasks.stage.job import Copies, Job
-from tasks.stage.kind import Stage, Step, named_function, upstream_names
-from tasks.stage.models import READ, models_now
-from tasks.stage.rows import known_rows
-
-
-@dataclass(frozen=True)
-class StagePlan:
-    """One stage of a plan. ``seconds`` and ``bytes`` are estimates from receipts of the stage, None where there are none.
-
-    ``at_most``: it differs in nothing but what it reads; what comes out of that as it was before stops there.
-    ``items`` are those of the blocks ``to_run`` that must be made; the rows of ``copied`` others lie in other blocks.
-    """
-
-    stage: str
-    fingerprint: str
-    cached: int
-    to_run: int
-    items: int
-    reasons: tuple[str, ...]
-    seconds: float | None = None
-    bytes: int | None = None
-    at_most: bool = False
-    copied: int = 0
-
-
-def at_most(row: StagePlan) -> str:
-    """How many blocks run, in words."""
-    return f"at most {row.to_run}" if row.at_most else str(row.to_run)
+from tasks.stage.kind import Stage, Step, named_function
 
 
 @dataclass(frozen=True)
@@ -173,7 +143,7 @@ def make_plan(
     now = _steps(config, {source.key: source.blocks for source in part.sources}, weigh)
     any_ahead = any(source.ahead != source.blocks for source in part.sources)
     ahead = _steps(config, {source.key: source.ahead for source in part.sources}, weigh) if any_ahead else now
-    comparison = _Comparison(config, part.sources, now, retry, receipts or Receipts())
+    comparison = Comparison(config, part.sources, now, retry, receipts or Receipts())
     plans = [_plan_source(source) for source in part.sources if source.key in part.reach.makes]
     compared = [comparison.compare(step, grown) for step, grown in zip(now, ahead, strict=True) if step.key in part.reach.looks]
     part.refuse_owed(comparison.owed)
@@ -192,135 +162,6 @@ def refuse_unfit(plan: Plan) -> None:
 
 def _steps(config: Config, blocks: Mapping[str, tuple[Block, ...]], weigh: Weigh) -> list[Step]:
     return [step for step in steps(config, lambda stage: blocks[stage.key], weigh) if not step.stage.is_source]
-
-
-class _Comparison:
-    """The stages of a plan, compared one after the other with what is there; each may make blocks behind it owed again."""
-
-    def __init__(self, config: Config, found: tuple[Source, ...], now: Sequence[Step], retry: Retry, receipts: Receipts) -> None:
-        self.receipts, self.retry = receipts, retry
-        self.there = {step.key: receipts.existing(step.stage) for step in now}
-        self.previous = last_whole_run(config, found)
-        self.to_come = {source.key: source.to_come for source in found}
-        self.owed: dict[str, tuple[str, ...]] = {}
-        self.missing: dict[str, tuple[str, ...]] = {}
-        self.copies: dict[str, Mapping[str, Copies]] = {}
-        self.readers = [step.stage for step in now]
-        self._again: set[str] = set()
-        self._redone: set[tuple[str, str]] = set()
-        self._taken: set[tuple[str, str]] = set()
-
-    def compare(self, step: Step, grown: Step) -> StagePlan:
-        """A stage now, and as it will be once files that are not read yet are there."""
-        stage, there = step.stage, self.there[step.key]
-        if not stage.owes:
-            return self._of_other(step)
-        satisfied = there | self._dropped(step)
-        redo = self._to_redo(step)
-        missing = self._missing(step, satisfied, redo)
-        self.owed[step.key] = tuple(block.name for block in missing)
-        reasons = lacking(stage) or reasons_of(stage, missing, redo, self.previous) or self._waits(step)
-        to_come = self.to_come.get(stage.panoramas.key, [])
-        reasons += to_come
-        # What is made of a whole data set has another fingerprint once that has grown.
-        alike = grown.stage.identity == stage.identity
-        then = satisfied if alike else self.receipts.existing(grown.stage)
-        to_run = missing if grown.blocks == step.blocks and alike else self._missing(grown, then, redo)
-        self._taken |= {(one.identity.fingerprint, block.name) for one in (stage, grown.stage) for block in (*missing, *to_run)}
-        if len(to_run) > len(missing) and not to_come:
-            reasons.append("panoramas that it learns from are new")
-        self.copies[step.key] = known_rows(stage, missing, self.receipts.found(stage))
-        ahead = self.copies[step.key]
-        if to_run is not missing:
-            ahead = known_rows(grown.stage, to_run, self.receipts.found(grown.stage))
-        copied = sum(map(len, ahead.values()))
-        items = sum(len(block.items) for block in to_run) - copied
-        cached = len(grown.blocks) - len(to_run)
-        accepted = read_accepted(stage.root, stage.name, stage.identity.fingerprint) if to_run else None
-        reasons += [f"accepted by {accepted['by']}: {accepted['because']}"] if accepted else []
-        less = bool(to_run) and not to_come and not redo and (bool(accepted) or differs_upstream_alone(stage, self.previous))
-        seconds, size = estimate(stage, items, self.receipts, copied)
-        counts = (cached, len(to_run), items)
-        return StagePlan(step.key, stage.identity.fingerprint, *counts, tuple(reasons), seconds, size, less, copied)
-
-    def _missing(self, step: Step, there: set[str], redo: set[str]) -> list[Block]:
-        """The blocks of a stage that are not there, or are to be made once more; none that an earlier stage alike makes."""
-        fingerprint = step.stage.identity.fingerprint
-        return [
-            block
-            for block in step.blocks
-            if (block.name not in there or block.name in redo) and (fingerprint, block.name) not in self._taken
-        ]
-
-    def _waits(self, step: Step) -> list[str]:
-        """Why a stage has no blocks, where a stage of another pipeline that it reads owes them."""
-        ahead = [one.key for one in upstream_names(step.stage.inputs).values() if one.key in self.missing]
-        return [f"waits for {', '.join(ahead)}"] if ahead and not step.blocks else []
-
-    def _of_other(self, step: Step) -> StagePlan:
-        there = self.there[step.key]
-        missing = tuple(block.name for block in step.blocks if block.name not in there)
-        if missing or not step.blocks:
-            self.missing[step.key] = missing
-        owes = f"owes {len(missing)} of {len(step.blocks)} blocks" if step.blocks else "has read no panoramas yet"
-        reasons = (f"of another pipeline, which {owes}",) * (step.key in self.missing)
-        return StagePlan(step.key, step.stage.identity.fingerprint, len(step.blocks) - len(missing), 0, 0, reasons, 0.0, 0)
-
-    def _dropped(self, step: Step) -> set[str]:
-        """Blocks that ``gc`` dropped, and that nothing needs since all that is made from them has its receipt."""
-        stage = step.stage
-        if not stage.kind.droppable:
-            return set()
-        dropped = set(dropped_blocks(stage.root, stage.name, stage.identity.fingerprint))
-        return dropped & read_by_all(self.readers, stage, self.there) if dropped else set()
-
-    def _reads_redone(self, stage: Stage, name: str) -> bool:
-        """Whether a block was made of one that stands for everything, and that is made once more."""
-        wholes = [read for read in upstream_names(stage.inputs).values() if read.kind.grain == "all"]
-        return any((read.key, stage.block_of(read, "")) in self._redone for read in wholes)
-
-    def _to_redo(self, step: Step) -> set[str]:
-        """Finished blocks with an item to try again or made with another model, and those that stand for one of them."""
-        there, stage = self.there[step.key], step.stage
-        redo = {name for name in there if self._again & set(_stood_for(step, name)) - {name}} if self._again else set()
-        redo |= {name for name in there if self._reads_redone(stage, name)}
-        if retry := of_source(self.retry, stage.panoramas.key):
-            own = {block.name for block in step.blocks}
-            receipts = {name: self.receipts.get(stage, name) for name in there & own}
-            redo |= {name for name, receipt in receipts.items() if receipt and _has_one_to_retry(receipt, retry)}
-        models = models_now(stage)
-        if models:
-            made = {name: self.receipts.get(stage, name) for name in there}
-            redo |= {name for name, receipt in made.items() if receipt and receipt.about.get(READ, models) != models}
-        self._again |= redo
-        self._redone |= {(stage.key, name) for name in redo}
-        return redo
-
-
-def _stood_for(step: Step, name: str) -> list[str]:
-    return next((stands_for(block) for block in step.blocks if block.name == name), [name])
-
-
-def existing(stage: Stage) -> set[str]:
-    """The blocks of a stage that exist, the receipt of each having been read."""
-    return set(blocks_with_receipts(stage.root, stage.name, stage.identity.fingerprint))
-
-
-def read_by_all(definitions: Sequence[Stage], read: Stage, there: Mapping[str, set[str]]) -> set[str]:
-    """Blocks from which every stage that reads the stage ``read`` has made its own, by the blocks that are ``there``."""
-    readers = [there[stage.key] for stage in definitions if stage.key in there and stage.reads(read)]
-    return set.intersection(*readers) if readers else set()
-
-
-def of_source(retry: Retry, source: str) -> Retry:
-    """Which given-up items of one source are to be tried again: ``SOURCE/ITEM`` names one where several have such an item."""
-    if isinstance(retry, bool):
-        return retry
-    return {name.removeprefix(f"{source}/") for name in retry} | set(retry)
-
-
-def _has_one_to_retry(receipt: Receipt, retry: Retry) -> bool:
-    return any(wants_retry(retry, row.item) for row in receipt.given_up)
 
 
 def _plan_source(source: Source) -> StagePlan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from storage.fingerprint import differences
@@ -26,7 +26,9 @@ def source_reasons(stage: Stage, scan: Scan) -> list[str]:
     return reasons + [f"files that a stopped run or a trial has read, to be placed: {len(scan.checked)}"] * bool(scan.checked)
 
 
-def reasons_of(stage: Stage, missing: Sequence[Block], redo: set[str], previous: Mapping[str, Any] | None) -> list[str]:
+def reasons_of(
+    stage: Stage, missing: Sequence[Block], redo: set[str], previous: Mapping[str, Any] | None, forgotten: Collection[str] = ()
+) -> list[str]:
     """Why blocks of the manifest are owed.
 
     Parameters
@@ -35,6 +37,7 @@ def reasons_of(stage: Stage, missing: Sequence[Block], redo: set[str], previous:
     missing : blocks that it must make
     redo : names of those among them that are there, and must be made once more
     previous : the record of the last run of the config, if there is one
+    forgotten : names of blocks in which an item is forgotten
     """
     if not missing:
         return []
@@ -48,7 +51,7 @@ def reasons_of(stage: Stage, missing: Sequence[Block], redo: set[str], previous:
         return [*reasons, "first run"]
     if before["fingerprint"] != stage.identity.fingerprint:
         return [*reasons, *(str(change) for change in differences(before, stage.identity.as_json(), stage.key))]
-    return [*reasons, *_causes(stage, rest, _known(stage, previous or {}))]
+    return [*reasons, *_causes(stage, rest, _known(stage, previous or {}), set(forgotten))]
 
 
 def differs_upstream_alone(stage: Stage, previous: Mapping[str, Any] | None) -> bool:
@@ -83,7 +86,7 @@ def _known(stage: Stage, previous: Mapping[str, Any]) -> set[str]:
     return set(own) if own is not None else {name for names in blocks.values() for name in names}
 
 
-def _causes(stage: Stage, missing: Sequence[Block], known: set[str]) -> list[str]:
+def _causes(stage: Stage, missing: Sequence[Block], known: set[str], forgotten: set[str]) -> list[str]:
     numbers = {_number(name) for name in known}
     folder = join(stage.root, "stages", stage.name, stage.identity.fingerprint)
     on_disk = set(children(folder))
@@ -93,7 +96,7 @@ def _causes(stage: Stage, missing: Sequence[Block], known: set[str]) -> list[str
         if not numbers.issuperset(map(_number, made_of)):
             cause = "new items"
         elif not known.issuperset(made_of):
-            cause = "items changed"
+            cause = "items forgotten" if forgotten.intersection(made_of) - known else "items changed"
         else:
             cause = "receipt missing" if block.name in on_disk else "not run yet"
         causes[cause] = causes.get(cause, 0) + 1

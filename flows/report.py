@@ -10,6 +10,7 @@ from typing import Any
 from configs.pipeline import Config
 from flows.plan import Plan
 from flows.stores.items import quarantined_items
+from flows.stores.life import items_told, life_sections
 from flows.stores.made import made_of
 from flows.stores.record import RunRecord, stage_counts
 from storage.urls import join, location, write_bytes
@@ -73,13 +74,14 @@ def found_by(config: Config, plan: Plan, steps: Sequence[Step]) -> Found:
 def write_run_report(config: Config, record: RunRecord, found: Found) -> dict[str, Any]:
     """Write ``<root>/reports/<run>.html``; return its place as ``report``, and what else the record says.
 
-    That is the ``quarantined`` items, by stage what its ``summary`` is, and as ``shown`` what a terminal prints.
+    That is the ``quarantined`` items, by source the ``life`` of its items, by stage what its ``summary`` is, and as ``shown``
+    what a terminal prints.
     """
     assert record.plan is not None, "a report follows a plan"
     if found.error is not None:
         raise found.error
     plan, quarantined = record.plan, quarantined_items(record.plan)
-    sections = [*found.sections, *_nothing_made(plan)]
+    sections = [*life_sections(plan), *found.sections, *_nothing_made(plan)]
     html = render_page(
         title=f"{config.name}: {len(plan.items)} panoramas{f', a trial ({plan.trial.told})' * bool(plan.trial.words)}",
         run={**record.as_json(), "config": config.name},
@@ -88,7 +90,13 @@ def write_run_report(config: Config, record: RunRecord, found: Found) -> dict[st
         quarantined=quarantined,
     )
     place = write_page(config, record.run, html)
-    return {"report": place, "quarantined": quarantined, "found": found.summary, "shown": brief(sections)}
+    return {
+        "report": place,
+        "quarantined": quarantined,
+        "life": items_told(plan),
+        "found": found.summary,
+        "shown": brief(sections),
+    }
 
 
 def _nothing_made(plan: Plan) -> list[Section]:

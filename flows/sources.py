@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from storage.forgotten import is_forgotten
 from storage.manifest import Block, Item, blocks_of, place
 from tasks.ingest.entries import Entry
 from tasks.ingest.ingest import Scan, unchanged
@@ -31,6 +32,11 @@ class Source:
         return self.scan
 
     @cached_property
+    def left(self) -> frozenset[str]:
+        """Items that are gone from the source, so far as it was looked at, or forgotten: nothing is to be done of them."""
+        return frozenset(self.scan.absent) | {item.item for item in self.scan.known if is_forgotten(item)}
+
+    @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """The blocks of its manifest."""
         return tuple(blocks_of(self.scan.known))
@@ -44,6 +50,11 @@ class Source:
     def ahead(self) -> tuple[Block, ...]:
         """The blocks once all files are read: those with a file that is not read yet are named as if they had other bytes."""
         return tuple(blocks_of(self.then)) if self.scan.to_read or self.scan.checked else self.blocks
+
+    @cached_property
+    def forgotten(self) -> frozenset[str]:
+        """Names of its blocks in which an item is forgotten."""
+        return frozenset(block.name for block in self.blocks if any(map(is_forgotten, block.items)))
 
     @property
     def to_come(self) -> list[str]:
@@ -93,7 +104,10 @@ def part_of(source: Source, chosen: frozenset[str]) -> Part:
     before = {item.item: item for item in scan.known}
     unread = {entry.item for entry in to_read}
     now = [before[item.item] if item.item in unread else item for item in taken if item.item in before or item.item not in unread]
-    own = replace(scan, known=now, to_read=to_read, checked=(), present=scan.present & chosen)
+    came = tuple(item.item for item in now if item.item not in before or item.item in scan.came)
+    changed = tuple(item.item for item in now if item.item in scan.changed or before.get(item.item, item).digest != item.digest)
+    present = scan.present & chosen
+    own = replace(scan, known=now, to_read=to_read, checked=(), present=present, came=came, changed=changed)
     return Part(source.stage, own, source, taken)
 
 

@@ -51,7 +51,7 @@ def carry_out_plan(config: Config, plan: Plan, retry: bool = False, quiet: bool 
     refuse_missing(config, plan)
     refuse_empty_source(config, plan)
     for step in plan.chosen:
-        refuse_nothing_made(config, step, plan.receipts)
+        refuse_nothing_made(config, plan, step)
     refuse_failed_alike(config, plan)
     return {"state": NOTHING, **plan.as_json()}
 

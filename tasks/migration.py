@@ -17,6 +17,7 @@ from configs.settings import ConfigError
 
 OLD_KEYS = ("source", "teachers", "student", "project", "fuse", "label", "evaluate", "audit", "model", "stores", "data")
 """Top-level keys of files before there were stages."""
+NOTE = "# Relative paths start where this file lies. Not carried over: comments, and where a trained model was put."
 FRAME = ("name", "root", "execution")
 APART_FROM_TRAIN = ("name", "root", "stores", "model", "training", "log_level")
 
@@ -47,7 +48,7 @@ def _text(path: str | Path, values: Mapping[str, Any]) -> str:
         new = migrated(values, folder_of(path))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"config {path}: has no stages, and is no config of panolabel 0.1 either; give it stages") from error
-    return yaml.safe_dump(new, sort_keys=False, allow_unicode=True, width=120)
+    return f"{NOTE}\n{yaml.safe_dump(new, sort_keys=False, allow_unicode=True, width=120)}"
 
 
 def migrated(old: Mapping[str, Any], folder: str = "") -> dict[str, Any]:

@@ -118,3 +118,41 @@ def test_the_test_leaves_alone_what_asks_nothing(source: str) -> None:
 def test_the_exceptions_are_needed() -> None:
     for name, word in OTHERS:
         assert word in {found for _, found in asked_names((ROOT / name).read_text(encoding="utf-8"))}
+
+
+SHAPE = re.compile(r"\((?:[A-Z0-9]\w*|\.\.\.|[a-z]+)(?:\s*[,*/+][^()]*)?,?\)|scalar|\bshapes?\b")
+
+
+def array_docstrings() -> dict[str, str]:
+    """Docstrings of public functions and methods of tasks/ that take or give arrays, by place."""
+    found = {}
+    for path in sorted((ROOT / "tasks").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        scopes = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]
+        for node in (node for scope in scopes for node in scope.body if isinstance(node, ast.FunctionDef)):
+            typed = [*(one.annotation for one in node.args.args), node.returns]
+            if node.name[0] != "_" and re.search("NDArray|ndarray|Tensor", " ".join(map(ast.unparse, filter(None, typed)))):
+                found[f"{path.relative_to(ROOT)}:{node.name}"] = ast.get_docstring(node) or ""
+    return found
+
+
+def test_docstrings_of_arrays_give_shapes() -> None:
+    found = array_docstrings()
+    without = [place for place, told in found.items() if not SHAPE.search(told)]
+    assert len(without) <= 0.2 * len(found), without
+
+
+def test_functions_are_short_and_modules_hold_one_idea() -> None:
+    lengths, modules = [], {}
+    for room in (*ROOMS, "tasks", "models", "geometry", "metrics", "scenes"):
+        for path in (ROOT / room).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            modules[str(path.relative_to(ROOT))] = text.count("\n")
+            lengths += [
+                node.end_lineno - node.lineno + 1
+                for node in ast.walk(ast.parse(text))
+                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.end_lineno is not None
+            ]
+    lengths.sort()
+    assert (lengths[len(lengths) // 2] <= 8, lengths[int(0.9 * len(lengths))] <= 25) == (True, True)
+    assert not {name: lines for name, lines in modules.items() if lines > 300}

@@ -21,6 +21,7 @@ def publish(
     to: Annotated[str, typer.Option(help="zarr, or icechunk: snapshots of one repository.")] = "zarr",
     stage: StageOption = None,
     allow_incomplete: IncompleteOption = False,
+    keep_removed: Annotated[bool, typer.Option("--keep-removed", help="Keep panoramas that are in the source no more.")] = False,
     list_versions: Annotated[bool, typer.Option("--list", help="Show what is published, and publish nothing.")] = False,
     source: SourceOption = None,
     root: RootOption = None,
@@ -32,7 +33,10 @@ def publish(
     from flows.publishing.publish import published_versions
 
     wanted = load(config, source, root, settings)
-    shown = published_versions(wanted, name, to) if list_versions else [publish_labels(wanted, name, allow_incomplete, to, stage)]
+    if list_versions:
+        shown = published_versions(wanted, name, to)
+    else:
+        shown = [publish_labels(wanted, name, allow_incomplete, to, stage, keep_removed)]
     if as_json:
         print_json(shown if list_versions else shown[0])
         return
@@ -41,8 +45,16 @@ def publish(
         typer.echo(f"{one['version']}  {one['created']}  {one['panoramas']} panoramas  {one['bytes'] / 1e6:.1f} MB{marks}")
     if not list_versions:
         typer.echo(f"{'published' if shown[0]['new'] else 'was published already'}: {shown[0]['url']}")
+        _tell_names("left out, gone from the source or forgotten", shown[0]["left_out"])
+        _tell_names("kept, though gone from the source (--keep-removed)", shown[0]["kept_removed"])
     elif not shown:
         typer.echo("nothing is published under this name")
+
+
+def _tell_names(what: str, names: list[str]) -> None:
+    """How many panoramas, and the first of them; nothing where there are none."""
+    if names:
+        typer.echo(f"{what}: {len(names)} ({', '.join(names[:3])}{', ...' * (len(names) > 3)})")
 
 
 def export(

@@ -50,11 +50,15 @@ def plan(
     as_json: JsonOption = False,
     accept: Annotated[str | None, typer.Option(help="Stage whose change cannot change its output.")] = None,
     because: Annotated[str, typer.Option(help="With --accept: why; receipts and traces tell it.")] = "",
+    explain: Annotated[str | None, typer.Option(help="One panorama's way through all stages, in the place of the plan.")] = None,
 ) -> None:
     """Say per stage what is cached, what would run, and why. The JSON can be kept and run: ``run --from-plan``."""
     from flows.plan import make_plan, refuse_unfit
     from flows.running.acceptance import accept as accept_change
-    from flows.tables.run import plan_table, print_lacks, print_notes
+    from flows.stores.explained import explain_item
+    from flows.stores.life import items_told
+    from flows.tables.life import print_life
+    from flows.tables.run import plan_table, print_lacks, print_notes, way_table
     from flows.text import console
 
     wanted = load(config, source, root, settings)
@@ -63,10 +67,14 @@ def plan(
     if accept is not None:
         accept_change(wanted, made, accept, because)
         made = make_plan(wanted, retry_quarantined, receipts=made.receipts, trial=trial, weigh="here")
-    if as_json:
-        print_json(made.as_json())
+    if explain is not None:
+        way = explain_item(wanted, made, explain)
+        print_json({"item": explain, "way": way}) if as_json else console.print(way_table(explain, way))
+    elif as_json:
+        print_json({**made.as_json(), "life": items_told(made)})
     else:
         console.print(plan_table(made))
+        print_life(items_told(made))
         print_notes(made.notes)
         print_lacks(made)
     refuse_unfit(made)
@@ -107,6 +115,8 @@ def finish(
     from flows.plan import make_plan
     from flows.running.drift import refuse_drift
     from flows.starting import NOTHING, carry_out_plan
+    from flows.stores.life import items_told
+    from flows.tables.life import print_life
     from flows.tables.run import plan_table, print_notes, print_nothing_to_do, print_outcome
     from flows.text import console
 
@@ -115,6 +125,7 @@ def finish(
         refuse_drift(from_plan, made)
     if not as_json:
         console.print(plan_table(made))
+        print_life(items_told(made))
         print_notes(made.notes)
     remember_file(path)
     record = carry_out_plan(wanted, made, retry_quarantined, as_json)

@@ -68,6 +68,10 @@ SELECT item, stage, fingerprint, run, reason FROM items
 WHERE state = 'quarantined' AND NOT starts_with(reason, 'at ') ORDER BY item, stage, fingerprint
 """
 
+FORGOTTEN_ITEMS = """
+SELECT item, event, reason, "user", time, removed FROM forgotten ORDER BY item, source, time
+"""
+
 STUDENTS_OF_LABELS = """
 SELECT fingerprint, block, run, from_stage AS labels, from_fingerprint FROM upstream JOIN blocks USING (stage, fingerprint)
 WHERE gives = 'model' AND starts_with(from_fingerprint, $labels) ORDER BY started, fingerprint
@@ -94,6 +98,7 @@ QUESTIONS = {
     "cost-of-run": Question("What did this run cost?", COST_OF_RUN),
     "changed-items": Question("Which items differ between two label versions (runs, or fingerprints of labels)?", CHANGED_ITEMS),
     "failed-items": Question("Which items failed, where, and why?", FAILED_ITEMS),
+    "forgotten-items": Question("Which items were forgotten or remembered, by whom, when, and why?", FORGOTTEN_ITEMS),
     "code": Question("Which code made what?", CODE),
     "adapted-models": Question("Which models learnt on from this model (start of its digest)?", ADAPTED_MODELS),
 }

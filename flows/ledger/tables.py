@@ -6,13 +6,14 @@ They hold nothing of their own and may be removed at any time: :func:`refresh` m
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
 from storage.fingerprint import canonical_json
+from storage.forgotten import Forgotten, as_told, is_forgotten, read_forgotten
 from storage.manifest import ManifestError, read_manifest
 from storage.receipts import DROPPED, FILE, Receipt, block_url, read_dropped, read_receipt
 from storage.runs import read_run, run_names, run_url
@@ -21,7 +22,7 @@ from storage.urls import children, filesystem, join
 from tasks.earlier import LABELS, blocks, product, sources, stage_read
 from tasks.stage.models import READ
 
-LAYOUT = "3"
+LAYOUT = "4"
 """Raised when tables or columns change, so that older editions are made anew."""
 
 MANIFEST = ".parquet"
@@ -37,6 +38,7 @@ _COLUMNS = {
     "items": f"{_MADE_FROM} item run started:float64 state reason digest figures uri split metadata",
     "weights": "stage fingerprint name digest",
     "upstream": "stage fingerprint from_stage from_fingerprint",
+    "forgotten": "item source event reason user time removed",
     "labels": "item stage fingerprint block run digest files",
 }
 _TYPES = {"": pa.string(), "int64": pa.int64(), "float64": pa.float64(), "list": pa.list_(pa.string())}
@@ -78,6 +80,7 @@ def _stamp(root: str) -> str:
 def _sources(root: str) -> Iterator[str]:
     yield from (run_url(root, run) for run in run_names(root))
     yield from _manifests(root)
+    yield from (join(root, "forgotten", name) for name in children(join(root, "forgotten")))
     for stage, fingerprint, block in _blocks(root):
         yield join(block_url(root, stage, fingerprint, block), FILE)
         yield join(block_url(root, stage, fingerprint, block), DROPPED)
@@ -105,8 +108,11 @@ def _rows(root: str) -> Iterator[Row]:
             yield from _run_rows(read_run(root, run))
         except (ValueError, KeyError, FileNotFoundError):
             continue  # a record that is no JSON, or was removed meanwhile
+    records = read_forgotten(root)
+    for record in records:
+        yield from _forgotten_rows(record)
     for url in _manifests(root):
-        yield from _manifest_rows(url)
+        yield from _manifest_rows(url, records)
     told = set()
     for stage, fingerprint, block in _blocks(root):
         url = block_url(root, stage, fingerprint, block)
@@ -143,15 +149,23 @@ def _run_rows(record: Mapping[str, Any]) -> Iterator[Row]:
         yield "stages", {"run": record["run"], "key": stage["stage"], **stage, **stored}
 
 
-def _manifest_rows(url: str) -> Iterator[Row]:
+def _forgotten_rows(record: Forgotten) -> Iterator[Row]:
+    """A row for each time at which an item was forgotten or remembered; the last says when its labels had gone."""
+    for number, event in enumerate(record.events, 1):
+        removed = record.removed.get("at") if number == len(record.events) else None
+        said = {"event": event.what, "reason": event.because, "user": event.by, "time": event.at}
+        yield "forgotten", {"item": record.item, "source": record.source, **said, "removed": removed}
+
+
+def _manifest_rows(url: str, records: Sequence[Forgotten]) -> Iterator[Row]:
     stage, fingerprint, name = url.rsplit("/", 3)[-3:]
     place = {"stage": stage, "fingerprint": fingerprint, "block": name.removesuffix(MANIFEST)}
     try:
-        items = read_manifest(url)
+        items = as_told(read_manifest(url), records, name.removesuffix(MANIFEST))
     except ManifestError:
         return
     for item in items:
-        state = "quarantined" if item.reason and item.block < 0 else "done"
+        state = "forgotten" if is_forgotten(item) else "quarantined" if item.reason and item.block < 0 else "done"
         said = {"figures": canonical_json(item.figures), "metadata": canonical_json(item.metadata), "split": item.split}
         yield (
             "items",

@@ -84,7 +84,7 @@ def _samples(finished: Finished, split: str) -> Iterator[Sample]:
     for url, block, receipt in finished.blocks:
         wanted = [
             (slot, item, row)
-            for slot, (item, row) in enumerate(zip(block.items, receipt.items, strict=True))
+            for slot, item, row in finished.of_block(block, receipt)
             if row.state == "done" and item.split == split
         ]
         reader = BlockReader(url, receipt.files) if wanted else None

@@ -65,9 +65,9 @@ def write_points(
     files: list[dict[str, Any]] = []
     skipped: dict[str, str] = {}
     for url, block, receipt in finished.blocks:
-        rows = zip(block.items, receipt.items, strict=True)
-        wanted = [(slot, item, row) for slot, (item, row) in enumerate(rows) if not names or item.item in names]
-        for slot, item, row in wanted:
+        for slot, item, row in finished.of_block(block, receipt):
+            if names and item.item not in names:
+                continue
             try:
                 if row.state != "done":
                     raise BadItem(row.reason)

@@ -34,16 +34,22 @@ def published_versions(config: Config, name: str | None = None, to: str = "zarr"
 
 
 def publish(
-    config: Config, name: str | None = None, allow_incomplete: bool = False, to: str = "zarr", stage: str | None = None
+    config: Config,
+    name: str | None = None,
+    allow_incomplete: bool = False,
+    to: str = "zarr",
+    stage: str | None = None,
+    keep_removed: bool = False,
 ) -> dict[str, Any]:
     """Publish the finished labels of a config and make them the latest version.
 
-    Publishing the same labels twice changes nothing. What dies on the way leaves the former version in place.
+    Publishing the same labels twice changes nothing. What dies on the way leaves the former version in place. Panoramas that
+    are in the source no more are left out, unless ``keep_removed``; the attribute ``kept_removed`` then names them.
 
     Returns
     -------
     dict
-        The version's record, with its ``url`` and whether it is ``new``.
+        The version's record, with its ``url``, whether it is ``new``, and the panoramas ``left_out`` and ``kept_removed``.
 
     Raises
     ------
@@ -56,7 +62,7 @@ def publish(
     """
     folder = published_folder(config, name, to)
     keeper = _keeper(to)
-    finished = finished_labels(config, allow_incomplete, stage=stage)
+    finished = finished_labels(config, allow_incomplete, stage=stage, keep_removed=keep_removed)
     rows = _rows(finished)
     version = version_of([_facts(finished), rows, [[block.name, receipt.files] for _, block, receipt in finished.blocks]])
     new = not keeper.is_published(folder, version)
@@ -71,7 +77,8 @@ def publish(
     else:
         keeper.point_at(folder, version)
     record = next(one for one in keeper.versions(folder) if one["version"] == version)
-    return {**record, "url": folder if to == "icechunk" else join(folder, version), "new": new}
+    told = {"left_out": sorted(finished.left_out), "kept_removed": list(finished.kept)}
+    return {**record, "url": folder if to == "icechunk" else join(folder, version), "new": new, **told}
 
 
 def _keeper(to: str) -> ModuleType:
@@ -87,7 +94,9 @@ def _keeper(to: str) -> ModuleType:
 
 def _facts(finished: Finished) -> dict[str, Any]:
     """What holds for all panoramas, and follows from the labels alone."""
+    kept = {"kept_removed": list(finished.kept)} if finished.kept else {}
     return {
+        **kept,
         "fingerprints": fingerprints(finished),
         "complete": not finished.owed,
         "owed": dict(finished.owed),

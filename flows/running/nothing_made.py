@@ -7,7 +7,6 @@ the run that made them and for all that find nothing to do, until the items are 
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -15,8 +14,8 @@ from configs.pipeline import Config
 from flows.errors import RunFailed
 from flows.invocation import typed
 from flows.plan import Plan
-from flows.receipts import Receipts
-from flows.stores.failures import cause_of, read_waivers, waiver
+from flows.stores.failures import cause_of, read_waivers, waiver, without_numbers
+from flows.stores.items import same_panoramas
 from storage.receipts import ItemRow, Receipt
 from tasks.stage.kind import Stage, Step
 
@@ -33,20 +32,20 @@ def refuse_empty_source(config: Config, plan: Plan) -> None:
     for source in plan.sources:
         given_up = [ItemRow(item.item, "quarantined", item.reason) for item in source.scan.known if item.block < 0]
         if given_up and not source.blocks:
-            _refuse(config, source.stage, given_up)
+            _refuse(config, plan, source.stage, given_up)
 
 
-def refuse_nothing_made(config: Config, step: Step, receipts: Receipts) -> None:
+def refuse_nothing_made(config: Config, plan: Plan, step: Step) -> None:
     """Raise NothingMade if a stage made no item, in all its finished blocks, and gave some up.
 
-    Items that an earlier stage gave up were not tried; nor were those that somebody waived.
+    Items that an earlier stage gave up were not tried. Those that somebody waived, and whose files are gone, do not count.
     """
     rows: list[ItemRow] = []
-    for _, receipt in receipts.of(step) if step.stage.owes else ():
+    for _, receipt in plan.receipts.of(step) if step.stage.owes else ():
         rows += tried(receipt)
         if any(row.state == "done" for row in rows):
             return
-    _refuse(config, step.stage, rows)
+    _refuse(config, plan, step.stage, rows)
 
 
 def refuse_failed_alike(config: Config, plan: Plan) -> None:
@@ -58,7 +57,7 @@ def refuse_failed_alike(config: Config, plan: Plan) -> None:
         for rows in of_run.values():
             nothing = all(row.state == "quarantined" for row in rows)
             if nothing and len(rows) >= LEAST and len({_alike(row) for row in rows}) == 1:
-                _refuse(config, step.stage, rows)
+                _refuse(config, plan, step.stage, rows)
 
 
 def tried(receipt: Receipt) -> list[ItemRow]:
@@ -73,13 +72,14 @@ def _is_empty(row: ItemRow) -> bool:
 
 
 def _alike(row: ItemRow) -> str:
-    return re.sub(r"\d+(\.\d+)?", "#", cause_of(row.reason))
+    return without_numbers(cause_of(row.reason))
 
 
-def _refuse(config: Config, stage: Stage, rows: Sequence[ItemRow]) -> None:
-    """Raise, unless somebody has looked at all of these and waived them."""
+def _refuse(config: Config, plan: Plan, stage: Stage, rows: Sequence[ItemRow]) -> None:
+    """Raise, unless somebody has looked at all of these and waived them, or they are gone from their source."""
     waivers = read_waivers(config.root)
-    left = [row for row in rows if waiver(waivers, stage.panoramas, row.item) is None]
+    gone = {item for source in plan.sources if same_panoramas(source.stage, stage.panoramas) for item in source.left}
+    left = [row for row in rows if row.item not in gone and waiver(waivers, stage.panoramas, row.item) is None]
     if not left:
         return
     first = left[0]

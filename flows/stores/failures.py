@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,17 +13,22 @@ from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.stores.items import GivenUp, given_up, nearest_item, refuse_ambiguous
 from flows.stores.record import user_name
-from flows.stores.stored import stored_plan
+from flows.stores.stored import plan_if_listed, stored_plan
 from storage.runs import latest_run
 from storage.urls import exists, join, read_bytes, write_bytes
 from tasks.ingest import ingest
 from tasks.stage.kind import Stage
 
+NUMBER = re.compile(r"\d+(\.\d+)?")
+
 
 def failed(config: Config) -> dict[str, Any]:
-    """Given-up items that are not waived, those that are, blocks that the last run could not make, and causes with counts."""
+    """Given-up items that are not waived, those that are, blocks that the last run could not make, and causes with counts.
+
+    Items whose files are gone are none of them, where the source can be listed.
+    """
     waivers, last = read_waivers(config.root), latest_run(config.root, config.name) or {}
-    found = [(one.as_json(), waiver(waivers, one.panoramas, one.item)) for one in given_up(stored_plan(config))]
+    found = [(one.as_json(), waiver(waivers, one.panoramas, one.item)) for one in given_up(plan_if_listed(config))]
     open_rows = [row for row, note in found if note is None]
     return {
         "items": open_rows,
@@ -33,8 +39,20 @@ def failed(config: Config) -> dict[str, Any]:
 
 
 def causes(rows: Sequence[dict[str, str]]) -> Counter[str]:
-    """How often each cause occurs: stage and the reason up to its first detail."""
-    return Counter(f"{row['stage']}: {cause_of(row['reason'])}" for row in rows)
+    """How often each cause occurs: stage and the reason up to its first detail, whatever the numbers in it.
+
+    Numbers that are the same everywhere stand in it; where they differ, ``#`` does.
+    """
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for row in rows:
+        cause = cause_of(row["reason"])
+        found[row["stage"], without_numbers(cause)].append(cause)
+    return Counter({f"{at}: {alike if len(set(all_)) > 1 else all_[0]}": len(all_) for (at, alike), all_ in found.items()})
+
+
+def without_numbers(text: str) -> str:
+    """A reason with ``#`` for every number: what may differ between items that fail alike."""
+    return NUMBER.sub("#", text)
 
 
 def cause_of(reason: str) -> str:
@@ -54,7 +72,7 @@ def items_to_retry(config: Config, names: Sequence[str]) -> list[str]:
         A named item was not given up, or several sources have one of that name.
     """
     waivers = read_waivers(config.root)
-    rows = given_up(stored_plan(config))
+    rows = given_up(plan_if_listed(config))
     if not names:
         return [one.name for one in rows if waiver(waivers, one.panoramas, one.item) is None]
     return [one.name for one in _named(rows, names)]
@@ -100,8 +118,7 @@ def read_waivers(root: str) -> dict[str, dict[str, str]]:
 
 
 def _key(panoramas: Stage, item: str) -> str:
-    manifest = ingest.manifest_url(panoramas).rpartition("/")[2].removesuffix(".parquet") if panoramas.is_source else ""
-    return f"{manifest}/{item}" if manifest else item
+    return f"{ingest.manifest_name(panoramas)}/{item}" if panoramas.is_source else item
 
 
 def _url(root: str) -> str:

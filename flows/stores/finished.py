@@ -12,9 +12,11 @@ from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.invocation import typed
 from flows.plan import Plan, make_plan
+from flows.stores.items import same_panoramas
 from flows.stores.stored import plan_if_listed
 from storage.about import common_about, refuse_other_arrays
 from storage.arrays import BlockReader, arrays_digest, damaged
+from storage.forgotten import is_forgotten
 from storage.manifest import Block, Item
 from storage.receipts import ItemRow, Receipt, damage, read_receipts, withdraw
 from tasks.pipeline import plain_stages
@@ -32,7 +34,8 @@ class NotFinished(ValueError):
 class Finished:
     """Blocks of labels and their receipts, in the order of the manifest; ``owed`` counts the blocks that each stage still owes.
 
-    ``about`` is what all blocks with labels say of them; ``remake`` the command that makes what is owed.
+    ``about`` is what all blocks with labels say of them; ``remake`` the command that makes what is owed. ``left_out`` are items
+    that are forgotten, or gone from the source; ``kept`` those that are gone, and stay since somebody asked for it.
     """
 
     blocks: tuple[tuple[str, Block, Receipt], ...]
@@ -41,11 +44,18 @@ class Finished:
     owed: Mapping[str, int]
     about: Mapping[str, Any] = field(default_factory=dict)
     remake: str = ""
+    left_out: frozenset[str] = frozenset()
+    kept: tuple[str, ...] = ()
+
+    def of_block(self, block: Block, receipt: Receipt) -> list[tuple[int, Item, ItemRow]]:
+        """Slots, items and rows of a block that are not left out."""
+        rows = zip(block.items, receipt.items, strict=True)
+        return [(slot, item, row) for slot, (item, row) in enumerate(rows) if item.item not in self.left_out]
 
     def rows(self) -> Iterator[tuple[Item, ItemRow]]:
         """Every panorama with what became of it."""
         for _, block, receipt in self.blocks:
-            yield from zip(block.items, receipt.items, strict=True)
+            yield from ((item, row) for _, item, row in self.of_block(block, receipt))
 
     def arrays(self) -> Iterator[Mapping[str, NDArray] | None]:
         """The stored labels of every panorama, None where it was given up. Each block's bytes are checked before they are read.
@@ -61,7 +71,7 @@ class Finished:
         for url, block, receipt in self.blocks:
             self.refuse_damaged(url, receipt)
             reader = BlockReader(url, receipt.files) if receipt.files else None
-            for slot, (item, row) in enumerate(zip(block.items, receipt.items, strict=True)):
+            for slot, item, row in self.of_block(block, receipt):
                 if reader is None or row.state != "done":
                     yield None
                     continue
@@ -84,6 +94,7 @@ def finished_labels(
     need_source: bool = True,
     remake: str | None = None,
     stage: str | None = None,
+    keep_removed: bool = False,
 ) -> Finished:
     """The labels of a config that exist. Without ``need_source`` the manifest is enough where the source cannot be listed.
 
@@ -95,6 +106,8 @@ def finished_labels(
         The command that makes what is owed; that of the config which the command line names if none is given.
     stage : str, optional
         Key of the stage that gives the labels; may be left out where there is only one.
+    keep_removed : bool
+        Take panoramas too that are in the source no more.
 
     Raises
     ------
@@ -121,9 +134,21 @@ def finished_labels(
             f"not all labels are finished; owed by stage: {told}. "
             f"Finish them with {remake}, or pass --allow-incomplete to take what is there"
         )
-    if not any(row.state == "done" for _, _, receipt in blocks for row in receipt.items):
+    left, kept = _left_out(plan, step, keep_removed)
+    about = common_about(receipt for _, _, receipt in blocks)
+    found = Finished(blocks, step.stage, plan, owed, about, remake, left, kept)
+    if not any(row.state == "done" for _, row in found.rows()):
         raise NotFinished(f"no panorama has labels in {config.root}; make them with {remake}")
-    return Finished(blocks, step.stage, plan, owed, common_about(receipt for _, _, receipt in blocks), remake)
+    return found
+
+
+def _left_out(plan: Plan, step: Step, keep_removed: bool) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Items with a place that are left out of the labels, and those that are gone and kept. What is forgotten is never kept."""
+    own = [source for source in plan.sources if same_panoramas(source.stage, step.stage.panoramas)][:1]
+    items = [(item, item.item in source.scan.present) for source in own for item in source.scan.known if item.block >= 0]
+    forgotten = {item.item for item, _ in items if is_forgotten(item)}
+    gone = {item.item for item, present in items if not present} - forgotten
+    return frozenset(forgotten if keep_removed else forgotten | gone), tuple(sorted(gone)) if keep_removed else ()
 
 
 def labels_step(plan: Plan, key: str | None) -> Step:

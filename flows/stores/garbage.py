@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from configs.pipeline import Config
-from flows.plan import Plan, existing, read_by_all
+from flows.comparison import read_by_all
+from flows.plan import Plan
 from flows.stores.needed import Made, in_work, needed
 from flows.stores.stored import stored_plan
-from storage.receipts import DROPPED, FILE, drop_data, read_receipt, strays
+from storage.receipts import DROPPED, FILE, blocks_with_receipts, drop_data, read_receipt, strays
 from storage.urls import children, files_below, filesystem, join, remove
 from tasks.ingest.stamps import changed_at
+from tasks.stage.kind import Stage
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class Garbage:
     why: str
     bytes: int
     kind: Literal["folder", "block", "file", "labels"] = "folder"
+
+
+def existing(stage: Stage) -> set[str]:
+    """The blocks of a stage that exist, the receipt of each having been read."""
+    return set(blocks_with_receipts(stage.root, stage.name, stage.identity.fingerprint))
 
 
 def find_garbage(config: Config, keep_runs: int = 1, older_than_hours: float = 1.0) -> list[Garbage]:

@@ -23,7 +23,7 @@ def same_panoramas(one: Stage, other: Stage) -> bool:
     return one is other or (one.is_source and other.is_source and ingest.manifest_url(one) == ingest.manifest_url(other))
 
 
-def _different(sources: Sequence[Source]) -> list[Source]:
+def different(sources: Sequence[Source]) -> list[Source]:
     """The sources of a plan; of several that are one only the first."""
     first: dict[str, Source] = {}
     for source in sources:
@@ -33,16 +33,23 @@ def _different(sources: Sequence[Source]) -> list[Source]:
 
 def called(plan: Plan) -> Callable[[str, str], str]:
     """What users call an item of a source, by the source's key and the item's name: ``SOURCE/ITEM`` if several have that name."""
-    names = Counter(item.item for source in _different(plan.sources) for item in source.scan.known)
+    names = Counter(item.item for source in different(plan.sources) for item in source.scan.known)
     return lambda source, item: f"{source}/{item}" if names[item] > 1 else item
 
 
 def find_item(config: Config, plan: Plan, name: str) -> tuple[Source, Item, Block]:
-    """An item of a manifest, its source and its block.
+    """An item of a manifest that has a place, its source and its block; otherwise as :func:`known_item`."""
+    source, item = known_item(plan, name)
+    if item.block < 0:
+        raise ConfigError(f"item {name!r} has no labels; it was quarantined at {source.key}: {item.reason}")
+    return source, item, next(block for block in source.blocks if block.index == item.block)
+
+
+def known_item(plan: Plan, name: str) -> tuple[Source, Item]:
+    """An item of a manifest, and its source.
 
     Parameters
     ----------
-    config : Config
     plan : Plan
     name : str
         That of the item, or ``SOURCE/ITEM``.
@@ -50,19 +57,16 @@ def find_item(config: Config, plan: Plan, name: str) -> tuple[Source, Item, Bloc
     Raises
     ------
     ConfigError
-        No item, or several, have that name, or it was given up; the message names what to write.
+        No item, or several, have that name; the message names what to write.
     """
-    known = [(source, item) for source in _different(plan.sources) for item in source.scan.known]
+    known = [(source, item) for source in different(plan.sources) for item in source.scan.known]
     found = [one for one in known if one[1].item == name] or [one for one in known if f"{one[0].key}/{one[1].item}" == name]
     if not found:
         names = [item.item for _, item in known]
         manifests = " and ".join(mask_credentials(source.stage.settings.source.url) for source in plan.sources)
         raise ConfigError(f"item {name!r} is not known; {nearest_item(name, names, f'items in the manifest of {manifests}')}")
     refuse_ambiguous(name, [source.key for source, _ in found])
-    ((source, item),) = found
-    if item.block < 0:
-        raise ConfigError(f"item {name!r} has no labels; it was quarantined at {source.key}: {item.reason}")
-    return source, item, next(block for block in source.blocks if block.index == item.block)
+    return found[0]
 
 
 def refuse_ambiguous(name: str, sources: Sequence[str]) -> None:
@@ -94,8 +98,9 @@ class GivenUp:
 
 
 def given_up(plan: Plan) -> list[GivenUp]:
-    """Every item that was given up, by name; each of a source once."""
-    sources, name = _different(plan.sources), called(plan)
+    """Every item that was given up, by name; each of a source once. Those that are gone from it, or forgotten, are none."""
+    sources, name = different(plan.sources), called(plan)
+    left = {(source.key, item) for source in sources for item in source.left}
     rows: dict[tuple[str, str], GivenUp] = {}
     for source in sources:
         for item in source.scan.known:
@@ -107,7 +112,7 @@ def given_up(plan: Plan) -> list[GivenUp]:
             for row in receipt.given_up:
                 of, key = _source_of(step.stage, row.item, sources)
                 rows.setdefault((key, row.item), GivenUp(name(key, row.item), row.item, of, step.key, row.reason))
-    return sorted(rows.values(), key=lambda one: one.name)
+    return sorted((one for place, one in rows.items() if place not in left), key=lambda one: one.name)
 
 
 def _source_of(stage: Stage, item: str, sources: Sequence[Source]) -> tuple[Stage, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from configs.pipeline import Config
@@ -11,8 +12,10 @@ from flows.plan import Plan
 from flows.stores.items import find_item, same_panoramas
 from flows.stores.stored import stored_plan
 from storage.credentials import mask_credentials
+from storage.forgotten import read_forgotten
 from storage.manifest import Block, Item
 from storage.receipts import Receipt, read_dropped, read_receipt
+from tasks.ingest import ingest
 from tasks.stage.grain import stands_for
 from tasks.stage.kind import Stage, Step, upstream_names
 from tasks.stage.models import MODEL, digest_of_files
@@ -33,7 +36,7 @@ def trace_item(config: Config, name: str, stage: str | None = None) -> dict[str,
     own = {step.key for step in plan.steps if block.name in _stood_for(step) and _may_have(step.stage, source.stage)}
     steps = [_of_item(step, item, block) if step.key in own else _of_all(step, plan) for step in _chosen(plan, own, stage)]
     about = {"item": item.item, "panoramas": source.key, "source": _source(item), "block": block.name, "slot": item.slot}
-    return {**about, "steps": steps}
+    return {**about, "forgotten": list(_forgotten(config.root, source.stage, item)), "steps": steps}
 
 
 def trace_all(config: Config, stage: str | None = None) -> dict[str, Any]:
@@ -82,6 +85,14 @@ def _may_have(stage: Stage, source: Stage) -> bool:
 
 def _stood_for(step: Step) -> set[str]:
     return {name for block in step.blocks for name in stands_for(block)}
+
+
+def _forgotten(root: str, source: Stage, item: Item) -> Iterator[dict[str, str]]:
+    """When an item, or what has its pixels, was forgotten or remembered, by whom and why."""
+    place = (ingest.manifest_name(source), item.item)
+    for record in read_forgotten(root):
+        if (record.source, record.item) == place or item.digest in record.digests:
+            yield from ({"item": record.item, **asdict(event)} for event in record.events)
 
 
 def _source(item: Item) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -12,9 +13,11 @@ from flows.plan import Plan
 from flows.sources import Source
 from flows.stores.failures import causes, read_waivers, waiver
 from flows.stores.items import given_up
+from flows.stores.life import items_told
 from flows.stores.record import made_by, stage_receipts
 from flows.stores.stored import plan_if_listed
 from storage.credentials import mask_credentials
+from storage.forgotten import read_forgotten
 from storage.receipts import Receipt
 from storage.runs import latest_run
 
@@ -34,6 +37,8 @@ def store_status(config: Config) -> dict[str, Any]:
         "root": config.root,
         "items": len(plan.items),
         "sources": [_source(source) for source in plan.sources],
+        "life": items_told(plan),
+        "forgotten": forgotten_told(config.root),
         "notes": list(plan.notes),
         "other_source": _other_source(config, plan),
         "stages": [
@@ -52,6 +57,13 @@ def store_status(config: Config) -> dict[str, Any]:
         "causes": [{"cause": cause, "items": count} for cause, count in causes([row for row, _ in found]).most_common()],
         "last_run": _last_run(config, plan, receipts),
     }
+
+
+def forgotten_told(root: str) -> list[dict[str, Any]]:
+    """The items of a store that are forgotten: who, when, why, and whether all that was to go of them went."""
+    held = [record for record in read_forgotten(root) if record.holds]
+    told = [{"item": one.item, **asdict(one.events[-1]), "removed": dict(one.removed) or None} for one in held]
+    return [{key: value for key, value in one.items() if key != "what"} for one in told]
 
 
 def _source(source: Source) -> dict[str, Any]:

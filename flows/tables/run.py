@@ -12,10 +12,12 @@ from rich.table import Table
 
 from configs.pipeline import Config
 from configs.trial import Trial
+from flows.comparison import at_most
 from flows.invocation import command
-from flows.plan import Plan, at_most
+from flows.plan import Plan
 from flows.stores.garbage import Garbage
 from flows.stores.items import Broken
+from flows.tables.life import print_life
 from flows.tables.shown import print_places, print_sentences, print_tables
 from flows.text import console, duration, size
 from storage.runs import latest_run
@@ -50,6 +52,16 @@ def plan_table(plan: Plan) -> Table:
             size(row.bytes),
             escape("\n".join(row.reasons)) or "[dim]nothing changed[/]",
         )
+    return table
+
+
+def way_table(item: str, way: Sequence[Mapping[str, str]]) -> Table:
+    """One panorama's way through the stages."""
+    table = Table(title=f"Plan of {escape(item)}", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for name in ("stage", "block", "state", "why"):
+        table.add_column(name, no_wrap=name != "why", overflow="fold")
+    for row in way:
+        table.add_row(row["stage"], row["block"], row["state"], escape(row["why"]))
     return table
 
 
@@ -123,6 +135,9 @@ def print_status(state: dict[str, Any]) -> None:
     console.print(f"[bold]{escape(state['root'])}[/]: {state['items']} panoramas", soft_wrap=True)
     for source in state["sources"]:
         console.print(_source_line(source), soft_wrap=True)
+    print_life(state["life"])
+    for one in state["forgotten"]:
+        _print_forgotten(one)
     print_notes(state["notes"])
     if other := state["other_source"]:
         print_command("this store was last run with another source: ", f"--source {shlex.quote(other)}")
@@ -148,6 +163,14 @@ def print_status(state: dict[str, Any]) -> None:
         console.print(f"{state['waived']} items waived")
     if last := state["last_run"]:
         _print_last_run(last)
+
+
+def _print_forgotten(one: Mapping[str, Any]) -> None:
+    """Who forgot an item, when and why; where it was not all removed, what to type."""
+    told = f"{escape(one['item'])} by {escape(one['by'])} at {one['at']}: {escape(one['because'])}"
+    console.print(f"[yellow]forgotten[/] {told}", soft_wrap=True)
+    if not one["removed"]:
+        print_command("  not all of it is removed; go on: ", command("forget", "--because", one["because"], item=one["item"]))
 
 
 def _source_line(source: Mapping[str, Any]) -> str:

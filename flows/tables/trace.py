@@ -32,6 +32,8 @@ def _of_item(lineage: Mapping[str, Any]) -> Tree:
     pixels.add(f"{source['width']}x{source['height']} pixels")
     for name, value in {**source["metadata"], **source["figures"]}.items():
         pixels.add(escape(f"{name}: {json_text(value)}"))
+    for event in lineage["forgotten"]:
+        tree.add(escape(f"{event['what']} by {event['by']} at {event['at']}: {event['because']}"))
     for step in lineage["steps"]:
         _add_step(tree, step)
     return tree

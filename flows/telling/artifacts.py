@@ -14,7 +14,8 @@ from uuid import UUID
 
 from prefect.artifacts import create_link_artifact, create_progress_artifact, create_table_artifact, update_progress_artifact
 
-from flows.plan import Plan, at_most
+from flows.comparison import at_most
+from flows.plan import Plan
 from flows.text import duration, size
 from storage.urls import is_local
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import zarr
@@ -74,6 +75,17 @@ def check_version(url: str, version: str) -> list[str]:
         except Exception as error:  # Icechunk's, Zarr's and those of its codecs have nothing in common
             problems.append(f"{name}: {type(error).__name__}: {str(error)[:200]}")
     return problems
+
+
+def expire(url: str) -> None:
+    """Remove all versions but the latest, with their bytes. Nobody may publish meanwhile: what is not committed goes too."""
+    now = datetime.now(UTC)
+    with _explained(url), lock(url):
+        repository = open_repository(url)
+        assert repository is not None, "there is one"
+        repository.expire_snapshots(now, delete_expired_tags=True)
+        repository.garbage_collect(now)
+        _tag(repository, _tip(repository))  # its old tag expired with the others
 
 
 def is_published(url: str, version: str) -> bool:

@@ -19,9 +19,12 @@ from numpy.typing import NDArray
 from storage.arrays import RecordedStore
 from storage.entries import differences, refuse_unwritten
 from storage.published.contents import Row, write_arrays
+from storage.receipts import digest_files
 from storage.urls import children, files_below, join, read_bytes, settle, write_bytes, zarr_store
 
 LATEST = "latest.json"
+KEPT = frozenset({"item", "split", "uri", "digest"})
+"""Arrays that say which panorama a row is of, and stay when its labels go."""
 
 
 def write_version(
@@ -59,8 +62,39 @@ def write_version(
 
 
 def is_published(folder: str, version: str) -> bool:
-    """Whether a version is there, whole: its record can be read."""
-    return _record(join(folder, f"{version}.json")) is not None
+    """Whether a version is there, whole: its record can be read, and none of its panoramas was forgotten since."""
+    record = _record(join(folder, f"{version}.json"))
+    return record is not None and not record.get("forgotten")
+
+
+def blank(folder: str, version: str, rows: Mapping[int, str], reason: str) -> None:
+    """Take some panoramas out of a version, whose other rows stay as they are; whole shards are written again.
+
+    Their labels are zero then, their figures empty, ``valid`` is false and ``reason`` says why. The version's record names them,
+    and is written last; blanking them again, after a kill, does no harm.
+
+    Parameters
+    ----------
+    folder, version : str
+    rows : mapping
+        Place in the arrays -> name of the item.
+    reason : str
+    """
+    url, record = join(folder, version), _record(join(folder, f"{version}.json"))
+    assert record is not None, "versions have records"
+    store = RecordedStore(zarr_store(url), dict(record.get("files") or digest_files(url)))
+    group = zarr.open_group(store, mode="r+", zarr_format=3)
+    told: dict[str, Any] = {"valid": False, "reason": reason, "figures": "{}"}
+    for name, array in group.arrays():
+        for row in rows if name not in KEPT else ():
+            # A chunk that is all zeros is written too: one that is not there counts as lost.
+            array.with_config({"write_empty_chunks": True})[row] = told.get(name, 0)
+    settle(url)
+    refuse_unwritten(url, store.entries)
+    record["files"] = dict(sorted(store.entries.items()))
+    record["bytes"] = sum(entry["bytes"] for entry in store.entries.values())
+    record["forgotten"] = sorted({*record.get("forgotten", ()), *rows.values()})
+    write_bytes(f"{url}.json", json.dumps(record, indent=1).encode())
 
 
 def check_version(folder: str, version: str) -> list[str]:
@@ -105,6 +139,6 @@ def versions(folder: str) -> list[dict[str, Any]]:
 def open_published(folder: str, version: str | None = None) -> zarr.Group:
     """See :func:`storage.published.opening.open_published`."""
     wanted = version or latest_version(folder)
-    if wanted is None or not is_published(folder, wanted):
+    if wanted is None or _record(join(folder, f"{wanted}.json")) is None:
         raise FileNotFoundError(f"{folder}: {'nothing' if wanted is None else f'no version {wanted}'} is published there")
     return zarr.open_consolidated(zarr_store(join(folder, wanted), read_only=True), mode="r", zarr_format=3)

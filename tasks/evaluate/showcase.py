@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,7 @@ from tasks.evaluate.evaluate import read_truth
 from tasks.ingest.panorama import load_panorama
 from tasks.label.fuse import decode_labels
 from tasks.pages import pictures
+from tasks.stage.job import BadItem
 from tasks.stage.kind import Stage
 from tasks.stage.made import MadeBlock
 
@@ -25,8 +28,10 @@ def item_pictures(stage: Stage, fused: MadeBlock, slot: int, classes: int) -> di
     item, reading = block.items[slot], stage.panoramas.settings
     labels = decode_labels(BlockReader(url, receipt.files).item(slot))
     truth, _ = read_truth(reading.source, item)
-    panorama = load_panorama(item, reading)
-    shown = {"panorama": pictures.panorama_picture(panorama.pixels, panorama.observed)}
+    shown = {}
+    with suppress(BadItem):  # its file went, or changed, since it was labelled: no reason to fail a run that is done
+        panorama = load_panorama(item, reading)
+        shown["panorama"] = pictures.panorama_picture(panorama.pixels, panorama.observed)
     if "depth" in labels:
         shown["depth"] = pictures.depth_picture(labels["depth"], labels["depth_valid"])
     if "normals" in labels:

@@ -13,6 +13,7 @@ from storage.addresses import url_at
 from storage.cells import DamagedParquet
 from storage.credentials import mask_credentials
 from storage.fingerprint import canonical_json, digest
+from storage.forgotten import as_told, is_forgotten, names_of, read_forgotten
 from storage.manifest import Item, ManifestError, place, read_manifest, write_manifest
 from storage.retries import StoreError
 from storage.urls import children, filesystem, is_local, join, read_bytes, remove
@@ -44,6 +45,11 @@ def manifest_url(stage: Stage) -> str:
     return join(stage.root, "stages", stage.name, stage.identity.fingerprint, f"{digest(source)[:12]}.parquet")
 
 
+def manifest_name(stage: Stage) -> str:
+    """What a source is called in records of its items: the same whatever the version of the code that read it."""
+    return manifest_url(stage).rpartition("/")[2].removesuffix(".parquet")
+
+
 Retry = bool | Collection[str]
 """Which given-up items are to be tried again: all, none, or those named."""
 
@@ -58,7 +64,8 @@ class Scan:
     """A source compared with its manifest: what is known, and what must be read.
 
     ``checked`` are items that a run read which was then stopped; they have no place yet. ``notes`` say, in sentences, what else a
-    user should know of the source, and ``unlisted`` why it was not looked at; empty if it was.
+    user should know of the source, and ``unlisted`` why it was not looked at; empty if it was. ``came`` and ``changed`` are items
+    that this run read, and that were not known before, or had other bytes.
     """
 
     known: list[Item]
@@ -67,6 +74,8 @@ class Scan:
     checked: tuple[Item, ...] = ()
     notes: tuple[str, ...] = ()
     unlisted: str = ""
+    came: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
     @property
     def absent(self) -> list[str]:
@@ -80,12 +89,16 @@ def scan(stage: Stage, retry: Retry = False) -> Scan:
     known = _with_credentials(read_manifest(manifest_url(stage)), found.entries)
     again = partial(_again, retry, stage.settings)
     settled = set() if stage.settings.rehash else {_state(item) for item in known if not again(item)}
-    owed = {_state(entry): entry for entry in found.entries if _state(entry) not in settled}
+    records = read_forgotten(stage.root)
+    forbidden = names_of(records, manifest_name(stage))
+    wanted = (entry for entry in found.entries if entry.item not in forbidden)
+    owed = {_state(entry): entry for entry in wanted if _state(entry) not in settled}
     kept = () if stage.settings.rehash else _with_credentials(_read_parts(stage), found.entries)
     checked = {_state(item): item for item in kept if _state(item) in owed and not again(item)}
     to_read = [entry for state, entry in owed.items() if state not in checked]
     present = frozenset(entry.item for entry in found.entries)
-    return Scan(known, to_read, present, tuple(checked.values()), (*found.notes, *_blind_spots(stage, found.entries)))
+    told = as_told(known, records, manifest_name(stage))
+    return Scan(told, to_read, present, tuple(checked.values()), (*found.notes, *_blind_spots(stage, found.entries)))
 
 
 def as_read(stage: Stage) -> Stage:
@@ -95,8 +108,13 @@ def as_read(stage: Stage) -> Stage:
 
 def recorded(stage: Stage, unlisted: str = "not needed") -> Scan:
     """What the manifest alone knows, for whoever asks about a store whose source need not be there."""
-    known = read_manifest(manifest_url(stage))
+    known = _known(stage)
     return Scan(known, [], frozenset(item.item for item in known), unlisted=unlisted)
+
+
+def _known(stage: Stage) -> list[Item]:
+    """The items of the manifest, those that are forgotten given up."""
+    return as_told(read_manifest(manifest_url(stage)), read_forgotten(stage.root), manifest_name(stage))
 
 
 def _again(retry: Retry, settings: Ingest, item: Item) -> bool:
@@ -243,7 +261,7 @@ def _figures(panorama: Panorama) -> dict[str, Any]:
 
 def save(stage: Stage, known: Sequence[Item], checked: Sequence[Item]) -> list[Item]:
     """Place the checked items, all in one go, and write the manifest: places do not depend on who read what, and when."""
-    items = place(known, checked, stage.settings.block_size)
+    items = place(_as_recorded(stage, known), checked, stage.settings.block_size)
     if checked:
         write_manifest(manifest_url(stage), items)
     for name in children(_parts_url(stage)):
@@ -251,7 +269,18 @@ def save(stage: Stage, known: Sequence[Item], checked: Sequence[Item]) -> list[I
     return items
 
 
+def _as_recorded(stage: Stage, known: Sequence[Item]) -> Sequence[Item]:
+    """Items as the manifest has them: that one is forgotten stands in its own record alone, which may be lifted."""
+    if not any(map(is_forgotten, known)):
+        return known
+    recorded = {item.item: item for item in read_manifest(manifest_url(stage))}
+    return [recorded.get(item.item, item) for item in known]
+
+
 def placed(stage: Stage, scan: Scan, items: Sequence[Item]) -> Scan:
     """A scan after :func:`save` gave its items places: nothing is to be read any more, and the source needs no second look."""
-    known = _with_credentials(read_manifest(manifest_url(stage)), items)
-    return replace(scan, known=known, to_read=[], checked=())
+    known = _with_credentials(_known(stage), items)
+    before = {item.item: item.digest for item in scan.known}
+    came = tuple(item.item for item in known if item.item not in before)
+    changed = tuple(item.item for item in known if before.get(item.item, item.digest) != item.digest)
+    return replace(scan, known=known, to_read=[], checked=(), came=came, changed=changed)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from storage.arrays import BlockWriter, arrays_digest
 from storage.entries import refuse_unwritten
+from storage.forgotten import is_forgotten
 from storage.manifest import Item
 from storage.receipts import ItemRow, Receipt, drop_receipt, write_receipt
 from storage.urls import settle
@@ -181,6 +182,8 @@ def _read(job: Job, copying: Copying, read: Read, slot: int, item: Item) -> Any:
     """What ``compute`` needs, or the item's row where that need not be made."""
     if job.journal:
         Path(job.journal).write_text(item.item, encoding="utf-8")
+    if is_forgotten(item):  # no failure of whoever would read it first: nobody tried
+        raise BadItem(item.reason, "ingest")
     if item.item in job.given_up:
         raise BadItem(job.given_up[item.item])
     return copying.row(slot) or read(slot, item)

@@ -13,6 +13,9 @@ from storage.fingerprint import canonical_json, digest
 from storage.manifest import Block, Item
 from tasks.stage.job import Job
 
+ALL = "all panoramas"
+"""The item of a block that stands for everything."""
+
 
 def of_block(name: str) -> Block:
     """The block that stands for one block."""
@@ -21,7 +24,7 @@ def of_block(name: str) -> Block:
 
 def of_all(names: Sequence[str]) -> Block:
     """The block that stands for all panoramas; its name changes with any of theirs."""
-    return Block(0, (_item("all panoramas", names),))
+    return Block(0, (_item(ALL, names),))
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class _Called(Block):
 
 def of_unknown(name: str) -> Block:
     """A block for everything, of which the name alone is known: what it was made of is its maker's business."""
-    return _Called(0, (_item("all panoramas", ()),), name)
+    return _Called(0, (_item(ALL, ()),), name)
 
 
 def _item(name: str, blocks: Sequence[str]) -> Item:

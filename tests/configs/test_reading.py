@@ -87,7 +87,7 @@ def test_a_mistake_names_its_key_and_the_fix(tmp_path: Path, changes: dict, expe
     [
         ({"nam": "x"}, "nam: unknown key; did you mean 'name'?"),
         ({"folder": "elsewhere"}, "folder: unknown key; relative paths start where the file lies"),
-        ({"stages": []}, "stages: Value should have at least 1 item"),
+        ({"stages": []}, "stages: name at least one stage"),
         ({"stages": "ingest"}, "stages: must be a mapping of keys to stages, or a list of mappings with one key each"),
         ({"stages": None}, "stages: must be a mapping of keys to stages, or a list of mappings with one key each"),
         ({"stages": [STAGES]}, "stages: every item of the list must be a mapping with one key"),
@@ -273,7 +273,7 @@ def test_files_that_name_each_other_go_round_in_a_circle(tmp_path: Path) -> None
             {"config": "a.yaml", "of": "fuse", "weight": 2},
             "stages.labels: takes config and of, and may take incomplete, latest and set, not weight",
         ),
-        ({"config": "a.yaml", "of": "fuze"}, "stages.labels.of: a.yaml has no stage 'fuze', but ingest, project"),
+        ({"config": "a.yaml", "of": "fuze"}, "stages.labels.of: a.yaml has no stage 'fuze'; did you mean 'fuse'?"),
         ({"config": "nothing.yaml", "of": "fuse"}, "nothing.yaml: cannot be read"),
         ({"config": "a.yaml", "of": "fuse", "set": {"fuse.height": 511}}, "stages.labels: config"),
     ],

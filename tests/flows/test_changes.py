@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.runs.changes import MORE, TEACHER, add_column, change_pixel, changes, rename, write_config, write_images
-from benchmarks.runs.direct import carry_out
+from benchmarks.runs.direct import carry_out, ingested
 from configs.pipeline import Config
-from flows.plan import StagePlan, make_plan
+from configs.settings import ConfigError
+from flows.comparison import StagePlan
+from flows.plan import make_plan
 from flows.setup.cost import measured_rate
+from flows.stores.explained import explain_item
 from models.teachers import registry
 from tasks.pipeline import load
 from tests.support.pipelines import data_bytes
@@ -113,3 +116,21 @@ def test_a_band_stated_by_metadata_is_read_anew(config: Config, tmp_path: Path) 
     (tmp_path / "images/p1.json").write_text('{"vertical_degrees": 180}')
     assert {planned(config)[stage].items for stage in (TEACHER, "fuse", "evaluate")} == {1}
     assert planned(config)["project"].items == 0, "views do not depend on it"
+
+
+def test_the_way_of_one_panorama_tells_what_is_made_copied_and_there(config: Config, tmp_path: Path) -> None:
+    everything = make_plan(config)
+    assert {(row["stage"], row["state"]) for row in explain_item(config, everything, "p0")} == {
+        (key, "there") for key in (everything.sources[0].key, *(step.key for step in everything.steps))
+    }
+    change_pixel(tmp_path / "images/p1.png")
+    ingested(config)
+    plan = make_plan(config)
+    states = {name: {row["stage"]: row["state"] for row in explain_item(config, plan, name)} for name in ("p1", "p0", "p4")}
+    assert states["p1"]["fuse"] == "made"
+    assert states["p0"]["fuse"] == "copied"
+    assert states["p4"]["fuse"] == "there"
+    (row,) = (row for row in explain_item(config, plan, "p0") if row["stage"] == "fuse")
+    assert row["why"].startswith("its row lies in 000000-")
+    with pytest.raises(ConfigError, match="did you mean 'p0'"):
+        explain_item(config, plan, "p00")

@@ -10,9 +10,9 @@ import torch
 
 from configs.pipeline import Config
 from flows.plan import make_plan
-from flows.receipts import Receipts
 from flows.running.nothing_made import NothingMade, refuse_nothing_made
 from flows.stores.made import made_of
+from flows.stores.stored import stored_plan
 from models.seamless.network import SeamlessNetwork
 from models.seamless.saved import SeamlessModel, model_of_files, save_model
 from storage.arrays import BlockReader
@@ -99,7 +99,7 @@ def test_a_comparison_with_no_truth_that_can_be_read_is_no_success(tmp_path: Pat
     make_owed(config)
     assert block_of(config, "compare")[1].items[0].figures["panoramas"] == 0
     with pytest.raises(NothingMade, match=r"stage compare: none of 2 items could be made; the first, p00: .*p00\.npz"):
-        refuse_nothing_made(config, step_of(config, "compare"), Receipts())
+        refuse_nothing_made(config, stored_plan(config), step_of(config, "compare"))
 
 
 def test_a_comparison_without_the_truth_of_any_panorama_says_where_it_looked(tmp_path: Path) -> None:

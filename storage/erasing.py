@@ -1,0 +1,67 @@
+"""Blocks that go for good, because of what one of their items shows: found by their receipts, and removed to the last byte.
+
+A block is erased from its receipt on: first nobody may read it, then its data goes, and the copy of the receipt that says what
+it held goes last. Whoever is killed in between finds it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+
+from storage.receipts import DROPPED, FILE, READERS, Receipt, drop_receipt, read_dropped, read_receipt
+from storage.urls import children, exists, files_below, filesystem, join, read_bytes, remove, write_bytes
+
+MANIFEST = ".parquet"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A folder of a store that holds a block, and what says so; without a receipt, it is what a killed run left."""
+
+    stage: str
+    fingerprint: str
+    block: str
+    url: str
+    receipt: Receipt | None
+
+
+def stored_blocks(root: str) -> list[Stored]:
+    """All blocks of all stages and fingerprints of a store, dropped and unfinished ones too."""
+    places = [place for place in _places(root) if not place[-1].endswith(MANIFEST)]
+    with ThreadPoolExecutor(READERS, thread_name_prefix="receipts") as pool:
+        return list(pool.map(lambda place: _stored(root, *place), places))
+
+
+def manifests(root: str) -> list[str]:
+    """URLs of all manifests of a store."""
+    return [join(root, "stages", *place) for place in _places(root) if place[-1].endswith(MANIFEST)]
+
+
+def _places(root: str) -> Iterator[tuple[str, str, str]]:
+    for stage in children(join(root, "stages")):
+        for fingerprint in children(join(root, "stages", stage)):
+            for name in children(join(root, "stages", stage, fingerprint)):
+                yield stage, fingerprint, name
+
+
+def _stored(root: str, stage: str, fingerprint: str, block: str) -> Stored:
+    url = join(root, "stages", stage, fingerprint, block)
+    return Stored(stage, fingerprint, block, url, read_receipt(url) or read_dropped(url))
+
+
+def erase(url: str) -> int:
+    """Remove a block with all that lies in its folder; returns the bytes that went. Doing it again does no harm."""
+    if exists(join(url, FILE)):
+        write_bytes(join(url, DROPPED), read_bytes(join(url, FILE)))
+        drop_receipt(url)
+    found = {name: info for name, info in files_below(url).items() if name != DROPPED}
+    for name in found:
+        remove(join(url, name))
+    files, path = filesystem(url)
+    remove(join(url, DROPPED))
+    with suppress(FileNotFoundError):  # an object store has no folders
+        files.rm(path, recursive=True)
+    return sum(int(info.get("size") or 0) for info in found.values())
