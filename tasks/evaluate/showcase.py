@@ -24,7 +24,7 @@ def item_pictures(stage: Stage, fused: MadeBlock, slot: int, classes: int) -> di
     url, block, receipt = fused
     item, reading = block.items[slot], stage.panoramas.settings
     labels = decode_labels(BlockReader(url, receipt.files).item(slot))
-    truth, _ = read_truth(reading.source, item)
+    truth, _ = read_truth(stage.origin.settings.source, item)
     panorama = load_panorama(item, reading)
     shown = {"panorama": pictures.panorama_picture(panorama.pixels, panorama.observed)}
     if "depth" in labels:

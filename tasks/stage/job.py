@@ -64,6 +64,11 @@ class Job:
         return self.stage.panoramas.settings
 
     @property
+    def source(self) -> Any:
+        """Where the panoramas come from, and their truth: what the stage says that read their files."""
+        return self.stage.origin.settings.source
+
+    @property
     def url(self) -> str:
         """Where the block's data and receipt go."""
         return self.stage.block_url(self.block.name)

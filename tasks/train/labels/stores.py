@@ -27,16 +27,22 @@ def label_stores(job: Job) -> list[LabelStore]:
 
 def label_store(stage: Stage, wanted: list[str], share: float = 1.0) -> LabelStore:
     """The blocks of a stage that are among those wanted."""
-    known = _blocks(stage.panoramas)
+    known = _blocks(stage)
     names = [name for name in wanted if name in known]
     if not names:
         raise RuntimeError(f"{stage.root}: the panoramas of {stage.panoramas.key} changed since the run was planned; run again")
     return LabelStore(stage, [(url, known[name], receipt) for name in names for url, receipt in [open_block(stage, name)]], share)
 
 
-def _blocks(source: Stage) -> dict[str, Block]:
-    """By name, the blocks of a source's manifest; it is listed again only if its URLs hold what the manifest must not keep."""
+def _blocks(stage: Stage) -> dict[str, Block]:
+    """By name, the blocks of a stage's panoramas: those of the manifest, or what was derived from these.
+
+    The source is listed again only if its URLs hold what the manifest must not keep.
+    """
+    source, derive = stage.origin, stage.panoramas.kind.derive
     items = ingest.recorded(source).known
     if any(HIDDEN in item.uri for item in items):
         items = ingest.scan(source).known
-    return {block.name: block for block in blocks_of(items)}
+    blocks = blocks_of(items)
+    own = [derive(stage.panoramas, block) for block in blocks] if derive else blocks
+    return {block.name: block for block in own}
