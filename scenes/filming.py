@@ -1,0 +1,78 @@
+"""A moving scene filmed: panoramas with the exact truth of every pixel, and the exact tracks of points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenes.motion import Rigid
+from scenes.moving import MovingScene
+from scenes.render import Frame, cast, render_pose
+
+Array = NDArray[np.floating]
+NEARER = 0.01
+"""Share of its distance by which something must be nearer than a point to hide it."""
+
+
+@dataclass(frozen=True)
+class Filmed:
+    """One frame of a clip: what the camera sees, in its own frame; ``pose`` is camera to world; ``moving`` (H, W) bool, whose
+    pixels show things that move."""
+
+    seconds: float
+    frame: Frame
+    pose: Rigid
+    moving: NDArray[np.bool_]
+
+
+def film(scene: MovingScene, times: Sequence[float], height: int, supersample: int = 1) -> Iterator[Filmed]:
+    """The frames at times in seconds, (height, 2 height), one after the other."""
+    for seconds in times:
+        pose = scene.camera(seconds)
+        frame = render_pose(scene.at(seconds), pose.shift, pose.rotation, height, supersample)
+        yield Filmed(seconds, frame, pose, np.isin(frame.instances, list(scene.things)))
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """N points over T times, float64: ``bearing`` (N, T, 3) unit, in the camera's frame; ``point`` (N, T, 3) in the world, metres;
+    ``visible`` (N, T) bool; ``instance`` (N,), 0 for stuff."""
+
+    bearing: Array
+    point: Array
+    visible: NDArray[np.bool_]
+    instance: NDArray[np.intp]
+
+
+def true_tracks(scene: MovingScene, times: Sequence[float], seeds: Array, born: int = 0) -> Tracks:
+    """Where what is seen at time ``born`` along bearings (N, 3) of the camera is at all times.
+
+    Bearings that meet the sky give no track: they are left out.
+    """
+    start, now = scene.camera(times[born]), scene.at(times[born])
+    rays = seeds @ start.rotation.T
+    hits = cast(now, start.shift, rays)
+    found = hits.triangle >= 0
+    instance = now.instances[hits.triangle[found]].astype(np.intp)
+    point = start.shift + rays[found] * hits.distance[found, None]
+    rest = np.stack([scene.pose(int(one), times[born]).inverse()(at) for one, at in zip(instance, point)]).reshape(-1, 3)
+    seen = [_seen(scene, seconds, rest, instance) for seconds in times]
+    bearing, points, visible = (np.stack([one[part] for one in seen], axis=1) for part in range(3))
+    return Tracks(bearing, points, visible.astype(bool), instance)
+
+
+def _seen(scene: MovingScene, seconds: float, rest: Array, instance: NDArray[np.intp]) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Bearings (N, 3), world points (N, 3) and visibility (N,) of points that stand at ``rest`` where nothing moves."""
+    camera = scene.camera(seconds)
+    points = rest.copy()
+    for one in np.unique(instance):
+        points[instance == one] = scene.pose(int(one), seconds)(rest[instance == one])
+    away = points - camera.shift
+    distance = np.linalg.norm(away, axis=1)
+    rays = away / distance[:, None]
+    hits = cast(scene.at(seconds), camera.shift, rays)
+    visible = (hits.triangle < 0) | (hits.distance > distance * (1 - NEARER))
+    return rays @ camera.rotation, points, visible
