@@ -19,8 +19,10 @@ NEARER = 0.01
 
 @dataclass(frozen=True)
 class Filmed:
-    """One frame of a clip: what the camera sees, in its own frame; ``pose`` is camera to world; ``moving`` (H, W) bool, whose
-    pixels show things that move."""
+    """One frame of a clip: what the camera sees, in its own frame, and its ``pose``, camera to world.
+
+    ``moving`` (H, W) bool is true where things are seen that move.
+    """
 
     seconds: float
     frame: Frame
@@ -38,8 +40,11 @@ def film(scene: MovingScene, times: Sequence[float], height: int, supersample: i
 
 @dataclass(frozen=True)
 class Tracks:
-    """N points over T times, float64: ``bearing`` (N, T, 3) unit, in the camera's frame; ``point`` (N, T, 3) in the world, metres;
-    ``visible`` (N, T) bool; ``instance`` (N,), 0 for stuff."""
+    """N points over T times.
+
+    ``bearing`` (N, T, 3) float64, unit, in the camera's frame; ``point`` (N, T, 3) float64 in the world, metres; ``visible``
+    (N, T) bool; ``instance`` (N,), 0 for stuff.
+    """
 
     bearing: Array
     point: Array
@@ -60,8 +65,8 @@ def true_tracks(scene: MovingScene, times: Sequence[float], seeds: Array, born: 
     point = start.shift + rays[found] * hits.distance[found, None]
     rest = np.stack([scene.pose(int(one), times[born]).inverse()(at) for one, at in zip(instance, point)]).reshape(-1, 3)
     seen = [_seen(scene, seconds, rest, instance) for seconds in times]
-    bearing, points, visible = (np.stack([one[part] for one in seen], axis=1) for part in range(3))
-    return Tracks(bearing, points, visible.astype(bool), instance)
+    bearings, points, visible = zip(*seen, strict=True)
+    return Tracks(np.stack(bearings, axis=1), np.stack(points, axis=1), np.stack(visible, axis=1), instance)
 
 
 def _seen(scene: MovingScene, seconds: float, rest: Array, instance: NDArray[np.intp]) -> tuple[Array, Array, NDArray[np.bool_]]:

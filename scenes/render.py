@@ -49,7 +49,7 @@ def render_erp(scene: Scene, position: Array, height: int, width: int, supersamp
 
 
 def render_pose(scene: Scene, position: Array, rotation: Array, height: int, supersample: int = 1) -> Frame:
-    """The panorama (height, 2 height) of a camera at ``position`` with a camera-to-world ``rotation`` (3, 3), in its own frame."""
+    """The panorama (height, 2 height) of a camera at ``position``, ``rotation`` (3, 3) camera to world, in the camera's frame."""
     fine = erp_directions(height * supersample, 2 * height * supersample)
     return _render(scene, position, erp_directions(height, 2 * height), fine, supersample, rotation)
 

@@ -19,8 +19,10 @@ from tasks.stage.kind import Stage
 
 
 def same_panoramas(one: Stage, other: Stage) -> bool:
-    """Whether two stages give the panoramas of one manifest."""
-    return one is other or (one.is_source and other.is_source and ingest.manifest_url(one) == ingest.manifest_url(other))
+    """Whether two stages give the same panoramas: those of one manifest, or what was taken from it alike."""
+    if one.is_source and other.is_source:
+        return ingest.manifest_url(one) == ingest.manifest_url(other)
+    return one is other or (one.root == other.root and one.identity == other.identity)
 
 
 def _different(sources: Sequence[Source]) -> list[Source]:
@@ -37,12 +39,11 @@ def called(plan: Plan) -> Callable[[str, str], str]:
     return lambda source, item: f"{source}/{item}" if names[item] > 1 else item
 
 
-def find_item(config: Config, plan: Plan, name: str) -> tuple[Source, Item, Block]:
-    """An item of a manifest, its source and its block.
+def find_item(plan: Plan, name: str) -> tuple[Stage, Item, Block]:
+    """An item of a manifest, or one that a stage took from those, with the stage that gave it and its block.
 
     Parameters
     ----------
-    config : Config
     plan : Plan
     name : str
         That of the item, or ``SOURCE/ITEM``.
@@ -52,17 +53,29 @@ def find_item(config: Config, plan: Plan, name: str) -> tuple[Source, Item, Bloc
     ConfigError
         No item, or several, have that name, or it was given up; the message names what to write.
     """
-    known = [(source, item) for source in _different(plan.sources) for item in source.scan.known]
+    known = list(_known(plan))
     found = [one for one in known if one[1].item == name] or [one for one in known if f"{one[0].key}/{one[1].item}" == name]
     if not found:
-        names = [item.item for _, item in known]
+        names = [item.item for _, item, _ in known]
         manifests = " and ".join(mask_credentials(source.stage.settings.source.url) for source in plan.sources)
         raise ConfigError(f"item {name!r} is not known; {nearest_item(name, names, f'items in the manifest of {manifests}')}")
-    refuse_ambiguous(name, [source.key for source, _ in found])
-    ((source, item),) = found
-    if item.block < 0:
-        raise ConfigError(f"item {name!r} has no labels; it was quarantined at {source.key}: {item.reason}")
-    return source, item, next(block for block in source.blocks if block.index == item.block)
+    refuse_ambiguous(name, [stage.key for stage, _, _ in found])
+    ((stage, item, block),) = found
+    if block is None:
+        raise ConfigError(f"item {name!r} has no labels; it was quarantined at {stage.key}: {item.reason}")
+    return stage, item, block
+
+
+def _known(plan: Plan) -> Iterator[tuple[Stage, Item, Block | None]]:
+    """All items, each with the stage that gave it, and with its block if it has a place."""
+    for source in _different(plan.sources):
+        blocks = {block.index: block for block in source.blocks}
+        yield from ((source.stage, item, blocks.get(item.block)) for item in source.scan.known)
+    for step in plan.steps:
+        if step.stage.kind.derive is not None:
+            names = {item.item for source in plan.sources for item in source.scan.known}
+            own = ((item, block) for block in step.blocks for item in block.items)
+            yield from ((step.stage, item, block) for item, block in own if item.item not in names)
 
 
 def refuse_ambiguous(name: str, sources: Sequence[str]) -> None:
@@ -113,8 +126,8 @@ def given_up(plan: Plan) -> list[GivenUp]:
 def _source_of(stage: Stage, item: str, sources: Sequence[Source]) -> tuple[Stage, str]:
     """The stage that gave an item of a stage, and its key; of what is over no panoramas of its own, the first that knows it."""
     if stage.over is not None:
-        own = next((source.key for source in sources if same_panoramas(source.stage, stage.over)), stage.over.key)
-        return stage.over, own
+        over = stage.panoramas
+        return over, next((source.key for source in sources if same_panoramas(source.stage, over)), over.key)
     knowing = (source for source in sources if any(one.item == item for one in source.scan.known))
     first = next(knowing, None)
     return (first.stage, first.key) if first else (stage, stage.key)

@@ -29,7 +29,10 @@ Files = dict[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which files are items: ``what`` they are called, ends of their names, and of those that may well be such and are not read."""
+    """Which files are items: ``what`` they are called, and ends of their names.
+
+    ``not_read`` are ends of names of files that may well be such, each with what it is and what to do.
+    """
 
     what: str
     suffixes: tuple[str, ...]

@@ -11,7 +11,6 @@ from tasks.ingest.settings import Ingest
 from tasks.ingest.stored import StoredPanoramas, stored_panorama
 from tasks.stage.job import BadItem
 
-
 Reading = Ingest | StoredPanoramas
 """How the panoramas of a stage are read: from files, or from its blocks."""
 

@@ -64,7 +64,8 @@ def check_clip(url: str, settings: Ingest) -> CheckedClip:
     figures = join_figures(pixels, np.ones(pixels.shape[:2], np.bool_))
     if reason := refusal(figures, settings):
         raise BadClip(reason)
-    return CheckedClip(clip, found.digest, *pixels.shape[:2], figures)
+    height, width = pixels.shape[:2]
+    return CheckedClip(clip, found.digest, height, width, figures)
 
 
 def _refuse_large(size: tuple[int, int], settings: Ingest) -> None:
@@ -83,7 +84,10 @@ def _rotation(frame: VideoFrame) -> int:
 
 def _side_data(frame: VideoFrame, name: str, length: int) -> tuple[int, ...]:
     """The first 32-bit numbers of what the container says of every frame under a name; none where it says nothing."""
-    data = next((bytes(one) for one in frame.side_data if getattr(one.type, "name", "") == name), b"")
+    from av.sidedata.sidedata import Type
+
+    one = frame.side_data.get(Type[name])
+    data = b"" if one is None else bytes(one)
     return struct.unpack(f"={length}i", data[: 4 * length]) if len(data) >= 4 * length else ()
 
 

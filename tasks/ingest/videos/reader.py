@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.ingest.videos.clip import Clip
+from storage.manifest import Item
+from tasks.ingest.videos.clip import CLIP, Clip
 from tasks.ingest.videos.opened import BadClip, open_video, told
 
 if TYPE_CHECKING:
@@ -95,6 +96,13 @@ class ClipReader:
             except FFmpegError as error:
                 raise BadClip(f"cannot be sought in ({told(error)})") from error
         self._frames, self._last = container.decode(stream), None
+
+
+def first_panorama(item: Item) -> NDArray[np.uint8]:
+    """The first panorama (H, W, 3) uint8 of a clip that ``ingest`` found good; BadClip if it cannot be decoded any more."""
+    clip = Clip.from_json(item.figures[CLIP])
+    with ClipReader(item.uri, clip) as reader:
+        return reader.panorama(clip.ticks[0])
 
 
 def upright(frame: VideoFrame, clip: Clip) -> NDArray[np.uint8]:
