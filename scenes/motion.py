@@ -41,8 +41,8 @@ Motion = Callable[[float], Rigid]
 class CameraPath:
     """A camera that starts at ``start`` (3,) looking along ``heading`` (radians about the vertical), and moves evenly.
 
-    ``speed`` (m/s) is along ``course`` (radians, about the vertical); ``turn`` is in radians a second; ``shake`` is how far a hand
-    tilts it, in radians, and a fifth of that number how far it sways, in metres.
+    ``speed`` (m/s) is along ``course`` (radians, about the vertical); ``turn`` is in radians a second; ``shake`` is how far a
+    hand tilts it, in radians, and a fifth of that number how far it sways, in metres.
     """
 
     start: tuple[float, float, float]

@@ -62,6 +62,8 @@ def check_clip(url: str, settings: Ingest) -> CheckedClip:
         _refuse_shape(pixels, clip, settings)
         reader.frame(clip.ticks[-1])
     figures = join_figures(pixels, np.ones(pixels.shape[:2], np.bool_))
+    if _side_data(first, "SPHERICAL", 1):  # it says itself whether it is a stereo pair; rooms may well have two halves alike
+        figures.pop("halves", None)
     if reason := refusal(figures, settings):
         raise BadClip(reason)
     height, width = pixels.shape[:2]
@@ -84,10 +86,10 @@ def _rotation(frame: VideoFrame) -> int:
 
 def _side_data(frame: VideoFrame, name: str, length: int) -> tuple[int, ...]:
     """The first 32-bit numbers of what the container says of every frame under a name; none where it says nothing."""
-    from av.sidedata.sidedata import Type
-
-    one = frame.side_data.get(Type[name])
-    data = b"" if one is None else bytes(one)
+    try:
+        data = bytes(frame.side_data[name])
+    except KeyError:
+        return ()
     return struct.unpack(f"={length}i", data[: 4 * length]) if len(data) >= 4 * length else ()
 
 

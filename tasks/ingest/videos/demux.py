@@ -67,7 +67,7 @@ def demux(url: str) -> Demuxed:
         except FFmpegError as error:
             raise BadClip(f"breaks off after {count} frames ({told(error)}); copy the file anew") from error
         if not found.ticks:
-            raise BadClip("no frame of it is ever shown; export it again")
+            raise BadClip("no frame of it is ever shown: truncated, or exported wrong; copy it anew, or export it again")
         found.ticks, found.keys = sorted(set(found.ticks)), sorted(set(found.keys))
         _refuse_truncated(container, stream, found, count)
         found.digest = sha256.hexdigest()

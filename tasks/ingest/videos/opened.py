@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -51,7 +52,10 @@ def open_video(url: str) -> Iterator[tuple[InputContainer, VideoStream]]:
     with persist(url, files.open, path, "rb") as file:
         try:
             container = av.open(file, options={"format_whitelist": FORMATS})
-        except FFmpegError as error:
+        except (FFmpegError, OSError) as error:
+            # Of a file that is too short FFmpeg seeks before its beginning; other errors are the store's.
+            if not isinstance(error, FFmpegError) and error.errno != errno.EINVAL:
+                raise
             raise BadClip(f"cannot be opened as a video ({told(error)}): truncated, encrypted, or of another kind") from error
         with container:
             yield container, _only_video(container)
