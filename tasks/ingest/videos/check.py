@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,8 +86,9 @@ def _rotation(frame: VideoFrame) -> int:
 
 def _side_data(frame: VideoFrame, name: str, length: int) -> tuple[int, ...]:
     """The first 32-bit numbers of what the container says of every frame under a name; none where it says nothing."""
+    said: Any = frame.side_data  # typed as if it held motion vectors alone
     try:
-        data = bytes(frame.side_data[name])
+        data = bytes(said[name])
     except KeyError:
         return ()
     return struct.unpack(f"={length}i", data[: 4 * length]) if len(data) >= 4 * length else ()
