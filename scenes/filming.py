@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geometry.directions import erp_directions
 from scenes.motion import Rigid
 from scenes.moving import MovingScene
-from scenes.render import Frame, cast, render_pose
+from scenes.render import Frame, cast, render
+from scenes.world import Light, Scene
 
 Array = NDArray[np.floating]
 NEARER = 0.01
@@ -31,11 +33,48 @@ class Filmed:
 
 
 def film(scene: MovingScene, times: Sequence[float], height: int, supersample: int = 1) -> Iterator[Filmed]:
-    """The frames at times in seconds, (height, 2 height), one after the other."""
+    """The frames at times in seconds, (height, 2 height), one after the other.
+
+    The truth is that of pixel centres; colours are means of ``supersample`` squared rays a pixel.
+    """
     for seconds in times:
         pose = scene.camera(seconds)
-        frame = render_pose(scene.at(seconds), pose.shift, pose.rotation, height, supersample)
-        yield Filmed(seconds, frame, pose, np.isin(frame.instances, list(scene.things)))
+        seen = _seen_along(scene, seconds, erp_directions(height, 2 * height) @ pose.rotation.T)
+        image = seen.image
+        if supersample > 1:
+            rays = erp_directions(height * supersample, 2 * height * supersample) @ pose.rotation.T
+            fine = _seen_along(scene, seconds, rays).image.reshape(height, supersample, 2 * height, supersample, 3)
+            image = np.rint(fine.mean(axis=(1, 3))).astype(np.uint8)
+        normals = (seen.normals @ pose.rotation).astype(np.float32)
+        yield Filmed(seconds, replace(seen, image=image, normals=normals), pose, np.isin(seen.instances, list(scene.things)))
+
+
+def _seen_along(scene: MovingScene, seconds: float, directions: Array) -> Frame:
+    """What is seen along world directions (H, W, 3), normals in the world frame.
+
+    Textures are functions of place, so a thing that moved is coloured where it stands at rest, with all else, the lights too,
+    moved there: its texture goes with it, and light and shadow are those of where it is.
+    """
+    now, camera = scene.at(seconds), scene.camera(seconds).shift
+    seen = render(now, camera, directions)
+    image = seen.image.copy()
+    for instance, motion in scene.things.items():
+        own = seen.instances == instance
+        if own.any():
+            back = motion(seconds).inverse()
+            image[own] = render(_moved(now, back), back(camera), (directions[own] @ back.rotation.T)[None]).image[0]
+    return replace(seen, image=image)
+
+
+def _moved(scene: Scene, motion: Rigid) -> Scene:
+    """All of a scene, moved, as one that turns about the vertical does; light from a sun has a direction, and no place."""
+
+    def light(one: Light) -> Light:
+        place = np.array(one.position)
+        x, y, z = (motion.rotation @ place if one.kind == "sun" else motion(place)).tolist()
+        return replace(one, position=(x, y, z))
+
+    return replace(scene, triangles=motion(scene.triangles), lights=tuple(light(one) for one in scene.lights))
 
 
 @dataclass(frozen=True)

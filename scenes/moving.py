@@ -40,11 +40,10 @@ class MovingScene:
     def at(self, seconds: float) -> Scene:
         """The scene as it is at a time."""
         triangles = self.scene.triangles.copy()
-        rotation, shift = np.tile(np.eye(3), (len(triangles), 1, 1)), np.zeros((len(triangles), 3))
         for instance, motion in self.things.items():
-            own, pose = self.scene.instances == instance, motion(seconds)
-            triangles[own], rotation[own], shift[own] = pose(triangles[own]), pose.rotation, pose.shift
-        return replace(self.scene, triangles=triangles, moved=(rotation, shift))
+            own = self.scene.instances == instance
+            triangles[own] = motion(seconds)(triangles[own])
+        return replace(self.scene, triangles=triangles)
 
     def pose(self, instance: int, seconds: float) -> Rigid:
         """Where an instance is at a time, from where it is at rest; what does not move stays."""

@@ -45,31 +45,23 @@ class Hits:
 def render_erp(scene: Scene, position: Array, height: int, width: int, supersample: int = 1, heading: float = 0.0) -> Frame:
     """The panorama (height, width) seen from ``position`` by a camera turned by ``heading`` radians about the vertical."""
     fine = erp_directions(height * supersample, width * supersample)
-    return _render(scene, position, erp_directions(height, width), fine, supersample, rotation_from_angles(heading, 0.0))
-
-
-def render_pose(scene: Scene, position: Array, rotation: Array, height: int, supersample: int = 1) -> Frame:
-    """The panorama (height, 2 height) of a camera at ``position``, ``rotation`` (3, 3) camera to world, in the camera's frame."""
-    fine = erp_directions(height * supersample, 2 * height * supersample)
-    return _render(scene, position, erp_directions(height, 2 * height), fine, supersample, rotation)
+    return _render(scene, position, erp_directions(height, width), fine, supersample, heading)
 
 
 def render_camera(scene: Scene, position: Array, camera: Camera, supersample: int = 1, heading: float = 0.0) -> Frame:
     """The perspective view of a camera at ``position`` in a panorama frame turned by ``heading``; normals are in that frame."""
     fine = Camera(camera.width * supersample, camera.height * supersample, camera.fov, camera.rotation)
-    return _render(scene, position, camera.directions(), fine.directions(), supersample, rotation_from_angles(heading, 0.0))
+    return _render(scene, position, camera.directions(), fine.directions(), supersample, heading)
 
 
 def render(scene: Scene, position: Array, directions: Array) -> Frame:
     """What is seen along unit world directions (H, W, 3), one colour ray a pixel."""
-    return _render(scene, position, directions, directions, 1, np.eye(3))
+    return _render(scene, position, directions, directions, 1, 0.0)
 
 
-def _render(scene: Scene, position: Array, directions: Array, fine: Array, supersample: int, turn: Array) -> Frame:
-    """The truth comes from ``directions`` alone; ``fine`` has ``supersample`` times the pixels and only gives the colours.
-
-    ``turn`` (3, 3) takes directions to the world.
-    """
+def _render(scene: Scene, position: Array, directions: Array, fine: Array, supersample: int, heading: float) -> Frame:
+    """The truth comes from ``directions`` alone; ``fine`` has ``supersample`` times the pixels and only gives the colours."""
+    turn = rotation_from_angles(heading, 0.0)
     height, width = directions.shape[:2]
     rays = directions.reshape(-1, 3) @ turn.T
     hits = cast(scene, np.asarray(position, np.float64), rays)
@@ -114,12 +106,11 @@ def shade(scene: Scene, position: Array, rays: Array, hits: Hits) -> Array:
     points = position + rays[found] * hits.distance[found, None]
     normals = hits.normals[found]
     material = scene.material[hits.triangle[found]]
-    rest, rest_normals = scene.at_rest(points, normals, hits.triangle[found])
     surface = np.zeros((len(points), 3), np.float32)
     glow = np.zeros(len(points), np.float32)
     for index in np.unique(material):
         here = material == index
-        surface[here] = albedo(scene.materials[index], rest[here], rest_normals[here])
+        surface[here] = albedo(scene.materials[index], points[here], normals[here])
         glow[here] = scene.materials[index].glow
     # Light from above is stronger than light from below, which also tells floors from ceilings.
     light: Array = np.array(scene.ambient, np.float32) * (0.75 - 0.25 * normals[:, 1:2]).astype(np.float32)

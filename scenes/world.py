@@ -45,20 +45,10 @@ class Scene:
     ambient: tuple[float, float, float]
     exposure: float
     spots: Array
-    moved: tuple[Array, Array] | None = None
-    """Where things were moved: for each triangle the rotation (T, 3, 3) and shift (T, 3) that take it to where it is."""
 
     def free_position(self, generator: np.random.Generator) -> Array:
         """A place for a camera (3,), drawn from the scene's spots."""
         return self.spots[generator.integers(len(self.spots))]
-
-    def at_rest(self, points: Array, normals: Array, triangle: NDArray[np.intp]) -> tuple[Array, Array]:
-        """Points (N, 3) and normals (N, 3) on triangles (N,) as they were before anything moved: textures move with things."""
-        if self.moved is None:
-            return points, normals
-        rotation, shift = self.moved[0][triangle], self.moved[1][triangle]
-        # The inverse of a rotation is its transpose.
-        return np.einsum("nji,nj->ni", rotation, points - shift), np.einsum("nji,nj->ni", rotation, normals)
 
     @cached_property
     def normals(self) -> Array:

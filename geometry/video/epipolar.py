@@ -1,8 +1,8 @@
 """Two views of a rigid scene on the sphere: the essential matrix of bearings, angles from it, and what it is made of.
 
 Throughout, ``rotation`` (3, 3) takes the second camera's frame to the first one's, and ``position`` is where the second camera is
-in the first one's frame, as a unit vector: bearings do not tell lengths. So ``first = rotation second + position`` up to distances,
-and ``first . E second = 0`` with ``E = [position]x rotation``.
+in the first one's frame, as a unit vector: bearings do not tell lengths. So ``first = rotation second + position`` up to
+distances, and ``first . E second = 0`` with ``E = [position]x rotation``.
 
 The eight-point method on unit vectors needs none of Hartley's normalisation: they are of one size already (Pagani and Stricker,
 "Structure from Motion using full spherical panoramic cameras", 2011).

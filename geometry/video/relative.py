@@ -27,9 +27,9 @@ DIMENSIONS = {"static": 2, "rotation": 2, "translation": 3}
 class RelativePose:
     """The second camera as seen from the first.
 
-    ``motion`` is ``static``, ``rotation`` or ``translation``; ``rotation`` (3, 3) is second to first; ``position`` (3,) that of the
-    second camera in the first one's frame, of unit length, 0 unless it translates; ``inliers`` (N,) bool; ``residuals`` (N,) in
-    radians; ``gric`` by model of motion, the least being the chosen one.
+    ``motion`` is ``static``, ``rotation`` or ``translation``; ``rotation`` (3, 3) is second to first; ``position`` (3,) is
+    that of the second camera in the first one's frame, of unit length, 0 unless it translates; ``inliers`` (N,) bool;
+    ``residuals`` (N,) in radians; ``gric`` by model of motion, the least being the chosen one.
     """
 
     motion: str
