@@ -105,28 +105,11 @@ def relative_pose(
     """
     if len(first) < LEAST_POINTS:
         raise ValueError(f"a relative pose needs {LEAST_POINTS} points, got {len(first)}")
-    still = angles_between(first, second)
-    turn, _ = ransac(
-        len(first),
-        2,
-        lambda chosen: rotation_between(first[chosen], second[chosen]),
-        lambda rotation: angles_between(first, second @ rotation.T),
-        gate * sigma,
-        generator,
-        trials,
-    )
-    essential, _ = ransac(
-        len(first),
-        LEAST_POINTS,
-        lambda chosen: eight_point(first[chosen], second[chosen]),
-        lambda matrix: epipolar_angles(matrix, first, second),
-        gate * sigma,
-        generator,
-        trials,
-    )
+    turn = _turn(first, second, gate * sigma, generator, trials)
+    essential = _essential(first, second, gate * sigma, generator, trials)
     rotation, position = _refined(essential, first, second, sigma, gate)
     found = {
-        "static": (np.eye(3), np.zeros(3), still),
+        "static": (np.eye(3), np.zeros(3), angles_between(first, second)),
         "rotation": (turn, np.zeros(3), angles_between(first, second @ turn.T)),
         "translation": (rotation, position, epipolar_angles(essential_of(rotation, position), first, second)),
     }
@@ -145,6 +128,30 @@ def gric(residuals: Array, sigma: float, motion: str) -> float:
     # A pair's distance from where both bearings are free to move is smaller than the angle of one of them by sqrt(2).
     bounded = np.minimum((residuals / sigma) ** 2 / 2, 2 * (r - d))
     return float(bounded.sum() + count * d * np.log(r) + k * np.log(r * count))
+
+
+def _turn(first: Array, second: Array, threshold: float, generator: np.random.Generator, trials: int) -> Array:
+    return ransac(
+        len(first),
+        2,
+        lambda chosen: rotation_between(first[chosen], second[chosen]),
+        lambda rotation: angles_between(first, second @ rotation.T),
+        threshold,
+        generator,
+        trials,
+    )[0]
+
+
+def _essential(first: Array, second: Array, threshold: float, generator: np.random.Generator, trials: int) -> Array:
+    return ransac(
+        len(first),
+        LEAST_POINTS,
+        lambda chosen: eight_point(first[chosen], second[chosen]),
+        lambda matrix: epipolar_angles(matrix, first, second),
+        threshold,
+        generator,
+        trials,
+    )[0]
 
 
 def _refined(essential: Array, first: Array, second: Array, sigma: float, gate: float) -> tuple[Array, Array]:
