@@ -74,7 +74,7 @@ class Comparison:
         missing = self._missing(step, satisfied, redo)
         self.owed[step.key] = tuple(block.name for block in missing)
         reasons = lacking(stage) or reasons_of(stage, missing, redo, self.previous, self.forgotten) or self._waits(step)
-        to_come = self.to_come.get(stage.panoramas.key, [])
+        to_come = self.to_come.get(stage.origin.key, [])
         reasons += to_come
         # What is made of a whole data set has another fingerprint once that has grown.
         alike = grown.stage.identity == stage.identity
@@ -138,7 +138,7 @@ class Comparison:
         there, stage = self.there[step.key], step.stage
         redo = {name for name in there if self._again & set(_stood_for(step, name)) - {name}} if self._again else set()
         redo |= {name for name in there if self._reads_redone(stage, name)}
-        if retry := of_source(self.retry, stage.panoramas.key):
+        if retry := of_source(self.retry, stage.origin.key):
             own = {block.name for block in step.blocks}
             receipts = {name: self.receipts.get(stage, name) for name in there & own}
             redo |= {name for name, receipt in receipts.items() if receipt and _has_one_to_retry(receipt, retry)}

@@ -21,7 +21,7 @@ from storage.runs import latest_run
 from tasks.ingest import ingest
 from tasks.ingest.ingest import Scan
 from tasks.pipeline import plain_stages
-from tasks.stage.kind import Stage, behind
+from tasks.stage.kind import Stage, upstream_names
 
 Chosen = Mapping[str, frozenset[str]]
 """Names of the panoramas by the key of their source."""
@@ -109,6 +109,12 @@ def reach(trial: Trial, config: Config) -> Reach:
             raise ConfigError(f"--{name} {key}: no stage is called so; {_nearest(key, stages, 'stages')}")
     looks = frozenset(keys).union(*(behind(stages[key]) for key in keys)) if keys else frozenset(stages)
     return Reach(looks if trial.stage is None else frozenset(keys), looks)
+
+
+def behind(stage: Stage) -> set[str]:
+    """Keys of all stages that a stage's output is made of, those that gave the panoramas among them."""
+    read = {one.key: one for one in upstream_names(stage.inputs).values()} if stage.owes else {}
+    return {stage.panoramas.key, *read}.union(*(behind(one) for one in read.values() if one.inputs))
 
 
 def choose(trial: Trial, sources: Sequence[Stage], scans: Mapping[str, Scan]) -> Chosen | None:

@@ -193,6 +193,7 @@ def _typed(key: str, kind: Kind, values: Mapping[str, Any], folder: str) -> list
     except ValidationError as error:
         told = explain(error, kind.settings, f"stages.{key}.", kind.reads)
         raise ConfigError(_as_named(told, kind, given, f"stages.{key}")) from error
+    kind = (kind.becomes and kind.becomes(settings)) or kind
     if kind.expand is not None:
         return [one for part in kind.expand(settings, given) for one in _part(key, part, folder)]
     named = {name: _references(key, name, kind.reads[name], value, folder) for name, value in given.items()}
@@ -259,9 +260,13 @@ def _of_other(entry: Entry, elsewhere: BlocksOf | None, weigh: Weigh) -> Typed:
         step = newest(step)
     elif elsewhere and entry.values.get("incomplete"):
         step = those_there(step)
-    over = step.stage.over and replace(step.stage.over, key=f"{entry.key}.{step.stage.over.key}")
-    stage = replace(step.stage, key=entry.key, over=over, owes=False)
+    stage = replace(step.stage, key=entry.key, over=_called_below(entry.key, step.stage.over), owes=False)
     return Typed(entry.key, stage.kind, stage.settings, given=Step(stage, step.blocks))
+
+
+def _called_below(key: str, over: Stage | None) -> Stage | None:
+    """The panoramas of another pipeline's stage, and all that they come from, under keys that no stage of this one has."""
+    return over and replace(over, key=f"{key}.{over.key}", over=_called_below(key, over.over))
 
 
 def _refuse_memory(config: Config, one: Typed) -> None:

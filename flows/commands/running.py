@@ -68,7 +68,7 @@ def plan(
         accept_change(wanted, made, accept, because)
         made = make_plan(wanted, retry_quarantined, receipts=made.receipts, trial=trial, weigh="here")
     if explain is not None:
-        way = explain_item(wanted, made, explain)
+        way = explain_item(made, explain)
         print_json({"item": explain, "way": way}) if as_json else console.print(way_table(explain, way))
     elif as_json:
         print_json({**made.as_json(), "life": items_told(made)})

@@ -18,8 +18,7 @@ from storage.manifest import Item
 from storage.retries import StoreError
 from storage.urls import join, location, write_bytes
 from tasks.ingest.images.resizing import resize_image
-from tasks.ingest.panorama import load_panorama
-from tasks.ingest.settings import Ingest
+from tasks.ingest.panorama import Reading, load_panorama
 from tasks.label.fuse import decode_labels
 from tasks.pages.point_clouds import FORMATS, encode, point_cloud
 from tasks.stage.job import BadItem
@@ -84,7 +83,7 @@ def write_points(
     return {"files": files, "skipped": skipped}
 
 
-def _picture(item: Item, settings: Ingest) -> tuple[NDArray[np.uint8], bool]:
+def _picture(item: Item, settings: Reading) -> tuple[NDArray[np.uint8], bool]:
     """The panorama, and True; all grey, and False, where its file is not there any more."""
     try:
         return load_panorama(item, settings).pixels, True

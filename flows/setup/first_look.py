@@ -28,9 +28,9 @@ def figures_in_words(items: Sequence[Item]) -> str:
     """The range of each figure over some items, as ``seam 0.14 to 0.90``; empty if there are none."""
     ranges = []
     for name in dict.fromkeys(name for item in items for name in item.figures):
-        values = [item.figures[name] for item in items if name in item.figures]
+        values = [item.figures[name] for item in items if isinstance(item.figures.get(name), (int, float))]
         if name == "plain":
             ranges.append(f"{len(values)} not as any decoder reads them")
-        else:
+        elif values:
             ranges.append(f"{name} {min(values):g} to {max(values):g}" if len(values) > 1 else f"{name} {values[0]:g}")
     return ", ".join(ranges)

@@ -57,7 +57,7 @@ def _check_source(stage: Stage) -> Iterator[Check]:
     if wrong := [f"{entry.item}: {entry.problem}" for entry in found.entries if entry.problem]:
         yield Check(name, "warning", f"{len(wrong)} panoramas would be quarantined; the first: {wrong[0]}", "correct the source")
     yield from guarded(f"{name}.pictures", lambda: _check_pictures(stage, found.entries), "see docs/operations.md, Pictures")
-    if source.kind != "files":
+    if source.is_data_set:
         yield from guarded(f"{name}.truth", lambda: _check_data_set(stage), "see docs/datasets.md for what is expected")
     if source.truth is not None:
         there = exists(join(source.truth, "dataset.json"))

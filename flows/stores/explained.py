@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from configs.pipeline import Config
 from flows.plan import Plan
 from flows.stores.items import find_item, same_panoramas
 from storage.manifest import Block
@@ -13,7 +12,7 @@ from tasks.stage.grain import stands_for
 from tasks.stage.kind import Step, upstream_names
 
 
-def explain_item(config: Config, plan: Plan, name: str) -> list[dict[str, Any]]:
+def explain_item(plan: Plan, name: str) -> list[dict[str, Any]]:
     """What a run would do for one panorama, by stage in their order.
 
     Returns
@@ -27,11 +26,11 @@ def explain_item(config: Config, plan: Plan, name: str) -> list[dict[str, Any]]:
     ConfigError
         No item, or several, have that name, or it was quarantined at the source.
     """
-    source, item, own = find_item(config, plan, name)
-    rows = [{"stage": source.key, "block": own.name, "state": "there", "why": item.uri}]
+    giver, item, own = find_item(plan, name)
+    rows = [{"stage": giver.key, "block": own.name, "state": "there", "why": item.uri}]
     reached: set[str] = set()
     for step in plan.chosen:
-        over = same_panoramas(step.stage.panoramas, source.stage)
+        over = same_panoramas(step.stage.panoramas, giver)
         reads = {one.key for one in upstream_names(step.stage.inputs).values()}
         if over or reads & reached:
             reached.add(step.key)

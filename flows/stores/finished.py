@@ -14,13 +14,14 @@ from flows.invocation import typed
 from flows.plan import Plan, make_plan
 from flows.stores.items import same_panoramas
 from flows.stores.stored import plan_if_listed
+from flows.trials import behind
 from storage.about import common_about, refuse_other_arrays
 from storage.arrays import BlockReader, arrays_digest, damaged
 from storage.forgotten import is_forgotten
 from storage.manifest import Block, Item
 from storage.receipts import ItemRow, Receipt, damage, read_receipts, withdraw
 from tasks.pipeline import plain_stages
-from tasks.stage.kind import Stage, Step, behind
+from tasks.stage.kind import Stage, Step
 
 LABELS = "labels"
 """The product that is published, exported and counted."""

@@ -6,6 +6,7 @@ import difflib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
@@ -17,10 +18,14 @@ from storage.receipts import damage, drop_receipt, read_receipt, receipt_files
 from tasks.ingest import ingest
 from tasks.stage.kind import Stage
 
+Known = TypeVar("Known")
+
 
 def same_panoramas(one: Stage, other: Stage) -> bool:
-    """Whether two stages give the panoramas of one manifest."""
-    return one is other or (one.is_source and other.is_source and ingest.manifest_url(one) == ingest.manifest_url(other))
+    """Whether two stages give the same panoramas: those of one manifest, or what was taken from it alike."""
+    if one.is_source and other.is_source:
+        return ingest.manifest_url(one) == ingest.manifest_url(other)
+    return one is other or (one.root == other.root and one.identity == other.identity)
 
 
 def different(sources: Sequence[Source]) -> list[Source]:
@@ -37,12 +42,13 @@ def called(plan: Plan) -> Callable[[str, str], str]:
     return lambda source, item: f"{source}/{item}" if names[item] > 1 else item
 
 
-def find_item(config: Config, plan: Plan, name: str) -> tuple[Source, Item, Block]:
-    """An item of a manifest that has a place, its source and its block; otherwise as :func:`known_item`."""
-    source, item = known_item(plan, name)
-    if item.block < 0:
-        raise ConfigError(f"item {name!r} has no labels; it was quarantined at {source.key}: {item.reason}")
-    return source, item, next(block for block in source.blocks if block.index == item.block)
+def find_item(plan: Plan, name: str) -> tuple[Stage, Item, Block]:
+    """An item of a manifest that has a place, or one that a stage took from those, with the stage that gave it and its block;
+    otherwise as :func:`known_item`."""
+    stage, item, block = _called_so(plan, name, list(_given(plan)))
+    if block is None:
+        raise ConfigError(f"item {name!r} has no labels; it was quarantined at {stage.key}: {item.reason}")
+    return stage, item, block
 
 
 def known_item(plan: Plan, name: str) -> tuple[Source, Item]:
@@ -59,14 +65,32 @@ def known_item(plan: Plan, name: str) -> tuple[Source, Item]:
     ConfigError
         No item, or several, have that name; the message names what to write.
     """
-    known = [(source, item) for source in different(plan.sources) for item in source.scan.known]
+    known = [(source.stage, item, source) for source in different(plan.sources) for item in source.scan.known]
+    _, item, source = _called_so(plan, name, known)
+    return source, item
+
+
+def _called_so(plan: Plan, name: str, known: Sequence[tuple[Stage, Item, Known]]) -> tuple[Stage, Item, Known]:
+    """The one item that is called so."""
     found = [one for one in known if one[1].item == name] or [one for one in known if f"{one[0].key}/{one[1].item}" == name]
     if not found:
-        names = [item.item for _, item in known]
+        names = [item.item for _, item, _ in known]
         manifests = " and ".join(mask_credentials(source.stage.settings.source.url) for source in plan.sources)
         raise ConfigError(f"item {name!r} is not known; {nearest_item(name, names, f'items in the manifest of {manifests}')}")
-    refuse_ambiguous(name, [source.key for source, _ in found])
+    refuse_ambiguous(name, [stage.key for stage, _, _ in found])
     return found[0]
+
+
+def _given(plan: Plan) -> Iterator[tuple[Stage, Item, Block | None]]:
+    """All items, each with the stage that gave it, and with its block if it has a place."""
+    for source in different(plan.sources):
+        blocks = {block.index: block for block in source.blocks}
+        yield from ((source.stage, item, blocks.get(item.block)) for item in source.scan.known)
+    for step in plan.steps:
+        if step.stage.kind.derive is not None:
+            names = {item.item for source in plan.sources for item in source.scan.known}
+            own = ((item, block) for block in step.blocks for item in block.items)
+            yield from ((step.stage, item, block) for item, block in own if item.item not in names)
 
 
 def refuse_ambiguous(name: str, sources: Sequence[str]) -> None:
@@ -118,8 +142,8 @@ def given_up(plan: Plan) -> list[GivenUp]:
 def _source_of(stage: Stage, item: str, sources: Sequence[Source]) -> tuple[Stage, str]:
     """The stage that gave an item of a stage, and its key; of what is over no panoramas of its own, the first that knows it."""
     if stage.over is not None:
-        own = next((source.key for source in sources if same_panoramas(source.stage, stage.over)), stage.over.key)
-        return stage.over, own
+        over = stage.panoramas
+        return over, next((source.key for source in sources if same_panoramas(source.stage, over)), over.key)
     knowing = (source for source in sources if any(one.item == item for one in source.scan.known))
     first = next(knowing, None)
     return (first.stage, first.key) if first else (stage, stage.key)

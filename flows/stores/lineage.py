@@ -32,11 +32,11 @@ def trace_item(config: Config, name: str, stage: str | None = None) -> dict[str,
         There is no such item or stage.
     """
     plan = stored_plan(config)
-    source, item, block = find_item(config, plan, name)
-    own = {step.key for step in plan.steps if block.name in _stood_for(step) and _may_have(step.stage, source.stage)}
+    giver, item, block = find_item(plan, name)
+    own = {step.key for step in plan.steps if block.name in _stood_for(step) and _may_have(step.stage, giver)}
     steps = [_of_item(step, item, block) if step.key in own else _of_all(step, plan) for step in _chosen(plan, own, stage)]
-    about = {"item": item.item, "panoramas": source.key, "source": _source(item), "block": block.name, "slot": item.slot}
-    return {**about, "forgotten": list(_forgotten(config.root, source.stage, item)), "steps": steps}
+    about = {"item": item.item, "panoramas": giver.key, "source": _source(item), "block": block.name, "slot": item.slot}
+    return {**about, "forgotten": list(_forgotten(config.root, giver.origin, item)), "steps": steps}
 
 
 def trace_all(config: Config, stage: str | None = None) -> dict[str, Any]:
@@ -78,9 +78,9 @@ def _behind(stage: Stage, plan: Plan) -> set[str]:
     return read.union(*(_behind(plan.step(key).stage, plan) for key in read))
 
 
-def _may_have(stage: Stage, source: Stage) -> bool:
-    """Whether a stage is over the panoramas of a source, or over those of whatever it reads."""
-    return stage.over is None or same_panoramas(stage.over, source)
+def _may_have(stage: Stage, giver: Stage) -> bool:
+    """Whether a stage is over the panoramas that another gives, or over those of whatever it reads."""
+    return stage.over is None or same_panoramas(stage.panoramas, giver)
 
 
 def _stood_for(step: Step) -> set[str]:

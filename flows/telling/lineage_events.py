@@ -170,8 +170,8 @@ class RunEvents:
         """The sources, or that of a stage with the stages before it and its weights."""
         if stage is None:
             return [InputDataset(*dataset_name(url)) for url in self._sources]
-        settings = stage.panoramas.settings
-        given = [InputDataset(*dataset_name(settings.source.url))] if stage.panoramas.is_source else []
+        origin = stage.origin
+        given = [InputDataset(*dataset_name(origin.settings.source.url))] if origin.is_source else []
         if work is not None and given:
             assertions = [assertion.Assertion("every_item_processed", success=not work.quarantined)]
             given[0].inputFacets = {"dataQualityAssertions": assertion.DataQualityAssertionsDatasetFacet(assertions)}

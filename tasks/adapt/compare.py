@@ -41,13 +41,13 @@ Said = tuple[np.ndarray, Detections, Detections]
 
 def _says(settings: Scoring, inputs: Inputs) -> dict[str, Any]:
     (predictions,) = stages_of(inputs, "predictions")
-    return {**settings.fingerprinted(), "truth": truth_of(predictions.panoramas.settings.source)}
+    return {**settings.fingerprinted(), "truth": truth_of(predictions.origin.settings.source)}
 
 
 def _with_truth(stage: Stage) -> None:
-    if stage.panoramas.settings.source.truth is None:
+    if stage.origin.settings.source.truth is None:
         raise ConfigError(
-            f"stages.{stage.key}: there is no truth to compare with; give stages.{stage.panoramas.key}.source.truth, "
+            f"stages.{stage.key}: there is no truth to compare with; give stages.{stage.origin.key}.source.truth, "
             "or drop the stage"
         )
 
@@ -74,7 +74,7 @@ def compare_block(job: Job) -> Receipt:
     (name,) = blocks_behind(job)
     about = vocabulary_in(open_block(predicted_by, name)[1].about)
     device, height = resolve_device(job.execution.device), predicted_by.settings.height
-    truth_at = truth_source(job.panoramas.source.truth, about["classes"], things_of(about))
+    truth_at = truth_source(job.source.truth, about["classes"], things_of(about))
     model = loaded_model(*source_model(job), device)
 
     def compare() -> Output:

@@ -35,7 +35,7 @@ def look_at_model(stage: Stage) -> Iterator[tuple[str, str, str]]:
 
 def refuse_pinholes(stage: Stage) -> None:
     """Raise ConfigError if it would adapt to labelled pinhole images instead of panoramas."""
-    over = stage.panoramas
+    over = stage.origin
     if over.settings.source.kind == "cityscapes":
         raise ConfigError(
             f"stages.{over.key}.source.kind: 'cityscapes' is labelled pinhole data, which an adaptation must not see; "
@@ -51,7 +51,7 @@ def refuse_source_data(stage: Stage, blocks: Sequence[Block]) -> None:
     known = {name[:16] for name in read_model(outside, stage.identity.weights[MODEL]).trained_on}
     if seen := [item.item for block in blocks for item in block.items if item.digest[:16] in known]:
         raise ConfigError(
-            f"stages.{stage.panoramas.key}.source: the source model learned from {len(seen)} of these panoramas, with labels "
+            f"stages.{stage.origin.key}.source: the source model learned from {len(seen)} of these panoramas, with labels "
             f"({', '.join(seen[:3])}); an adaptation gets no source data: remove them"
         )
 

@@ -165,7 +165,7 @@ def compare(made: Made) -> list[Piece]:
 
 
 def _nothing_compared(made: Made) -> str:
-    truth = location(made.stage.panoramas.settings.source.truth)
+    truth = location(made.stage.origin.settings.source.truth)
     unread = [reason for row in made.rows() for reason in row.figures.get("given_up", {}).values()]
     why = (
         f"the truth of {len(unread)} cannot be read; the first: {unread[0]}"

@@ -55,11 +55,11 @@ class Evidence:
 
 
 def _has_truth(panoramas: Stage) -> bool:
-    return truth_of(panoramas.settings.source) is not None
+    return truth_of(panoramas.origin.settings.source) is not None
 
 
 def _says(_settings: Audit, inputs: Inputs) -> dict[str, Any]:
-    return {"truth": truth_of(stages_of(inputs, "labels")[0].panoramas.settings.source)}
+    return {"truth": truth_of(stages_of(inputs, "labels")[0].origin.settings.source)}
 
 
 def _made_of_patches(stage: Stage) -> None:
@@ -91,7 +91,7 @@ KIND = Kind(
 
 def audit_block(job: Job) -> Receipt:
     """Audit every fused panorama of a block."""
-    labels_stage, source = job.input("labels"), job.panoramas.source
+    labels_stage, source = job.input("labels"), job.source
     fused, views = Upstream(job, labels_stage), Upstream(job, job.input("views"))
     teachers = [Upstream(job, stage) for stage in sorted(job.stage.stages("patches"), key=lambda stage: stage.name)]
     label_classes, truth_classes = fused.receipt.about["classes"], read_truth_classes(source)

@@ -39,13 +39,13 @@ TRUTH: dict[str, tuple[int, ...]] = {"depth": (), "normals": (3,), "semantics": 
 def _says(settings: Settings, inputs: Inputs) -> dict[str, Any]:
     """Truth files count as immutable, and their digests are recorded item by item."""
     (labels,) = stages_of(inputs, "labels")
-    return {**settings.fingerprinted(), "truth": truth_of(labels.panoramas.settings.source)}
+    return {**settings.fingerprinted(), "truth": truth_of(labels.origin.settings.source)}
 
 
 def truth_facts(_settings: Any, inputs: Inputs) -> Facts:
     """The facts of a kind that reads what was photographed of a panorama and, by its name, its truth where there is any."""
     (labels,) = stages_of(inputs, "labels")
-    return DECODED if truth_of(labels.panoramas.settings.source) is None else ("name", *DECODED)
+    return DECODED if truth_of(labels.origin.settings.source) is None else ("name", *DECODED)
 
 
 KIND = Kind(
@@ -65,12 +65,12 @@ KIND = Kind(
 def truth_of(source: Source) -> str | None:
     """Where the truth comes from, as written and without secrets; None where there is none."""
     said: dict[str, str | None] = source.model_dump()
-    return said["truth"] if source.kind == "files" else f"{said['kind']} {said['url']}"
+    return f"{said['kind']} {said['url']}" if source.is_data_set else said["truth"]
 
 
 def evaluate_block(job: Job) -> Receipt:
     """Figures for every fused panorama of a block, by the configured protocol."""
-    fused, source = Upstream(job, job.input("labels")), job.panoramas.source
+    fused, source = Upstream(job, job.input("labels")), job.source
     protocol = for_unit(protocol_named(job.settings.protocol), fused.receipt.about.get("depth_unit", ""))
     label_classes = fused.receipt.about["classes"]
     truth_classes, things = read_truth_classes(source), read_truth_things(source)
@@ -90,7 +90,7 @@ def evaluate_block(job: Job) -> Receipt:
 
 def read_truth_classes(source: Source) -> list[str]:
     """The vocabulary of the truth's labels; empty where there is no truth."""
-    if source.kind != "files":
+    if source.is_data_set:
         return list(DATA_SETS[source.kind].classes)
     return [] if source.truth is None else read_classes(source.truth)
 
@@ -132,7 +132,7 @@ def read_truth(source: Source, item: Item) -> tuple[dict[str, NDArray], Digests]
     BadItem
         The file is there and cannot be read, or holds something else.
     """
-    if source.kind != "files":
+    if source.is_data_set:
         return read_data_set_truth(source, item.uri)
     if source.truth is None:
         return {}, ""

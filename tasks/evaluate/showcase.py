@@ -27,7 +27,7 @@ def item_pictures(stage: Stage, fused: MadeBlock, slot: int, classes: int) -> di
     url, block, receipt = fused
     item, reading = block.items[slot], stage.panoramas.settings
     labels = decode_labels(BlockReader(url, receipt.files).item(slot))
-    truth, _ = read_truth(reading.source, item)
+    truth, _ = read_truth(stage.origin.settings.source, item)
     shown = {}
     with suppress(BadItem):  # its file went, or changed, since it was labelled: no reason to fail a run that is done
         panorama = load_panorama(item, reading)

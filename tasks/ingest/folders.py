@@ -27,10 +27,31 @@ Files = dict[str, Mapping[str, Any]]
 """Path on the file system -> what is known of the file."""
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which files are items: ``what`` they are called, and ends of their names.
+
+    ``not_read`` are ends of names of files that may well be such, each with what it is and what to do.
+    """
+
+    what: str
+    suffixes: tuple[str, ...]
+    not_read: Mapping[str, str]
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Ends of the names of all files that somebody may expect to be read."""
+        return (*self.suffixes, *self.not_read)
+
+
+PICTURES = Wanted("panoramas", SUFFIXES, NOT_READ)
+
+
 @dataclass
 class _Passed:
     """What is passed over, as it is found."""
 
+    wanted: Wanted = PICTURES
     kinds: Counter[str] = field(default_factory=Counter)
     left: list[str] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
@@ -40,7 +61,7 @@ class _Passed:
 
     def notes(self) -> tuple[str, ...]:
         """A sentence for each kind."""
-        kinds = [f"{count} {suffix} ({NOT_READ[suffix]})" for suffix, count in self.kinds.most_common()]
+        kinds = [f"{count} {suffix} ({self.wanted.not_read[suffix]})" for suffix, count in self.kinds.most_common()]
         told = [f"{self.kinds.total()} files of other kinds are not read: {', '.join(kinds)}"] * bool(kinds)
         for what, names in (
             ("files that systems and tools left are passed over", self.left),
@@ -59,7 +80,7 @@ def is_pattern(url: str) -> bool:
     return any(mark in filesystem(url)[1] for mark in MARKS) and info(url) is None
 
 
-def look_at_folder(url: str, allow: Sequence[str] = ()) -> Found:
+def look_at_folder(url: str, allow: Sequence[str] = (), wanted: Wanted = PICTURES) -> Found:
     """The panoramas of a source that is no list.
 
     Raises
@@ -67,7 +88,7 @@ def look_at_folder(url: str, allow: Sequence[str] = ()) -> Found:
     SourceError
         There are none; the message says whether nothing is there, or something else.
     """
-    passed = _Passed()
+    passed = _Passed(wanted)
     local = is_local(url)
     base, found = _files_of(url, passed)
     kept, seen = {}, 0
@@ -76,12 +97,12 @@ def look_at_folder(url: str, allow: Sequence[str] = ()) -> Found:
         seen += 1
         if not is_left(path) or name == filesystem(url)[1]:
             kept[name] = about
-        elif path.lower().endswith((*SUFFIXES, *NOT_READ)):
+        elif path.lower().endswith(wanted.known):
             passed.left.append(path)
         elif path.lower().endswith(PARTS):
             passed.unfinished.append(path)
-    images = {name: about for name, about in kept.items() if name.lower().endswith(SUFFIXES)}
-    passed.kinds.update(end for name in kept if (end := os.path.splitext(name)[1].lower()) in NOT_READ)
+    images = {name: about for name, about in kept.items() if name.lower().endswith(wanted.suffixes)}
+    passed.kinds.update(end for name in kept if (end := os.path.splitext(name)[1].lower()) in wanted.not_read)
     if not images:
         _refuse_empty(url, seen, passed)
     name_of = url_at(url)
@@ -113,7 +134,7 @@ def _files_of(url: str, passed: _Passed) -> tuple[str, Files]:
     if is_local(url):
         return _local_files(url, path, passed)
     about = info(url)
-    if about is not None and about["type"] == "file" and path.lower().endswith((*SUFFIXES, *NOT_READ)):
+    if about is not None and about["type"] == "file" and path.lower().endswith(passed.wanted.known):
         return path.rsplit("/", 1)[0] + "/" if "/" in path else "", {path: about}
     try:
         found = persist(url, files.find, path, detail=True)
@@ -138,19 +159,19 @@ def _local_files(url: str, path: str, passed: _Passed) -> tuple[str, Files]:
         linked = [name for name in names if os.path.islink(within + name)]
         passed.linked += [(within + name).removeprefix(base) for name in linked]
         for name in [name for name in names if is_left_folder(name)]:
-            passed.left += _pictures_in(within + name, base)
+            passed.left += _pictures_in(within + name, base, passed.wanted)
         names[:] = sorted(name for name in names if name not in linked and not is_left_folder(name))
         found.update((within + name, {}) for name in sorted(files))
     return base, found
 
 
-def _pictures_in(folder: str, base: str) -> list[str]:
+def _pictures_in(folder: str, base: str, wanted: Wanted) -> list[str]:
     """The pictures directly in a folder that is not entered."""
     try:
         names = os.listdir(folder)
     except OSError:
         return []
-    return [f"{folder}/{name}".removeprefix(base) for name in sorted(names) if name.lower().endswith((*SUFFIXES, *NOT_READ))]
+    return [f"{folder}/{name}".removeprefix(base) for name in sorted(names) if name.lower().endswith(wanted.known)]
 
 
 def listing_errors(url: str) -> Callable[[OSError], NoReturn]:
@@ -187,24 +208,25 @@ def refuse_missing(url: str, path: str) -> NoReturn:
 
 def _refuse_empty(url: str, seen: int, passed: _Passed) -> NoReturn:
     """Say why there is nothing to label: nothing at all, or other things."""
-    wanted = f"files must end in one of {', '.join(SUFFIXES)}"
+    what = passed.wanted.what
+    wanted = f"files must end in one of {', '.join(passed.wanted.suffixes)}"
     notes = "".join(f"; {note}" for note in passed.notes())
     if is_pattern(url):
-        raise SourceError(f"source {url}: no panoramas found: {seen} files match this pattern; {wanted}{notes}")
+        raise SourceError(f"source {url}: no {what} found: {seen} files match this pattern; {wanted}{notes}")
     path = filesystem(url)[1]
     if is_local(url) and os.path.isfile(path):
-        raise SourceError(f"source {url}: no panoramas found: it is one file, no folder and no list of them; {wanted}{notes}")
+        raise SourceError(f"source {url}: no {what} found: it is one file, no folder and no list of them; {wanted}{notes}")
     if seen:
-        raise SourceError(f"source {url}: no panoramas found among {seen} files; {wanted}{notes}")
+        raise SourceError(f"source {url}: no {what} found among {seen} files; {wanted}{notes}")
     if not is_local(url):
         why = "the bucket or folder is empty, or the URL is wrong"
         if url.lower().startswith("http"):
             why = "the server gives no listing of this folder, or it is empty: name the files in a .csv list with a column uri"
-        raise SourceError(f"source {url}: no panoramas found: nothing is there; {why}")
+        raise SourceError(f"source {url}: no {what} found: nothing is there; {why}")
     if path in _mounts_of_fstab() and not os.path.ismount(path):
-        raise SourceError(f"source {url}: no panoramas found: nothing is mounted there; mount it first (`mount {path}`)")
+        raise SourceError(f"source {url}: no {what} found: nothing is mounted there; mount it first (`mount {path}`)")
     mount = "the folder is empty; if a disk or share belongs there, mount it"
-    raise SourceError(f"source {url}: no panoramas found: {mount}; {wanted}{notes}")
+    raise SourceError(f"source {url}: no {what} found: {mount}; {wanted}{notes}")
 
 
 def _mounts_of_fstab() -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,10 @@ from tasks.ingest.images.bands import vertical_degrees
 from tasks.ingest.images.decode import BadImage, Panorama, open_panorama
 from tasks.ingest.images.joins import join_figures, refusal
 from tasks.ingest.settings import Ingest, Panoramas
+from tasks.ingest.videos.check import check_clip
+from tasks.ingest.videos.clip import CLIP
+from tasks.ingest.videos.demux import demux
+from tasks.ingest.videos.opened import BadClip
 from tasks.stage.kind import Kind, Stage
 
 VERSION = "3"
@@ -30,8 +34,17 @@ NO_RIGHT = "may not be read by the user who runs this"
 """How the reason begins of a file that is read again once this user may."""
 
 
-KIND = Kind("ingest", VERSION, Panoramas, {}, "panoramas", grain="source")
+CLIPS_VERSION = "1"
+
+
+def _of_clips(settings: Panoramas) -> Kind | None:
+    return CLIPS if settings.source.kind == "videos" else None
+
+
+KIND = Kind("ingest", VERSION, Panoramas, {}, "panoramas", grain="source", becomes=_of_clips)
 """What it makes is a manifest, not blocks, which depends on the files themselves too."""
+CLIPS = Kind("ingest", f"clips {CLIPS_VERSION}", Panoramas, {}, "clips", grain="source")
+"""The same of videos: an item is a clip."""
 
 
 def manifest_url(stage: Stage) -> str:
@@ -165,18 +178,12 @@ def check_entry(entry: Entry, settings: Ingest) -> Item:
     """Read one file and decode it; what is wrong with it becomes the item's ``reason``."""
     if entry.problem:
         return _given_up(entry)
-    height = width = 0
-    sha256 = reason = ""
-    figures: dict[str, Any] = {}
+    seen = _Seen()
+    reason = ""
     try:
-        data = read_bytes(entry.uri)
-        sha256 = digest(data)
-        _refuse_pointer(data)
-        panorama = open_panorama(data, settings, vertical_degrees(entry.metadata))
-        height, width = panorama.pixels.shape[:2]
-        figures = _figures(panorama)
-        reason = refusal(figures, settings)
-    except (BadImage, DamagedParquet) as error:
+        _look_at(entry, settings, seen)
+        reason = refusal(seen.figures, settings)
+    except (BadImage, BadClip, DamagedParquet) as error:
         reason = str(error)
     except FileNotFoundError:
         reason = "there is no such file"
@@ -190,16 +197,46 @@ def check_entry(entry: Entry, settings: Ingest) -> Item:
     return Item(
         entry.item,
         entry.uri,
-        sha256,
-        height,
-        width,
+        seen.digest,
+        seen.height,
+        seen.width,
         entry.size,
         entry.stamp,
         entry.split,
         reason=reason,
         metadata=entry.metadata,
-        figures=figures,
+        figures=seen.figures,
     )
+
+
+@dataclass
+class _Seen:
+    """What is found in a file, as far as it can be read."""
+
+    digest: str = ""
+    height: int = 0
+    width: int = 0
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+def _look_at(entry: Entry, settings: Ingest, seen: _Seen) -> None:
+    """Read one file, and note what is found; raises BadImage or BadClip with the reason if it cannot be used."""
+    if is_of_clips(settings):
+        checked = check_clip(entry.uri, settings)
+        seen.digest, seen.height, seen.width = checked.digest, checked.height, checked.width
+        seen.figures = {CLIP: checked.clip.as_json(), **checked.figures}
+        return
+    data = read_bytes(entry.uri)
+    seen.digest = digest(data)
+    _refuse_pointer(data)
+    panorama = open_panorama(data, settings, vertical_degrees(entry.metadata))
+    seen.height, seen.width = panorama.pixels.shape[:2]
+    seen.figures = _figures(panorama)
+
+
+def is_of_clips(settings: Ingest) -> bool:
+    """Whether the files of a source are clips."""
+    return isinstance(settings, Panoramas) and settings.source.kind == "videos"
 
 
 def check(entry: Entry, settings: Ingest, before: Item | None = None) -> Item:
@@ -207,8 +244,8 @@ def check(entry: Entry, settings: Ingest, before: Item | None = None) -> Item:
     sound = before is not None and not before.reason and not _judged_otherwise(before, settings)
     if before is not None and sound and not entry.problem and entry.metadata == before.metadata:
         try:
-            same = digest(read_bytes(entry.uri)) == before.digest
-        except (FileNotFoundError, PermissionError):
+            same = (demux(entry.uri).digest if is_of_clips(settings) else digest(read_bytes(entry.uri))) == before.digest
+        except (BadClip, FileNotFoundError, PermissionError):
             same = False
         if same:
             return replace(before, uri=entry.uri, size=entry.size, stamp=entry.stamp, split=entry.split, block=-1, slot=-1)

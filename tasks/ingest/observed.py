@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from geometry.observed import observed_at
 from storage.manifest import Item
 from tasks.ingest.images.decode import Panorama
-from tasks.ingest.panorama import load_panorama
-from tasks.ingest.settings import Ingest
+from tasks.ingest.panorama import Reading, load_panorama
 from tasks.stage.job import BadItem
 
 Observed = NDArray[np.bool_] | None
@@ -29,7 +28,7 @@ def observed_of(panorama: Panorama, height: int) -> Observed:
     return None if panorama.observed.all() else observed_at(panorama.observed, height)
 
 
-def read_observed(item: Item, settings: Ingest, height: int) -> Observed:
+def read_observed(item: Item, settings: Reading, height: int) -> Observed:
     """The mask of an item at (height, 2 * height); its file is read only if something was not photographed.
 
     Raises

@@ -10,6 +10,7 @@ from storage.urls import read_bytes
 from tasks.ingest.images.bands import vertical_degrees
 from tasks.ingest.images.decode import BadImage, Panorama, open_panorama
 from tasks.ingest.settings import Ingest
+from tasks.ingest.stored import StoredPanoramas, stored_panorama
 from tasks.stage.job import BadItem
 from tasks.stage.kind import Facts, Inputs
 
@@ -22,10 +23,16 @@ def decoded(_settings: Any, _inputs: Inputs) -> Facts:
     return DECODED
 
 
-def load_panorama(item: Item, settings: Ingest) -> Panorama:
-    """The decoded panorama of an item; BadItem if ``ingest`` gave it up, or the file is not the one that it saw."""
+Reading = Ingest | StoredPanoramas
+"""How the panoramas of a stage are read: from files, or from its blocks."""
+
+
+def load_panorama(item: Item, settings: Reading) -> Panorama:
+    """The decoded panorama of an item; BadItem if it was given up, or its file is not the one that ``ingest`` saw."""
     if item.reason:
         raise BadItem(item.reason)
+    if isinstance(settings, StoredPanoramas):
+        return stored_panorama(item)
     try:
         data = read_bytes(item.uri)
     except FileNotFoundError as error:

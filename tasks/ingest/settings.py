@@ -13,6 +13,9 @@ DataSetKind = Literal[
     "cityscapes", "densepass", "matterport3d360", "panoinfinigen", "replica360_4k", "stanford2d3ds", "structured3d", "zuripano"
 ]
 
+OWN_FILES = frozenset({"files", "videos"})
+"""Kinds of sources whose files are the user's own."""
+
 
 def _allow_root(schema: dict[str, Any]) -> None:
     """In the JSON schema ``root`` may stand for ``url``."""
@@ -29,8 +32,8 @@ class Source(Settings):
 
     model_config = ConfigDict(json_schema_extra=_allow_root)
 
-    kind: Literal["files", DataSetKind] = "files"
-    """``files``, or a public data set, whose layout and truth are known: docs/datasets.md."""
+    kind: Literal["files", "videos", DataSetKind] = "files"
+    """``files``, ``videos`` (each a clip), or a public data set, whose layout and truth are known: docs/datasets.md."""
     url: PlaceField
     """Folder, glob, bucket URL, or a list with a column ``uri`` (.csv, .tsv, .parquet, .jsonl); anything that fsspec opens."""
     truth: PlaceField | None = None
@@ -40,11 +43,16 @@ class Source(Settings):
     allow: Annotated[tuple[PlaceField, ...], APART] = ()
     """Folders outside the source to which its links, and the rows of its list, may lead too, such as ``[/data]``."""
 
+    @property
+    def is_data_set(self) -> bool:
+        """Whether it is a public data set, whose layout and truth are known."""
+        return self.kind not in OWN_FILES
+
     @model_validator(mode="before")
     @classmethod
     def _root_is_url(cls, values: Any) -> Any:
         """A data set's ``root`` is its ``url``, which replaces it where both are given, as ``--source`` does."""
-        if not isinstance(values, dict) or values.get("kind", "files") == "files":
+        if not isinstance(values, dict) or values.get("kind", "files") in OWN_FILES:
             return values
         if values.get("truth") is not None:
             raise ValueError("truth: a data set brings its own; remove it, or write kind: files")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from storage.retries import StoreError
 from tasks.ingest.entries import Entry, Found, SourceError, in_order, without_clashes
-from tasks.ingest.folders import look_at_folder
+from tasks.ingest.folders import PICTURES, Wanted, look_at_folder
 from tasks.ingest.lists import is_list, look_at_list
 
 
@@ -15,12 +15,12 @@ def list_source(url: str, allow: Sequence[str] = ()) -> list[Entry]:
     return look_at_source(url, allow).entries
 
 
-def look_at_source(url: str, allow: Sequence[str] = (), strict: bool = True) -> Found:
+def look_at_source(url: str, allow: Sequence[str] = (), strict: bool = True, wanted: Wanted = PICTURES) -> Found:
     """All panoramas of a source, sorted by item, and what was passed over; without ``strict`` also what would stop a run.
 
     An item is named by its path below the source's folder, without the suffix. A list (.csv, .tsv, .parquet, .jsonl) has a column
     ``uri`` (relative to the list, or absolute), and may have ``item`` and ``split``; its other columns become capture metadata.
-    Beside an image, ``<name>.json`` may hold capture metadata too. Local files that a list names, and that links lead to, must
+    Beside a file, ``<name>.json`` may hold capture metadata too. Local files that a list names, and that links lead to, must
     lie below the source's folder, or below one of ``allow``.
 
     Raises
@@ -29,7 +29,7 @@ def look_at_source(url: str, allow: Sequence[str] = (), strict: bool = True) -> 
         Nothing is there, a list is malformed, or two files would get the same item name.
     """
     try:
-        found = look_at_list(url, allow) if is_list(url) else look_at_folder(url, allow)
+        found = look_at_list(url, allow) if is_list(url) else look_at_folder(url, allow, wanted)
     except StoreError:  # says itself what is wrong
         raise
     except OSError as error:

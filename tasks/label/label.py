@@ -19,8 +19,7 @@ from models.teachers.vocabularies import things_of
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.ingest.observed import Observed, partly_observed, share
-from tasks.ingest.panorama import DECODED, load_panorama
-from tasks.ingest.settings import Ingest
+from tasks.ingest.panorama import DECODED, Reading, load_panorama
 from tasks.label import project
 from tasks.label.arrays import encode_fields
 from tasks.label.rotations import rotated_views
@@ -132,7 +131,7 @@ def _about(teacher: Teacher, fields: Mapping[str, Any]) -> dict[str, Any]:
     return about if things is None else about | {"thing_classes": list(things)}
 
 
-def cut_patches(item: Item, reading: Ingest, antialias: bool, cameras: tuple[Camera, ...]) -> Patches:
+def cut_patches(item: Item, reading: Reading, antialias: bool, cameras: tuple[Camera, ...]) -> Patches:
     """The patches of a panorama's views. BadItem if its file is gone, changed or damaged."""
     panorama = load_panorama(item, reading)
     seen = None if panorama.observed.all() else observed_in_patches(panorama.observed, cameras, antialias)

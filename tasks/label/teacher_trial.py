@@ -19,6 +19,8 @@ from storage.manifest import Item
 from tasks.ingest import ingest
 from tasks.ingest.datasets.listing import list_entries
 from tasks.ingest.panorama import load_panorama
+from tasks.ingest.videos.clip import CLIP
+from tasks.ingest.videos.reader import first_panorama
 from tasks.label import project
 from tasks.label.label import look
 from tasks.label.settings import Label
@@ -67,14 +69,14 @@ def first_view(stage: Stage) -> View:
         None of the first files can be read; says why.
     """
     (views,) = stage.stages("views")
-    reading, reasons = stage.panoramas.settings, []
+    reading, reasons = stage.origin.settings, []
     for entry in list_entries(reading.source)[:MOST_TRIED]:
         item = ingest.check_entry(entry, reading)
         if item.reason:
             reasons.append(f"{item.item}: {item.reason}")
             continue
         camera = project.choose_views(views.settings, item.digest)[0]
-        pixels = load_panorama(item, reading).pixels
+        pixels = first_panorama(item) if CLIP in item.figures else load_panorama(item, reading).pixels
         return View(item, extract_patches(pixels, (camera,), antialias=views.settings.antialias), camera)
     raise ValueError(f"no panorama of {reading.source.url} can be read: {'; '.join(reasons) or 'there is none'}")
 

@@ -83,7 +83,7 @@ def _resolve(entry: Typed, before: Mapping[str, Step], root: str, blocks: Mappin
     lacks = {key: why for one in upstream_names(inputs).values() for key, why in one.lacks.items()} | lacks
     stage = Stage(entry.key, kind, entry.settings, inputs, identity, root, over, True, like.stage.name if like else "", lacks)
     kind.fits(stage)
-    return Step(stage, _blocks(kind, inputs, over, before))
+    return Step(stage, _blocks(stage, before))
 
 
 def _named(entry: Typed, name: str, keys: Sequence[str | Outside], before: Mapping[str, Step]) -> Given:
@@ -169,14 +169,16 @@ def _nearest(entry: Typed, name: str, edge: Edge, over: Stage | None, inputs: In
 def _since_given(here: Sequence[Stage], over: Stage | None, before: Mapping[str, Step]) -> list[Stage]:
     """Those that came since the nearest stage that gave their panoramas: a source that is read twice begins anew."""
     keys = list(before)
-    given = [key for key in keys if over is not None and before[key].stage.is_source and _same(before[key].stage, over)]
+    giving = [key for key in keys if before[key].stage.kind.gives == OVER]
+    given = [key for key in giving if over is not None and _same(before[key].stage, over)]
     start = keys.index(given[-1]) if given else 0
     since = [one for one in here if keys.index(one.key) > start]
     return since or list(here)
 
 
-def _blocks(kind: Kind, inputs: Inputs, over: Stage | None, before: Mapping[str, Step]) -> tuple[Block, ...]:
+def _blocks(stage: Stage, before: Mapping[str, Step]) -> tuple[Block, ...]:
     """The blocks of a stage: its panoramas' own, one for each of them, or one for all that it reads."""
+    kind, inputs, over = stage.kind, stage.inputs, stage.over
     read = [one for found in inputs.values() for one in found if isinstance(one, Stage)]
     if over is not None:
         own = next((step.blocks for step in before.values() if step.stage is over), None) or _of_given(over, before)
@@ -184,6 +186,8 @@ def _blocks(kind: Kind, inputs: Inputs, over: Stage | None, before: Mapping[str,
         own = tuple({block.name: block for one in read for block in before[one.key].blocks}.values())
     if kind.grain == "block":
         return own
+    if kind.derive is not None:
+        return tuple(kind.derive(stage, block) for block in own)
     names = [name for block in own for name in stands_for(block)]
     if kind.grain == "derived":
         return tuple(of_block(name) for name in names)

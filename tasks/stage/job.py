@@ -75,6 +75,11 @@ class Job:
         return not self.given_up and len(self.copies) == len(self.block.items)
 
     @property
+    def source(self) -> Any:
+        """Where the panoramas come from, and their truth: what the stage says that read their files."""
+        return self.stage.origin.settings.source
+
+    @property
     def url(self) -> str:
         """Where the block's data and receipt go."""
         return self.stage.block_url(self.block.name)

@@ -123,6 +123,11 @@ class Kind:
         Its data may go once all that reads it has its receipt.
     expand : function of (settings, named inputs)
         The parts of an entry that is several stages.
+    becomes : function of settings
+        Another kind that an entry is, where what it gives depends on what it says; None for this one.
+    derive : function of (stage, block)
+        Of grain ``derived``: the block that it makes of one that it reads, as a pure function of its items. By default a block of
+        one item that stands for the block.
     fits : function of a stage
         Raises ConfigError if its settings do not fit what it reads. Reads nothing.
     check : str
@@ -154,6 +159,8 @@ class Kind:
     network: bool = False
     droppable: bool = False
     expand: Callable[[Any, Mapping[str, Any]], Sequence[Part]] | None = None
+    becomes: Callable[[Any], Kind | None] | None = None
+    derive: Callable[[Stage, Block], Block] | None = None
     fits: Callable[[Stage], None] = _fits
     check: str = ""
     looks: str = ""
@@ -207,7 +214,12 @@ class Stage:
     @property
     def panoramas(self) -> Stage:
         """The stage that gave the panoramas; itself if it did."""
-        return self.over or self
+        return self if self.over is None or self.kind.gives == OVER else self.over
+
+    @property
+    def origin(self) -> Stage:
+        """The stage that read the source of the panoramas: it gave them, or what they were taken from."""
+        return self if self.over is None else self.over.origin
 
     @property
     def is_source(self) -> bool:
@@ -277,12 +289,6 @@ def upstream_names(inputs: Inputs) -> dict[str, Stage]:
         taken = one.name in named and named[one.name].identity != one.identity
         named[f"{one.name} ({one.key})" if taken else one.name] = one
     return named
-
-
-def behind(stage: Stage) -> set[str]:
-    """Keys of all stages that a stage's output is made of, those that gave the panoramas among them."""
-    read = {one.key: one for one in upstream_names(stage.inputs).values()} if stage.owes else {}
-    return {stage.panoramas.key, *read}.union(*(behind(one) for one in read.values() if one.inputs))
 
 
 def named_function(reference: str) -> Callable[..., Any]:

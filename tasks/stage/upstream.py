@@ -12,23 +12,22 @@ from tasks.stage.job import BadItem, Job
 from tasks.stage.kind import Stage
 
 
-class Upstream:
-    """A finished block of an earlier stage: the one that a job reads for its own."""
+class StoredBlock:
+    """A finished block; RuntimeError if it has no receipt. ``key`` is what the file calls the stage that makes it."""
 
-    def __init__(self, job: Job, stage: Stage) -> None:
-        self.url = job.url_of(stage)
-        receipt = read_receipt(self.url)
+    def __init__(self, url: str, key: str) -> None:
+        self.url = url
+        receipt = read_receipt(url)
         if receipt is None:
-            raise RuntimeError(f"{self.url}: has no receipt, so it may not be read; run the stage {stage.key} first")
+            raise RuntimeError(f"{url}: has no receipt, so it may not be read; run the stage {key} first")
         self.receipt = receipt
-        self.stage = stage
         self._reader: BlockReader | None = None
 
     def item(self, slot: int) -> dict[str, NDArray]:
         """The arrays of one item, of the shapes that its stage stores; BadItem if the stage gave it up."""
         row = self.receipt.items[slot]
         if row.state == "quarantined":
-            at = self.stage.name
+            at = self.receipt.stage
             raise BadItem(row.reason if row.inherited else f"at {at}: {row.reason}", row.given_up_at or at)
         if self._reader is None:
             self._reader = BlockReader(self.url, self.receipt.files)
@@ -47,6 +46,14 @@ def sound_arrays(url: str, receipt: Receipt, reader: BlockReader, slot: int) -> 
     if row.digest and arrays_digest(arrays) != row.digest:
         raise damaged(url, f"the arrays of {row.item} are not those that were stored", receipt.files)
     return arrays
+
+
+class Upstream(StoredBlock):
+    """A finished block of an earlier stage: the one that a job reads for its own."""
+
+    def __init__(self, job: Job, stage: Stage) -> None:
+        super().__init__(job.url_of(stage), stage.key)
+        self.stage = stage
 
 
 def open_block(stage: Stage, name: str) -> tuple[str, Receipt]:

@@ -120,17 +120,17 @@ def test_a_band_stated_by_metadata_is_read_anew(config: Config, tmp_path: Path) 
 
 def test_the_way_of_one_panorama_tells_what_is_made_copied_and_there(config: Config, tmp_path: Path) -> None:
     everything = make_plan(config)
-    assert {(row["stage"], row["state"]) for row in explain_item(config, everything, "p0")} == {
+    assert {(row["stage"], row["state"]) for row in explain_item(everything, "p0")} == {
         (key, "there") for key in (everything.sources[0].key, *(step.key for step in everything.steps))
     }
     change_pixel(tmp_path / "images/p1.png")
     ingested(config)
     plan = make_plan(config)
-    states = {name: {row["stage"]: row["state"] for row in explain_item(config, plan, name)} for name in ("p1", "p0", "p4")}
+    states = {name: {row["stage"]: row["state"] for row in explain_item(plan, name)} for name in ("p1", "p0", "p4")}
     assert states["p1"]["fuse"] == "made"
     assert states["p0"]["fuse"] == "copied"
     assert states["p4"]["fuse"] == "there"
-    (row,) = (row for row in explain_item(config, plan, "p0") if row["stage"] == "fuse")
+    (row,) = (row for row in explain_item(plan, "p0") if row["stage"] == "fuse")
     assert row["why"].startswith("its row lies in 000000-")
     with pytest.raises(ConfigError, match="did you mean 'p0'"):
-        explain_item(config, plan, "p00")
+        explain_item(plan, "p00")

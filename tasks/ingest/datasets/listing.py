@@ -13,10 +13,11 @@ from storage.urls import filesystem, is_local
 from tasks.ingest.datasets import DATA_SETS
 from tasks.ingest.datasets.layout import Files, Layout, Listing, files_below
 from tasks.ingest.entries import Entry, Found, SourceError, in_order
-from tasks.ingest.folders import is_pattern
+from tasks.ingest.folders import PICTURES, Wanted, is_pattern
 from tasks.ingest.lists import is_list
 from tasks.ingest.settings import Source
 from tasks.ingest.sources import look_at_source
+from tasks.ingest.videos.opened import HAS_VIDEO, NOT_READ, SUFFIXES, WANTED
 
 MOST_LOOKED_AT = 10_000
 """Files among which a better root is looked for."""
@@ -40,10 +41,19 @@ def look_at(source: Source, strict: bool = True) -> Found:
 
     Without ``strict``, files of one name do not stop it: the first is taken, and the others are told.
     """
-    if source.kind != "files":
+    if source.is_data_set:
         return Found(list_data_set(source).entries)
-    found = look_at_source(source.url, source.allow, strict)
+    found = look_at_source(source.url, source.allow, strict, _wanted(source))
     return replace(found, entries=_of_split(source, found.entries))
+
+
+def _wanted(source: Source) -> Wanted:
+    """Which files of a source are its items."""
+    if source.kind != "videos":
+        return PICTURES
+    if not HAS_VIDEO:
+        raise SourceError(f"source {source.url}: {WANTED}")
+    return Wanted("clips", SUFFIXES, NOT_READ)
 
 
 def list_data_set(source: Source) -> Listing:

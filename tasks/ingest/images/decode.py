@@ -37,9 +37,7 @@ _OTHER_KINDS = {
     "what each lens saw, not yet stitched; export equirectangular files with the camera's own program": (
         (".insp", ".insv", ".360", ".lrv")
     ),
-    "a video; take pictures from it first, as with ffmpeg -i VIDEO -vf fps=1 %05d.png": (
-        (".mp4", ".mov", ".mkv", ".webm", ".avi")
-    ),
+    "a video; read such files as clips, with kind: videos under source:": ((".mp4", ".mov", ".mkv", ".webm", ".avi")),
     "of a format that is not read; save it as PNG or TIFF": (
         (".gif", ".jxl", ".jp2", ".j2k", ".jpx", ".psd", ".psb", ".tga", ".dds", ".ktx", ".ktx2", ".pfm", ".ppm")
     ),

@@ -15,8 +15,8 @@ from storage.arrays import BlockReader, Entries
 from storage.manifest import Item
 from tasks.ingest.images.resizing import resize_image
 from tasks.ingest.observed import observed_of
-from tasks.ingest.panorama import load_panorama
-from tasks.ingest.settings import Panoramas
+from tasks.ingest.panorama import Reading, load_panorama
+from tasks.ingest.settings import Source
 from tasks.label.fuse import decode_labels
 from tasks.stage.kind import Stage
 from tasks.train.labels.views import Patches, one_view
@@ -87,10 +87,16 @@ class Place:
     slot: int
 
     @property
-    def reading(self) -> Panoramas:
-        """Where its panorama comes from, and how that is read."""
-        settings: Panoramas = self.stage.panoramas.settings
+    def reading(self) -> Reading:
+        """How its panorama is read."""
+        settings: Reading = self.stage.panoramas.settings
         return settings
+
+    @property
+    def source(self) -> Source:
+        """Where its panorama comes from, and its truth."""
+        source: Source = self.stage.origin.settings.source
+        return source
 
 
 def training_item(place: Place, settings: ItemSettings, generator: np.random.Generator) -> dict[str, NDArray[Any]]:

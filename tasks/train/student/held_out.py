@@ -62,7 +62,7 @@ def look_at_held_out(model: StudentModel, data: TrainingData, device: str) -> tu
     vocabulary = _truth_classes(data.places)
     for place in _spread(data.places, MOST_JUDGED):
         try:
-            seen = _look(model, place, data, device, read_truth_classes(place.reading.source) == vocabulary)
+            seen = _look(model, place, data, device, read_truth_classes(place.source) == vocabulary)
         except BadItem:  # gone or changed since it was labelled: training skips it too
             continue
         for name, row in _compared(seen, place, data.classes, vocabulary).items():
@@ -77,7 +77,7 @@ def look_at_held_out(model: StudentModel, data: TrainingData, device: str) -> tu
 
 def _truth_classes(places: Sequence[Place]) -> list[str]:
     """The vocabulary of the truth, of the first store that has any: figures of two vocabularies cannot be pooled."""
-    sources = {id(place.stage): place.reading.source for place in places}.values()
+    sources = {id(place.stage): place.source for place in places}.values()
     return next((classes for source in sources if (classes := read_truth_classes(source))), [])
 
 
@@ -93,7 +93,7 @@ def _look(model: StudentModel, place: Place, data: TrainingData, device: str, wi
     observed = read_observed(place.item, place.reading, settings.height)
     said = as_labels(predict(model, arrays["image"], device), sky_class(data.classes), observed)
     labels = {name: array for name, array in arrays.items() if name != "image"}
-    truth = read_truth(place.reading.source, place.item)[0] if with_truth else {}
+    truth = read_truth(place.source, place.item)[0] if with_truth else {}
     return Seen(place.item.item, arrays["image"], labels, said, truth, observed)
 
 

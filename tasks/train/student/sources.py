@@ -18,7 +18,7 @@ def about_labels(stores: Sequence[LabelStore], licences: Mapping[str, str]) -> l
         {
             "name": store.stage.key,
             "root": mask_credentials(store.stage.root),
-            "source": mask_credentials(store.stage.panoramas.settings.source.url),
+            "source": mask_credentials(store.stage.origin.settings.source.url),
             "fingerprint": store.stage.identity.fingerprint,
             "blocks": len(store.blocks),
             "panoramas": sum(row.state == "done" for _, _, receipt in store.blocks for row in receipt.items),
