@@ -48,12 +48,12 @@ def carry_out_plan(
         As :func:`flows.pipeline.pipeline` raises them.
     """
     wanted = keys_until(config, stages)
+    refuse_missing(config, plan)
     refuse_unfit(plan, wanted)
     if any(one.to_run for one in plan.stages if one.stage in wanted):
         require_place(config.root)
         with handing_over(plan):
             return start_flow(config, retry, None, quiet, stages)
-    refuse_missing(config, plan)
     refuse_empty_source(config, plan)
     for step in plan.steps:
         refuse_nothing_made(config, plan, step)

@@ -56,7 +56,8 @@ def plan(
         console.print(plan_table(made))
         print_life(items_told(made))
         print_notes(made.notes)
-    refuse_unfit(made)
+    if not made.missing:
+        refuse_unfit(made)
     raise typer.Exit(int(check and (made.anything_to_run or bool(made.missing))))
 
 

@@ -142,7 +142,7 @@ def test_circles_are_told_file_by_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ({"of": "fused"}, r"stages\.indoor\.of: .* has no stage 'fused', but .*fuse"),
+        ({"of": "fused"}, r"stages\.indoor\.of: .* has no stage 'fused'; did you mean 'fuse'\?"),
         ({"of": None}, r"stages\.indoor"),
         ({"at": 1}, r"stages\.indoor: takes config and of, and may take incomplete, latest and set, not at"),
         ({"set": "fuse.height=1"}, r"stages\.indoor\.set: must be a mapping of dotted keys to values"),
