@@ -15,12 +15,12 @@ from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.asked import asked_config
 from flows.plan import Plan, make_plan
+from flows.plan_words import plan_words
 from flows.reading.notebook import table_html
 from flows.reading.published import Published
 from flows.reading.store import Store
 from flows.starting import carry_out_plan, in_own_thread
 from flows.tables.run import plan_table
-from flows.text import duration, size
 from storage.published import is_publication
 from storage.urls import exists, is_local, join
 
@@ -42,12 +42,8 @@ class ShownPlan(Plan):
         return "\n".join(line.rstrip() for line in text.file.getvalue().splitlines()).strip("\n")
 
     def _repr_html_(self) -> str:
-        heads = ("stage", "cached", "to run", "items", "time", "bytes", "why")
-        rows = [
-            (one.stage, one.cached, one.to_run, one.items, duration(one.seconds), size(one.bytes), "; ".join(one.reasons))
-            for one in self.stages
-        ]
-        return table_html("Plan", heads, rows)
+        words = plan_words(self)
+        return table_html("Plan", list(words[0]) if words else [], [list(row.values()) for row in words])
 
 
 def open(

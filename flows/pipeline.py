@@ -7,7 +7,7 @@ Every stage is a subflow, every block a task run. What already has its receipt d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import partial
@@ -45,7 +45,7 @@ from storage.manifest import Block, Item
 from storage.receipts import Receipt
 from tasks.ingest import ingest
 from tasks.ingest.entries import Entry
-from tasks.ingest.ingest import Scan
+from tasks.ingest.ingest import Retry, Scan
 from tasks.ingest.life import with_former_names
 from tasks.ingest.settings import Ingest
 from tasks.pipeline import sources
@@ -105,8 +105,7 @@ def carry_out(
     events = RunEvents(config, run)
     events.started()
     tag_this_run(config_tag(config.name))
-    outcome: Mapping[str, Any] = {}
-    found = Found()
+    outcome: dict[str, Any] = {}
     try:
         with (
             draining_in_flow(),
@@ -114,39 +113,17 @@ def carry_out(
             tags(config_tag(config.name)),
             start_workers(config.execution.runner) as workers,
         ):
-            handed = handed_plan()
-            scans = {source.key: source.scan for source in handed.sources} if handed else {}
-            for source in sources(config) if only is None else ():
-                with events.stage(source):
-                    scan = scans.get(source.key) or ingest.scan(source, of_source(retry, source.key))
-                    scans[source.key] = ingest_source(source, scan, workers) if source.key in wanted else scan
-            plan = make_plan(config, retry, scans or None, rehash=False, receipts=handed.receipts if handed else None)
-            refuse_missing(config, plan)
-            refuse_unfit(plan, wanted)
+            plan = _plan(config, retry, only is None, wanted, workers, events)
             record.planned(plan)
             publish_plan(plan)
             refuse_empty_source(config, plan)
-            for step in plan.steps:
-                chosen = None if only is None else only.get(step.key, ())
-                asked = plan.owed_blocks(step) if step.key in wanted else []
-                owed = [block for block in asked if chosen is None or block.name in chosen]
-                with events.stage(step.stage, step.blocks, owed, plan.receipts):
-                    jobs = jobs_of(step, owed, config, run, plan)
-                    run_stage(step.stage, jobs, config, workers, partial(plan.receipts.keep, step.stage))
-                if only is None:
-                    refuse_nothing_made(config, plan, step)
-                publish_section(found.add(made_of(config, plan, step)))
-        outcome = write_run_report(config, record, found)
+            found = _make_stages(config, plan, run, only, wanted, workers, events)
+        outcome |= write_run_report(config, record, found)
         if only is None:
             refuse_failed_alike(config, plan)
         record.finished("completed", **outcome)
     except BaseException as error:
-        if record.plan is not None:
-            record.plan.receipts.forget()  # what failed may have withdrawn some
-        state = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
-        failures = [dict(zip(("stage", "block", "message"), row)) for row in getattr(error, "failures", ())]
-        with suppress(OSError):  # a store that failed the run, a full disk say, may refuse its record too
-            record.finished(state, **outcome, reason=f"{type(error).__name__}: {error}", failures=failures)
+        _note_failure(record, error, outcome)
         publish_outcome(record.as_json())
         events.ended(error)
         report_quarantined(config, record.plan, record.run)
@@ -155,6 +132,53 @@ def carry_out(
     publish_outcome(record.as_json())
     report_quarantined(config, record.plan, record.run)
     return record.as_json()
+
+
+def _plan(config: Config, retry: Retry, reads: bool, wanted: Collection[str], workers: Workers, events: RunEvents) -> Plan:
+    """What the run makes, once new files of its sources are read, if it ``reads`` any. ConfigError refuses it."""
+    handed = handed_plan()
+    scans = {source.key: source.scan for source in handed.sources} if handed else {}
+    for source in sources(config) if reads else ():
+        with events.stage(source):
+            scan = scans.get(source.key) or ingest.scan(source, of_source(retry, source.key))
+            scans[source.key] = ingest_source(source, scan, workers) if source.key in wanted else scan
+    plan = make_plan(config, retry, scans or None, rehash=False, receipts=handed.receipts if handed else None)
+    refuse_missing(config, plan)
+    refuse_unfit(plan, wanted)
+    return plan
+
+
+def _make_stages(
+    config: Config,
+    plan: Plan,
+    run: str,
+    only: Mapping[str, Sequence[str]] | None,
+    wanted: Collection[str],
+    workers: Workers,
+    events: RunEvents,
+) -> Found:
+    """Make what the stages owe, one after the other; what they show is told as each is done."""
+    found = Found()
+    for step in plan.steps:
+        chosen = None if only is None else only.get(step.key, ())
+        asked = plan.owed_blocks(step) if step.key in wanted else []
+        owed = [block for block in asked if chosen is None or block.name in chosen]
+        with events.stage(step.stage, step.blocks, owed, plan.receipts):
+            jobs = jobs_of(step, owed, config, run, plan)
+            run_stage(step.stage, jobs, config, workers, partial(plan.receipts.keep, step.stage))
+        if only is None:
+            refuse_nothing_made(config, plan, step)
+        publish_section(found.add(made_of(config, plan, step)))
+    return found
+
+
+def _note_failure(record: RunRecord, error: BaseException, outcome: Mapping[str, Any]) -> None:
+    if record.plan is not None:
+        record.plan.receipts.forget()  # what failed may have withdrawn some
+    state = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
+    failures = [dict(zip(("stage", "block", "message"), row)) for row in getattr(error, "failures", ())]
+    with suppress(OSError):  # a store that failed the run, a full disk say, may refuse its record too
+        record.finished(state, **outcome, reason=f"{type(error).__name__}: {error}", failures=failures)
 
 
 def _page_in_prefect() -> str:

@@ -46,11 +46,6 @@ class StagePlan:
     copied: int = 0
 
 
-def at_most(row: StagePlan) -> str:
-    """How many blocks run, in words."""
-    return f"at most {row.to_run}" if row.at_most else str(row.to_run)
-
-
 @dataclass(frozen=True)
 class Plan:
     """The whole plan. ``owed`` names, by stage, the blocks that it must make, of the manifests as they are now.
@@ -153,9 +148,10 @@ def make_plan(
 
 
 def refuse_unfit(plan: Plan, keys: Collection[str] | None = None) -> None:
-    """Let every stage, or those of these keys, refuse a run before any stage runs. ConfigError says why."""
+    """Let every stage that has blocks to make, or those of these keys, refuse a run before any runs. ConfigError says why."""
+    to_run = {row.stage for row in plan.stages if row.to_run}
     for step in plan.steps:
-        if step.stage.owes and step.stage.kind.check and (keys is None or step.key in keys):
+        if step.key in to_run and step.stage.kind.check and (keys is None or step.key in keys):
             named_function(step.stage.kind.check)(step.stage, step.blocks)
 
 

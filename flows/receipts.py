@@ -28,7 +28,7 @@ class Receipts:
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str, str], dict[str, Receipt]] = {}
         self._listed: set[tuple[str, str, str]] = set()
-        self._sampled: dict[tuple[str, str, str], list[Receipt]] = {}
+        self._sampled: dict[tuple[str, str, str], dict[str, Receipt]] = {}
         self._others: dict[tuple[str, str, str, str], Receipt | None] = {}
 
     def existing(self, stage: Stage) -> set[str]:
@@ -61,14 +61,13 @@ class Receipts:
             return [self._kept[place][name] for name in sorted(self._kept[place])[:most]]
         if place not in self._sampled:
             urls = [block_url(*place, name) for name in receipt_files(*place)[:most]]
-            self._sampled[place] = [receipt for receipt in read_receipts(urls) if receipt]
-        return self._sampled[place]
+            self._sampled[place] = {receipt.block: receipt for receipt in read_receipts(urls) if receipt}
+        return list(self._sampled[place].values())[:most]
 
     def at(self, root: str, stage: str, fingerprint: str, block: str) -> Receipt | None:
         """The receipt of any block of a store, its data may be dropped; None if it has none. Read once."""
         place = (root, stage, fingerprint)
-        sampled = {receipt.block: receipt for receipt in self._sampled.get(place, ())}
-        found = self._kept.get(place, {}).get(block) or sampled.get(block)
+        found = self._kept.get(place, {}).get(block) or self._sampled.get(place, {}).get(block)
         if found is None and (*place, block) not in self._others:
             url = block_url(*place, block)
             self._others[*place, block] = read_receipt(url) or read_dropped(url)
