@@ -8,7 +8,7 @@ from typing import Any
 from flows.receipts import Receipts
 from storage.accepted import read_accepted
 from storage.manifest import Block
-from storage.receipts import block_url
+from storage.receipts import Receipt, block_url
 from storage.urls import children, join
 from tasks.stage.adopt import seen_by_readers
 from tasks.stage.grain import of_block, stands_for
@@ -26,9 +26,14 @@ def adoptable(stage: Stage, blocks: Sequence[Block], receipts: Receipts) -> dict
     for block in blocks:
         for identity in earlier:
             place = (stage.root, stage.name, identity["fingerprint"], block.name)
-            if block.name not in found and _reads_alike(stage, block, identity, receipts) and receipts.at(*place):
+            if block.name not in found and _reads_alike(stage, block, identity, receipts) and _is_whole(receipts.at(*place)):
                 found[block.name] = block_url(*place)
     return found
+
+
+def _is_whole(receipt: Receipt | None) -> bool:
+    """Whether a block is there in which the stage itself gave up nothing: what it did is tried once more."""
+    return receipt is not None and all(row.inherited for row in receipt.quarantined)
 
 
 def _earlier(stage: Stage, receipts: Receipts) -> list[Mapping[str, Any]]:
