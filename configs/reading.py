@@ -147,13 +147,17 @@ def explain(
     below: str = "",
     also: Iterable[str] = (),
     keys: Sequence[str] = (),
+    called: Mapping[str, str] | None = None,
 ) -> str:
     """One indented line for each problem that validating values as a ``model`` found.
 
     ``below`` is where in the file the values stand, with a dot at its end: ``stages.fuse.``; ``also`` are keys that may stand
-    there though the model does not have them, and ``keys`` those of the stages, which a list of them has by number.
+    there though the model does not have them, and ``keys`` those of the stages, which a list of them has by number. ``called``
+    maps dotted keys of the model to those of the file, where these differ.
     """
-    return "\n".join(f"  {below}{_explain(problem, model, also, keys)}" for problem in error.errors())
+    told = {tuple(key.split(".")): tuple(other.split(".")) for key, other in (called or {}).items()}
+    problems = [{**one, "loc": told.get(tuple(map(str, one["loc"])), one["loc"])} for one in error.errors()]
+    return "\n".join(f"  {below}{_explain(problem, model, also, keys)}" for problem in problems)
 
 
 def _lay_over(data: dict[str, Any], keys: list[str], value: Any) -> None:

@@ -16,12 +16,12 @@ from configs.settings import ConfigError
 from configs.trial import Trial
 from flows.asked import asked_config, asked_trial
 from flows.plan import Plan, make_plan
+from flows.plan_words import plan_title, plan_words
 from flows.reading.notebook import table_html
 from flows.reading.published import Published
 from flows.reading.store import Store
 from flows.starting import carry_out_plan, in_own_thread
-from flows.tables.run import plan_table, plan_title
-from flows.text import duration, size
+from flows.tables.run import plan_table
 from storage.published import is_publication
 from storage.urls import exists, is_local, join
 
@@ -43,12 +43,8 @@ class ShownPlan(Plan):
         return "\n".join(line.rstrip() for line in text.file.getvalue().splitlines()).strip("\n")
 
     def _repr_html_(self) -> str:
-        heads = ("stage", "cached", "to run", "items", "time", "bytes", "why")
-        rows = [
-            (one.stage, one.cached, one.to_run, one.items, duration(one.seconds), size(one.bytes), "; ".join(one.reasons))
-            for one in self.stages
-        ]
-        return table_html(plan_title(self), heads, rows)
+        words = plan_words(self)
+        return table_html(plan_title(self), list(words[0]) if words else [], [list(row.values()) for row in words])
 
 
 def open(

@@ -42,11 +42,6 @@ class StagePlan:
     copied: int = 0
 
 
-def at_most(row: StagePlan) -> str:
-    """How many blocks run, in words."""
-    return f"at most {row.to_run}" if row.at_most else str(row.to_run)
-
-
 class Comparison:
     """The stages of a plan, compared one after the other with what is there; each may make blocks behind it owed again."""
 

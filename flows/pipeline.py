@@ -47,7 +47,7 @@ from storage.manifest import Block, Item
 from storage.receipts import Receipt
 from tasks.ingest import ingest
 from tasks.ingest.entries import Entry
-from tasks.ingest.ingest import Scan
+from tasks.ingest.ingest import Retry, Scan
 from tasks.ingest.life import with_former_names
 from tasks.ingest.settings import Ingest
 from tasks.pipeline import sources
@@ -102,8 +102,7 @@ def carry_out(
     events = RunEvents(config, run)
     events.started()
     tag_this_run(config_tag(config.name), *[TRIAL] * bool(trial.words))
-    outcome: Mapping[str, Any] = {}
-    found = Found()
+    outcome: dict[str, Any] = {}
     try:
         with (
             draining_in_flow(),
@@ -111,36 +110,17 @@ def carry_out(
             tags(config_tag(config.name)),
             start_workers(config.execution.runner) as workers,
         ):
-            handed = handed_plan()
-            scans = {source.key: source.whole for source in handed.sources} if handed else {}
-            if only is None:
-                scans = read_sources(config, scans, retry, trial, events, workers)
-            plan = make_plan(config, retry, scans or None, False, handed.receipts if handed else None, trial)
-            refuse_missing(config, plan)
-            refuse_unfit(plan)
+            plan = _plan(config, retry, only is None, trial, workers, events)
             record.planned(plan)
             publish_plan(plan)
             refuse_empty_source(config, plan)
-            for step in plan.chosen:
-                chosen = None if only is None else only.get(step.key, ())
-                owed = [block for block in plan.owed_blocks(step) if chosen is None or block.name in chosen]
-                with events.stage(step.stage, step.blocks, owed, plan.receipts):
-                    jobs = jobs_of(step, owed, config, run, plan)
-                    run_stage(step.stage, jobs, config, workers, partial(plan.receipts.keep, step.stage))
-                if only is None:
-                    refuse_nothing_made(config, plan, step)
-                publish_section(found.add(made_of(config, plan, step)))
-        outcome = write_run_report(config, record, found)
+            found = _make_stages(config, plan, run, only, workers, events)
+        outcome |= write_run_report(config, record, found)
         if only is None:
             refuse_failed_alike(config, plan)
         record.finished("completed", **outcome)
     except BaseException as error:
-        if record.plan is not None:
-            record.plan.receipts.forget()  # what failed may have withdrawn some
-        state = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
-        failures = [dict(zip(("stage", "block", "message"), row)) for row in getattr(error, "failures", ())]
-        with suppress(OSError):  # a store that failed the run, a full disk say, may refuse its record too
-            record.finished(state, **outcome, reason=f"{type(error).__name__}: {error}", failures=failures)
+        _note_failure(record, error, outcome)
         publish_outcome(record.as_json())
         events.ended(error)
         report_quarantined(config, record.plan, record.run)
@@ -151,13 +131,51 @@ def carry_out(
     return record.as_json()
 
 
+def _plan(config: Config, retry: Retry, reads: bool, trial: Trial, workers: Workers, events: RunEvents) -> Plan:
+    """What the run makes, once new files of its sources are read, if it ``reads`` any. ConfigError refuses it."""
+    handed = handed_plan()
+    scans = {source.key: source.whole for source in handed.sources} if handed else {}
+    if reads:
+        scans = read_sources(config, scans, retry, trial, events, workers)
+    plan = make_plan(config, retry, scans or None, rehash=False, receipts=handed.receipts if handed else None, trial=trial)
+    refuse_missing(config, plan)
+    refuse_unfit(plan)
+    return plan
+
+
+def _make_stages(
+    config: Config, plan: Plan, run: str, only: Mapping[str, Sequence[str]] | None, workers: Workers, events: RunEvents
+) -> Found:
+    """Make what the stages owe, one after the other; what they show is told as each is done."""
+    found = Found()
+    for step in plan.chosen:
+        chosen = None if only is None else only.get(step.key, ())
+        owed = [block for block in plan.owed_blocks(step) if chosen is None or block.name in chosen]
+        with events.stage(step.stage, step.blocks, owed, plan.receipts):
+            jobs = jobs_of(step, owed, config, run, plan)
+            run_stage(step.stage, jobs, config, workers, partial(plan.receipts.keep, step.stage))
+        if only is None:
+            refuse_nothing_made(config, plan, step)
+        publish_section(found.add(made_of(config, plan, step)))
+    return found
+
+
+def _note_failure(record: RunRecord, error: BaseException, outcome: Mapping[str, Any]) -> None:
+    if record.plan is not None:
+        record.plan.receipts.forget()  # what failed may have withdrawn some
+    state = "interrupted" if isinstance(error, (Interrupted, KeyboardInterrupt)) else "failed"
+    failures = [dict(zip(("stage", "block", "message"), row)) for row in getattr(error, "failures", ())]
+    with suppress(OSError):  # a store that failed the run, a full disk say, may refuse its record too
+        record.finished(state, **outcome, reason=f"{type(error).__name__}: {error}", failures=failures)
+
+
 def _page_in_prefect() -> str:
     """Where the run shows in the UI of a Prefect server that outlives it; empty if there is none."""
     return (flow_run.ui_url or "") if outlives_the_run() else ""
 
 
 def read_sources(
-    config: Config, scans: Mapping[str, Scan], retry: bool | list[str], trial: Trial, events: RunEvents, workers: Workers
+    config: Config, scans: Mapping[str, Scan], retry: Retry, trial: Trial, events: RunEvents, workers: Workers
 ) -> dict[str, Scan]:
     """Read what is new of all sources that a trial takes, those of its panoramas alone; by key, what is known then.
 

@@ -154,9 +154,10 @@ def make_plan(
 
 
 def refuse_unfit(plan: Plan) -> None:
-    """Let every stage that a plan makes, and of which it knows all, refuse a run before any runs. ConfigError says why."""
+    """Let every stage that has blocks to make, and of which all is known, refuse a run before any runs. ConfigError says why."""
+    to_run = {row.stage for row in plan.stages if row.to_run}
     for step in plan.chosen:
-        if step.stage.owes and step.stage.kind.check and not step.stage.lacks:
+        if step.key in to_run and step.stage.kind.check and not step.stage.lacks:
             named_function(step.stage.kind.check)(step.stage, step.blocks)
 
 

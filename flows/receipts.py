@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from storage.manifest import Block
-from storage.receipts import Receipt, as_stored, block_url, existing_receipts, read_receipts, receipt_files
+from storage.receipts import (
+    Receipt,
+    as_stored,
+    block_url,
+    existing_receipts,
+    read_dropped,
+    read_receipt,
+    read_receipts,
+    receipt_files,
+)
 from tasks.stage.kind import Stage, Step
 
 
@@ -19,7 +28,8 @@ class Receipts:
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str, str], dict[str, Receipt]] = {}
         self._listed: set[tuple[str, str, str]] = set()
-        self._sampled: dict[tuple[str, str, str], list[Receipt]] = {}
+        self._sampled: dict[tuple[str, str, str], dict[str, Receipt]] = {}
+        self._others: dict[tuple[str, str, str, str], Receipt | None] = {}
 
     def existing(self, stage: Stage) -> set[str]:
         """Names of the blocks of a stage that exist; all of its receipts are read at the first call."""
@@ -51,8 +61,17 @@ class Receipts:
             return [self._kept[place][name] for name in sorted(self._kept[place])[:most]]
         if place not in self._sampled:
             urls = [block_url(*place, name) for name in receipt_files(*place)[:most]]
-            self._sampled[place] = [receipt for receipt in read_receipts(urls) if receipt]
-        return self._sampled[place]
+            self._sampled[place] = {receipt.block: receipt for receipt in read_receipts(urls) if receipt}
+        return list(self._sampled[place].values())[:most]
+
+    def at(self, root: str, stage: str, fingerprint: str, block: str) -> Receipt | None:
+        """The receipt of any block of a store, its data may be dropped; None if it has none. Read once."""
+        place = (root, stage, fingerprint)
+        found = self._kept.get(place, {}).get(block) or self._sampled.get(place, {}).get(block)
+        if found is None and (*place, block) not in self._others:
+            url = block_url(*place, block)
+            self._others[*place, block] = read_receipt(url) or read_dropped(url)
+        return found or self._others.get((*place, block))
 
     def keep(self, stage: Stage, receipt: Receipt) -> None:
         """Note the receipt of a block that was just made."""
@@ -64,6 +83,7 @@ class Receipts:
         self._kept.clear()
         self._listed.clear()
         self._sampled.clear()
+        self._others.clear()
 
     def _read(self, stage: Stage, blocks: list[str]) -> list[Receipt | None]:
         kept = self._kept.setdefault(_place(stage), {})

@@ -43,12 +43,12 @@ def carry_out_plan(config: Config, plan: Plan, retry: bool = False, quiet: bool 
     ConfigError, RunFailed, Interrupted
         As :func:`flows.pipeline.pipeline` raises them.
     """
+    refuse_missing(config, plan)
     refuse_unfit(plan)
     if plan.anything_to_run:
         require_place(config.root)
         with handing_over(plan):
             return start_flow(config, retry, None, quiet, plan.trial)
-    refuse_missing(config, plan)
     refuse_empty_source(config, plan)
     for step in plan.chosen:
         refuse_nothing_made(config, plan, step)

@@ -20,7 +20,7 @@ def read_accepted(root: str, stage: str, fingerprint: str) -> dict[str, Any] | N
     """What was said of it; None if nobody vouched for it, or the note is damaged, which then counts for nothing."""
     try:
         said = json.loads(read_bytes(_url(root, stage, fingerprint)))
-    except (FileNotFoundError, ValueError, RecursionError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return None
     wanted = ("before", "because", "by", "at")
     return said if isinstance(said, dict) and all(isinstance(said.get(key), str) for key in wanted) else None

@@ -187,12 +187,13 @@ def _typed(key: str, kind: Kind, values: Mapping[str, Any], folder: str) -> list
     """An entry's settings and named inputs; those of its parts if it expands."""
     given = {name: _in_order(value) for name, value in values.items() if name in kind.reads}
     shares = _shares(kind, given)
-    said = {name: value for name, value in values.items() if name not in kind.reads} | shares
+    said = {name: value for name, value in values.items() if name not in kind.reads}
+    said |= {"shares": list(shares.values())} if shares else {}
     try:
         settings = kind.settings.model_validate(said, context={"folder": folder})
     except ValidationError as error:
-        told = explain(error, kind.settings, f"stages.{key}.", kind.reads)
-        raise ConfigError(_as_named(told, kind, given, f"stages.{key}")) from error
+        called = {f"shares.{number}": name for number, name in enumerate(shares)}
+        raise ConfigError(explain(error, kind.settings, f"stages.{key}.", kind.reads, called=called)) from error
     kind = (kind.becomes and kind.becomes(settings)) or kind
     if kind.expand is not None:
         return [one for part in kind.expand(settings, given) for one in _part(key, part, folder)]
@@ -205,19 +206,11 @@ def _part(key: str, part: Part, folder: str) -> list[Typed]:
 
 
 def _shares(kind: Kind, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The weights of inputs that are named with one each: ``labels: {fuse: 1.0, indoor: 0.5}``."""
+    """The weights of inputs that are named with one each, ``labels: {fuse: 1.0, indoor: 0.5}``, by their dotted keys."""
     if kind.expand is not None:
         return {}
-    named = [value for name, value in given.items() if kind.reads[name].weighted and isinstance(value, Mapping)]
-    return {"shares": list(named[0].values())} if named else {}
-
-
-def _as_named(told: str, kind: Kind, given: Mapping[str, Any], where: str) -> str:
-    """Messages about weights of inputs, under the names that the file has for them."""
-    for name, value in given.items():
-        for number, stage in enumerate(value if kind.reads[name].weighted and isinstance(value, Mapping) else ()):
-            told = told.replace(f"{where}.shares.{number}:", f"{where}.{name}.{stage}:")
-    return told
+    named = [(name, value) for name, value in given.items() if kind.reads[name].weighted and isinstance(value, Mapping)]
+    return {f"{name}.{stage}": weight for name, value in named[:1] for stage, weight in value.items()}
 
 
 def _in_order(named: Any) -> Any:

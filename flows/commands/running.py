@@ -77,7 +77,8 @@ def plan(
         print_life(items_told(made))
         print_notes(made.notes)
         print_lacks(made)
-    refuse_unfit(made)
+    if not made.missing:
+        refuse_unfit(made)
     raise typer.Exit(PARTIAL if made.lacks else int(check and (made.anything_to_run or bool(made.missing))))
 
 

@@ -21,6 +21,7 @@ from storage.receipts import Receipt, block_url, read_dropped, read_receipt, rec
 from storage.urls import children, join
 from tasks.ingest import ingest
 from tasks.pipeline import sources, steps
+from tasks.stage.adopt import ADOPTED
 from tasks.stage.kind import OVER, Stage, upstream_names
 
 BYTES_PER_TASK_RUN = 19_000
@@ -179,11 +180,20 @@ def measured_rate(root: str, stage: str, fingerprint: str) -> Rate | None:
     receipts: list[Receipt] = []
     for block in children(join(root, "stages", stage, fingerprint)):
         url = block_url(root, stage, fingerprint, block)
-        if receipt := read_receipt(url) or read_dropped(url):
+        if receipt := _as_made(root, read_receipt(url) or read_dropped(url)):
             receipts.append(receipt)
         if len(receipts) == SAMPLE:
             break
     return _rate(receipts)
+
+
+def _as_made(root: str, receipt: Receipt | None) -> Receipt | None:
+    """The receipt of the block that was made, where this one is a copy of it."""
+    origin = str(receipt.made.get(ADOPTED, "")).split("/") if receipt else []
+    if len(origin) != 3:
+        return receipt
+    url = block_url(root, *origin)
+    return read_receipt(url) or read_dropped(url)
 
 
 def _rate(receipts: Sequence[Receipt]) -> Rate | None:

@@ -9,12 +9,13 @@ from typing import Any
 from rich import box
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from configs.pipeline import Config
 from configs.trial import Trial
-from flows.comparison import at_most
 from flows.invocation import command
 from flows.plan import Plan
+from flows.plan_words import plan_title, plan_words
 from flows.stores.garbage import Garbage
 from flows.stores.items import Broken
 from flows.tables.life import print_life
@@ -27,31 +28,16 @@ SHOWN_ITEMS = 10
 """Quarantined items that a terminal is shown."""
 
 
-def plan_title(plan: Plan) -> str:
-    """What stands above a plan."""
-    return f"Plan of a trial: {plan.trial.told}" if plan.trial.words else "Plan"
-
-
 def plan_table(plan: Plan) -> Table:
     """One row a stage: blocks cached and to run, items to be made and rows to be copied, why, estimated time and bytes."""
+    words = plan_words(plan)
     table = Table(title=escape(plan_title(plan)), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    table.add_column("stage", no_wrap=True)
-    copies = any(row.copied for row in plan.stages)
-    for name in ("cached", "to run", "items", *(["copied"] * copies), "time", "bytes"):
-        table.add_column(name, justify="right", no_wrap=True)
+    for name in list(words[0])[:-1] if words else ():
+        table.add_column(name, justify="left" if name == "stage" else "right", no_wrap=True)
     table.add_column("why", overflow="fold", min_width=24)
-    for row in plan.stages:
-        colour = "yellow" if row.to_run else "green"
-        table.add_row(
-            row.stage,
-            str(row.cached),
-            f"[{colour}]{at_most(row)}[/]",
-            str(row.items),
-            *([str(row.copied)] * copies),
-            duration(row.seconds),
-            size(row.bytes),
-            escape("\n".join(row.reasons)) or "[dim]nothing changed[/]",
-        )
+    for row, told in zip(plan.stages, words, strict=True):
+        styles = {"to run": "yellow" if row.to_run else "green", "why": "" if row.reasons else "dim"}
+        table.add_row(*(Text(text, styles.get(name, "")) for name, text in told.items()))
     return table
 
 
@@ -59,7 +45,7 @@ def way_table(item: str, way: Sequence[Mapping[str, str]]) -> Table:
     """One panorama's way through the stages."""
     table = Table(title=f"Plan of {escape(item)}", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for name in ("stage", "block", "state", "why"):
-        table.add_column(name, no_wrap=name != "why", overflow="fold")
+        table.add_column(name, overflow="fold")
     for row in way:
         table.add_row(row["stage"], row["block"], row["state"], escape(row["why"]))
     return table

@@ -14,9 +14,8 @@ from uuid import UUID
 
 from prefect.artifacts import create_link_artifact, create_progress_artifact, create_table_artifact, update_progress_artifact
 
-from flows.comparison import at_most
 from flows.plan import Plan
-from flows.text import duration, size
+from flows.plan_words import plan_title, plan_words
 from storage.urls import is_local
 
 SECONDS_BETWEEN_UPDATES = 5
@@ -42,22 +41,8 @@ def harmless(write: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
 @harmless
 def publish_plan(plan: Plan) -> None:
     """The plan as a table: what is cached, what runs, why, and how long it should take."""
-    rows = [
-        {
-            "stage": row.stage,
-            "cached": row.cached,
-            "to run": at_most(row),
-            "items": row.items,
-            "copied": row.copied,
-            "time": duration(row.seconds),
-            "bytes": size(row.bytes),
-            "why": "; ".join(row.reasons) or "nothing changed",
-        }
-        for row in plan.stages
-    ]
-    create_table_artifact(
-        rows, key="plan", description="What this run does, and why" + f"; a trial: {plan.trial.told}" * bool(plan.trial.words)
-    )
+    rows = [{**row, "why": row["why"].replace("\n", "; ")} for row in plan_words(plan)]
+    create_table_artifact(rows, key="plan", description=f"{plan_title(plan)}: what this run does, and why")
 
 
 @harmless

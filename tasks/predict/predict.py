@@ -62,7 +62,10 @@ def refuse_misfit(stage: Stage, _blocks: Sequence[Block]) -> None:
     """Refuse a model from outside that is no student, before anything runs. ConfigError says what is wrong with it."""
     outside = outside_model(stage.inputs)
     if outside is not None:
-        refuse_no_student(student_folder(outside))
+        try:
+            refuse_no_student(student_folder(outside))
+        except ConfigError as error:
+            raise ConfigError(f"stages.{stage.key}.{error}") from error
 
 
 def predict_block(job: Job) -> Receipt:

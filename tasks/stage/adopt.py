@@ -63,15 +63,20 @@ def adopt(job: Job) -> Receipt | None:
 
 
 def _made(job: Job, origin: Receipt, started: float) -> dict[str, Any]:
-    """Device and versions stay those that computed the bytes; run, time and identity are those of the copy."""
+    """Device and versions stay those that computed the bytes; run, time and identity are those of the copy.
+
+    All of its rows are copied ones, so that nobody takes its seconds for those of making it.
+    """
     accepted = read_accepted(job.stage.root, job.stage.name, job.identity.fingerprint)
+    rows = sum(row.state == "done" for row in origin.items)
     return {
-        **{name: value for name, value in origin.made.items() if name not in (ACCEPTED, "copied")},
+        **{name: value for name, value in origin.made.items() if name != ACCEPTED},
         "run": job.run,
         "code": job.code,
         "started": round(started, 3),
         "seconds": round(time.time() - started, 3),
         "identity": job.identity.as_json(),
+        "copied": [{"block": origin.block, "rows": rows, "run": origin.made["run"], "device": origin.made["device"]}],
         ADOPTED: origin.made.get(ADOPTED) or "/".join([origin.stage, origin.fingerprint, origin.block]),
         **({ACCEPTED: accepted} if accepted else {}),
     }

@@ -11,6 +11,7 @@ import yaml
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
+from flows.publishing.audit import with_stage
 from tasks.pipeline import load, plain_stages, validated
 
 TEACHER = {"stage": "label", "kind": "transformers", "fields": ["depth"], "settings": {"model": "demo"}}
@@ -290,3 +291,19 @@ def test_a_mistake_about_another_file_is_told_of_this_one(tmp_path: Path, entry:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_every_ready_made_config_is_valid(path: Path) -> None:
     assert load(path).name == path.stem
+
+
+def test_a_stage_is_not_emptied_by_the_way(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"override fuse: would drop all settings of the stage; name one of them: fuse\.NAME"):
+        load(write(tmp_path, "a.yaml"), {"fuse": None})
+
+
+def test_weights_of_labels_are_told_under_the_names_that_the_file_has(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"stages\.train\.labels\.fuse: Input should be greater than 0"):
+        load(write(tmp_path, "a.yaml", {**STAGES, "train": {"labels": {"fuse": 0}}}))
+
+
+def test_an_audit_stands_behind_the_labels_where_a_file_goes_on_with_other_panoramas() -> None:
+    config, key = with_stage(load("configs/street.yaml"), "audit", {})
+    (audit,) = (stage for stage in plain_stages(config) if stage.key == key)
+    assert [stage.key for stage in audit.stages("labels")] == ["fuse"]

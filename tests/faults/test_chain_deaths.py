@@ -100,6 +100,7 @@ def anew(folder: Path) -> Path:
     return write_chain(folder, **LONGER)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("SIGKILL during a training of a chain", expected="the next run goes on from the checkpoint; the same bytes")
 def test_killed_while_it_trains(path: Path, prefect_api: str, undisturbed: dict[str, bytes], seen: Seen) -> None:
     killed_when(training, path, prefect_api)

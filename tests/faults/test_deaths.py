@@ -35,6 +35,7 @@ def labels(path: Path) -> list[Path]:
     return sorted((path.parent / "store" / "stages" / "label.geometry").rglob("receipt.json"))
 
 
+@pytest.mark.slow
 @pytest.mark.fault("SIGKILL of a worker in the middle of a shard", expected="invisible; that block runs again")
 def test_a_dask_worker_killed_in_a_shard_costs_its_block_only(
     tmp_path: Path, prefect_api: str, expected: dict[str, bytes], seen: Seen

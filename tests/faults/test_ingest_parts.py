@@ -89,7 +89,11 @@ def start(path: Path, prefect_api: str) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.fault("A run ends in the middle of ingest", expected="what was read is kept; the manifest is that of one run")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGKILL, *(pytest.param(one, marks=pytest.mark.slow) for one in (signal.SIGINT, signal.SIGTERM))],
+    ids=lambda number: number.name,
+)
 def test_what_was_read_is_not_read_again(
     number: signal.Signals, tmp_path: Path, prefect_api: str, gate: Gate, seen: Callable[[str], None]
 ) -> None:

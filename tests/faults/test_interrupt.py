@@ -61,6 +61,7 @@ def test_one_signal_drains(number: signal.Signals, tmp_path: Path, prefect_api: 
     seen(f"{done} of 10 blocks, those submitted, finished; exit code 130; the next run does the other {10 - done}")
 
 
+@pytest.mark.slow
 @pytest.mark.fault("Second Ctrl-C", expected="stops at once; the block in work stays invisible")
 def test_a_second_interrupt_stops_at_once(tmp_path: Path, prefect_api: str, seen: Seen) -> None:
     import time

@@ -54,6 +54,7 @@ def run_until(path: Path, blocks: int, seconds: float) -> int:
         return process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.fault("SIGKILL of the flow", expected="the next run resumes, without rework; bytes as if undisturbed")
 def test_killed_at_random_moments_the_store_is_as_if_undisturbed(
     tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch, seen: Callable[[str], None]

@@ -35,6 +35,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("Disk full", expected="nothing more is submitted; no receipt; path and bytes named; a later run goes on")
 def test_a_full_disk_stops_the_run(tmp_path: Path, small_disk: Path, prefect_api: str, seen: Seen) -> None:
     path = write_faulty_pipeline(tmp_path, 24)

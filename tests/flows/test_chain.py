@@ -18,10 +18,11 @@ from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.plan import Plan, make_plan
 from flows.running.acceptance import accept
+from flows.setup.cost import estimate_cost
 from flows.stores.items import verify_store
 from flows.stores.lineage import trace_item
 from flows.telling.progress import TerminalProgress, reporting_to
-from storage.receipts import Receipt, block_url, read_receipt
+from storage.receipts import Receipt, block_url, read_receipt, write_receipt
 from tasks.catalogue import kind_named
 from tasks.label import fuse
 from tasks.pipeline import load
@@ -195,6 +196,28 @@ def test_damage_of_what_would_be_copied_makes_it_anew(path: Path, versions: Call
     versions("next")
     ran = executed(load(path))
     assert (ran["fuse"], ran["train"]) == (2, 1)
+
+
+def test_what_a_stage_gave_up_is_tried_once_more(path: Path, versions: Callable[[str], None]) -> None:
+    steps = {step.key: step for step in make_plan(load(path)).steps}
+    evaluate = steps["evaluate"]
+    url = evaluate.stage.block_url(evaluate.blocks[0].name)
+    receipt = read_receipt(url)
+    given_up = replace(receipt.items[0], state="quarantined", reason="the truth cannot be read", digest="")
+    write_receipt(url, replace(receipt, items=[given_up, *receipt.items[1:]]))
+    versions("next")
+    assert executed(load(path)) == {"fuse": 2, "evaluate": 1}
+
+
+def test_copies_are_not_taken_for_what_making_takes(path: Path, versions: Callable[[str], None]) -> None:
+    before = {one.stage: one.worker_seconds for one in estimate_cost(load(path), 1000).stages}
+    (wanted,) = (row.seconds for row in make_plan(load(path, {"train.seed": 1})).stages if row.stage == "train")
+    versions("next")
+    assert executed(load(path)) == {"fuse": 2}
+    after = {one.stage: one.worker_seconds for one in estimate_cost(load(path), 1000).stages}
+    assert {key: after[key] for key in ("evaluate", "train")} == {key: before[key] for key in ("evaluate", "train")}
+    (found,) = (row.seconds for row in make_plan(load(path, {"train.seed": 1})).stages if row.stage == "train")
+    assert found == wanted
 
 
 def test_another_vocabulary_is_no_equal(path: Path) -> None:

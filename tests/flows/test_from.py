@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
+from flows.cli import app
 from flows.plan import Plan, make_plan
 from flows.stores.lineage import trace_all
 from storage.receipts import read_receipt
@@ -142,7 +144,7 @@ def test_circles_are_told_file_by_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ({"of": "fused"}, r"stages\.indoor\.of: .* has no stage 'fused', but .*fuse"),
+        ({"of": "fused"}, r"stages\.indoor\.of: .* has no stage 'fused'; did you mean 'fuse'\?"),
         ({"of": None}, r"stages\.indoor"),
         ({"at": 1}, r"stages\.indoor: takes config and of, and may take incomplete, latest and set, not at"),
         ({"set": "fuse.height=1"}, r"stages\.indoor\.set: must be a mapping of dotted keys to values"),
@@ -229,3 +231,14 @@ def test_a_mistake_in_the_other_file_names_both(tmp_path: Path) -> None:
         ConfigError, match=rf"stages\.indoor: config {other}: stages\.fuse\.hight: unknown key; did you mean 'height'"
     ):
         load(write_reader(other))
+
+
+def test_what_waits_for_another_file_is_no_finished_plan(tmp_path: Path) -> None:
+    other = write_pipeline(tmp_path / "other", 1)
+    labels = {"stage": "from", "config": str(other), "of": "fuse"}
+    path = write_file(
+        tmp_path / "student/student.yaml", {"labels": labels, "train": {"size": "tiny", "height": 32, "steps": 4, **STEPS}}
+    )
+    (row,) = (row for row in make_plan(load(path)).stages if row.stage == "train")
+    assert (row.to_run, row.reasons) == (0, ("waits for labels",))
+    assert CliRunner().invoke(app, ["plan", str(path), "--check"]).exit_code == 1

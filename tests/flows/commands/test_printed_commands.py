@@ -59,6 +59,7 @@ def test_secrets_are_not_printed() -> None:
         remember("")
 
 
+@pytest.mark.slow
 def test_what_is_told_before_a_run_works_when_pasted(tmp_path: Path, prefect_api: str) -> None:
     written = write_pipeline(tmp_path / "in", 2)
     path = tmp_path / "my labels.yaml"
@@ -87,6 +88,7 @@ def test_what_is_told_before_a_run_works_when_pasted(tmp_path: Path, prefect_api
             assert result.returncode == 0, f"{typed}\n{result.stdout}{result.stderr}"
 
 
+@pytest.mark.slow
 def test_every_printed_command_works_when_pasted(tmp_path: Path, prefect_api: str) -> None:
     written = write_pipeline(tmp_path / "in", 3)
     path = tmp_path / "my labels.yaml"

@@ -116,6 +116,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory, worker: Worker) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_nightly_deployment_labels(labelled: Path, worker: Worker) -> None:
     assert list((labelled.parent / "store" / "reports").glob("*.html"))
     assert not [bad for bad in BAD if bad in worker.log], worker.log

@@ -151,6 +151,7 @@ def test_owed_or_damaged_labels_are_refused(tmp_path: Path, prefect_api: str) ->
         publish(load(path), "../elsewhere")
 
 
+@pytest.mark.slow
 def test_killed_while_publishing_the_former_version_stays(path: Path) -> None:
     folder = path.parent / "store" / "published" / "small"
     former = publish(load(path))["version"]

@@ -36,6 +36,7 @@ def task_run_states(run: str) -> dict[str, int]:
         )
 
 
+@pytest.mark.slow
 def test_a_cluster_makes_the_bytes_of_threads(tmp_path: Path) -> None:
     threads, cluster = write_pipeline(tmp_path / "threads"), write_pipeline(tmp_path / "cluster")
     run_pipeline(load(threads))

@@ -65,6 +65,7 @@ def test_a_teacher_that_refuses_all_is_no_success_whatever_its_words(tmp_path: P
     assert "Labels:" not in result.stdout
 
 
+@pytest.mark.slow
 def test_the_outcome_of_a_state_is_the_same_whether_anything_runs(tmp_path: Path, prefect_api: str) -> None:
     path = write_faulty_pipeline(tmp_path, 2)
     run_pipeline(load(path))

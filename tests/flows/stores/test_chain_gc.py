@@ -16,6 +16,7 @@ from tests.support.pipelines import data_bytes, load, run_pipeline
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
 
+@pytest.mark.slow
 def test_gc_keeps_every_stage_of_a_chain_and_takes_what_was_superseded(tmp_path: Path) -> None:
     path, root = write_chain(tmp_path), tmp_path / "store"
     config = load(path)

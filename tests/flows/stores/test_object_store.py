@@ -22,6 +22,7 @@ def bucket() -> Iterator[str]:
         yield url
 
 
+@pytest.mark.slow
 def test_labels_on_s3_are_those_of_a_local_run(tmp_path: Path, bucket: str, prefect_api: str) -> None:
     path = write_pipeline(tmp_path, 3)
     for image in (tmp_path / "images").iterdir():

@@ -35,6 +35,7 @@ def path(ran: Path) -> Path:
     return restore(ran)
 
 
+@pytest.mark.slow
 def test_a_kept_plan_runs_and_a_drifted_one_is_refused(tmp_path: Path, prefect_api: str) -> None:
     path, kept = write_pipeline(tmp_path, 3), tmp_path / "plan.json"
     kept.write_text(panolabel("plan", path, "--json").stdout)

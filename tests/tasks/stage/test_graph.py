@@ -322,3 +322,18 @@ def test_any_order_of_teachers_gives_the_fused_labels_one_identity() -> None:
         for order in permutations(("depth", "classes", "normals"))
     }
     assert len(found) == 1
+
+
+def test_a_model_that_was_taken_for_one_of_the_hub_says_so() -> None:
+    def away(_settings: Any, _inputs: Inputs) -> Mapping[str, str]:
+        raise OSError("out of reach")
+
+    reading = Kind("predict", "1", Size, {"model": Edge("model", outside=True)}, "labels", make="nowhere:x", weights=away)
+    for reference, told in (
+        ("hf://my/model", " (my/model is no folder here, so it was taken for a repository of the hub)"),
+        ("/m", ""),
+    ):
+        entry = Typed("predict", reading, Size(), {"model": (Outside(reference),)})
+        with pytest.raises(ConfigError) as caught:
+            resolve([Typed("ingest", INGEST, Size()), entry], "store", {})
+        assert str(caught.value) == f"stages.predict: out of reach{told}"

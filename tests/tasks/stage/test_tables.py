@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from tasks.stage.tables import Column, Table, Words, as_json, from_json, interval, pictures, told
+from tasks.pages.shown import inline
+from tasks.stage.job import BadItem
+from tasks.stage.tables import Column, Picture, Table, Words, as_json, from_json, interval, pictures, told
 from tests.support.pieces import ROWS, TABLE, WORDS
 
 
@@ -37,3 +39,12 @@ def test_pictures_are_drawn_when_they_are_shown_and_once() -> None:
     assert calls == []
     assert [found.draw(), found.draw()] == [[], []]
     assert calls == [1]
+
+
+def test_a_panorama_that_is_gone_leaves_its_reason_in_the_place_of_its_pictures() -> None:
+    def draw() -> list[Picture]:
+        raise BadItem("p00.png: the file is gone")
+
+    (picture,) = pictures("preview", "p00", draw).draw()
+    assert picture.caption == "no picture: p00.png: the file is gone"
+    assert str(inline(picture)).startswith("<svg ")

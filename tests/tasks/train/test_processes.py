@@ -172,6 +172,7 @@ def _gone(process: int) -> bool:
         return True
 
 
+@pytest.mark.slow
 def test_a_training_of_two_processes_ends_with_a_sound_receipt(store: LabelStore, tmp_path: Path) -> None:
     one = training(tmp_path, store, batch=1, processes=2)
     receipt = train_block(one)
