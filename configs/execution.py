@@ -71,8 +71,8 @@ class Execution(Settings):
     """Share of given-up items, of at least 20 tried in a stage, at which a run stops: a sign of a mistake, not of bad items."""
     keep_patch_labels: bool = True
     """Without, ``panolabel gc`` drops patch labels once the fused block has its receipt, and ``plan`` does not owe them."""
-    blocks_per_flow_run: int = Field(1000, ge=1, le=1000)
-    """More blocks than this become several flow runs: Prefect slows down with the task runs of one."""
+    task_runs_per_flow_run: int = Field(1000, ge=1, le=1000)
+    """A run of more has several flow runs, each with whole blocks: Prefect slows down with the task runs of one."""
     device: str = "auto"
     """``auto``, ``cpu`` or a torch device such as ``cuda:0``."""
     batch_size: int = Field(8, ge=1)

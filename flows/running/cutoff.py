@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flows.receipts import Receipts
+from flows.running.schedule import read_blocks
 from storage.accepted import read_accepted
 from storage.manifest import Block
 from storage.receipts import Receipt, block_url
 from storage.urls import children, join
 from tasks.stage.adopt import seen_by_readers
-from tasks.stage.grain import of_block, stands_for
 from tasks.stage.kind import OVER, Stage, upstream_names
 
 
@@ -62,18 +62,9 @@ def _reads_alike(stage: Stage, block: Block, earlier: Mapping[str, Any], receipt
         if read.is_source or before is None:
             return False
         pairs = [
-            (receipts.get(read, own), receipts.at(read.root, read.name, before, own)) for own in _read_blocks(stage, block, read)
+            (receipts.get(read, own), receipts.at(read.root, read.name, before, own)) for own in read_blocks(stage, block, read)
         ]
         own_pairs = [pair for pair in pairs if pair != (None, None)]  # of several label sets each has some of the blocks
         if not own_pairs or not all(now and then and seen_by_readers(now) == seen_by_readers(then) for now, then in own_pairs):
             return False
     return True
-
-
-def _read_blocks(stage: Stage, block: Block, read: Stage) -> list[str]:
-    """Names of the blocks of a stage that a block reads: those of its panoramas, or the one of all."""
-    whole = stage.block_of(read, "")
-    if whole:
-        return [whole]
-    own = stands_for(block)
-    return [of_block(name).name for name in own] if read.kind.grain == "derived" else own

@@ -1,8 +1,8 @@
 """Who does the work: threads of this process, or a Dask cluster that lives as long as the run.
 
-Prefect's Dask runner loses a cluster object when it duplicates itself for a subflow, so the cluster is held here and the
-runner gets its address. A task whose worker died is not given to another worker by Dask (it would kill that one too): the
-flow sees it, and makes the block in a process of its own.
+With a cluster, too, task runs of Prefect are threads of the flow: each hands its work to Dask's own client and waits, which
+costs a tenth of a task run on a worker. A call whose worker died is not given to another worker by Dask (it would kill that one
+too): the flow sees it, and makes the block in a process of its own.
 """
 
 from __future__ import annotations
@@ -11,34 +11,51 @@ import asyncio
 import importlib
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
 
-from prefect.futures import PrefectFuture
 from prefect.settings import PREFECT_LOGGING_LEVEL
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from configs.execution import Runner
 from configs.settings import ConfigError
 from flows.telling.tags import limits_of_server
+from tasks.stage.telling import Tell
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 DEAF = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 """What workers of our own do first: Ctrl-C reaches the whole group of a terminal, and the flow alone says when to stop."""
+TOPIC = "panolabel"
+"""Of Dask's events: what calls tell while they work."""
+Result = TypeVar("Result")
+
+
+class WorkerDied(RuntimeError):
+    """The worker that had a call is gone, and nothing is known of what became of it."""
 
 
 @dataclass(frozen=True)
 class Workers:
-    """The workers of one run; ``address`` is the Dask scheduler's, empty for threads."""
+    """The workers of one run; ``client`` is that of a Dask cluster, None for threads."""
 
     settings: Runner
-    address: str = ""
+    client: Client | None = None
+    _listeners: dict[str, Tell] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def at_once(self) -> int:
+        """Calls in hand at the same time: for a cluster some more than it has workers, so that none waits for its next."""
+        return self.settings.workers if self.client is None else self.window
 
     @property
     def window(self) -> int:
-        """Blocks submitted and not finished."""
+        """Blocks that are begun and not finished."""
         return self.settings.window or 2 * self.settings.workers
 
     @cached_property
@@ -46,29 +63,50 @@ class Workers:
         """Tags that the Prefect server limits, as they were when the run began."""
         return limits_of_server()
 
-    def task_runner(self) -> TaskRunner[Any]:
+    def task_runner(self) -> ThreadPoolTaskRunner:
         """A Prefect task runner for one flow run."""
-        if not self.address:
-            return ThreadPoolTaskRunner(self.settings.workers)
-        from prefect_dask import DaskTaskRunner
+        return ThreadPoolTaskRunner(self.at_once)
 
-        return DaskTaskRunner(address=self.address)
+    def call(self, function: Callable[..., Result], *arguments: Any, tell: Tell, needs_gpu: bool = False) -> Result:
+        """``function(*arguments, tell)``, here or on a worker; what it tells there arrives here while it works.
 
-    def resources(self, needs_gpu: bool) -> AbstractContextManager[Any]:
-        """Around a submission: what a block takes of its worker."""
-        if not (self.address and needs_gpu and self.settings.gpus_per_block):
-            return nullcontext()
-        import dask
+        Raises
+        ------
+        WorkerDied
+            The worker is gone.
+        Exception
+            Whatever the function raised.
+        """
+        if self.client is None:
+            return function(*arguments, tell)
+        from distributed import CancelledError
+        from distributed.comm import CommClosedError
+        from distributed.scheduler import KilledWorker, NoValidWorkerError
 
-        return dask.annotate(resources={"GPU": self.settings.gpus_per_block})
+        share = self.settings.gpus_per_block if needs_gpu else None
+        call = uuid4().hex
+        self._listeners[call] = tell
+        sealed = Sealed(call, function, arguments)
+        future = self.client.submit(on_worker, sealed, pure=False, retries=0, resources={"GPU": share} if share else None)
+        try:
+            result: Result = future.result()
+            return result
+        except (KilledWorker, CommClosedError, NoValidWorkerError, CancelledError) as error:
+            raise WorkerDied(f"its worker died ({type(error).__name__})") from error
+        finally:
+            del self._listeners[call]
+            future.release()
+
+    def hear(self, event: tuple[Any, tuple[str, str]]) -> None:
+        """What a worker tells of a call."""
+        call, line = event[1]
+        if listener := self._listeners.get(call):
+            listener(line)
 
     def recycle(self) -> None:
         """Give the cluster fresh worker processes if the config asks for it; nothing must be running."""
-        if self.address and self.settings.recycle:
-            from distributed import Client
-
-            with Client(self.address, set_as_default=False) as client:
-                client.restart(wait_for_workers=True)
+        if self.client is not None and self.settings.recycle:
+            self.client.restart(wait_for_workers=True)
 
 
 @contextmanager
@@ -83,29 +121,36 @@ def start_workers(settings: Runner) -> Iterator[Workers]:
     if settings.kind == "threads":
         yield Workers(settings)
     elif settings.cluster == "address":
-        yield Workers(settings, _reachable(str(settings.address)))
+        with _with_client(settings, _reachable(str(settings.address))) as workers:
+            yield workers
     else:
-        with _cluster(settings) as cluster:
-            yield Workers(settings, cluster.scheduler_address)
+        with _cluster(settings) as cluster, _with_client(settings, cluster.scheduler_address) as workers:
+            yield workers
 
 
-def own_error(future: PrefectFuture[Any]) -> BaseException | None:
-    """What went wrong with a finished future before or after its task: Dask could not carry it over, say."""
-    wrapped = getattr(future, "wrapped_future", None)
-    if wrapped is None or getattr(wrapped, "status", "finished") == "finished":
-        return None
-    error = wrapped.exception()
-    return error if isinstance(error, BaseException) else None
+class Sealed:
+    """A call on its way to a worker. Dask searches dataclasses for futures, and a job holds thousands of items."""
+
+    def __init__(self, call: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self.call, self.function, self.arguments = call, function, arguments
 
 
-def died_with_its_worker(future: PrefectFuture[Any]) -> bool:
-    """Whether a finished future says nothing of its task because the worker is gone."""
-    wrapped = getattr(future, "wrapped_future", None)
-    if wrapped is None or getattr(wrapped, "status", "finished") == "finished":
-        return False
-    if wrapped.status == "error":
-        return type(wrapped.exception()).__name__ in ("KilledWorker", "CommClosedError", "NoValidWorkerError")
-    return True
+def on_worker(sealed: Sealed) -> Any:
+    """On a worker: the call; what is told goes to the flow as an event of Dask's."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    return sealed.function(*sealed.arguments, lambda line: worker.log_event(TOPIC, (sealed.call, line)))
+
+
+@contextmanager
+def _with_client(settings: Runner, address: str) -> Iterator[Workers]:
+    from distributed import Client
+
+    with Client(address, set_as_default=False) as client:
+        workers = Workers(settings, client)
+        client.subscribe_topic(TOPIC, workers.hear)
+        yield workers
 
 
 def _reachable(address: str) -> str:
@@ -175,5 +220,5 @@ def _cluster_class(name: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        install = {"local": "pip install prefect-dask", "cuda": "pip install dask-cuda"}.get(name, f"install {module}")
+        install = {"local": "pip install distributed", "cuda": "pip install dask-cuda"}.get(name, f"install {module}")
         raise ConfigError(f"execution.runner.cluster: {path} cannot be imported ({error}); {install}") from error

@@ -222,7 +222,7 @@ def _stage_cost(config: Config, stage: Stage, known: Sequence[Stage], panoramas:
     block_size = stage.panoramas.settings.block_size if stage.panoramas.is_source else panoramas
     blocks = 1 if stage.kind.grain == "all" else -(-panoramas // block_size)
     panoramas = panoramas if stage.kind.grain == "block" else blocks
-    flow_runs = -(-blocks // config.execution.blocks_per_flow_run)
+    flow_runs = -(-blocks // config.execution.task_runs_per_flow_run)
     rate, measured_as = rate_of(stage)
     if rate is None and (like := next((one for one in known if stage.like and one.name == stage.like), None)):
         rate, measured_as = rate_of(like)[0], f"not measured yet; as {like.key}"

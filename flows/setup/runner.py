@@ -43,12 +43,11 @@ def check_runner(config: Config) -> Iterator[Check]:
             same = pool.submit(code_digest, *packages).result(TASK_SECONDS) == code_digest(*packages)
         yield Check(CLUSTER, "ok" if same else "failure", f"{runner.workers} threads of this process")
         return
-    from distributed import Client
-
     from flows.running.workers import start_workers
 
-    with start_workers(runner) as workers, Client(workers.address, timeout=TASK_SECONDS, set_as_default=False) as client:
-        yield from _check_cluster(runner, workers.address, client, packages)
+    with start_workers(runner) as workers:
+        client: Any = workers.client
+        yield from _check_cluster(runner, client.scheduler.address, client, packages)
 
 
 def _check_cluster(runner: Runner, address: str, client: Any, packages: Sequence[str]) -> Iterator[Check]:

@@ -128,20 +128,31 @@ class RunEvents:
         self._emitter.emit(lambda: self._event(_outcome(error), error=error))
         self._emitter.close()
 
-    @contextmanager
-    def stage(
-        self, stage: Stage, blocks: Sequence[Block] = (), owed: Sequence[Block] = (), receipts: Receipts | None = None
-    ) -> Iterator[None]:
-        """Around the work of one stage on ``owed``, which are among ``blocks``; a source has neither, nor ``receipts``."""
+    def stage_started(self, stage: Stage) -> None:
+        """The work of a stage starts."""
         self._emitter.emit(lambda: self._event(RunState.START, stage))
-        error: BaseException | None = None
+
+    def stage_ended(
+        self,
+        stage: Stage,
+        blocks: Sequence[Block] = (),
+        owed: Sequence[Block] = (),
+        receipts: Receipts | None = None,
+        error: BaseException | None = None,
+    ) -> None:
+        """The work of one stage on ``owed``, which are among ``blocks``, is over; a source has neither, nor ``receipts``."""
+        self._emitter.emit(lambda: self._event(_outcome(error), stage, self._work(stage, blocks, owed, receipts), error))
+
+    @contextmanager
+    def source(self, stage: Stage) -> Iterator[None]:
+        """Around the reading of a source."""
+        self.stage_started(stage)
         try:
             yield
-        except BaseException as raised:
-            error = raised
+        except BaseException as error:
+            self.stage_ended(stage, error=error)
             raise
-        finally:
-            self._emitter.emit(lambda: self._event(_outcome(error), stage, self._work(stage, blocks, owed, receipts), error))
+        self.stage_ended(stage)
 
     def _work(self, stage: Stage, blocks: Sequence[Block], owed: Sequence[Block], receipts: Receipts | None) -> Work | None:
         if receipts is None or not blocks:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,6 +28,7 @@ from tasks.pipeline import load
 from tasks.stage.adopt import seen_by_readers
 from tests.support.chains import ADAPTATION, ADAPTED, BLOCKS, LABELLING, STUDENT, write_chain
 from tests.support.pipelines import data_bytes, keep, restore, run_pipeline, write_panoramas
+from tests.support.prefect_runs import blocks_made
 from tests.support.processes import until
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
@@ -59,7 +59,7 @@ def executed(config: Config) -> dict[str, int]:
     plan = make_plan(config)
     record = run_pipeline(config)
     touched = {row["stage"]: row["ran"] + row["adopted"] for row in record["stages"] if row["ran"] + row["adopted"]}
-    assert task_runs(record["run"]) == touched
+    assert blocks_made(record["run"]) == touched
     assert {row.stage: row.to_run for row in plan.stages if row.to_run and row.stage in plan.owed} == touched
     assert {row["stage"] for row in record["stages"] if row["adopted"]} <= {row.stage for row in plan.stages if row.at_most}
     if not any(source.scan.to_read for source in plan.sources):
@@ -70,20 +70,6 @@ def executed(config: Config) -> dict[str, int]:
 
 def owed(plan: Plan) -> dict[str, int]:
     return {key: len(blocks) for key, blocks in plan.owed.items() if blocks}
-
-
-def task_runs(run: str) -> dict[str, int]:
-    """Task runs of blocks by the name of the subflow around them."""
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, FlowRunFilterParentFlowRunId
-
-    with get_client(sync_client=True) as client:
-        named = FlowRunFilter(name=FlowRunFilterName(any_=[run]))
-        (parent,) = client.read_flow_runs(flow_run_filter=named, limit=200, sort="ID_DESC")
-        children = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent.id]))
-        names = {flow.id: flow.name for flow in client.read_flow_runs(flow_run_filter=children, limit=200, sort="ID_DESC")}
-        tasks = client.read_task_runs(flow_run_filter=children, limit=200, sort="ID_DESC")
-    return dict(Counter(names[one.flow_run_id] for one in tasks if one.state.is_completed() and one.name[:6] != "check "))
 
 
 def reasons(config: Config) -> dict[str, tuple[str, ...]]:

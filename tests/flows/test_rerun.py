@@ -1,7 +1,6 @@
 """Only what changed runs again. Executed tasks are counted by the Prefect server, and compared with the plan."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from tests.support.pipelines import (
     write_panoramas,
     write_pipeline,
 )
+from tests.support.prefect_runs import blocks_made
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -46,22 +46,13 @@ def path(ran: Path) -> Path:
 
 def executed(config: Config, **options: Any) -> dict[str, int]:
     """Run, and count the block tasks that ran, stage by stage, as the Prefect server saw them; the plan must agree."""
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, FlowRunFilterParentFlowRunId
-
     plan = make_plan(config, **options)
     planned = {stage.stage: stage.to_run for stage in plan.stages if stage.to_run and stage.stage != "ingest"}
     record = run_pipeline(config, **options)
-    with get_client(sync_client=True) as client:
-        (parent,) = client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[record["run"]])), limit=200, sort="ID_DESC"
-        )
-        children = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent.id]))
-        tasks = client.read_task_runs(flow_run_filter=children, limit=200, sort="ID_DESC")
-    counts = Counter(task.name.split()[0] for task in tasks if task.state.is_completed() and not task.name.startswith("check"))
-    assert dict(counts) == planned
+    counts = blocks_made(record["run"])
+    assert counts == planned
     assert not make_plan(config).anything_to_run
-    return dict(counts)
+    return counts
 
 
 def reasons(config: Config) -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,225 @@
+"""A run within Prefect: each block goes through all stages that can be made of it, and is a task run a stage, with its edges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
+from uuid import UUID
+
+from prefect.futures import PrefectFuture
+
+from configs.pipeline import Config
+from flows.errors import Interrupted, RunFailed
+from flows.plan import Plan
+from flows.report import Found
+from flows.running.block_task import DIED, STOPPED, Parcel, cached_task, submit
+from flows.running.cutoff import adoptable
+from flows.running.drain import asked_to_stop
+from flows.running.nothing_made import NothingMade, refuse_nothing_made
+from flows.running.schedule import Key, Schedule, Work, parts_of, read_blocks, works_of
+from flows.running.stage_run import StageRun
+from flows.running.subflow import in_subflow
+from flows.running.workers import Workers
+from flows.stores.made import made_of
+from flows.telling.lineage_events import RunEvents
+from flows.telling.shown import publish_section
+from tasks.stage.job import Job
+from tasks.stage.kind import upstream_names
+
+
+class Engine:
+    """Makes what a plan owes; ``found`` is what its stages show.
+
+    Parameters
+    ----------
+    config : Config
+    plan : Plan
+    run : str
+    only : mapping of stage to block names, optional
+        Make just these of the blocks that are owed, and judge no stage by what it has.
+    workers : Workers
+    events : RunEvents
+    nodes : mapping
+        By the key of a source the task run in Prefect that stands for it.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        plan: Plan,
+        run: str,
+        only: Mapping[str, Sequence[str]] | None,
+        workers: Workers,
+        events: RunEvents,
+        nodes: Mapping[str, UUID],
+    ) -> None:
+        self.found = Found()
+        self._config, self._plan, self._run, self._workers = config, plan, run, workers
+        self._judged = only is None
+        self._works = works_of(plan, only)
+        self._stages = {
+            step.key: StageRun(config, plan, step, [work for work in self._works if work.step is step], workers, events)
+            for step in plan.chosen
+        }
+        self._running = [*self._stages.values()]
+        self._sources = nodes
+        self._lost: set[Key] = set()
+        self._refused: NothingMade | None = None
+
+    def make(self) -> Found:
+        """Make all of it, and return what the stages show.
+
+        Raises
+        ------
+        Interrupted
+            The run was asked to stop; what was submitted is finished, or left where the next run goes on.
+        RunFailed
+            After all others are done, if any block could not be made; at once, if going on makes no sense.
+        """
+        for stage in self._running:
+            self._show_cached(stage)
+        self._settle()
+        parts = parts_of(self._works, self._config.execution.task_runs_per_flow_run)
+        for number, part in enumerate(parts, 1):
+            if self._halted:
+                break
+            if len(parts) == 1 or part[0].chain is None:
+                self._make(part)
+            else:
+                self._make_in_subflow(part, number, len(parts))
+        self._tell_end()
+        return self.found
+
+    @property
+    def _halted(self) -> bool:
+        """Whether no more may be submitted."""
+        stages = self._stages.values()
+        return self._refused is not None or asked_to_stop() or any(stage.stop or stage.left for stage in stages)
+
+    def _make(self, works: Sequence[Work]) -> None:
+        """Make works within the flow run that is going on: as many at once as there are workers."""
+        schedule = Schedule(works, self._workers.window, self._lost)
+        for work in works:
+            if work.key in schedule.lost:
+                self._stages[work.step.key].lose()
+        finished: SimpleQueue[tuple[Work, PrefectFuture[Any]]] = SimpleQueue()
+        flying = 0
+        while True:
+            self._settle()
+            while flying < self._workers.at_once and not self._halted and (ready := schedule.next(idle=not flying)):
+                self._submit(ready).add_done_callback(partial(_put, finished, ready))
+                flying += 1
+            if not flying:
+                break
+            work, future = finished.get()
+            flying -= 1
+            self._note(schedule, work, future)
+        self._lost |= schedule.lost
+
+    def _make_in_subflow(self, works: Sequence[Work], number: int, parts: int) -> None:
+        """Make works in a flow run of their own."""
+        node = in_subflow("blocks", f"{self._run} {number} of {parts}", len(works), lambda: self._make(works))
+        if node:  # later edges cannot begin at a task run of another flow run
+            for work in works:
+                self._stages[work.step.key].nodes[work.block.name] = node
+        self._workers.recycle()
+
+    def _submit(self, work: Work) -> PrefectFuture[Any]:
+        stage = self._stages[work.step.key]
+        stage.begin()
+        future = submit(stage.task, "parcel", {"parcel": Parcel(self._job(work))}, self._before(work))
+        stage.nodes[work.block.name] = future.task_run_id
+        return future
+
+    def _job(self, work: Work) -> Job:
+        """What makes a block; one that is finished and owed all the same, to try items again, is made in any case."""
+        stage = work.step.stage
+        job = self._plan.job(work.step, work.block, self._run, self._config.execution)
+        fresh = self._plan.receipts.get(stage, work.block.name) is None
+        alike = adoptable(stage, [work.block], self._plan.receipts) if fresh else {}
+        return replace(job, guarded=work.guarded, adopts=alike.get(work.block.name, ""))
+
+    def _before(self, work: Work) -> set[UUID]:
+        """Task runs that stand for what a block reads."""
+        nodes: set[UUID] = set()
+        for read in upstream_names(work.step.stage.inputs).values():
+            if read.key in self._sources:
+                nodes.add(self._sources[read.key])
+            elif stage := self._stages.get(read.key):
+                own = [stage.nodes.get(name) or stage.nodes.get("") for name in read_blocks(work.step.stage, work.block, read)]
+                nodes |= {node for node in own if node}
+        return nodes
+
+    def _note(self, schedule: Schedule, work: Work, future: PrefectFuture[Any]) -> None:
+        """What came of a block."""
+        future.wait()
+        stage, state = self._stages[work.step.key], future.state
+        if state.name == STOPPED:
+            stage.left.append(state.message or "")
+        elif state.is_completed():
+            stage.done(future.result())
+            schedule.done(work)
+        elif state.name == DIED and not work.guarded:
+            schedule.again(replace(work, guarded=True))
+        else:
+            error = state.result(raise_on_failure=False)
+            died = "its worker died, also while the block had a process of its own"
+            message = died if state.name == DIED else state.message or repr(error)
+            stage.failed(work, error if isinstance(error, BaseException) else None, message)
+            for lost in schedule.lose(work):
+                self._stages[lost.step.key].lose()
+
+    def _settle(self) -> None:
+        """Tell of stages that are over, and of which all that they read is: what they made, and whether that is anything."""
+        for stage in [one for one in self._running if one.over]:
+            read = {one.key for one in upstream_names(stage.step.stage.inputs).values()}
+            if self._halted or any(one.step.key in read for one in self._running):
+                continue
+            self._running.remove(stage)
+            stage.end()
+            try:
+                if self._judged and not stage.lost and not stage.failures:
+                    refuse_nothing_made(self._config, self._plan, stage.step)
+            except NothingMade as error:
+                self._refused = error
+            publish_section(self.found.add(made_of(self._config, self._plan, stage.step)))
+
+    def _show_cached(self, stage: StageRun) -> None:
+        """One task run in Prefect for the blocks of a stage that were there before."""
+        if stage.cached:
+            read = [one.key for one in upstream_names(stage.step.stage.inputs).values()]
+            known = [self._sources.get(key) or (self._stages[key].nodes.get("") if key in self._stages else None) for key in read]
+            after = [node for node in known if node]
+            future = submit(cached_task, "after", {"stage": stage.step.key, "blocks": stage.cached, "after": None}, after)
+            stage.nodes[""] = future.task_run_id
+
+    def _tell_end(self) -> None:
+        """Raise what kept the run from making everything."""
+        for stage in self._running:
+            if stage.begun:
+                stage.end()
+        order = [step.key for step in self._plan.chosen]
+        self.found.sections.sort(key=lambda section: order.index(section.key))
+        stages = list(self._stages.values())
+        left = [message for stage in stages for message in stage.left]
+        if asked_to_stop() or left:
+            raise Interrupted("; ".join(["stopped", *left[:1], "what is done stays done"]))
+        errors = [error for stage in stages if (error := stage.error)]
+        if errors:
+            raise _as_one(errors, sum(stage.lost for stage in stages))
+        if self._refused:
+            raise self._refused
+
+
+def _as_one(errors: Sequence[RunFailed], lost: int) -> RunFailed:
+    """All that kept a run from making everything, and how many blocks were not tried for it."""
+    told = [str(error) for error in errors]
+    told += [f"{lost} block{'s' * (lost > 1)} behind {'them' if len(errors) > 1 else 'it'} were not tried"] if lost else []
+    return RunFailed("\n".join(told), [failure for error in errors for failure in error.failures])
+
+
+def _put(finished: SimpleQueue[tuple[Work, PrefectFuture[Any]]], work: Work, future: PrefectFuture[Any]) -> None:
+    finished.put((work, future))

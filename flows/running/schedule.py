@@ -1,0 +1,192 @@
+"""Which block of which stage a run makes next: a block goes through all that can be made of it before others are begun."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from flows.plan import Plan
+from storage.manifest import Block
+from tasks.stage.grain import of_block, stands_for
+from tasks.stage.kind import Stage, Step, upstream_names
+
+Key = tuple[str, str]
+"""Fingerprint of a stage, and name of a block of it."""
+Chain = tuple[str, str, int]
+"""Panoramas by their stage's fingerprint, name of a block of them, and number of a stretch: what goes through stages together."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A block that a run makes; ``after`` are those that it reads and that the same run makes.
+
+    ``order`` is the number of its stage. Stages between two that stand for everything are a ``stretch``.
+    """
+
+    step: Step
+    block: Block
+    order: int
+    stretch: int
+    after: frozenset[Key] = field(repr=False)
+    guarded: bool = False
+
+    @property
+    def key(self) -> Key:
+        """What others wait for."""
+        return self.step.stage.identity.fingerprint, self.block.name
+
+    @property
+    def chain(self) -> Chain | None:
+        """What it is one link of; None where its block stands for everything."""
+        stage = self.step.stage
+        return None if stage.kind.grain == "all" else (stage.panoramas.identity.fingerprint, self.block.name, self.stretch)
+
+
+def works_of(plan: Plan, only: Mapping[str, Sequence[str]] | None = None) -> list[Work]:
+    """All that a plan makes, in the order of its stages; of ``only`` these blocks, by stage, if it is given."""
+    works: list[Work] = []
+    stretches: dict[str, int] = {}
+    there = {step.stage.identity.fingerprint: {block.name for block in step.blocks} for step in plan.steps}
+    made: dict[str, set[str]] = defaultdict(set)  # by fingerprint, names of the blocks that are made
+    for order, step in enumerate(plan.chosen):
+        stage = step.stage
+        read = list(upstream_names(stage.inputs).values())
+        stretches[step.key] = max((stretches.get(one.key, 0) + (one.kind.grain == "all") for one in read), default=0)
+        wanted = None if only is None else set(only.get(step.key, ()))
+        blocks = [block for block in plan.owed_blocks(step) if wanted is None or block.name in wanted]
+        for block in blocks:
+            after = frozenset(key for one in read for key in _made_of(one, read_blocks(stage, block, one), there, made))
+            works.append(Work(step, block, order, stretches[step.key], after))
+        made[stage.identity.fingerprint] |= {block.name for block in blocks}
+    return works
+
+
+def _made_of(
+    read: Stage, names: Sequence[str], there: Mapping[str, Collection[str]], made: Mapping[str, Collection[str]]
+) -> Iterator[Key]:
+    """Of the blocks of a stage that are read those that the run makes: all, where it has none of these names."""
+    fingerprint = read.identity.fingerprint
+    known = set(names).intersection(there.get(fingerprint, ()))
+    return ((fingerprint, name) for name in made.get(fingerprint, ()) if not known or name in known)
+
+
+def read_blocks(stage: Stage, block: Block, read: Stage) -> list[str]:
+    """Names of the blocks of a stage that a block reads: those of its panoramas, or the one of all."""
+    whole = stage.block_of(read, "")
+    if whole:
+        return [whole]
+    own = stands_for(block)
+    return [of_block(name).name for name in own] if read.kind.grain == "derived" and read.kind.derive is None else own
+
+
+def parts_of(works: Sequence[Work], most: int) -> list[list[Work]]:
+    """Works in parts that are made one after the other: one if there are at most ``most``, else whole chains together.
+
+    What stands for everything makes a part of its own, after all chains of its stretch.
+    """
+    if len(works) <= most:
+        return [list(works)] if works else []
+    parts: list[list[Work]] = []
+    for stretch in sorted({work.stretch for work in works}):
+        own = [work for work in works if work.stretch == stretch]
+        parts += _of_chains([work for work in own if work.chain is not None], most)
+        parts += [[work] for work in own if work.chain is None]
+    return parts
+
+
+def _of_chains(works: Sequence[Work], most: int) -> list[list[Work]]:
+    chains: dict[Chain | None, list[Work]] = defaultdict(list)
+    for work in works:
+        chains[work.chain].append(work)
+    parts: list[list[Work]] = []
+    for chain in chains.values():
+        if not parts or len(parts[-1]) + len(chain) > most:
+            parts.append([])
+        parts[-1] += chain
+    return parts
+
+
+class Schedule:
+    """The works of one part, handed out as what they read is there, the last stage first.
+
+    Parameters
+    ----------
+    works : sequence of Work
+    window : int
+        Chains that are begun and not finished, at most: of so many there is at a time what lies between two stages.
+    lost : collection of Key
+        Blocks that could not be made earlier: what reads them is lost, too.
+    """
+
+    def __init__(self, works: Sequence[Work], window: int, lost: Collection[Key] = ()) -> None:
+        self.lost: set[Key] = set(lost)
+        self._window = window
+        here = {work.key: number for number, work in enumerate(works)}
+        self._numbers = here
+        self._waits = {work.key: set(work.after & here.keys()) for work in works}
+        self._readers: dict[Key, list[Work]] = defaultdict(list)
+        self._links = Counter(work.chain for work in works if work.chain)
+        self._begun: set[Chain] = set()
+        self._ready: list[tuple[int, int, Work]] = []
+        self._held: dict[Chain, list[Work]] = {}
+        for work in works:
+            for key in self._waits[work.key]:
+                self._readers[key].append(work)
+        for work in works:
+            if not work.after.isdisjoint(self.lost):
+                self.lose(work)
+        for work in works:
+            if work.key not in self.lost and not self._waits[work.key]:
+                self._offer(work)
+
+    def next(self, idle: bool) -> Work | None:
+        """The work to begin now; None while there is none. If nothing is in hand (``idle``) the window holds up nothing."""
+        if not self._ready and self._held and (idle or len(self._begun) < self._window):
+            chain = next(iter(self._held))
+            self._begun.add(chain)
+            for work in self._held.pop(chain):
+                self._offer(work)
+        return heapq.heappop(self._ready)[2] if self._ready else None
+
+    def again(self, work: Work) -> None:
+        """Hand out a work once more."""
+        self._offer(work)
+
+    def done(self, work: Work) -> None:
+        """A work is finished: those that waited for nothing else may begin."""
+        self._leave(work)
+        for reader in self._readers.pop(work.key, ()):
+            waits = self._waits[reader.key]
+            waits.discard(work.key)
+            if not waits and reader.key not in self.lost:
+                self._offer(reader)
+
+    def lose(self, work: Work) -> list[Work]:
+        """A work cannot be made; returns those that are lost with it, which read it, or read what does."""
+        with_it: list[Work] = []
+        doomed = [work]
+        while doomed:
+            one = doomed.pop()
+            if one.key in self.lost:
+                continue
+            self.lost.add(one.key)
+            self._leave(one)
+            with_it += [one] if one is not work else []
+            doomed += self._readers.pop(one.key, ())
+        return with_it
+
+    def _offer(self, work: Work) -> None:
+        if work.chain is None or work.chain in self._begun:
+            heapq.heappush(self._ready, (-work.order, self._numbers[work.key], work))
+        else:
+            self._held.setdefault(work.chain, []).append(work)
+
+    def _leave(self, work: Work) -> None:
+        """Note that a link of a chain is over; with its last, another chain may begin."""
+        if work.chain is None:
+            return
+        self._links[work.chain] -= 1
+        if not self._links[work.chain]:
+            self._begun.discard(work.chain)

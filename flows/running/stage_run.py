@@ -1,0 +1,113 @@
+"""One stage within a run: what it owes, what came of it so far, and who is told."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from uuid import UUID
+
+from configs.pipeline import Config
+from flows.errors import RunFailed
+from flows.plan import Plan
+from flows.running.block_task import BlockTask, block_task
+from flows.running.schedule import Work
+from flows.running.workers import Workers
+from flows.telling.artifacts import StageProgress
+from flows.telling.lineage_events import RunEvents
+from flows.telling.progress import observer
+from storage.receipts import Receipt
+from tasks.stage.kind import Step
+
+LEAST_TRIED = 20  # items, before a share of quarantined ones means anything
+HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
+
+class StageRun:
+    """What becomes of the blocks of one stage. ``stop`` says why the run may submit no more, ``left`` what was left for the next.
+
+    ``nodes`` are task runs in Prefect that stand for its blocks, by name; under the empty name what stands for those that were
+    there before.
+    """
+
+    def __init__(
+        self, config: Config, plan: Plan, step: Step, works: Sequence[Work], workers: Workers, events: RunEvents
+    ) -> None:
+        self.step, self.owed = step, [work.block for work in works]
+        self.nodes: dict[str, UUID] = {}
+        self.failures: list[tuple[str, str, str]] = []
+        self.lost = 0
+        self.left: list[str] = []
+        self.stop = ""
+        self.task: BlockTask = block_task(step.stage, workers, observer())
+        self._plan, self._events = plan, events
+        self._max_quarantined = config.execution.max_quarantined
+        self._unsettled = len(works)
+        self._tried = self._quarantined = 0
+        self._progress: StageProgress | None = None
+
+    @property
+    def cached(self) -> int:
+        """Blocks that were there before."""
+        return len(self.step.blocks) - len(self.owed)
+
+    @property
+    def over(self) -> bool:
+        """Whether all of its blocks are made, or cannot be."""
+        return self._unsettled == 0
+
+    @property
+    def error(self) -> RunFailed | None:
+        """What kept it from making all that it owes."""
+        if self.stop:
+            return RunFailed(f"stage {self.step.key}: {self.stop}", self.failures)
+        if not self.failures:
+            return None
+        shown = "\n  ".join(f"{block}: {message}" for _, block, message in self.failures[:5])
+        count = f"{len(self.failures)} of {len(self.owed)} blocks"
+        return RunFailed(f"stage {self.step.key}: {count} could not be made:\n  {shown}", self.failures)
+
+    @property
+    def begun(self) -> bool:
+        """Whether any of its blocks was."""
+        return self._progress is not None
+
+    def begin(self) -> None:
+        """Its first block is begun."""
+        if self._progress is None:
+            self._events.stage_started(self.step.stage)
+            observer().stage_started(self.step.key, sum(len(block.items) for block in self.owed))
+            self._progress = StageProgress(self.step.key, len(self.owed))
+
+    def end(self) -> None:
+        """All is told of it that there is."""
+        if self._progress is None:
+            self._events.stage_started(self.step.stage)
+        self._events.stage_ended(self.step.stage, self.step.blocks, self.owed, self._plan.receipts, self.error)
+
+    def done(self, receipt: Receipt) -> None:
+        """A block is made."""
+        self._plan.receipts.keep(self.step.stage, receipt)
+        self._unsettled -= 1
+        own = [row for row in receipt.quarantined if not row.inherited]
+        self._tried += len(receipt.items)
+        self._quarantined += len(own)
+        observer().items_done(self.step.key, len(receipt.items), len(receipt.quarantined))
+        if self._progress:
+            self._progress.block_done()
+        if self._tried >= LEAST_TRIED and self._quarantined > self._max_quarantined * self._tried:
+            self.stop = (
+                f"{self._quarantined} of {self._tried} items were given up, more than execution.max_quarantined = "
+                f"{self._max_quarantined:g}; the last: {own[-1].item if own else '-'}: {own[-1].reason if own else '-'}"
+            )
+
+    def failed(self, work: Work, error: BaseException | None, message: str) -> None:
+        """A block could not be made."""
+        self._unsettled -= 1
+        self.failures.append((self.step.key, work.block.name, message))
+        if isinstance(error, OSError) and error.errno in HOPELESS:
+            self.stop = message
+
+    def lose(self) -> None:
+        """A block was not tried, since one that it reads could not be made."""
+        self._unsettled -= 1
+        self.lost += 1

@@ -1,0 +1,30 @@
+"""A flow run within that of a run, for more task runs than one of them should have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+from prefect import flow
+from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+from flows.running.drain import draining_in_flow
+
+
+def in_subflow(name: str, title: str, task_runs: int, work: Callable[[], object]) -> UUID | None:
+    """Do some work in a flow run of its own, called ``title``; returns the task run that stands for it in the flow run around.
+
+    The work is no parameter: Prefect would store it with the flow run.
+    """
+
+    @flow(name=name, flow_run_name=title)
+    def part(task_runs: int) -> UUID | None:
+        with draining_in_flow():
+            work()
+        context = FlowRunContext.get()
+        return context.flow_run.parent_task_run_id if context and context.flow_run else None
+
+    # The flow run around it tells Prefect that it lives, and ending a heartbeat takes up to a second.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        return part(task_runs)
