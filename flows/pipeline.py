@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from prefect import Flow, flow, tags, task
+from prefect import Flow, flow, tags
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
@@ -27,7 +27,7 @@ from flows.report import Found, write_run_report
 from flows.running.blocks import in_a_window, make_blocks
 from flows.running.cutoff import adoptable
 from flows.running.drain import asked_to_stop, draining_in_flow, telling_workers
-from flows.running.file_groups import file_groups
+from flows.running.file_groups import check_files, file_groups
 from flows.running.handover import handed_plan
 from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
 from flows.running.others import refuse_missing
@@ -49,11 +49,9 @@ from tasks.ingest import ingest
 from tasks.ingest.entries import Entry
 from tasks.ingest.ingest import Retry, Scan
 from tasks.ingest.life import with_former_names
-from tasks.ingest.settings import Ingest
 from tasks.pipeline import sources
 from tasks.stage.job import Job
 from tasks.stage.kind import Stage, Step
-from tasks.stage.prefect_task import passing_fault
 
 
 def _flow_run_name() -> str:
@@ -251,12 +249,6 @@ def _read(stage: Stage, wanted: Sequence[Entry], before: Mapping[str, Item], wor
     if len(checked) < len(wanted):
         raise Interrupted(f"stopped at stage {stage.key}; files that were read need not be read again")
     return checked
-
-
-@task(task_run_name="check files", retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=passing_fault)
-def check_files(settings: Ingest, entries: list[Entry], before: list[Item | None]) -> list[Item]:
-    """Read and decode some files of the source, of which something may be known from before."""
-    return [ingest.check(entry, settings, known) for entry, known in zip(entries, before, strict=True)]
 
 
 def no_heartbeat() -> AbstractContextManager[Any]:

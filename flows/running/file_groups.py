@@ -1,10 +1,16 @@
-"""Which files one task run of ingest reads."""
+"""Which files one task run of ingest reads, and the task itself."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prefect import task
+
+from storage.manifest import Item
+from tasks.ingest.check import check
 from tasks.ingest.entries import Entry
+from tasks.ingest.settings import Ingest
+from tasks.stage.prefect_task import passing_fault
 
 FILES_PER_CHECK = 256
 BYTES_PER_CHECK = 1 << 29
@@ -25,3 +31,9 @@ def file_groups(entries: Sequence[Entry], window: int) -> list[list[Entry]]:
         groups[-1].append(entry)
         room -= entry.size
     return groups
+
+
+@task(task_run_name="check files", retries=2, retry_delay_seconds=[1, 5], retry_condition_fn=passing_fault)
+def check_files(settings: Ingest, entries: list[Entry], before: list[Item | None]) -> list[Item]:
+    """Read and decode some files of the source, of which something may be known from before."""
+    return [check(entry, settings, known) for entry, known in zip(entries, before, strict=True)]
