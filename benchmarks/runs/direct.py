@@ -12,6 +12,7 @@ from flows.plan import Plan, make_plan
 from storage.manifest import Block, blocks_of
 from storage.receipts import Receipt, read_receipt
 from tasks.ingest import ingest
+from tasks.ingest.check import check
 from tasks.migration import migrated
 from tasks.pipeline import sources, steps, validated
 from tasks.stage.job import Job
@@ -51,7 +52,7 @@ def ingested(config: Config) -> list[Block]:
     source = source_of(config)
     scan = ingest.scan(source)
     known = {item.item: item for item in scan.known}
-    checked = [ingest.check(entry, source.settings, known.get(entry.item)) for entry in scan.to_read]
+    checked = [check(entry, source.settings, known.get(entry.item)) for entry in scan.to_read]
     return blocks_of(ingest.save(source, scan.known, checked))
 
 

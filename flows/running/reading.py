@@ -28,6 +28,7 @@ from flows.telling.tags import STORAGE
 from flows.trials import Chosen, choose, reach
 from storage.manifest import Item
 from tasks.ingest import ingest
+from tasks.ingest.check import check
 from tasks.ingest.entries import Entry
 from tasks.ingest.ingest import Retry, Scan
 from tasks.ingest.life import with_former_names
@@ -165,4 +166,4 @@ def files_task(stage: Stage, workers: Workers) -> Task[..., list[Item]]:
 
 def check_entries(settings: Ingest, entries: list[Entry], before: list[Item | None], _tell: Tell) -> list[Item]:
     """Read and decode some files of the source, of which something may be known from before."""
-    return [ingest.check(entry, settings, known) for entry, known in zip(entries, before, strict=True)]
+    return [check(entry, settings, known) for entry, known in zip(entries, before, strict=True)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from storage.manifest import Item
+from tasks.ingest.check import check_entry
 from tasks.ingest.entries import Entry
-from tasks.ingest.ingest import check_entry
 from tasks.ingest.settings import Ingest
 
 MOST_PICTURES = 8

@@ -8,6 +8,7 @@ data.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -110,6 +111,9 @@ def _unfinished(url: str, before: float) -> Iterator[Garbage]:
 
 def _tried(plan: Plan, busy: set[Made]) -> Iterator[Garbage]:
     """Trial blocks, of some panoramas of a block, once the whole block is there."""
+    own: dict[str, set[str]] = defaultdict(set)  # stages over several sources may be one
+    for step in plan.steps:
+        own[step.stage.identity.fingerprint] |= {block.name for block in step.blocks}
     for step in plan.steps:
         stage = step.stage
         if stage.kind.grain != "block" or not stage.owes or (stage.name, stage.identity.fingerprint) in busy:
@@ -117,7 +121,7 @@ def _tried(plan: Plan, busy: set[Made]) -> Iterator[Garbage]:
         there = plan.receipts.existing(stage)
         whole = {block.name: {item.item for item in block.items} for block in step.blocks if block.name in there}
         of = {item: name for name, items in whole.items() for item in items}
-        for name in sorted(there - whole.keys()):
+        for name in sorted(there - own[stage.identity.fingerprint]):
             receipt = plan.receipts.get(stage, name)
             items = {row.item for row in receipt.items} if receipt else set()
             if items and items < whole.get(of.get(min(items), ""), set()):

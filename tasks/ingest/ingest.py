@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from storage.addresses import url_at
-from storage.cells import DamagedParquet
 from storage.credentials import mask_credentials
 from storage.fingerprint import canonical_json, digest
 from storage.forgotten import as_told, is_forgotten, names_of, read_forgotten
 from storage.manifest import Item, ManifestError, place, read_manifest, write_manifest
-from storage.retries import StoreError
-from storage.urls import children, filesystem, is_local, join, read_bytes, remove
+from storage.urls import children, filesystem, is_local, join, remove
+from tasks.ingest.check import NO_RIGHT, judged_otherwise
 from tasks.ingest.datasets.listing import look_at
 from tasks.ingest.entries import Entry
-from tasks.ingest.images.bands import vertical_degrees
-from tasks.ingest.images.decode import BadImage, Panorama, open_panorama
-from tasks.ingest.images.joins import join_figures, refusal
 from tasks.ingest.settings import Ingest, Panoramas
-from tasks.ingest.videos.check import check_clip
-from tasks.ingest.videos.clip import CLIP
-from tasks.ingest.videos.demux import demux
-from tasks.ingest.videos.opened import BadClip
 from tasks.stage.kind import Kind, Stage
 
 VERSION = "3"
-NO_RIGHT = "may not be read by the user who runs this"
-"""How the reason begins of a file that is read again once this user may."""
 
 
 CLIPS_VERSION = "1"
@@ -137,12 +125,7 @@ def _again(retry: Retry, settings: Ingest, item: Item) -> bool:
     if item.reason.startswith(NO_RIGHT):
         own = os.access in os.supports_effective_ids
         return is_local(item.uri) and os.access(filesystem(item.uri)[1], os.R_OK, effective_ids=own)
-    return _judged_otherwise(item, settings)
-
-
-def _judged_otherwise(item: Item, settings: Ingest) -> bool:
-    """Whether a file's figures, with the limits of today, say something else of it than was said when it was read."""
-    return bool(item.figures) and refusal(item.figures, settings) != item.reason
+    return judged_otherwise(item, settings)
 
 
 def _blind_spots(stage: Stage, entries: Sequence[Entry]) -> list[str]:
@@ -174,99 +157,6 @@ def unchanged(entry: Entry, item: Item) -> bool:
     return _state(entry) == _state(item)
 
 
-def check_entry(entry: Entry, settings: Ingest) -> Item:
-    """Read one file and decode it; what is wrong with it becomes the item's ``reason``."""
-    if entry.problem:
-        return _given_up(entry)
-    seen = _Seen()
-    reason = ""
-    try:
-        _look_at(entry, settings, seen)
-        reason = refusal(seen.figures, settings)
-    except (BadImage, BadClip, DamagedParquet) as error:
-        reason = str(error)
-    except FileNotFoundError:
-        reason = "there is no such file"
-    except PermissionError as error:
-        then = "run again" if is_local(entry.uri) else "run again with --retry-quarantined"
-        reason = f"{NO_RIGHT} ({error.strerror}); give the right to read it, and {then}"
-    except StoreError as error:
-        if error.errno != errno.EINVAL:  # of others the next file would tell the same
-            raise
-        reason = str(error)
-    return Item(
-        entry.item,
-        entry.uri,
-        seen.digest,
-        seen.height,
-        seen.width,
-        entry.size,
-        entry.stamp,
-        entry.split,
-        reason=reason,
-        metadata=entry.metadata,
-        figures=seen.figures,
-    )
-
-
-@dataclass
-class _Seen:
-    """What is found in a file, as far as it can be read."""
-
-    digest: str = ""
-    height: int = 0
-    width: int = 0
-    figures: dict[str, Any] = field(default_factory=dict)
-
-
-def _look_at(entry: Entry, settings: Ingest, seen: _Seen) -> None:
-    """Read one file, and note what is found; raises BadImage or BadClip with the reason if it cannot be used."""
-    if is_of_clips(settings):
-        checked = check_clip(entry.uri, settings)
-        seen.digest, seen.height, seen.width = checked.digest, checked.height, checked.width
-        seen.figures = {CLIP: checked.clip.as_json(), **checked.figures}
-        return
-    data = read_bytes(entry.uri)
-    seen.digest = digest(data)
-    _refuse_pointer(data)
-    panorama = open_panorama(data, settings, vertical_degrees(entry.metadata))
-    seen.height, seen.width = panorama.pixels.shape[:2]
-    seen.figures = _figures(panorama)
-
-
-def is_of_clips(settings: Ingest) -> bool:
-    """Whether the files of a source are clips."""
-    return isinstance(settings, Panoramas) and settings.source.kind == "videos"
-
-
-def check(entry: Entry, settings: Ingest, before: Item | None = None) -> Item:
-    """:func:`check_entry`, but what is known of an item whose bytes are as they were ``before`` is not found out again."""
-    sound = before is not None and not before.reason and not _judged_otherwise(before, settings)
-    if before is not None and sound and not entry.problem and entry.metadata == before.metadata:
-        try:
-            same = (demux(entry.uri).digest if is_of_clips(settings) else digest(read_bytes(entry.uri))) == before.digest
-        except (BadClip, FileNotFoundError, PermissionError):
-            same = False
-        if same:
-            return replace(before, uri=entry.uri, size=entry.size, stamp=entry.stamp, split=entry.split, block=-1, slot=-1)
-    return check_entry(entry, settings)
-
-
-def _given_up(entry: Entry) -> Item:
-    return Item(
-        entry.item, entry.uri, "", 0, 0, entry.size, entry.stamp, entry.split, reason=entry.problem, metadata=entry.metadata
-    )
-
-
-POINTERS = {b"version https://git-lfs": "Git LFS; run git lfs pull", b"/annex/objects/": "git-annex; run git annex get"}
-
-
-def _refuse_pointer(data: bytes) -> None:
-    for start, whose in POINTERS.items():
-        if data.startswith(start):
-            raise BadImage(f"the file only stands for one that is kept elsewhere, by {whose}")
-
-
 def keep(stage: Stage, checked: Sequence[Item]) -> None:
     """Write checked items beside the manifest, where they have no place yet: a run that is stopped has not read them in vain."""
     name = digest(canonical_json([_state(item) for item in checked]))[:16]
@@ -286,14 +176,6 @@ def _read_parts(stage: Stage) -> list[Item]:
         except ManifestError:
             continue
     return items
-
-
-def _figures(panorama: Panorama) -> dict[str, Any]:
-    """What a panorama's pixels and its file say, beyond its size; ``observed`` and ``plain`` only where they are not whole."""
-    seen = panorama.share_observed
-    figures: dict[str, Any] = {"observed": round(seen, 6)} if seen < 1 else {}
-    figures |= {} if panorama.plain else {"plain": False}
-    return {**figures, **panorama.pose, **join_figures(panorama.pixels, panorama.observed)}
 
 
 def save(stage: Stage, known: Sequence[Item], checked: Sequence[Item]) -> list[Item]:

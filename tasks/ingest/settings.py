@@ -52,7 +52,7 @@ class Source(Settings):
     @classmethod
     def _root_is_url(cls, values: Any) -> Any:
         """A data set's ``root`` is its ``url``, which replaces it where both are given, as ``--source`` does."""
-        if not isinstance(values, dict) or values.get("kind", "files") in OWN_FILES:
+        if not isinstance(values, dict) or str(values.get("kind", "files")) in OWN_FILES:
             return values
         if values.get("truth") is not None:
             raise ValueError("truth: a data set brings its own; remove it, or write kind: files")

@@ -16,7 +16,7 @@ from geometry.resampling.patches import extract_patches
 from models.teachers import load_teacher
 from models.teachers.named_files import URL, local_path, missing_files, settings_strings
 from storage.manifest import Item
-from tasks.ingest import ingest
+from tasks.ingest.check import check_entry
 from tasks.ingest.datasets.listing import list_entries
 from tasks.ingest.panorama import load_panorama
 from tasks.ingest.videos.clip import CLIP
@@ -71,7 +71,7 @@ def first_view(stage: Stage) -> View:
     (views,) = stage.stages("views")
     reading, reasons = stage.origin.settings, []
     for entry in list_entries(reading.source)[:MOST_TRIED]:
-        item = ingest.check_entry(entry, reading)
+        item = check_entry(entry, reading)
         if item.reason:
             reasons.append(f"{item.item}: {item.reason}")
             continue

@@ -15,8 +15,8 @@ from storage import attempts, retries
 from storage.receipts import FILE
 from storage.retries import StoreError
 from storage.urls import files_below, read_bytes, write_bytes
+from tasks.ingest.check import check_entry
 from tasks.ingest.entries import Entry
-from tasks.ingest.ingest import check_entry
 from tasks.ingest.panorama import load_panorama
 from tests.support.flaky_proxy import Choose, FlakyProxy, flaky_bucket, sometimes
 from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_pipeline

@@ -20,6 +20,7 @@ from flows.plan import make_plan
 from flows.running.file_groups import file_groups
 from storage.manifest import read_manifest
 from tasks.ingest import ingest
+from tasks.ingest.check import check
 from tasks.ingest.entries import Entry
 from tests.support.pipelines import load, write_panoramas, write_pipeline
 from tests.support.processes import until
@@ -133,8 +134,8 @@ def test_what_was_read_is_not_read_again(
 def test_a_damaged_part_counts_as_none_and_a_changed_file_is_read_again(tmp_path: Path) -> None:
     stage = source_of(load(write_pipeline(tmp_path, 4)))
     scan = ingest.scan(stage)
-    ingest.keep(stage, [ingest.check(entry, stage.settings) for entry in scan.to_read[:2]])
-    ingest.keep(stage, [ingest.check(entry, stage.settings) for entry in scan.to_read[2:3]])
+    ingest.keep(stage, [check(entry, stage.settings) for entry in scan.to_read[:2]])
+    ingest.keep(stage, [check(entry, stage.settings) for entry in scan.to_read[2:3]])
     assert [entry.item for entry in ingest.scan(stage).to_read] == ["p03"]
     os.utime(tmp_path / "images" / "p00.png", (1, 1))
     assert [entry.item for entry in ingest.scan(stage).to_read] == ["p00", "p03"]
@@ -147,7 +148,7 @@ def test_rehash_reads_everything_and_finds_what_no_stamp_tells(tmp_path: Path) -
     path = write_pipeline(tmp_path, 3)
     stage = source_of(load(path))
     scan = ingest.scan(stage)
-    before = ingest.save(stage, [], [ingest.check(entry, stage.settings) for entry in scan.to_read])
+    before = ingest.save(stage, [], [check(entry, stage.settings) for entry in scan.to_read])
     picture = tmp_path / "images" / "p01.png"
     about, data = picture.stat(), picture.read_bytes()
     other = bytes([*data[:-20], *(tmp_path / "images" / "p01.png").read_bytes()[-20:]])
@@ -156,7 +157,7 @@ def test_rehash_reads_everything_and_finds_what_no_stamp_tells(tmp_path: Path) -
     size = max(len(data), len(other))
     picture.write_bytes(data.ljust(size, b"\0"))
     os.utime(picture, ns=(about.st_atime_ns, about.st_mtime_ns))
-    known = ingest.save(stage, before, [ingest.check(entry, stage.settings) for entry in ingest.scan(stage).to_read])
+    known = ingest.save(stage, before, [check(entry, stage.settings) for entry in ingest.scan(stage).to_read])
     picture.write_bytes(other.ljust(size, b"\0"))
     os.utime(picture, ns=(about.st_atime_ns, about.st_mtime_ns))
     assert not ingest.scan(stage).to_read, "the stamp says nothing"
@@ -167,7 +168,7 @@ def test_rehash_reads_everything_and_finds_what_no_stamp_tells(tmp_path: Path) -
     assert [entry.item for entry in scan.to_read] == ["p00", "p01", "p02"]
     assert make_plan(load(path, ingest__rehash=True)).stages[0].reasons == ("files to read again (ingest.rehash): p00, p01, p02",)
     of = {item.item: item for item in scan.known}
-    after = ingest.save(rehash, scan.known, [ingest.check(entry, rehash.settings, of[entry.item]) for entry in scan.to_read])
+    after = ingest.save(rehash, scan.known, [check(entry, rehash.settings, of[entry.item]) for entry in scan.to_read])
     changed = [one.item for one, two in zip(known, after, strict=True) if one.digest != two.digest]
     assert changed == ["p01"]
     assert [(one.block, one.slot) for one in known] == [(two.block, two.slot) for two in after]

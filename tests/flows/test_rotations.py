@@ -12,6 +12,7 @@ from flows.setup.cost import estimate_cost
 from geometry.layouts import coverage
 from storage.arrays import BlockReader
 from tasks.ingest import ingest
+from tasks.ingest.check import check_entry
 from tasks.label.project import choose_views
 from tasks.label.rotations import rotated_views, yaw_degrees
 from tasks.label.settings import Project
@@ -47,7 +48,7 @@ def run(config: Config) -> None:
     for source in sources(config):
         scan = ingest.scan(source)
         if scan.to_read:
-            ingest.save(source, scan.known, [ingest.check_entry(entry, source.settings) for entry in scan.to_read])
+            ingest.save(source, scan.known, [check_entry(entry, source.settings) for entry in scan.to_read])
     plan = make_plan(config)
     for step in plan.steps:
         for block in plan.owed_blocks(step):

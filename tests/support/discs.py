@@ -25,6 +25,7 @@ from scenes.amodal import run_lengths
 from storage.manifest import Item, blocks_of
 from storage.receipts import Receipt, blocks_with_receipts
 from tasks.ingest import ingest
+from tasks.ingest.check import check_entry
 from tasks.pipeline import load, sources, steps
 from tasks.stage.job import Job
 from tasks.stage.kind import Step
@@ -149,9 +150,7 @@ def plan_of(config: Config) -> list[Step]:
     items: dict[str, list[Item]] = {}
     for source in sources(config):
         scan = ingest.scan(source)
-        items[source.key] = ingest.save(
-            source, scan.known, [ingest.check_entry(entry, source.settings) for entry in scan.to_read]
-        )
+        items[source.key] = ingest.save(source, scan.known, [check_entry(entry, source.settings) for entry in scan.to_read])
     found = steps(config, lambda source: blocks_of(items[source.key]))
     return [step for step in found if not step.stage.is_source]
 

@@ -9,6 +9,7 @@ from storage.fingerprint import Identity
 from storage.manifest import Block, blocks_of
 from storage.receipts import Receipt, read_receipt
 from tasks.ingest import ingest
+from tasks.ingest.check import check_entry
 from tasks.pipeline import sources, stages, steps
 from tasks.stage.job import Job
 from tasks.stage.kind import Stage, Step
@@ -48,7 +49,7 @@ def ingested(config: Config) -> list[Block]:
     """The blocks of the one source of a config, every new file of which is read now."""
     source = source_of(config)
     scan = ingest.scan(source)
-    return blocks_of(ingest.save(source, scan.known, [ingest.check_entry(one, source.settings) for one in scan.to_read]))
+    return blocks_of(ingest.save(source, scan.known, [check_entry(one, source.settings) for one in scan.to_read]))
 
 
 def made(config: Config, block: Block, until: str = "") -> dict[str, Receipt]:

@@ -15,7 +15,7 @@ from flows.publishing.export import export
 from flows.stores.finished import NotFinished
 from storage.arrays import BlockReader
 from storage.published.samples import shard_counts
-from tasks.ingest import ingest
+from tasks.ingest.check import check_entry
 from tasks.ingest.entries import Entry
 from tasks.ingest.panorama import load_panorama
 from tests.flows.commands.test_cli import panolabel
@@ -133,7 +133,7 @@ def test_what_is_exported_lies_on_the_labels(tmp_path: Path, prefect_api: str, l
         np.testing.assert_array_equal(shown[name], upright)
     assert np.abs(shown["p01"] - upright).mean() < 3
     settings = source_of(load(path)).settings
-    item = ingest.check_entry(Entry("p03", str(images / "p03.hdr"), 1, ""), settings)
+    item = check_entry(Entry("p03", str(images / "p03.hdr"), 1, ""), settings)
     np.testing.assert_array_equal(shown["p03"], load_panorama(item, settings).pixels)
     np.testing.assert_array_equal(shown["p04"][10:38], upright[10:38])
     assert not shown["p04"][:10].any()

@@ -11,6 +11,7 @@ from flows.plan import make_plan
 from flows.setup.cost import estimate_cost, stages_over
 from flows.trials import narrowed
 from tasks.ingest import ingest
+from tasks.ingest.check import check
 from tasks.pipeline import load, sources
 from tests.support.pipelines import write_panoramas, write_pipeline
 
@@ -29,7 +30,7 @@ def write_street(folder: Path) -> Path:
     path.write_text(yaml.safe_dump(values, sort_keys=False))
     for stage in sources(load(path)):
         scan = ingest.scan(stage)
-        ingest.save(stage, scan.known, [ingest.check(entry, stage.settings, None) for entry in scan.to_read])
+        ingest.save(stage, scan.known, [check(entry, stage.settings, None) for entry in scan.to_read])
     return path
 
 

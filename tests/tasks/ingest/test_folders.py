@@ -18,9 +18,10 @@ from flows.setup.init import look_at as survey
 from storage.manifest import Item
 from storage.retries import StoreError
 from storage.urls import filesystem
+from tasks.ingest.check import check_entry
 from tasks.ingest.datasets.listing import list_entries, look_at
 from tasks.ingest.entries import SourceError
-from tasks.ingest.ingest import _again, check_entry, save, scan
+from tasks.ingest.ingest import _again, save, scan
 from tasks.ingest.settings import Ingest, Source
 from tasks.ingest.sources import list_source, look_at_source
 from tasks.ingest.stamps import stamp_of

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from storage.urls import filesystem
+from tasks.ingest.check import check_entry
 from tasks.ingest.entries import SourceError
-from tasks.ingest.ingest import check_entry
 from tasks.ingest.settings import Ingest
 from tasks.ingest.sources import list_source, look_at_source
 from tests.support.object_store import s3_bucket

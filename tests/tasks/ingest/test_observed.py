@@ -13,9 +13,9 @@ from metrics.panorama import coverage_figures, evaluate_item
 from metrics.protocols import protocol_named
 from storage.manifest import Item
 from tasks.evaluate.audit import truth_labels
+from tasks.ingest.check import check_entry
 from tasks.ingest.entries import Entry
 from tasks.ingest.images.decode import open_panorama
-from tasks.ingest.ingest import check_entry
 from tasks.ingest.observed import observed_of, partly_observed, require_observed
 from tasks.ingest.settings import Ingest
 from tasks.label.fuse import require_labels

@@ -18,6 +18,7 @@ from flows.stores.lineage import trace_item
 from scenes.clips import write_video
 from storage.receipts import Receipt
 from tasks.ingest import ingest
+from tasks.ingest.check import check
 from tasks.ingest.panorama import load_panorama
 from tasks.ingest.videos.clip import Clip
 from tasks.pipeline import load
@@ -83,7 +84,7 @@ def _read(config: Config) -> list[Any]:
     source = source_of(config)
     scan = ingest.scan(source)
     before = {item.item: item for item in scan.known}
-    read = [ingest.check(entry, source.settings, before.get(entry.item)) for entry in scan.to_read]
+    read = [check(entry, source.settings, before.get(entry.item)) for entry in scan.to_read]
     return ingest.save(source, scan.known, read)
 
 

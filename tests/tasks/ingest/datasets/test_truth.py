@@ -16,12 +16,12 @@ from geometry.directions import erp_area_weights
 from metrics.panorama import evaluate_item
 from metrics.protocols import protocol_named
 from storage.urls import read_bytes
+from tasks.ingest.check import check_entry
 from tasks.ingest.datasets import DATA_SETS
 from tasks.ingest.datasets.inspection import inspect, normals_against_depth
 from tasks.ingest.datasets.listing import guess_kind, list_entries
 from tasks.ingest.datasets.reading import read_data_set_truth
 from tasks.ingest.entries import SourceError
-from tasks.ingest.ingest import check_entry
 from tasks.ingest.settings import DataSetKind, Ingest, Source
 from tests.support.datasets import WRITERS, box_room
 from tests.support.object_store import s3_bucket

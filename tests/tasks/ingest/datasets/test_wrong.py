@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from storage.manifest import Item
+from tasks.ingest.check import check_entry
 from tasks.ingest.datasets import DATA_SETS
 from tasks.ingest.datasets.inspection import inspect
 from tasks.ingest.datasets.listing import guess_kind, list_entries
 from tasks.ingest.datasets.reading import read_data_set_truth
 from tasks.ingest.entries import SourceError
-from tasks.ingest.ingest import check_entry
 from tasks.ingest.settings import Ingest, Source
 from tasks.stage.job import BadItem
 from tests.support.datasets import WRITERS, box_room, dpt, npy, parquet, png, structured3d_normals

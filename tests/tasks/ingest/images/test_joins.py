@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
+from tasks.ingest.check import check_entry
 from tasks.ingest.entries import Entry
 from tasks.ingest.images.decode import decode_panorama, open_panorama
 from tasks.ingest.images.joins import join_figures, refusal
-from tasks.ingest.ingest import check_entry
 from tasks.ingest.settings import Ingest
 
 SETTINGS = Ingest()
