@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from prefect import flow, tags
+from prefect import State, flow, tags
 from prefect.runtime import flow_run
 
 from configs.pipeline import Config
@@ -28,6 +28,7 @@ from flows.running.others import refuse_missing
 from flows.running.parameters import ConfigParameter
 from flows.running.reading import read_sources
 from flows.running.server import outlives_the_run
+from flows.running.watch import stopped_state, watching
 from flows.running.workers import Workers, start_workers
 from flows.stores.record import RunRecord, new_run_name
 from flows.telling.artifacts import publish_outcome, publish_plan
@@ -49,7 +50,7 @@ def pipeline(
     retry: bool | list[str] = False,
     only: dict[str, list[str]] | None = None,
     trial: Trial = WHOLE,
-) -> dict[str, Any]:
+) -> dict[str, Any] | State[Any]:
     """Run everything that a config owes, and return the record of the run.
 
     Parameters
@@ -69,10 +70,13 @@ def pipeline(
     RunFailed
         A stage could not finish; what is done stays done, and the next run goes on from there. NothingMade, one of its kind, if
         it gave up all items, or if all that one run tried failed alike.
-    Interrupted
-        The process was asked to stop.
+    prefect.exceptions.CancelledRun
+        The run was asked to stop, by a signal or in Prefect, and has drained: run again to go on.
     """
-    return carry_out(config, run or flow_run.name, retry, only, trial)
+    try:
+        return carry_out(config, run or flow_run.name, retry, only, trial)
+    except Interrupted as stopped:
+        return stopped_state(stopped)
 
 
 def carry_out(
@@ -90,12 +94,13 @@ def carry_out(
             telling_workers(config.root, run),
             tags(config_tag(config.name)),
             start_workers(config.execution.runner) as workers,
+            watching() as watch,
         ):
             plan, nodes = _plan(config, retry, only is None, trial, workers, events)
             record.planned(plan)
             publish_plan(plan)
             refuse_empty_source(config, plan)
-            found = Engine(config, plan, run, only, workers, events, nodes).make()
+            found = Engine(config, plan, run, only, workers, events, nodes, watch).make()
         outcome |= write_run_report(config, record, found)
         if only is None:
             refuse_failed_alike(config, plan)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from configs.pipeline import Config
 from configs.trial import WHOLE, Trial
+from flows.errors import Interrupted
 from flows.plan import Plan, refuse_unfit
 from flows.running.drain import draining_on_signals
 from flows.running.handover import handing_over
@@ -69,7 +70,21 @@ def start_flow(
 
         progress: Any = nullcontext(Silent()) if quiet else TerminalProgress(console)
         with progress as shown, reporting_to(shown), draining_if_main():
-            return pipeline(config, new_run_name(config.name), retry, only, trial)
+            return outcome_of(lambda: pipeline(config, new_run_name(config.name), retry, only, trial, return_state=True))
+
+
+def outcome_of(flow: Callable[[], Any]) -> dict[str, Any]:
+    """What a flow returns whose state is asked for. Interrupted if it was asked to stop; else what it raised."""
+    from prefect.exceptions import Abort
+
+    try:
+        state = flow()
+    except Abort as error:  # the server has the run as cancelled, and takes no other word
+        raise Interrupted(f"cancelled in Prefect; what is done stays done ({error})") from error
+    if state.is_cancelled():
+        raise Interrupted(state.message or "cancelled in Prefect")
+    record: dict[str, Any] = state.result()
+    return record
 
 
 def draining_if_main() -> Any:

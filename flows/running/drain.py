@@ -38,8 +38,6 @@ def draining_on_signals() -> Iterator[None]:
 def draining_in_flow() -> Iterator[None]:
     """For the body of a flow: SIGTERM drains there too, where Prefect would give up the blocks in work.
 
-    Without :func:`draining_on_signals` Prefect keeps the signal, by which its workers cancel runs.
-
     Raises
     ------
     Interrupted
@@ -47,8 +45,7 @@ def draining_in_flow() -> Iterator[None]:
     """
     from prefect.exceptions import TerminationSignal
 
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGINT) is not _ask:
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     with _handled_by_ask(signal.SIGTERM):

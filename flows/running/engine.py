@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -22,12 +23,16 @@ from flows.running.nothing_made import NothingMade, refuse_nothing_made
 from flows.running.schedule import Key, Schedule, Work, parts_of, read_blocks, works_of
 from flows.running.stage_run import StageRun
 from flows.running.subflow import in_subflow
+from flows.running.watch import Watch
 from flows.running.workers import Workers
 from flows.stores.made import made_of
 from flows.telling.lineage_events import RunEvents
 from flows.telling.shown import publish_section
 from tasks.stage.job import Job
 from tasks.stage.kind import upstream_names
+
+PAUSED_SECONDS = 0.5
+"""Between two looks at whether a run that is paused, and has nothing in hand, goes on."""
 
 
 class Engine:
@@ -44,6 +49,8 @@ class Engine:
     events : RunEvents
     nodes : mapping
         By the key of a source the task run in Prefect that stands for it.
+    watch : Watch
+        What is asked of the run in Prefect.
     """
 
     def __init__(
@@ -55,6 +62,7 @@ class Engine:
         workers: Workers,
         events: RunEvents,
         nodes: Mapping[str, UUID],
+        watch: Watch,
     ) -> None:
         self.found = Found()
         self._config, self._plan, self._run, self._workers = config, plan, run, workers
@@ -65,7 +73,7 @@ class Engine:
             for step in plan.chosen
         }
         self._running = [*self._stages.values()]
-        self._sources = nodes
+        self._sources, self._watch = nodes, watch
         self._lost: set[Key] = set()
         self._refused: NothingMade | None = None
 
@@ -99,6 +107,11 @@ class Engine:
         stages = self._stages.values()
         return self._refused is not None or asked_to_stop() or any(stage.stop or stage.left for stage in stages)
 
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the next block may be begun now."""
+        return not self._halted and not self._watch.paused
+
     def _make(self, works: Sequence[Work]) -> None:
         """Make works within the flow run that is going on: as many at once as there are workers."""
         schedule = Schedule(works, self._workers.window, self._lost)
@@ -109,9 +122,12 @@ class Engine:
         flying = 0
         while True:
             self._settle()
-            while flying < self._workers.at_once and not self._halted and (ready := schedule.next(idle=not flying)):
+            while flying < self._workers.at_once and self._goes_on and (ready := schedule.next(idle=not flying)):
                 self._submit(ready).add_done_callback(partial(_put, finished, ready))
                 flying += 1
+            if not flying and self._watch.paused and not self._halted:
+                time.sleep(PAUSED_SECONDS)
+                continue
             if not flying:
                 break
             work, future = finished.get()
@@ -179,7 +195,8 @@ class Engine:
             if self._halted or any(one.step.key in read for one in self._running):
                 continue
             self._running.remove(stage)
-            stage.end()
+            if stage.begun or not stage.owed:
+                stage.end()
             try:
                 if self._judged and not stage.lost and not stage.failures:
                     refuse_nothing_made(self._config, self._plan, stage.step)
@@ -206,7 +223,8 @@ class Engine:
         stages = list(self._stages.values())
         left = [message for stage in stages for message in stage.left]
         if asked_to_stop() or left:
-            raise Interrupted("; ".join(["stopped", *left[:1], "what is done stays done"]))
+            at = ", ".join(stage.step.key for stage in self._running if stage.begun) or "no stage"
+            raise Interrupted("; ".join([f"stopped at stage {at}", *left[:1], "what is done stays done"]))
         errors = [error for stage in stages if (error := stage.error)]
         if errors:
             raise _as_one(errors, sum(stage.lost for stage in stages))

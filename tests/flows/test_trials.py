@@ -23,9 +23,9 @@ from flows.stores.status import store_status
 from tasks.catalogue import kind_named
 from tasks.label import fuse
 from tasks.pipeline import load
-from tests.flows.test_chain import task_runs
 from tests.support.chains import BLOCKS, LABELLING, STAGES, write_chain
 from tests.support.pipelines import run_pipeline, write_panoramas, write_pipeline
+from tests.support.prefect_runs import blocks_made
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -44,7 +44,7 @@ def executed(config: Config, **trial: Any) -> dict[str, int]:
     plan = make_plan(config, trial=chosen)
     record = run(config, **trial)
     ran = {row["stage"]: row["ran"] for row in record["stages"] if row["ran"]}
-    assert task_runs(record["run"]) == ran
+    assert blocks_made(record["run"]) == ran
     assert {row.stage: row.to_run for row in plan.stages if row.to_run and row.stage in plan.owed} == ran
     assert not make_plan(config, trial=chosen).anything_to_run
     return ran

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -12,13 +13,21 @@ import pytest
 import yaml
 from prefect import get_client
 from prefect.exceptions import ParameterTypeError
+from prefect.states import Cancelling, Paused
 from prefect.utilities.importtools import import_object
 
 from flows.pipeline import pipeline
+from flows.plan import make_plan
+from flows.running import watch
 from flows.telling.events import QUARANTINED
+from storage.runs import latest_run
 from tasks.pipeline import load as load_pipeline
 from tasks.pipeline import validated
+from tasks.stage import stopping
+from tests.support.faulty import switch
 from tests.support.pipelines import load, run_pipeline, write_pipeline
+from tests.support.prefect_runs import flow_run_of, graph_of, task_runs_of
+from tests.support.processes import holder, write_faulty_pipeline
 
 ROOT = Path(__file__).parents[3]
 STAGES = ["ingest", "project", "geometry", "classes", "fuse", "evaluate"]
@@ -46,19 +55,61 @@ def shown(record: dict[str, Any], prefect_api: str) -> dict[str, Any]:
     return run
 
 
-def test_a_run_has_a_subflow_a_stage_and_a_task_run_a_block(
+def test_a_run_is_one_flow_run_with_a_task_run_a_block_and_stage(
     record: dict[str, Any], shown: dict[str, Any], prefect_api: str
 ) -> None:
     assert "config:small" in shown["tags"]
-    children = _read(prefect_api, "flow_runs", flow_runs={"parent_flow_run_id": {"any_": [shown["id"]]}})
-    subflows = {run["name"]: run for run in children}
-    assert sorted(subflows) == sorted(STAGES)
-    assert set(subflows["geometry"]["tags"]) == {"config:small", "stage:geometry"}
-    for stage in STAGES[1:]:
-        within = {"flow_run_id": {"any_": [subflows[stage]["id"]]}}
-        tasks = _read(prefect_api, "task_runs", task_runs=within)
-        assert sorted(task["name"] for task in tasks) == sorted(f"{stage} {block}" for block in record["blocks"]["ingest"])
-        assert not any(task["tags"] for task in tasks), "every tag of a task run costs a second, so only limits are tags"
+    assert not _read(prefect_api, "flow_runs", flow_runs={"parent_flow_run_id": {"any_": [shown["id"]]}})
+    tasks = {task.name: task for task in task_runs_of(record["run"])}
+    blocks = [f"{stage} {block}" for stage in STAGES[1:] for block in record["blocks"]["ingest"]]
+    assert tasks.keys() == {*blocks, "ingest files 1", "ingest 4"}
+    assert {task.state_name for task in tasks.values()} == {"Completed"}
+    assert not any(task.tags for task in tasks.values()), "every tag of a task run costs a second, so only limits are tags"
+
+
+@pytest.mark.parametrize("runner", [{}, pytest.param({"kind": "dask", "workers": 1}, marks=pytest.mark.slow)])
+def test_every_edge_is_drawn(tmp_path: Path, prefect_api: str, runner: dict[str, Any]) -> None:
+    path = write_pipeline(tmp_path, 4)
+    config = load(path, **({"execution__runner": runner} if runner else {}))
+    record = run_pipeline(config)
+    first, second = record["blocks"]["ingest"]
+    task_runs_of(record["run"])
+    graph = graph_of(record["run"], prefect_api)
+    assert graph["ingest 4"] == {"ingest files 1"}
+    for block in (first, second):
+        assert graph[f"project {block}"] == {"ingest 4"}
+        for teacher in ("geometry", "classes"):
+            assert graph[f"{teacher} {block}"] == {f"project {block}"}
+        assert graph[f"fuse {block}"] >= {f"geometry {block}", f"classes {block}"}
+        assert graph[f"evaluate {block}"] >= {f"fuse {block}"}
+
+
+def test_what_was_there_is_one_task_run_a_stage_that_tells_its_count(tmp_path: Path, prefect_api: str) -> None:
+    path = write_pipeline(tmp_path, 4)
+    run_pipeline(load(path))
+    record = run_pipeline(load(path, fuse__edge_feather=0.3))
+    first, second = record["blocks"]["ingest"]
+    states = {task.name: task.state_name for task in task_runs_of(record["run"])}
+    cached = ["ingest 4", "project cached 2", "geometry cached 2", "classes cached 2"]
+    made = [f"{stage} {block}" for stage in ("fuse", "evaluate") for block in (first, second)]
+    assert states == dict.fromkeys(cached, "Cached") | dict.fromkeys(made, "Completed")
+    graph = graph_of(record["run"], prefect_api)
+    assert graph[f"fuse {first}"] >= {"geometry cached 2", "classes cached 2"}
+    assert graph["geometry cached 2"] >= {"project cached 2"}
+
+
+def test_more_task_runs_than_a_flow_run_should_have_go_into_several(tmp_path: Path, prefect_api: str) -> None:
+    record = run_pipeline(load(write_pipeline(tmp_path, 4), execution__task_runs_per_flow_run=5))
+    run = flow_run_of(record["run"])
+    children = _read(prefect_api, "flow_runs", flow_runs={"parent_flow_run_id": {"any_": [str(run.id)]}})
+    first, second = record["blocks"]["ingest"]
+    assert sorted(child["name"] for child in children) == [f"{record['run']} {number} of 2" for number in (1, 2)]
+    by_flow_run: dict[str, set[str]] = {child["name"]: set() for child in children} | {run.name: set()}
+    names = {child["id"]: child["name"] for child in children} | {str(run.id): run.name}
+    for task in task_runs_of(record["run"]):
+        by_flow_run[names[str(task.flow_run_id)]].add(task.name)
+    assert by_flow_run[f"{record['run']} 1 of 2"] == {f"{stage} {first}" for stage in STAGES[1:]}
+    assert by_flow_run[f"{record['run']} 2 of 2"] == {f"{stage} {second}" for stage in STAGES[1:]}
 
 
 def test_blocks_keep_to_the_limits_of_the_server(tmp_path: Path, prefect_api: str) -> None:
@@ -69,14 +120,12 @@ def test_blocks_keep_to_the_limits_of_the_server(tmp_path: Path, prefect_api: st
     finally:
         with get_client(sync_client=True) as client:
             client.delete_concurrency_limit_by_tag("gpu")
-    [run] = _read(prefect_api, "flow_runs", flow_runs={"name": {"any_": [record["run"]]}})
-    children = _read(prefect_api, "flow_runs", flow_runs={"parent_flow_run_id": {"any_": [run["id"]]}})
-    for child in children:
-        tasks = _read(prefect_api, "task_runs", task_runs={"flow_run_id": {"any_": [child["id"]]}})
-        wants_gpu = child["name"] in ("geometry", "classes")
-        assert {tuple(task["tags"]) for task in tasks} == {("gpu",) if wants_gpu else ()}
-        spans = sorted((task["start_time"], task["end_time"]) for task in tasks)
-        assert not wants_gpu or all(former[1] <= latter[0] for former, latter in pairwise(spans)), "one at a time"
+    on_gpu = [task for task in task_runs_of(record["run"]) if task.tags]
+    assert {task.name.split()[0] for task in on_gpu} == {"geometry", "classes"}
+    assert {tuple(task.tags) for task in on_gpu} == {("gpu",)}
+    spans = sorted((task.start_time, task.end_time) for task in on_gpu if task.start_time and task.end_time)
+    assert len(spans) == 4
+    assert all(former[1] <= latter[0] for former, latter in pairwise(spans)), "one at a time"
 
 
 def test_artifacts_are_a_few_a_run(shown: dict[str, Any], prefect_api: str) -> None:
@@ -119,3 +168,61 @@ def test_given_up_items_reach_the_server_as_an_event(record: dict[str, Any], pre
     [event] = events
     assert (event["payload"]["new"], event["payload"]["first"][0]["item"]) == (1, "p01")
     assert event["resource"]["prefect.resource.id"] == "panolabel.config.small"
+
+
+@pytest.mark.parametrize("by", ["server", "signal"])
+def test_a_run_that_is_cancelled_drains_and_is_cancelled_and_goes_on(
+    by: str, tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the UI a run that no worker holds is cancelled at once: the run must see that and stop by itself."""
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.05)
+    path = write_faulty_pipeline(tmp_path, 6)
+    switch(tmp_path, hold_on="p02")
+    config = load(path)
+    ended: list[Any] = []
+    thread = threading.Thread(target=lambda: ended.append(pipeline(config, "cancelled-run", return_state=True)))
+    thread.start()
+    holder(tmp_path, "p02")
+    if by == "server":
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(flow_run_of("cancelled-run").id, Cancelling())
+        deadline = time.monotonic() + 20
+        while not stopping.asked_to_stop() and time.monotonic() < deadline:
+            time.sleep(0.02)
+    else:
+        stopping.ask_to_stop()
+    switch(tmp_path)
+    thread.join(60)
+    stopping.go_on()
+    assert ended[0].is_cancelled()
+    assert flow_run_of("cancelled-run").state_name == "Cancelled"
+    record = latest_run(config.root)
+    assert record is not None
+    assert record["state"] == "interrupted"
+    assert make_plan(config).anything_to_run
+    assert run_pipeline(config)["state"] == "completed"
+
+
+def test_a_run_that_is_paused_begins_nothing_until_it_is_resumed(
+    tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.05)
+    path = write_faulty_pipeline(tmp_path, 6)
+    switch(tmp_path, hold_on="p00")
+    ended: list[Any] = []
+    thread = threading.Thread(target=lambda: ended.append(pipeline(load(path), "paused-run", return_state=True)))
+    thread.start()
+    holder(tmp_path, "p00")
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(flow_run_of("paused-run").id, Paused(timeout_seconds=600))
+        time.sleep(1)
+        switch(tmp_path)
+        time.sleep(2)
+        before = len(list((tmp_path / "store").rglob("receipt.json")))
+        time.sleep(1)
+        assert len(list((tmp_path / "store").rglob("receipt.json"))) == before, "nothing is begun"
+        assert thread.is_alive()
+        client.resume_flow_run(flow_run_of("paused-run").id)
+    thread.join(60)
+    assert ended[0].is_completed()
+    assert not make_plan(load(path)).anything_to_run
