@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,19 +44,32 @@ def arrays_digest(arrays: Mapping[str, NDArray]) -> str:
     return found.hexdigest() if arrays else ""
 
 
+@dataclass(frozen=True)
+class Begun:
+    """What an attempt at a block left: its first ``slots`` in whole shards, and all files that it wrote, those among them."""
+
+    slots: int
+    files: Entries
+
+
 class BlockWriter:
     """Streams the arrays of a block into ``data.zarr`` below its URL, or into the root of a ``store`` that is at hand.
 
     Call :meth:`append` once per slot, in order, with the same array names, shapes and dtypes each time, or with None for an
     item that was given up (its values stay at zero); then :meth:`close`. Writing the same items again gives the same bytes,
-    and never deletes what another writer of the same block may just have finished.
+    and never deletes what another writer of the same block may just have finished. One that goes on from what another has
+    ``begun`` is given the slots after those.
     """
 
-    def __init__(self, url: str, count: int, store: Store | None = None) -> None:
+    def __init__(self, url: str, count: int, store: Store | None = None, begun: Begun | None = None) -> None:
+        begun = begun or Begun(0, {})
         self._url = url if store else join(url, DATA)
-        self._store = RecordedStore(store or zarr_store(self._url))
+        own = {name.removeprefix(f"{DATA}/"): dict(entry) for name, entry in begun.files.items() if name.startswith(f"{DATA}/")}
+        self._store = RecordedStore(store or zarr_store(self._url), own)
         self._count = count
-        self._slot = 0
+        self._slot = begun.slots
+        self._first = begun.slots if own else 0  # of items that were all given up nothing is written yet
+        self._flushed: dict[str, int] = {}
         self._arrays: dict[str, zarr.Array] = {}
         self._pending: dict[str, list[NDArray]] = {}
         self._shard_items: dict[str, int] = {}
@@ -64,6 +78,16 @@ class BlockWriter:
     def written(self) -> dict[str, dict[str, Any]]:
         """What was written so far, for the block's receipt: path below the block's folder -> size and sha256."""
         return {f"{DATA}/{key}": entry for key, entry in self._store.entries.items()}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no item had any arrays so far."""
+        return not self._arrays
+
+    @property
+    def whole(self) -> int:
+        """Slots, from the first on, whose shards are all written."""
+        return min(self._flushed.values()) if self._flushed else self._slot
 
     def append(self, arrays: Mapping[str, NDArray] | None) -> None:
         """Add the arrays of the next item."""
@@ -103,9 +127,10 @@ class BlockWriter:
             self._arrays[name] = array.with_config(
                 {"write_empty_chunks": True}
             )  # a reader takes a chunk that is not there for lost
-            skipped = min(self._slot, self._count)  # items given up before the first good one
-            self._pending[name] = []
-            for slot in range(skipped):
+            held = self._first % shard_items  # of the shard that was open: what another writer has made
+            self._pending[name] = list(np.asarray(self._arrays[name][self._first - held : self._first])) if held else []
+            self._flushed[name] = self._first - held
+            for slot in range(self._first, min(self._slot, self._count)):  # items given up before the first good one
                 self._pending[name].append(np.zeros_like(value))
                 if len(self._pending[name]) == shard_items:
                     self._flush(name, slot + 1)
@@ -114,6 +139,7 @@ class BlockWriter:
         pending = self._pending[name]
         # A shard is written whole, so writing it again after an answer was lost gives the same bytes.
         persist(self._url, self._arrays[name].__setitem__, slice(end - len(pending), end), np.stack(pending))
+        self._flushed[name] = end
         pending.clear()
 
 

@@ -25,7 +25,9 @@ READ_AT_ONCE = 256
 DROPPED = "dropped.json"
 """Holds the receipt of a block whose data was dropped on purpose, so that its lineage can still be told."""
 WITHDRAWN = "its receipt is withdrawn, so that the next run makes it again"
-OURS = frozenset({FILE, DROPPED, attempts.FILE})
+ROWS = "rows.json"
+"""Holds the first rows of a block that is not finished."""
+OURS = frozenset({FILE, DROPPED, ROWS, attempts.FILE})
 """Files in a block's folder that say something of its data."""
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from importlib.metadata import version
@@ -19,7 +19,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from storage.arrays import BlockWriter, arrays_digest
+from storage.arrays import SHARD_ITEMS, BlockWriter, arrays_digest
 from storage.entries import refuse_unwritten
 from storage.forgotten import is_forgotten
 from storage.manifest import Item
@@ -30,6 +30,8 @@ from tasks.stage.copying import Copied, Copying
 from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.overlap import Background, prefetch
 from tasks.stage.rows import row_keys
+from tasks.stage.saved import Saved, Saving
+from tasks.stage.stopping import Stopped, out_of_time
 
 READ_AHEAD = 2  # items between reading and computing
 WRITE_BEHIND = 2  # items between computing and writing
@@ -57,6 +59,7 @@ def run_block(
     read: Read = lambda _slot, _item: None,
     encode: Encode = dict,
     device: str = "cpu",
+    reuse: bool = True,
 ) -> Receipt:
     """Stream the items of a block through read, compute and encode, and store what comes out; the receipt is written last.
 
@@ -76,26 +79,32 @@ def run_block(
     encode : function of an output's values
     device : str, optional
         What ``compute`` ran on, for the receipt.
+    reuse : bool
+        Go on from rows that an earlier attempt at the block has saved.
 
     Raises
     ------
+    Stopped
+        The run was asked to stop, and the block takes too long; its whole shards are saved.
     RuntimeError
         The weights or the code in use are not those that were planned.
     """
     _check_as_planned(job, weights)
     started = time.time()
     drop_receipt(job.url)
-    copying = Copying(job, keys := row_keys(job.stage, job.block.items))
-    written = _stream(job, copying, partial(_read, job, copying, read), compute, encode)
+    keys = row_keys(job.stage, job.block.items)
+    saving = Saving(job, keys, _made_with(job, device), reuse)
+    copying = Copying(job, keys, saving.before)
+    written = _stream(job, copying, saving, keys, partial(_read, job, copying, read), compute, encode, about)
     said = copying.about if copying.about is not None and not written.made else _as_stored(about)
     if copying.about not in (None, said):  # no block says two things of its outputs
-        return run_block(replace(job, copies={}), compute, about, weights, read, encode, device)
+        return run_block(replace(job, copies={}), compute, about, weights, read, encode, device, reuse=False)
     refuse_unwritten(job.url, written.files)
-    rows = [replace(row, key=key) if row.state == "done" else row for row, key in zip(written.rows, keys, strict=True)]
     made = _made(job, started, device) | ({"copied": copied} if (copied := copying.told()) else {})
     identity = job.identity
-    receipt = Receipt(identity.stage, identity.fingerprint, job.block.name, rows, written.files, said, made)
+    receipt = Receipt(identity.stage, identity.fingerprint, job.block.name, written.rows, written.files, said, made)
     write_receipt(job.url, receipt)
+    saving.forget()
     return receipt
 
 
@@ -108,40 +117,56 @@ class _Written:
     made: int = 0
 
 
-def _stream(job: Job, copying: Copying, read: Read, compute: Compute, encode: Encode) -> _Written:
+def _stream(
+    job: Job, copying: Copying, saving: Saving, keys: Sequence[str], read: Read, compute: Compute, encode: Encode, about: About
+) -> _Written:
     """All items of a block, in order; their arrays are written, and settled, when it returns."""
-    writer = BlockWriter(job.url, len(job.block.items))
-    written, digests = _Written(), []
+    before = saving.before
+    writer = BlockWriter(job.url, len(job.block.items), begun=before.begun)
+    written = _Written([*before.rows], dict(before.files or {}))
 
-    def store(values: Any, encode: Encode) -> None:
+    def store(row: ItemRow, values: Any, encode: Encode) -> None:
         arrays = None if values is None else encode(values)
+        saved = writer.whole
         writer.append(arrays)
-        digests.append("" if arrays is None else arrays_digest(arrays))
+        written.rows.append(replace(row, digest="" if arrays is None else arrays_digest(arrays)))
+        if saved < (whole := _worth_saving(writer, len(written.rows), len(job.block.items))):
+            files = {**written.files, **writer.written}
+            saving.save(Saved(written.rows[:whole], files, _as_stored(about), copying.told()))
 
     # A guarded job keeps a journal of the item in hand, so nothing may be read ahead.
     ahead = 0 if job.journal else READ_AHEAD
     with Background(WRITE_BEHIND) as storing:
-        for item, inputs in prefetch(read, job.block.items, ahead):
+        for number, (item, inputs) in enumerate(prefetch(read, job.block.items, ahead, len(before.rows)), len(before.rows)):
+            if out_of_time():
+                raise Stopped(f"left after {number} of {len(job.block.items)} items")
+            row = ItemRow(item.item, "done", key=keys[number])
             try:
                 found = inputs()
                 output = found if isinstance(found, Copied) else compute(item, found)
             except BadItem as error:
-                storing.submit(store, None, encode)
-                written.rows.append(ItemRow(item.item, "quarantined", str(error), given_up_at=error.given_up_at))
+                bad = ItemRow(item.item, "quarantined", str(error), given_up_at=error.given_up_at)
+                storing.submit(store, bad, None, encode)
                 continue
             if isinstance(output, Copied):
                 copying.count(output)
-                storing.submit(store, output.arrays, dict)
+                storing.submit(store, replace(row, figures=output.figures), output.arrays, dict)
             else:
-                storing.submit(store, output.values, encode)
                 written.files |= output.files
                 written.made += 1
-            written.rows.append(ItemRow(item.item, "done", "", output.figures))
+                storing.submit(store, replace(row, figures=output.figures), output.values, encode)
     writer.close()
     settle(job.url)
     written.files = dict(sorted({**written.files, **writer.written}.items()))
-    written.rows = [replace(row, digest=found) for row, found in zip(written.rows, digests, strict=True)]
     return written
+
+
+def _worth_saving(writer: BlockWriter, rows: int, items: int) -> int:
+    """How many rows may be saved now: of a block that is nearly finished none, and without arrays as many as a shard has."""
+    whole = writer.whole
+    if whole >= items or (writer.is_empty and rows % SHARD_ITEMS):
+        return 0
+    return min(whole, rows)
 
 
 def _as_stored(about: About) -> Mapping[str, Any]:
@@ -195,16 +220,19 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in REPORTED_VERSIONS}
 
 
+def _made_with(job: Job, device: str) -> dict[str, Any]:
+    """What the bytes of a row depend on beside its inputs."""
+    versions = {**_versions(), **versions_of(*packages_of(job.stage))}
+    return {"code": job.code, "device": device, "python": platform.python_version(), "versions": versions}
+
+
 def _made(job: Job, started: float, device: str) -> dict[str, Any]:
     return {
         "run": job.run,
-        "code": job.code,
         "gives": job.stage.kind.gives,
         "started": round(started, 3),
         "seconds": round(time.time() - started, 3),
-        "device": device,
         "process": os.getpid(),
-        "python": platform.python_version(),
-        "versions": {**_versions(), **versions_of(*packages_of(job.stage))},
+        **_made_with(job, device),
         "identity": job.identity.as_json(),
     }

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from storage.arrays import BlockReader, DamagedBlock
 from storage.receipts import ItemRow, Receipt, read_receipt
 from tasks.stage.job import Job
+from tasks.stage.saved import Saved
 from tasks.stage.upstream import sound_arrays
 
 
@@ -33,13 +34,16 @@ class Copied:
 
 
 class Copying:
-    """Rows that a job may copy; ``about`` is what the blocks that were read say of their outputs, None before any was."""
+    """Rows that a job may copy; ``about`` is what the blocks that were read say of their outputs, None before any was.
 
-    def __init__(self, job: Job, keys: Sequence[str]) -> None:
+    Rows that an attempt at the block itself has ``saved`` are such, too.
+    """
+
+    def __init__(self, job: Job, keys: Sequence[str], saved: Saved) -> None:
         self._job, self._keys = job, keys
         self._sources: dict[str, tuple[str, Receipt, BlockReader | None] | None] = {}
-        self._told: dict[str, dict[str, Any]] = {}
-        self.about: Mapping[str, Any] | None = None
+        self._told: dict[str, dict[str, Any]] = {one["block"]: dict(one) for one in saved.copied}
+        self.about: Mapping[str, Any] | None = saved.about
 
     def row(self, slot: int) -> Copied | None:
         """The row of an item, or None if it is to be made."""

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 
 
-def prefetch(read: Callable[[int, Item], Any], items: Sequence[Item], ahead: int) -> Iterator[tuple[Item, Callable[[], Any]]]:
+def prefetch(
+    read: Callable[[int, Item], Any], items: Sequence[Item], ahead: int, start: int = 0
+) -> Iterator[tuple[Item, Callable[[], Any]]]:
     """Each item with a function that gives ``read(number, item)``, or raises what that raised.
 
     Parameters
@@ -21,19 +23,21 @@ def prefetch(read: Callable[[int, Item], Any], items: Sequence[Item], ahead: int
     items : sequence
     ahead : int
         How many items may be read before they are asked for; with 0 each is read when its function is called.
+    start : int
+        Number of the item to begin with.
 
     Yields
     ------
     (item, function of nothing)
     """
     if ahead == 0:
-        for number, item in enumerate(items):
+        for number, item in enumerate(items[start:], start):
             yield item, partial(read, number, item)
         return
     with ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
         flying: deque[tuple[Item, Future[Any]]] = deque()
         try:
-            for number, item in enumerate(items):
+            for number, item in enumerate(items[start:], start):
                 flying.append((item, pool.submit(read, number, item)))
                 if len(flying) > ahead:
                     first, future = flying.popleft()

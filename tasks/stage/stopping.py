@@ -7,6 +7,7 @@ that the run leaves in the store.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,9 +16,23 @@ from storage.urls import exists, join
 
 LOOK_SECONDS = 3.0
 """Between two looks at the store."""
+GRACE_SECONDS = 12.0
+"""How long a block goes on that may be finished by then: workers of Prefect kill what is left half a minute after they asked."""
 
-_asked = threading.Event()
-_block_asked: ContextVar[threading.Event | None] = ContextVar("block_asked", default=None)
+
+class _Asked(threading.Event):
+    """Set once somebody asks; ``at`` is when, by a clock that only goes on."""
+
+    at = 0.0
+
+    def set(self) -> None:
+        """Note that somebody asked; the first time counts."""
+        self.at = self.at if self.is_set() else time.monotonic()
+        super().set()
+
+
+_asked = _Asked()
+_block_asked: ContextVar[_Asked | None] = ContextVar("block_asked", default=None)
 
 
 class Stopped(RuntimeError):
@@ -28,6 +43,12 @@ def asked_to_stop() -> bool:
     """Whether this process, or the run of the block that is made here, was asked to stop."""
     block = _block_asked.get()
     return _asked.is_set() or (block is not None and block.is_set())
+
+
+def out_of_time() -> bool:
+    """Whether it was asked so long ago that what is in hand must be left."""
+    asked = [one.at for one in (_asked, _block_asked.get()) if one is not None and one.is_set()]
+    return bool(asked) and time.monotonic() - min(asked) > GRACE_SECONDS
 
 
 def ask_to_stop() -> None:
@@ -48,7 +69,7 @@ def stop_url(root: str, run: str) -> str:
 @contextmanager
 def heeding(root: str, run: str) -> Iterator[None]:
     """Within it, :func:`asked_to_stop` knows of the run's file; a thread looks for it, so that a slow store holds up nobody."""
-    asked, over = threading.Event(), threading.Event()
+    asked, over = _Asked(), threading.Event()
 
     def look() -> None:
         while not over.wait(LOOK_SECONDS):
