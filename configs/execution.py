@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -28,6 +28,11 @@ class Runner(Settings):
     """Share of a worker's resource ``GPU`` that a block of a teacher takes (workers started with ``--resources GPU=1``)."""
     recycle: bool = False
     """Restart the cluster's workers between flow runs: a cure for libraries that leak memory."""
+
+    @property
+    def most_begun(self) -> int:
+        """Blocks that are begun and not finished, at most."""
+        return self.window or 2 * self.workers
 
     @model_validator(mode="after")
     def _reachable(self) -> Runner:
@@ -62,6 +67,12 @@ class OpenLineage(Settings):
         return self
 
 
+RENAMED = {
+    "keep_patch_labels": "is said by stages now: take it out, and write `keep: until_read` in each stage `label` for false",
+    "blocks_per_flow_run": "is called task_runs_per_flow_run now, and counts blocks of all stages",
+}
+
+
 class Execution(Settings):
     """How a run is carried out. Nothing here can change an output, so nothing here enters a fingerprint."""
 
@@ -69,8 +80,6 @@ class Execution(Settings):
     openlineage: OpenLineage = OpenLineage()
     max_quarantined: float = Field(0.5, gt=0, le=1)
     """Share of given-up items, of at least 20 tried in a stage, at which a run stops: a sign of a mistake, not of bad items."""
-    keep_patch_labels: bool = True
-    """Without, ``panolabel gc`` drops patch labels once the fused block has its receipt, and ``plan`` does not owe them."""
     task_runs_per_flow_run: int = Field(1000, ge=1, le=1000)
     """A run of more has several flow runs, each with whole blocks: Prefect slows down with the task runs of one."""
     device: str = "auto"
@@ -80,3 +89,12 @@ class Execution(Settings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
     pictures: int = Field(8, ge=0)
     """Panoramas shown with pictures in the report."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, values: Any) -> Any:
+        """Keys of before, with what to write now."""
+        for key, now in RENAMED.items():
+            if isinstance(values, dict) and key in values:
+                raise ValueError(f"{key}: {now}")
+        return values

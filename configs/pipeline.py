@@ -6,7 +6,7 @@ What a stage may say is its kind's own business (tasks/catalogue.py); here an en
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
@@ -14,6 +14,11 @@ from configs.execution import Execution
 from configs.places import PlaceField
 from configs.settings import Identifier, PlainSettings, Settings
 from storage.credentials import mask_settings
+
+Keep = Literal["always", "until_read"]
+"""How long the data of a block stays: ``always``, or until every stage of the file that reads it has its receipt."""
+ALWAYS: Keep = "always"
+UNTIL_READ: Keep = "until_read"
 
 
 class Entry(Settings):
@@ -23,13 +28,16 @@ class Entry(Settings):
     """What the file calls it."""
     kind: str
     """Name of its kind; the key where the entry does not say ``stage:``."""
+    keep: Keep = ALWAYS
+    """How long what it makes stays in the store; its receipts stay in any case."""
     values: PlainSettings
     """All else that the entry says."""
 
     def as_json(self) -> dict[str, Any]:
         """The entry as the file would have it: one key and its values."""
         kind = {"stage": self.kind} if self.kind != self.key else {}
-        return {self.key: kind | mask_settings(self.values)}
+        keep = {"keep": self.keep} if self.keep != ALWAYS else {}
+        return {self.key: kind | keep | mask_settings(self.values)}
 
 
 def as_entries(stages: Any) -> Any:
@@ -55,7 +63,12 @@ def _entry(one: Any) -> Any:
     kind = values.get("stage", key)
     if not isinstance(kind, str):
         raise ValueError(f"{key}.stage: must be the name of a kind of stage")
-    return {"key": key, "kind": kind, "values": {name: value for name, value in values.items() if name != "stage"}}
+    keep = values.get("keep", ALWAYS)
+    if isinstance(keep, str) and keep not in (ALWAYS, UNTIL_READ):
+        raise ValueError(f"{key}.keep: must be {ALWAYS} or {UNTIL_READ}, got {keep!r}")
+    own = ("stage", "keep") if isinstance(keep, str) else ("stage",)  # of checkpoints a training keeps a number
+    rest = {name: value for name, value in values.items() if name not in own}
+    return {"key": key, "kind": kind, "keep": keep if isinstance(keep, str) else ALWAYS, "values": rest}
 
 
 def _as_list(entries: Sequence[Entry]) -> list[dict[str, Any]]:

@@ -54,17 +54,17 @@ class Comparison:
         self.owed: dict[str, tuple[str, ...]] = {}
         self.missing: dict[str, tuple[str, ...]] = {}
         self.copies: dict[str, Mapping[str, Copies]] = {}
-        self.readers = [step.stage for step in now]
+        self.satisfied = with_dropped(now, self.there)
         self._again: set[str] = set()
         self._redone: set[tuple[str, str]] = set()
         self._taken: set[tuple[str, str]] = set()
 
     def compare(self, step: Step, grown: Step) -> StagePlan:
         """A stage now, and as it will be once files that are not read yet are there."""
-        stage, there = step.stage, self.there[step.key]
+        stage = step.stage
         if not stage.owes:
             return self._of_other(step)
-        satisfied = there | self._dropped(step)
+        satisfied = self.satisfied[step.key]
         redo = self._to_redo(step)
         missing = self._missing(step, satisfied, redo)
         self.owed[step.key] = tuple(block.name for block in missing)
@@ -115,14 +115,6 @@ class Comparison:
         reasons = (f"of another pipeline, which {owes}",) * (step.key in self.missing)
         return StagePlan(step.key, step.stage.identity.fingerprint, len(step.blocks) - len(missing), 0, 0, reasons, 0.0, 0)
 
-    def _dropped(self, step: Step) -> set[str]:
-        """Blocks that ``gc`` dropped, and that nothing needs since all that is made from them has its receipt."""
-        stage = step.stage
-        if not stage.kind.droppable:
-            return set()
-        dropped = set(dropped_blocks(stage.root, stage.name, stage.identity.fingerprint))
-        return dropped & read_by_all(self.readers, stage, self.there) if dropped else set()
-
     def _reads_redone(self, stage: Stage, name: str) -> bool:
         """Whether a block was made of one that stands for everything, and that is made once more."""
         wholes = [read for read in upstream_names(stage.inputs).values() if read.kind.grain == "all"]
@@ -150,10 +142,30 @@ def _stood_for(step: Step, name: str) -> list[str]:
     return next((stands_for(block) for block in step.blocks if block.name == name), [name])
 
 
-def read_by_all(definitions: Sequence[Stage], read: Stage, there: Mapping[str, set[str]]) -> set[str]:
+def with_dropped(steps: Sequence[Step], there: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """Blocks of each stage that nobody need make: those that are ``there``, and those whose data was dropped and read before."""
+    satisfied = dict(there)
+    for step in reversed(steps):  # readers first: of what they made the data may be dropped, too
+        stage = step.stage
+        if stage.owes and (stage.kind.droppable or not stage.keep):
+            dropped = set(dropped_blocks(stage.root, stage.name, stage.identity.fingerprint))
+            satisfied[step.key] = there[step.key] | (dropped & read_by_all(steps, stage, satisfied) if dropped else set())
+    return satisfied
+
+
+def read_by_all(steps: Sequence[Step], read: Stage, there: Mapping[str, set[str]]) -> set[str]:
     """Blocks from which every stage that reads the stage ``read`` has made its own, by the blocks that are ``there``."""
-    readers = [there[stage.key] for stage in definitions if stage.key in there and stage.reads(read)]
-    return set.intersection(*readers) if readers else set()
+    own = {block.name for step in steps if step.stage.identity == read.identity for block in step.blocks}
+    readers = [step for step in steps if step.stage.reads(read)]
+    return set.intersection(*(_read_by(step, own, there[step.key]) for step in readers)) if readers else set()
+
+
+def _read_by(step: Step, names: set[str], there: set[str]) -> set[str]:
+    """Of the blocks of a stage those of which a reader has made all that it makes of them."""
+    if step.stage.kind.grain == "all":
+        return names if step.blocks and all(block.name in there for block in step.blocks) else set()
+    owed = {name for block in step.blocks if block.name not in there for name in (block.name, *stands_for(block))}
+    return names - owed
 
 
 def of_source(retry: Retry, source: str) -> Retry:

@@ -30,6 +30,7 @@ class Receipts:
         self._listed: set[tuple[str, str, str]] = set()
         self._sampled: dict[tuple[str, str, str], dict[str, Receipt]] = {}
         self._others: dict[tuple[str, str, str, str], Receipt | None] = {}
+        self._dropped: set[tuple[str, str, str, str]] = set()
 
     def existing(self, stage: Stage) -> set[str]:
         """Names of the blocks of a stage that exist; all of its receipts are read at the first call."""
@@ -72,6 +73,14 @@ class Receipts:
             url = block_url(*place, block)
             self._others[*place, block] = read_receipt(url) or read_dropped(url)
         return found or self._others.get((*place, block))
+
+    def drop(self, stage: Stage, block: str) -> None:
+        """Note that the data of a block was dropped; its receipt tells what there was."""
+        self._dropped.add((*_place(stage), block))
+
+    def has_data(self, stage: Stage, block: str) -> bool:
+        """Whether nobody noted that the data of a block was dropped."""
+        return (*_place(stage), block) not in self._dropped
 
     def keep(self, stage: Stage, receipt: Receipt) -> None:
         """Note the receipt of a block that was just made."""

@@ -72,8 +72,12 @@ def migrated(old: Mapping[str, Any], folder: str = "") -> dict[str, Any]:
 def _framed(old: Mapping[str, Any], folder: str, stages: dict[str, Any]) -> dict[str, Any]:
     frame = {key: old[key] for key in FRAME if key in old and key != "root"}
     root = {"root": seen_from(folder, old["root"])} if isinstance(old.get("root"), str) else {}
-    execution = {"execution": frame.pop("execution")} if "execution" in frame else {}
-    return {**frame, **root, "stages": stages, **execution}
+    execution = dict(frame.pop("execution", None) or {})
+    if execution.pop("keep_patch_labels", True) is False:
+        stages = {key: {**said, "keep": "until_read"} if said.get("stage") == "label" else said for key, said in stages.items()}
+    if "blocks_per_flow_run" in execution:
+        execution["task_runs_per_flow_run"] = execution.pop("blocks_per_flow_run")
+    return {**frame, **root, "stages": stages, **({"execution": execution} if execution else {})}
 
 
 def _ingest(old: Mapping[str, Any], folder: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from configs.pipeline import Config, Entry, as_entries
+from configs.pipeline import ALWAYS, Config, Entry, as_entries
 from configs.places import is_relative, placed
 from configs.reading import PLACES, explain, framed, laid_over, read_settings
 from configs.settings import ConfigError
@@ -119,7 +119,14 @@ def _said_here(folder: str, where: str, said: Any) -> dict[str, Any]:
 
 def as_list(stages: Sequence[Entry]) -> list[dict[str, Any]]:
     """Entries as a list of mappings with one key each, with all that they say."""
-    return [{one.key: ({"stage": one.kind} if one.kind != one.key else {}) | dict(one.values)} for one in stages]
+    return [
+        {
+            one.key: ({"stage": one.kind} if one.kind != one.key else {})
+            | ({"keep": one.keep} if one.keep != ALWAYS else {})
+            | dict(one.values)
+        }
+        for one in stages
+    ]
 
 
 def steps(config: Config, blocks: BlocksOf, weigh: Weigh = "all") -> list[Step]:
@@ -164,7 +171,8 @@ def entries(config: Config, elsewhere: BlocksOf | None = None, weigh: Weigh = "a
             if entry.kind == FROM:
                 typed.append(_of_other(entry, elsewhere, weigh))
             else:
-                typed += _typed(entry.key, _kind_of(entry), entry.values, config.folder)
+                own = _typed(entry.key, _kind_of(entry), entry.values, config.folder)
+                typed += own if entry.keep == ALWAYS else _until_read(own, entry.key)
         except ConfigError as error:
             problems.append(str(error))
     if problems:
@@ -173,6 +181,13 @@ def entries(config: Config, elsewhere: BlocksOf | None = None, weigh: Weigh = "a
         if one.given is None and one.kind.grain == "source":
             _refuse_memory(config, one)
     return typed
+
+
+def _until_read(typed: Sequence[Typed], key: str) -> list[Typed]:
+    """Stages whose data may go once it is read. ConfigError if they make no blocks of panoramas."""
+    if whole := [one.key for one in typed if one.kind.grain not in ("block", "derived") or one.kind.gives == MODEL]:
+        raise ConfigError(f"stages.{key}.keep: what {whole[0]} makes is no labels of single panoramas; take `keep` out")
+    return [replace(one, keep=False) for one in typed]
 
 
 def _kind_of(entry: Entry) -> Kind:
@@ -253,6 +268,9 @@ def _of_other(entry: Entry, elsewhere: BlocksOf | None, weigh: Weigh) -> Typed:
         step = newest(step)
     elif elsewhere and entry.values.get("incomplete"):
         step = those_there(step)
+    if not step.stage.keep:
+        where = f"stages.{entry.key}: {entry.values['config']}"
+        raise ConfigError(f"{where} keeps {wanted} only until its own stages have read it; take `keep` out there")
     stage = replace(step.stage, key=entry.key, over=_called_below(entry.key, step.stage.over), owes=False)
     return Typed(entry.key, stage.kind, stage.settings, given=Step(stage, step.blocks))
 

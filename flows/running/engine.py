@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from queue import SimpleQueue
 from typing import Any
 from uuid import UUID
@@ -28,8 +29,9 @@ from flows.running.workers import Workers
 from flows.stores.made import made_of
 from flows.telling.lineage_events import RunEvents
 from flows.telling.shown import publish_section
+from storage.receipts import drop_data
 from tasks.stage.job import Job
-from tasks.stage.kind import upstream_names
+from tasks.stage.kind import Stage, upstream_names
 
 PAUSED_SECONDS = 0.5
 """Between two looks at whether a run that is paused, and has nothing in hand, goes on."""
@@ -178,6 +180,7 @@ class Engine:
         elif state.is_completed():
             stage.done(future.result())
             schedule.done(work)
+            self._drop_read(work)
         elif state.name == DIED and not work.guarded:
             schedule.again(replace(work, guarded=True))
         else:
@@ -187,6 +190,26 @@ class Engine:
             stage.failed(work, error if isinstance(error, BaseException) else None, message)
             for lost in schedule.lose(work):
                 self._stages[lost.step.key].lose()
+
+    def _drop_read(self, work: Work) -> None:
+        """Drop the data of blocks that a block has read last, of stages that keep it only so long."""
+        for read in upstream_names(work.step.stage.inputs).values():
+            for name in read_blocks(work.step.stage, work.block, read) if not read.keep and read.owes else ():
+                readers = self._readers[read.identity.fingerprint, name]
+                if all(self._plan.receipts.get(stage, block) for stage, block in readers):
+                    drop_data(read.block_url(name))
+                    self._plan.receipts.drop(read, name)
+
+    @cached_property
+    def _readers(self) -> Mapping[Key, Sequence[tuple[Stage, str]]]:
+        """Who reads each block of stages whose data goes then."""
+        readers: dict[Key, list[tuple[Stage, str]]] = defaultdict(list)
+        for step in self._plan.steps:
+            for read in upstream_names(step.stage.inputs).values():
+                for block in step.blocks if not read.keep else ():
+                    for name in read_blocks(step.stage, block, read):
+                        readers[read.identity.fingerprint, name].append((step.stage, block.name))
+        return readers
 
     def _settle(self) -> None:
         """Tell of stages that are over, and of which all that they read is: what they made, and whether that is anything."""

@@ -56,7 +56,7 @@ class Workers:
     @property
     def window(self) -> int:
         """Blocks that are begun and not finished."""
-        return self.settings.window or 2 * self.settings.workers
+        return self.settings.most_begun
 
     @cached_property
     def limits(self) -> frozenset[str]:

@@ -231,9 +231,9 @@ def _stage_cost(config: Config, stage: Stage, known: Sequence[Stage], panoramas:
     # A stage begins when the one before it has ended, so its last blocks may leave workers idle.
     waves = -(-blocks // workers)
     wall = rate.seconds * waves * min(block_size, panoramas)
-    dropped = stage.kind.droppable and not config.execution.keep_patch_labels
+    at_once = panoramas if stage.keep else min(panoramas, config.execution.runner.most_begun * block_size)
     gpu_seconds, note = _gpu_seconds(config, stage, rate, panoramas)
-    notes = [one for one in (measured_as, note) if one] + ["gc drops these bytes: execution.keep_patch_labels is off"] * dropped
+    notes = [one for one in (measured_as, note) if one] + ["keep: until_read, so these bytes at a time"] * (not stage.keep)
     return StageCost(
         stage.key,
         blocks,
@@ -241,7 +241,7 @@ def _stage_cost(config: Config, stage: Stage, known: Sequence[Stage], panoramas:
         worker_seconds=rate.seconds * panoramas,
         wall_seconds=wall,
         gpu_seconds=gpu_seconds,
-        bytes=0 if dropped else round(rate.bytes * panoramas),
+        bytes=round(rate.bytes * at_once),
         measured_on=rate.panoramas,
         note="; ".join(notes),
     )

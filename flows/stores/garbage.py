@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from configs.pipeline import Config
-from flows.comparison import read_by_all
+from flows.comparison import read_by_all, with_dropped
 from flows.plan import Plan
 from flows.stores.needed import Made, in_work, needed
 from flows.stores.stored import stored_plan
@@ -65,9 +65,7 @@ def find_garbage(config: Config, keep_runs: int = 1, older_than_hours: float = 1
                 found += _unfinished(url, time.time() - 3600 * older_than_hours)
     found += _tried(plan, busy)
     found += _checkpoints(config.root, {fingerprint for _, fingerprint in needed(config, plan, keep_runs, models=False)})
-    if not config.execution.keep_patch_labels:
-        found += _fused_labels(config, plan, busy)
-    return found
+    return [*found, *_read_data(plan, busy)]
 
 
 def _checkpoints(root: str, needed: set[str]) -> Iterator[Garbage]:
@@ -135,17 +133,18 @@ def _touched(info: dict[str, Any]) -> float:
     return time.time() if seconds is None else seconds
 
 
-def _fused_labels(config: Config, plan: Plan, busy: set[Made]) -> Iterator[Garbage]:
-    """Patch labels whose fused block has its receipt, and its audit where there is one, and that no run reads now."""
-    there = {stage.key: existing(stage) for stage in plan.definitions}
-    for stage in plan.definitions:
-        if not (stage.kind.droppable and stage.owes) or (stage.name, stage.identity.fingerprint) in busy:
+def _read_data(plan: Plan, busy: set[Made]) -> Iterator[Garbage]:
+    """Data of blocks that a stage keeps until they are read, once they are, and that no run reads now."""
+    there = {step.key: existing(step.stage) for step in plan.steps}
+    satisfied = with_dropped(plan.steps, there)
+    for step in plan.steps:
+        stage = step.stage
+        if stage.keep or not stage.owes or (stage.name, stage.identity.fingerprint) in busy:
             continue
-        read = read_by_all(plan.definitions, stage, there)
-        for block in sorted(there[stage.key]):
-            url = stage.block_url(block)
-            if block in read and (receipt := read_receipt(url)):
-                yield Garbage(url, "patch labels: fused, and execution.keep_patch_labels is false", receipt.bytes, "labels")
+        read = read_by_all(plan.steps, stage, satisfied)
+        for block in sorted(there[step.key] & read):
+            if receipt := read_receipt(stage.block_url(block)):
+                yield Garbage(stage.block_url(block), "read by all that read it, and kept until then", receipt.bytes, "labels")
 
 
 def _bytes(url: str) -> int:

@@ -36,6 +36,7 @@ class Typed:
     settings: Any
     named: Mapping[str, tuple[str | Outside, ...]] = field(default_factory=dict)
     given: Step | None = None
+    keep: bool = True
 
 
 def resolve(entries: Iterable[Typed], root: str, blocks: Mapping[str, Sequence[Block]], weigh: Weigh = "all") -> list[Step]:
@@ -81,7 +82,8 @@ def _resolve(entry: Typed, before: Mapping[str, Step], root: str, blocks: Mappin
     weights, lacks = _weighed(entry, inputs, weigh)
     identity = _identity(entry, inputs, before, weights)
     lacks = {key: why for one in upstream_names(inputs).values() for key, why in one.lacks.items()} | lacks
-    stage = Stage(entry.key, kind, entry.settings, inputs, identity, root, over, True, like.stage.name if like else "", lacks)
+    like_name = like.stage.name if like else ""
+    stage = Stage(entry.key, kind, entry.settings, inputs, identity, root, over, True, like_name, lacks, entry.keep)
     kind.fits(stage)
     return Step(stage, _blocks(stage, before))
 

@@ -192,7 +192,7 @@ class Stage:
 
     ``root`` is the store that its blocks lie in. ``owes`` is false of a stage of another pipeline: what is there is read.
     ``like`` is the name of a stage that does the same work. ``lacks`` says, by stage, why weights are not here that its identity
-    rests on; with any, that is none.
+    rests on; with any, that is none. If it is not to ``keep`` them, data of its blocks goes once all is made that reads it.
     """
 
     key: str
@@ -205,6 +205,7 @@ class Stage:
     owes: bool = True
     like: str = ""
     lacks: Mapping[str, str] = field(default_factory=dict, compare=False)
+    keep: bool = field(default=True, compare=False)
 
     @property
     def name(self) -> str:

@@ -35,10 +35,10 @@ class PatchBlock:
         """Raises ValueError if its data is not there."""
         receipt = read_receipt(self.url)
         if receipt is None:
-            why = "was dropped by gc" if read_dropped(self.url) else "is not there"
+            why = "was dropped" if read_dropped(self.url) else "is not there"
             raise ValueError(
-                f"{self.url}: {why}, so training cannot go view by view; run the pipeline with execution.keep_patch_labels: true "
-                "again, or train on merged labels"
+                f"{self.url}: {why}, so training cannot go view by view; write `keep: always` in the stages `label` of the "
+                "pipeline and run it again, or train on merged labels"
             )
         return receipt
 

@@ -119,7 +119,8 @@ def test_data_that_somebody_may_be_writing_is_left_alone(path: Path) -> None:
 
 
 def test_patch_labels_go_once_fused_and_come_back_when_needed(path: Path) -> None:
-    config = load(path, execution__keep_patch_labels=False)
+    kept = {"geometry__keep": "until_read", "classes__keep": "until_read"}
+    config = load(path, **kept)
     before = data_bytes(path.parent / "store")
     found = find_garbage(config)
     assert {one.kind for one in found} == {"labels"}
@@ -129,9 +130,10 @@ def test_patch_labels_go_once_fused_and_come_back_when_needed(path: Path) -> Non
     assert not make_plan(config).anything_to_run
     assert {step["key"]: step["state"] for step in trace_item(config, "p01")["steps"]}["geometry"] == "done"
     assert all(broken is None for _, broken in verify_store(config))
-    changed = load(path, execution__keep_patch_labels=False, fuse__edge_feather=0.4)
+    changed = load(path, **kept, fuse__edge_feather=0.4)
     assert {row.stage: row.to_run for row in make_plan(changed).stages}["geometry"] == 2
     run_pipeline(changed)
+    assert not [name for name in data_bytes(path.parent / "store") if "/label." in name], "dropped as soon as they were fused"
     collect(config, find_garbage(config, keep_runs=0))
     run_pipeline(config)
     fused = {name: data for name, data in before.items() if "/fuse/" in name}

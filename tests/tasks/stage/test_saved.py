@@ -1,4 +1,4 @@
-"""Rows that outlive a kill: the next attempt makes what was not in whole shards, and comes to the bytes of one that was let be."""
+"""Rows that outlive a kill: the next attempt makes what was in no whole shard, and comes to the bytes of one that was let be."""
 
 from __future__ import annotations
 

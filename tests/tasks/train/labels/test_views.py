@@ -96,7 +96,7 @@ def test_dropped_patch_labels_and_wrong_settings_are_named(tmp_path):
         ItemSettings(height=32, tasks=("albedo",))
     _, block, _ = store.blocks[0]
     drop_data(next(one for one in store.stage.stages("labels") if one.key == "geometry").block_url(block.name))
-    with pytest.raises(ValueError, match=r"was dropped by gc.*keep_patch_labels: true"):
+    with pytest.raises(ValueError, match=r"was dropped.*keep: always"):
         TrainingData([store], SETTINGS)
 
 
