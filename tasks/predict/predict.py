@@ -55,6 +55,7 @@ KIND = Kind(
     shows="tasks.label.shown:shows",
     check="tasks.predict.predict:refuse_misfit",
     summary="tasks.label.shown:summary",
+    decode="tasks.label.values:values_of",
 )
 
 

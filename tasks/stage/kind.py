@@ -24,7 +24,6 @@ is there."""
 OVER = "panoramas"
 """The input that chooses the panoramas; all others must be over the same ones."""
 
-
 Facts = tuple[str, ...]
 """What a stage reads of an item beyond its pixels: its ``name``, all of its ``metadata``, or one value, ``metadata.position``."""
 
@@ -140,10 +139,12 @@ class Kind:
         ``module:function`` of what the stage made (:class:`tasks.stage.made.Made`): tables, pictures and words.
     summary : str
         ``module:function`` of the same: what a run's record says of the stage, as JSON values.
+    decode : str
+        ``module:function`` of (an item's arrays, ``about``): values in their units, NaN where not valid; by default as stored.
     work : function of inputs
         How much an item takes, in items of the kind in its plainest form.
     like : function of (settings, key)
-        Key of a stage that does the same work, where one is expected to have been measured first; empty if there is none.
+        Key of a stage that does the same work, where one was likely measured first; empty if there is none.
     """
 
     name: str
@@ -167,6 +168,7 @@ class Kind:
     tries: str = ""
     shows: str = ""
     summary: str = ""
+    decode: str = ""
     work: Callable[[Inputs], int] = _plainest
     like: Callable[[Any, str], str] = _like_none
 
