@@ -45,6 +45,9 @@ Compute = Callable[[Item, Any], Output]
 Encode = Callable[[Any], Mapping[str, NDArray]]
 """An output's values -> arrays of the same shapes and dtypes for every item."""
 
+Holds = Callable[[Item, ItemRow], bool]
+"""Whether a row of another block that may be copied is still what would be made: for what is in no key, as files of truth are."""
+
 About = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 """Describes the outputs of a block for later stages, whatever items it has; or a function that does so once items are made."""
 
@@ -57,6 +60,7 @@ def run_block(
     read: Read = lambda _slot, _item: None,
     encode: Encode = dict,
     device: str = "cpu",
+    holds: Holds = lambda _item, _row: True,
 ) -> Receipt:
     """Stream the items of a block through read, compute and encode, and store what comes out; the receipt is written last.
 
@@ -76,6 +80,8 @@ def run_block(
     encode : function of an output's values
     device : str, optional
         What ``compute`` ran on, for the receipt.
+    holds : function of (item, row), optional
+        Whether a row may be copied that has the item's key.
 
     Raises
     ------
@@ -86,10 +92,10 @@ def run_block(
     started = time.time()
     drop_receipt(job.url)
     copying = Copying(job, keys := row_keys(job.stage, job.block.items))
-    written = _stream(job, copying, partial(_read, job, copying, read), compute, encode)
+    written = _stream(job, copying, partial(_read, job, copying, read, holds), compute, encode)
     said = copying.about if copying.about is not None and not written.made else _as_stored(about)
     if copying.about not in (None, said):  # no block says two things of its outputs
-        return run_block(replace(job, copies={}), compute, about, weights, read, encode, device)
+        return run_block(replace(job, copies={}), compute, about, weights, read, encode, device, holds)
     refuse_unwritten(job.url, written.files)
     rows = [replace(row, key=key) if row.state == "done" else row for row, key in zip(written.rows, keys, strict=True)]
     made = _made(job, started, device) | ({"copied": copied} if (copied := copying.told()) else {})
@@ -178,7 +184,7 @@ def _check_as_planned(job: Job, weights: Mapping[str, str] | None) -> None:
         raise RuntimeError(f"{job.key}: weights in use {dict(weights)} are not those planned {planned}; plan again")
 
 
-def _read(job: Job, copying: Copying, read: Read, slot: int, item: Item) -> Any:
+def _read(job: Job, copying: Copying, read: Read, holds: Holds, slot: int, item: Item) -> Any:
     """What ``compute`` needs, or the item's row where that need not be made."""
     if job.journal:
         Path(job.journal).write_text(item.item, encoding="utf-8")
@@ -186,7 +192,8 @@ def _read(job: Job, copying: Copying, read: Read, slot: int, item: Item) -> Any:
         raise BadItem(item.reason, "ingest")
     if item.item in job.given_up:
         raise BadItem(job.given_up[item.item])
-    return copying.row(slot) or read(slot, item)
+    copied = copying.row(slot)
+    return copied if copied is not None and holds(item, copied.row) else read(slot, item)
 
 
 @cache
