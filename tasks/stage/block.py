@@ -26,7 +26,7 @@ from storage.manifest import Item
 from storage.receipts import ItemRow, Receipt, drop_receipt, write_receipt
 from storage.urls import settle
 from tasks.stage.code import code_of, packages_of, versions_of
-from tasks.stage.copying import Copied, Copying
+from tasks.stage.copying import Copied, Copying, Holds
 from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.overlap import Background, prefetch
 from tasks.stage.rows import row_keys
@@ -44,9 +44,6 @@ Compute = Callable[[Item, Any], Output]
 
 Encode = Callable[[Any], Mapping[str, NDArray]]
 """An output's values -> arrays of the same shapes and dtypes for every item."""
-
-Holds = Callable[[Item, ItemRow], bool]
-"""Whether a row of another block that may be copied is still what would be made: for what is in no key, as files of truth are."""
 
 About = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 """Describes the outputs of a block for later stages, whatever items it has; or a function that does so once items are made."""
@@ -92,7 +89,7 @@ def run_block(
     started = time.time()
     drop_receipt(job.url)
     copying = Copying(job, keys := row_keys(job.stage, job.block.items))
-    written = _stream(job, copying, partial(_read, job, copying, read, holds), compute, encode)
+    written = _whole(job, copying, holds) or _stream(job, copying, partial(_read, job, copying, read, holds), compute, encode)
     said = copying.about if copying.about is not None and not written.made else _as_stored(about)
     if copying.about not in (None, said):  # no block says two things of its outputs
         return run_block(replace(job, copies={}), compute, about, weights, read, encode, device, holds)
@@ -112,6 +109,16 @@ class _Written:
     rows: list[ItemRow] = field(default_factory=list)
     files: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     made: int = 0
+
+
+def _whole(job: Job, copying: Copying, holds: Holds) -> _Written | None:
+    """All items of a block whose rows lie in one other block in the same order; None if that is not so."""
+    source = copying.whole(holds)
+    if source is None:
+        return None
+    settle(job.url)
+    rows = [ItemRow(item.item, "done", "", row.figures, row.digest) for item, row in zip(job.block.items, source.items)]
+    return _Written(rows, dict(source.files))
 
 
 def _stream(job: Job, copying: Copying, read: Read, compute: Compute, encode: Encode) -> _Written:
@@ -136,7 +143,7 @@ def _stream(job: Job, copying: Copying, read: Read, compute: Compute, encode: En
                 written.rows.append(ItemRow(item.item, "quarantined", str(error), given_up_at=error.given_up_at))
                 continue
             if isinstance(output, Copied):
-                copying.count(output)
+                copying.count(output.source)
                 storing.submit(store, output.arrays, dict)
             else:
                 storing.submit(store, output.values, encode)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from storage.arrays import BlockReader
 from storage.manifest import Block, Item
-from storage.receipts import Receipt, as_stored, read_receipt
+from storage.receipts import Receipt, as_stored, damage, read_receipt
 from tasks.stage.block import run_block
 from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.rows import known_rows
@@ -72,19 +73,61 @@ def test_if_all_rows_are_copied_nothing_is_asked_of_what_makes_them(tmp_path: Pa
     assert [row.item for row in receipt.items] == ["q0", "q1", "q2"]
 
 
-@pytest.mark.parametrize("damage", ["flip", "delete", "receipt", "folder"])
-def test_damaged_rows_are_made_anew(tmp_path: Path, damage: str) -> None:
+def test_a_block_whose_rows_stay_in_their_slots_is_copied_without_decoding_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, made = job_in(tmp_path, COUNT), Made()
+    kind = replace(first.stage.kind, facts=lambda _settings, _inputs: ())
+    blind = replace(first, stage=replace(first.stage, kind=kind))
+    before = run_block(blind, made, {"classes": ["a"]})
+    told = tuple(replace(item, metadata={"new": 1}) for item in first.block.items)
+    job = copying(replace(blind, block=Block(7, told)), before)
+    with monkeypatch.context() as patch:
+        patch.setattr(BlockReader, "item", lambda *_: pytest.fail("a row was decoded"))
+        receipt = run_block(job, made, {"classes": ["a"]})
+    assert (receipt.copied, receipt.files) == (COUNT, before.files)
+    assert receipt.made["copied"] == [{"block": first.block.name, "rows": COUNT, "run": "run", "device": "cpu"}]
+    assert [(row.item, row.digest, row.figures) for row in receipt.items] == [
+        (row.item, row.digest, row.figures) for row in before.items
+    ]
+    assert not damage(job.url, receipt)
+    for slot in range(COUNT):
+        for name, array in BlockReader(job.url, receipt.files).item(slot).items():
+            np.testing.assert_array_equal(array, values(first.block.items[slot]).values[name])
+
+
+@pytest.mark.parametrize("change", ["flip", "order", "told otherwise"])
+def test_a_block_is_not_copied_whole_where_a_row_is_another(tmp_path: Path, change: str) -> None:
+    first, made = job_in(tmp_path, 3), Made()
+    kind = replace(first.stage.kind, facts=lambda _settings, _inputs: ())
+    blind = replace(first, stage=replace(first.stage, kind=kind))
+    before, items = run_block(blind, values, {}), list(first.block.items)
+    if change == "flip":
+        chunk = Path(first.url, "data.zarr", "depth", "c", "0", "0", "0")
+        chunk.write_bytes(bytes(len(chunk.read_bytes())))
+    told = tuple(replace(item, metadata={"new": 1}) for item in (items[::-1] if change == "order" else items))
+    job = copying(replace(blind, block=Block(7, told)), before)
+    assert job.all_copied
+    holds = (lambda item, _row: item.item != "p01") if change == "told otherwise" else (lambda _item, _row: True)
+    receipt = run_block(job, made, {}, holds=holds)
+    assert made.items == {"flip": ["p00", "p01", "p02"], "order": [], "told otherwise": ["p01"]}[change]
+    anew = run_block(replace(blind, stage=replace(blind.stage, root=str(tmp_path / "anew")), block=Block(7, told)), values, {})
+    assert receipt.files == anew.files
+
+
+@pytest.mark.parametrize("harm", ["flip", "delete", "receipt", "folder"])
+def test_damaged_rows_are_made_anew(tmp_path: Path, harm: str) -> None:
     first, made = job_in(tmp_path, 3), Made()
     before = run_block(first, values, {})
     job = copying(changed(first, 0), before)
     chunk = Path(first.url, "data.zarr", "depth", "c", "0", "0", "0")
-    if damage == "flip":
+    if harm == "flip":
         data = bytearray(chunk.read_bytes())
         data[len(data) // 2] ^= 1
         chunk.write_bytes(data)
-    elif damage == "delete":
+    elif harm == "delete":
         chunk.unlink()
-    elif damage == "receipt":
+    elif harm == "receipt":
         Path(first.url, "receipt.json").unlink()
     else:
         chunk.parents[2].rename(tmp_path / "elsewhere")
