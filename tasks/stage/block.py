@@ -87,8 +87,8 @@ def run_block(
     """
     _check_as_planned(job, weights)
     started = time.time()
-    drop_receipt(job.url)
     copying = Copying(job, keys := row_keys(job.stage, job.block.items))
+    drop_receipt(job.url)
     written = _whole(job, copying, holds) or _stream(job, copying, partial(_read, job, copying, read, holds), compute, encode)
     said = copying.about if copying.about is not None and not written.made else _as_stored(about)
     if copying.about not in (None, said):  # no block says two things of its outputs

@@ -7,6 +7,7 @@ rows all stay in their slots, as after a rename, is copied file by file, without
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -40,18 +41,24 @@ class Copied:
 
 
 class Copying:
-    """Rows that a job may copy; ``about`` is what the blocks that were read say of their outputs, None before any was."""
+    """Rows that a job may copy; ``about`` is what the blocks that were read say of their outputs, None before any was.
+
+    Some may be of its own block as that was before: a shard is written once all of its rows were read.
+    """
 
     def __init__(self, job: Job, keys: Sequence[str]) -> None:
         self._job, self._keys = job, keys
         self._sources: dict[str, tuple[str, Receipt, BlockReader | None] | None] = {}
         self._told: dict[str, dict[str, Any]] = {}
         self.about: Mapping[str, Any] | None = None
+        if any(block == job.block.name for block, _ in job.copies.values()):
+            with suppress(DamagedBlock):
+                self._source(job.block.name)  # before its receipt goes
 
     def row(self, slot: int) -> Copied | None:
         """The row of an item, or None if it is to be made."""
         block, there = self._job.copies.get(slot, ("", -1))
-        if not block or block == self._job.block.name or not self._done_before(slot):
+        if not block or not self._done_before(slot):
             return None
         try:
             source = self._source(block)

@@ -81,8 +81,8 @@ def _read(stage: Stage) -> list[Stage]:
 def known_rows(stage: Stage, owed: Sequence[Block], receipts: Mapping[str, Receipt]) -> dict[str, Copies]:
     """Which rows of blocks that a stage owes lie in others that it has made, by the names of those owed.
 
-    Rows of a block with the same number come first, of several the last made. Blocks that are owed themselves, though they have a
-    receipt, are no source.
+    Rows of a block with the same number come first, of several the last made. A block that is owed itself though it has a
+    receipt, to try some of its items again, is a source for nobody but itself.
 
     Parameters
     ----------
@@ -91,14 +91,16 @@ def known_rows(stage: Stage, owed: Sequence[Block], receipts: Mapping[str, Recei
     receipts : by block, those under the stage's fingerprint
     """
     making = {block.name for block in owed}
+    before = {name: receipts[name] for name in making & receipts.keys() if _may_be_copied(receipts[name])}
     sources = [receipt for name, receipt in receipts.items() if name not in making and _may_be_copied(receipt)]
     sources.sort(key=_age)
     near: dict[str, list[Receipt]] = {}
     for receipt in sources:
         near.setdefault(_number(receipt.block), []).append(receipt)
-    found = {block.name: _Search(row_keys(stage, block.items)) for block in owed} if sources else {}
+    found = {block.name: _Search(row_keys(stage, block.items)) for block in owed} if sources or before else {}
     for name, search in found.items():  # most rows are found here, and no table of all rows is needed
-        search.take(_places(search.wanted, near.get(_number(name), ())))
+        own = [before[name]] if name in before else []
+        search.take(_places(search.wanted, [*own, *near.get(_number(name), ())]))
     elsewhere = _places({key for search in found.values() for key in search.wanted}, sources)
     for search in found.values():
         search.take(elsewhere)

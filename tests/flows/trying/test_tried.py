@@ -13,31 +13,17 @@ import pytest
 from typer.testing import CliRunner
 
 import panolabel
-from configs.pipeline import Config
 from configs.settings import ConfigError
 from configs.trial import Trial
 from flows.cli import app
-from flows.plan import make_plan
 from flows.trying.tried import golden, try_item
 from tasks.catalogue import kind_named
-from tasks.ingest import ingest
 from tasks.label import fuse
-from tasks.pipeline import load, sources
-from tests.support.chains import STAGES, write_chain
+from tasks.pipeline import load
+from tests.support.chains import STAGES, carry_out, write_chain
 from tests.support.pipelines import write_pipeline
 
 BARRIERS = {"train", "adapt.scores", "adapt.thresholds", "adapt"}
-
-
-def carry_out(config: Config, trial: Trial | None = None) -> None:
-    """Read all sources, and make what a plan owes, stage by stage, in this process."""
-    for source in sources(config):
-        scan = ingest.scan(source)
-        ingest.save(source, scan.known, [ingest.check(entry, source.settings, None) for entry in scan.to_read])
-    plan = make_plan(config, trial=trial or Trial())
-    for step in plan.chosen:
-        for block in plan.owed_blocks(step):
-            plan.receipts.keep(step.stage, step.stage.make(plan.job(step, block, "direct", config.execution)))
 
 
 def listing(root: str | Path) -> dict[str, tuple[int, int]]:

@@ -214,3 +214,48 @@ def test_arrays_of_a_copied_row_are_those_of_the_first(tmp_path: Path) -> None:
     third = run_block(copying(changed(first, 0, 1), second), values, {})
     assert third.items[0] == second.items[0]
     assert np.unique([row.digest for row in third.items]).size == 2
+
+
+def test_items_tried_again_leave_the_others_of_their_block_as_they_are(tmp_path: Path) -> None:
+    """The rows that are done are copied from the block that is overwritten, shard after shard."""
+
+    def torn(item: Item, _inputs: Any = None) -> Output:
+        if item.item in ("p00", "p17"):
+            raise BadItem("torn")
+        return Made()(item)
+
+    first, made = job_in(tmp_path, COUNT), Made()
+    before = run_block(first, torn, {})
+    job = copying(first, before)
+    assert set(job.copies.values()) == {(first.block.name, slot) for slot in range(COUNT) if slot not in (0, 17)}
+    receipt = run_block(job, made, {})
+    assert made.items == ["p00", "p17"]
+    assert receipt.made["copied"] == [{"block": first.block.name, "rows": COUNT - 2, "run": "run", "device": "cpu"}]
+    anew = run_block(job_in(tmp_path / "anew", COUNT), Made(), {})
+    assert (receipt.files, receipt.items) == (anew.files, anew.items)
+    assert not damage(job.url, receipt)
+
+
+def test_a_block_that_lost_its_receipt_half_way_is_made_anew(tmp_path: Path) -> None:
+    first, made = job_in(tmp_path, COUNT), Made()
+    job = copying(first, run_block(first, Made(), {}))
+
+    def killed(item: Item, _inputs: Any = None) -> Output:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_block(replace(job, copies={slot: at for slot, at in job.copies.items() if slot != 18}), killed, {})
+    assert read_receipt(first.url) is None
+    receipt = run_block(job, made, {})
+    assert len(made.items) == COUNT
+    assert receipt.files == run_block(job_in(tmp_path / "anew", COUNT), Made(), {}).files
+
+
+@pytest.mark.parametrize("file", ["depth/c/0/0/0", "depth/zarr.json", "zarr.json"])
+def test_what_is_damaged_of_a_block_s_own_rows_is_made_anew(tmp_path: Path, file: str) -> None:
+    first, made = job_in(tmp_path, 3), Made()
+    job = copying(first, run_block(first, Made(), {}))
+    Path(first.url, "data.zarr", file).write_bytes(b"no zarr")
+    receipt = run_block(job, made, {})
+    assert made.items == ["p00", "p01", "p02"]
+    assert receipt.files == run_block(job_in(tmp_path / "anew", 3), Made(), {}).files
