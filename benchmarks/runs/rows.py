@@ -44,7 +44,7 @@ def main() -> None:
     print(
         f"""{count:,} panoramas in blocks of {BLOCK_SIZE}, labelled by a teacher, fused and evaluated: {4 * count:,} rows in
 receipts, on a local disk. *Plan*: `make_plan` by the manifest, which reads all receipts. *Deciding*: `known_rows` of all stages,
-a part of that plan, once more by itself. *Rest*: the plan without it.
+a part of that plan, once more by itself. *Rest*: the plan without it. Other processes share the machine.
 
 | change | rows copied | rows made | plan, s | deciding, s | rest, s | deciding, µs a row |
 |---|---|---|---|---|---|---|"""
