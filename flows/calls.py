@@ -37,7 +37,8 @@ class ShownPlan(Plan):
         return str(self)
 
     def __str__(self) -> str:
-        text = Console(file=io.StringIO(), width=WIDTH)
+        # A notebook's own console would display the table, and keep no text of it; and notebooks ask for colours.
+        text = Console(file=io.StringIO(), width=WIDTH, force_jupyter=False, color_system=None)
         text.print(plan_table(self))
         assert isinstance(text.file, io.StringIO)
         return "\n".join(line.rstrip() for line in text.file.getvalue().splitlines()).strip("\n")

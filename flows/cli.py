@@ -1,8 +1,9 @@
 """The command line. Every command prints tables, or JSON with ``--json``.
 
-Exit codes: 0 done; 1 a run failed, ``plan --check`` found work, ``verify`` found damage, or ``doctor`` found a failure; 2 the
-config, source or item cannot be used, or ``init`` would overwrite a config; 3 ``run --from-plan`` found that something changed
-since; 4 a stage gave up all its items; 5 ``plan`` could not tell all, since weights are not here; 130 stopped by Ctrl-C.
+Exit codes: 0 done; 1 a run failed, ``plan --check`` found work, ``verify`` found damage, ``try --golden`` a difference, or
+``doctor`` a failure; 2 the config, source or item cannot be used, or ``init`` would overwrite a config; 3 ``run --from-plan``
+found that something changed since; 4 a stage gave up all its items, or the one that was tried; 5 ``plan`` could not tell all,
+since weights are not here; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import forgetting, models, publishing, querying, running, setup, stores
+from flows.commands import forgetting, models, publishing, querying, running, setup, stores, trying
 from flows.commands.audit import audit
 from flows.commands.scenes import scenes
 from storage.credentials import mask_credentials
@@ -60,6 +61,7 @@ app.command()(setup.schema)
 app.command()(setup.migrate)
 app.command()(running.plan)
 app.command()(running.run)
+app.command("try")(trying.attempt)
 app.command()(setup.cost)
 app.command()(stores.status)
 app.command()(stores.trace)

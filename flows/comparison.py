@@ -78,10 +78,10 @@ class Comparison:
         self._taken |= {(one.identity.fingerprint, block.name) for one in (stage, grown.stage) for block in (*missing, *to_run)}
         if len(to_run) > len(missing) and not to_come:
             reasons.append("panoramas that it learns from are new")
-        self.copies[step.key] = known_rows(stage, missing, self.receipts.found(stage))
+        self.copies[step.key] = known_rows(stage, missing, self._known(stage, redo))
         ahead = self.copies[step.key]
         if to_run is not missing:
-            ahead = known_rows(grown.stage, to_run, self.receipts.found(grown.stage))
+            ahead = known_rows(grown.stage, to_run, self._known(grown.stage, redo))
         copied = sum(map(len, ahead.values()))
         items = sum(len(block.items) for block in to_run) - copied
         cached = len(grown.blocks) - len(to_run)
@@ -119,6 +119,17 @@ class Comparison:
         """Whether a block was made of one that stands for everything, and that is made once more."""
         wholes = [read for read in upstream_names(stage.inputs).values() if read.kind.grain == "all"]
         return any((read.key, stage.block_of(read, "")) in self._redone for read in wholes)
+
+    def _known(self, stage: Stage, redo: set[str]) -> Mapping[str, Receipt]:
+        """The receipts whose rows may be copied: not those of blocks that are made once more since a model of theirs will be."""
+        found = self.receipts.found(stage)
+        return {name: found[name] for name in found.keys() - redo} if redo and self._learned_anew(stage) else found
+
+    def _learned_anew(self, stage: Stage) -> bool:
+        """Whether a stage reads, itself or through others, what stands for everything and is made once more."""
+        keys = {key for key, _ in self._redone}
+        read = upstream_names(stage.inputs).values()
+        return any((one.kind.grain == "all" and one.key in keys) or self._learned_anew(one) for one in read)
 
     def _to_redo(self, step: Step) -> set[str]:
         """Finished blocks with an item to try again or made with another model, and those that stand for one of them."""

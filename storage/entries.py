@@ -26,6 +26,19 @@ def write_file(url: str, name: str, data: bytes) -> Entries:
     return {name: entry_of(data)}
 
 
+def copy_files(origin: str, url: str, files: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Copy files of a block into another block's folder, each held against its entry; False at the first that is not so."""
+    for name, entry in files.items():
+        try:
+            data = read_bytes(join(origin, name))
+        except FileNotFoundError:
+            return False
+        if entry_of(data) != entry:
+            return False
+        write_bytes(join(url, name), data)
+    return True
+
+
 def refuse_unwritten(url: str, written: Mapping[str, Mapping[str, Any]]) -> None:
     """Read back what was written into a block's folder.
 

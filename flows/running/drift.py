@@ -36,7 +36,7 @@ def refuse_drift(path: Path, now: Plan) -> None:
         found = drift(kept, json.loads(json.dumps(now.as_json())))
     except OSError as error:
         raise ConfigError(f"plan {path}: cannot be read ({error.strerror}); write one with `{typed}`") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"plan {path}: is no plan; write one with `{typed}`") from error
     if found:
         raise PlanDrift(

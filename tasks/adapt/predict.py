@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,9 @@ def predict_block(job: Job) -> Receipt:
     panorama of a block. What was not photographed has no class, and no object."""
     settings: Found = job.settings
     device = resolve_device(job.execution.device)
-    model = loaded_model(*source_model(job), device)
+    source = cache(partial(loaded_model, *source_model(job), device))
+    if not job.all_copied:
+        source()  # before any item is in hand: what is wrong with a model is no item's fault
 
     def read(_slot: int, item: Item) -> tuple[NDArray[np.uint8], Observed]:
         panorama = load_panorama(item, job.panoramas)
@@ -58,14 +60,19 @@ def predict_block(job: Job) -> Receipt:
     def predict_item(_item: Item, inputs: tuple[NDArray[np.uint8], Observed]) -> Output:
         pixels, observed = inputs
         require_observed(observed)
+        model = source()
         found = model.network.find(model.normalised(pixels[None]))[0]
         if not all(bool(said.isfinite().all()) for said in (found.confidence, found.instances.scores, found.amodals.scores)):
             raise BadItem("what the source model says of this panorama is NaN or infinite")
         values = predicted(found, observed)
         return Output({"pixels": pixels, **values}, {name: len(values[name].scores) for name in BRANCHES})
 
-    encode = partial(_encode, room=model.network.settings.branch.limit)
-    about = vocabulary(model) | about_models(job)
+    def encode(values: dict[str, Any]) -> dict[str, NDArray]:
+        return _encode(values, source().network.settings.branch.limit)
+
+    def about() -> dict[str, Any]:
+        return vocabulary(source()) | about_models(job)
+
     return run_block(job, predict_item, about, job.identity.weights, read, encode, device_name(device))
 
 

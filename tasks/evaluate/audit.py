@@ -23,7 +23,7 @@ from metrics.audit.measure import FIGURES, MAP, PATCH_MAP, Measured, make_path, 
 from metrics.semantics import vocabulary_map
 from storage.manifest import Item
 from storage.receipts import Receipt
-from tasks.evaluate.evaluate import Digests, read_truth, read_truth_classes, truth_facts, truth_of
+from tasks.evaluate.evaluate import Digests, has_its_truth, read_truth, read_truth_classes, truth_facts, truth_of
 from tasks.evaluate.settings import Audit
 from tasks.ingest.observed import Observed, read_observed
 from tasks.label import label, project
@@ -115,7 +115,8 @@ def audit_block(job: Job) -> Receipt:
             figures |= {**_headlines(measured), "truth": evidence.truth_digest}
         return Output(arrays, figures)
 
-    return run_block(job, audit_item, {"classes": label_classes, "truth_classes": truth_classes}, read=read)
+    about = {"classes": label_classes, "truth_classes": truth_classes}
+    return run_block(job, audit_item, about, read=read, holds=has_its_truth(source))
 
 
 def attribute(

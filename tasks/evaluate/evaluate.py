@@ -20,12 +20,13 @@ from storage.receipts import ItemRow, Receipt
 from storage.urls import exists, join, read_bytes
 from tasks.evaluate.settings import Evaluate as Settings
 from tasks.ingest.datasets import DATA_SETS
-from tasks.ingest.datasets.reading import read_data_set_truth
+from tasks.ingest.datasets.reading import read_data_set_truth, truth_files
 from tasks.ingest.observed import Observed, read_observed
 from tasks.ingest.panorama import DECODED
 from tasks.ingest.settings import Source
 from tasks.label.fuse import decode_labels
 from tasks.stage.block import run_block
+from tasks.stage.copying import Holds
 from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.kind import Edge, Facts, Inputs, Kind, stages_of
 from tasks.stage.upstream import Upstream
@@ -85,7 +86,7 @@ def evaluate_block(job: Job) -> Receipt:
         return Output(figures={**figures, "truth": truth_digest})
 
     about = {"protocol": protocol.name, "classes": label_classes, "truth_classes": truth_classes}
-    return run_block(job, evaluate_one, about, read=read)
+    return run_block(job, evaluate_one, about, read=read, holds=has_its_truth(source))
 
 
 def read_truth_classes(source: Source) -> list[str]:
@@ -134,17 +135,40 @@ def read_truth(source: Source, item: Item) -> tuple[dict[str, NDArray], Digests]
     """
     if source.is_data_set:
         return read_data_set_truth(source, item.uri)
-    if source.truth is None:
+    data = _truth_file(source, item)
+    if data is None:
         return {}, ""
-    url = join(source.truth, "truth", f"{item.item}.npz")
-    if not exists(url):
-        return {}, ""
-    data = read_bytes(url)
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return _checked(dict(arrays)), digest(data)
     except Exception as error:  # zipfile, zlib and NumPy's parser of headers have many of their own
-        raise BadItem(f"{url}: the truth cannot be read: {error}") from error
+        raise BadItem(f"{_truth_url(source, item)}: the truth cannot be read: {error}") from error
+
+
+def has_its_truth(source: Source) -> Holds:
+    """Whether the truth of an item is still that of a row, by the digests that its figures name: truth comes without the
+    panorama's bytes, and so without another key."""
+
+    def holds(item: Item, row: ItemRow) -> bool:
+        if source.is_data_set:
+            now: Digests = {name: digest(data) for name, data in truth_files(source, item.uri).items()}
+        else:
+            now = "" if (data := _truth_file(source, item)) is None else digest(data)
+        return bool(row.figures.get("truth", "") == now)
+
+    return holds
+
+
+def _truth_url(source: Source, item: Item) -> str:
+    return join(source.truth or "", "truth", f"{item.item}.npz")
+
+
+def _truth_file(source: Source, item: Item) -> bytes | None:
+    """The bytes of an item's file of truth, where the source has such files; None if there is none."""
+    if source.truth is None:
+        return None
+    url = _truth_url(source, item)
+    return read_bytes(url) if exists(url) else None
 
 
 def _checked(arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:

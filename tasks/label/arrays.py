@@ -60,3 +60,13 @@ def decode_fields(arrays: Mapping[str, NDArray], about: Mapping[str, Any]) -> di
             {table: arrays[f"{name}_{table}"] for table in ("segment_class", "segment_score") if f"{name}_{table}" in arrays},
         )
     return fields
+
+
+def values_of(arrays: Mapping[str, NDArray], about: Mapping[str, Any]) -> dict[str, NDArray]:
+    """What is stored of a panorama's views as values: numbers (N, h, w[, C]) float32, NaN where not valid; all else as stored."""
+    found = {name: array for name, array in arrays.items() if not name.endswith("_factor")}
+    for name, field in decode_fields(arrays, about).items():
+        number = np.issubdtype(field.values.dtype, np.floating)
+        valid = field.valid if field.values.ndim == field.valid.ndim else field.valid[..., None]
+        found[name] = np.where(valid, field.values, np.float32(np.nan)) if number else field.values
+    return found

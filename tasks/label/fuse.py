@@ -70,6 +70,7 @@ KIND = Kind(
     fits=refuse_misfit,
     shows="tasks.label.shown:shows",
     summary="tasks.label.shown:summary",
+    decode="tasks.label.values:values_of",
     work=_work,
 )
 

@@ -90,6 +90,7 @@ VIEWS = Kind(
     like=_own_key,
     looks="tasks.label.teacher_trial:look_at_files",
     tries="tasks.label.teacher_trial:trial",
+    decode="tasks.label.arrays:values_of",
 )
 TURNED_VIEWS = replace(VIEWS, gives=TURNED)
 """The same through turned views, which only ``fuse`` reads."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,11 @@ def value(name: str, arrays: Mapping[str, NDArray]) -> NDArray:
     if valid is None:
         return found
     return np.where(valid if found.ndim == 2 else valid[..., None], found, np.float32(np.nan))
+
+
+def values_of(arrays: Mapping[str, NDArray], _about: Mapping[str, Any]) -> dict[str, NDArray]:
+    """All arrays of a panorama's labels, (H, W[, C]) and rows of instances, as :func:`value` tells each."""
+    return {name: value(name, arrays) for name in arrays}
 
 
 @dataclass(frozen=True, eq=False)

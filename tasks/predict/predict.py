@@ -6,7 +6,7 @@ So whatever reads fused labels (evaluate, report, trace, publish, export, traini
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ KIND = Kind(
     shows="tasks.label.shown:shows",
     check="tasks.predict.predict:refuse_misfit",
     summary="tasks.label.shown:summary",
+    decode="tasks.label.values:values_of",
 )
 
 
@@ -73,10 +74,11 @@ def predict_block(job: Job) -> Receipt:
     settings: Settings = job.settings
     device = resolve_device(job.execution.device)
     folder = student_folder(model_url(job))
-    weights = digest_folder(folder)
-    model, height = load_student(folder, weights, device), rows_of(folder, settings)
-    classes = list((model.config.id2label or {}).values()) if "semantics" in model.config.main_tasks else []
+    weights, height = digest_folder(folder), rows_of(folder, settings)
     unit = fused_unit(student_about(folder).get("depth_unit", ""))
+    student = cache(partial(load_student, folder, weights, device))
+    if not job.all_copied:
+        student()  # before any item is in hand: what is wrong with a model is no item's fault
 
     def read(_slot: int, item: Item) -> tuple[NDArray[np.uint8], Observed]:
         panorama = load_panorama(item, job.panoramas)
@@ -85,16 +87,24 @@ def predict_block(job: Job) -> Receipt:
     def predict_item(_item: Item, inputs: tuple[NDArray[np.uint8], Observed]) -> Output:
         image, observed = inputs
         require_observed(observed)
-        labels = as_labels(predict(model, image, device), sky_class(classes), observed)
+        model = student()
+        labels = as_labels(predict(model, image, device), sky_class(_classes(model)), observed)
         labels |= distances_to_store(labels, settings, metric=unit != "scale")
         require_labels(labels, observed)
         shares = {name: share(value, observed) for name, value in labels.items() if value.dtype == bool}
         figures = shares | depth_normal_figures(labels)
         return Output(labels, {name: round(value, 4) for name, value in figures.items()})
 
-    about = {"classes": classes, "depth_unit": unit, "normals_frame": "world", "student": weights, **about_models(job)}
+    def about() -> dict[str, Any]:
+        own = {"classes": _classes(student()), "depth_unit": unit, "normals_frame": "world", "student": weights}
+        return own | about_models(job)
+
     used = dict.fromkeys(job.identity.weights, weights)
     return run_block(job, predict_item, about, used, read, partial(encode_labels, settings=settings), device_name(device))
+
+
+def _classes(model: StudentModel) -> list[str]:
+    return list((model.config.id2label or {}).values()) if "semantics" in model.config.main_tasks else []
 
 
 def rows_of(folder: Path, settings: Settings) -> int:

@@ -12,10 +12,10 @@ from typing import Any
 
 from storage.accepted import read_accepted
 from storage.arrays import DATA
-from storage.entries import entry_of, refuse_unwritten
+from storage.entries import copy_files, refuse_unwritten
 from storage.fingerprint import canonical_json, digest
 from storage.receipts import Receipt, drop_receipt, read_receipt, write_receipt
-from storage.urls import join, read_bytes, settle, write_bytes
+from storage.urls import settle
 from tasks.stage.job import Job
 from tasks.stage.rows import row_keys
 
@@ -44,14 +44,8 @@ def adopt(job: Job) -> Receipt | None:
         return None
     started = time.time()
     drop_receipt(job.url)
-    for name, entry in origin.files.items():
-        try:
-            data = read_bytes(join(job.adopts, name))
-        except FileNotFoundError:
-            return None
-        if entry_of(data) != entry:
-            return None
-        write_bytes(join(job.url, name), data)
+    if not copy_files(job.adopts, job.url, origin.files):
+        return None
     settle(job.url)
     refuse_unwritten(job.url, origin.files)
     identity, made = job.identity, _made(job, origin, started)

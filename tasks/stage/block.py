@@ -26,7 +26,7 @@ from storage.manifest import Item
 from storage.receipts import ItemRow, Receipt, drop_receipt, write_receipt
 from storage.urls import settle
 from tasks.stage.code import code_of, packages_of, versions_of
-from tasks.stage.copying import Copied, Copying
+from tasks.stage.copying import Copied, Copying, Holds
 from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.overlap import Background, prefetch
 from tasks.stage.rows import row_keys
@@ -59,6 +59,7 @@ def run_block(
     read: Read = lambda _slot, _item: None,
     encode: Encode = dict,
     device: str = "cpu",
+    holds: Holds = lambda _item, _row: True,
     reuse: bool = True,
 ) -> Receipt:
     """Stream the items of a block through read, compute and encode, and store what comes out; the receipt is written last.
@@ -79,6 +80,8 @@ def run_block(
     encode : function of an output's values
     device : str, optional
         What ``compute`` ran on, for the receipt.
+    holds : function of (item, row), optional
+        Whether a row may be copied that has the item's key.
     reuse : bool
         Go on from rows that an earlier attempt at the block has saved.
 
@@ -91,14 +94,15 @@ def run_block(
     """
     _check_as_planned(job, weights)
     started = time.time()
-    drop_receipt(job.url)
     keys = row_keys(job.stage, job.block.items)
     saving = Saving(job, keys, _made_with(job, device), reuse)
     copying = Copying(job, keys, saving.before)
-    written = _stream(job, copying, saving, keys, partial(_read, job, copying, read), compute, encode, about)
+    drop_receipt(job.url)
+    rows = partial(_read, job, copying, read, holds)
+    written = _whole(job, copying, keys, holds) or _stream(job, copying, saving, keys, rows, compute, encode, about)
     said = copying.about if copying.about is not None and not written.made else _as_stored(about)
     if copying.about not in (None, said):  # no block says two things of its outputs
-        return run_block(replace(job, copies={}), compute, about, weights, read, encode, device, reuse=False)
+        return run_block(replace(job, copies={}), compute, about, weights, read, encode, device, holds, reuse=False)
     refuse_unwritten(job.url, written.files)
     made = _made(job, started, device) | ({"copied": copied} if (copied := copying.told()) else {})
     identity = job.identity
@@ -115,6 +119,17 @@ class _Written:
     rows: list[ItemRow] = field(default_factory=list)
     files: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     made: int = 0
+
+
+def _whole(job: Job, copying: Copying, keys: Sequence[str], holds: Holds) -> _Written | None:
+    """All items of a block whose rows lie in one other block in the same order; None if that is not so."""
+    source = copying.whole(holds)
+    if source is None:
+        return None
+    settle(job.url)
+    found = zip(job.block.items, source.items, keys, strict=True)
+    rows = [ItemRow(item.item, "done", "", row.figures, row.digest, key=key) for item, row, key in found]
+    return _Written(rows, dict(source.files))
 
 
 def _stream(
@@ -149,7 +164,7 @@ def _stream(
                 storing.submit(store, bad, None, encode)
                 continue
             if isinstance(output, Copied):
-                copying.count(output)
+                copying.count(output.source)
                 storing.submit(store, replace(row, figures=output.figures), output.arrays, dict)
             else:
                 written.files |= output.files
@@ -203,7 +218,7 @@ def _check_as_planned(job: Job, weights: Mapping[str, str] | None) -> None:
         raise RuntimeError(f"{job.key}: weights in use {dict(weights)} are not those planned {planned}; plan again")
 
 
-def _read(job: Job, copying: Copying, read: Read, slot: int, item: Item) -> Any:
+def _read(job: Job, copying: Copying, read: Read, holds: Holds, slot: int, item: Item) -> Any:
     """What ``compute`` needs, or the item's row where that need not be made."""
     if job.journal:
         Path(job.journal).write_text(item.item, encoding="utf-8")
@@ -211,7 +226,8 @@ def _read(job: Job, copying: Copying, read: Read, slot: int, item: Item) -> Any:
         raise BadItem(item.reason, "ingest")
     if item.item in job.given_up:
         raise BadItem(job.given_up[item.item])
-    return copying.row(slot) or read(slot, item)
+    copied = copying.row(slot)
+    return copied if copied is not None and holds(item, copied.row) else read(slot, item)
 
 
 @cache

@@ -1,22 +1,30 @@
 """Copying rows: what a block need not make, since another block under its fingerprint holds it.
 
-A row is read back and held against its digest; one that is gone, damaged, or of another key by now is made anew.
+A row is read back and held against its digest; one that is gone, damaged, or of another key by now is made anew. A block whose
+rows all stay in their slots, as after a rename, is copied file by file, without decoding any.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from numpy.typing import NDArray
 
-from storage.arrays import BlockReader, DamagedBlock
+from storage.arrays import DATA, BlockReader, DamagedBlock
+from storage.entries import copy_files
+from storage.forgotten import is_forgotten
+from storage.manifest import Item
 from storage.receipts import ItemRow, Receipt, read_receipt
 from tasks.stage.job import Job
 from tasks.stage.saved import Saved
 from tasks.stage.upstream import sound_arrays
+
+Holds = Callable[[Item, ItemRow], bool]
+"""Whether a row of another block that may be copied is still what would be made: for what is in no key, as files of truth are."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,8 @@ class Copied:
 class Copying:
     """Rows that a job may copy; ``about`` is what the blocks that were read say of their outputs, None before any was.
 
-    Rows that an attempt at the block itself has ``saved`` are such, too.
+    Some may be of its own block as that was before: a shard is written once all of its rows were read. Rows that an attempt at
+    the block has ``saved`` are such, too.
     """
 
     def __init__(self, job: Job, keys: Sequence[str], saved: Saved) -> None:
@@ -44,11 +53,14 @@ class Copying:
         self._sources: dict[str, tuple[str, Receipt, BlockReader | None] | None] = {}
         self._told: dict[str, dict[str, Any]] = {one["block"]: dict(one) for one in saved.copied}
         self.about: Mapping[str, Any] | None = saved.about
+        if any(block == job.block.name for block, _ in job.copies.values()):
+            with suppress(DamagedBlock):
+                self._source(job.block.name)  # before its receipt goes
 
     def row(self, slot: int) -> Copied | None:
         """The row of an item, or None if it is to be made."""
         block, there = self._job.copies.get(slot, ("", -1))
-        if not block or block == self._job.block.name or not self._done_before(slot):
+        if not block or not self._done_before(slot):
             return None
         try:
             source = self._source(block)
@@ -57,11 +69,30 @@ class Copying:
             self._sources[block] = None
             return None
 
-    def count(self, copied: Copied) -> None:
-        """Note that a row was copied."""
-        block, made = copied.source.block, copied.source.made
+    def whole(self, holds: Holds) -> Receipt | None:
+        """The block whose rows all go into the same slots here, its files copied; None if there is none, or it is not sound."""
+        items, (block, _) = self._job.block.items, self._job.copies.get(0, ("", 0))
+        if not self._job.all_copied or any(self._job.copies[slot] != (block, slot) for slot in range(len(items))):
+            return None
+        receipt = read_receipt(url := self._job.stage.block_url(block))
+        if receipt is None or block == self._job.block.name or len(receipt.items) != len(items):
+            return None
+        for slot, (item, row) in enumerate(zip(items, receipt.items, strict=True)):
+            known = row.state == "done" and row.key and row.key == self._keys[slot]
+            if is_forgotten(item) or not known or not self._done_before(slot) or not holds(item, row):
+                return None
+        if not all(name.startswith(f"{DATA}/") for name in receipt.files) or not copy_files(url, self._job.url, receipt.files):
+            return None
+        self.about = receipt.about
+        self._told.clear()
+        self.count(receipt, len(items))
+        return receipt
+
+    def count(self, source: Receipt, rows: int = 1) -> None:
+        """Note that rows were copied."""
+        block, made = source.block, source.made
         one = self._told.setdefault(block, {"block": block, "rows": 0, "run": made["run"], "device": made["device"]})
-        one["rows"] += 1
+        one["rows"] += rows
 
     def told(self) -> list[dict[str, Any]]:
         """For the receipt: from which blocks how many rows were copied, and which run made those on what device."""

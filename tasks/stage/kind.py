@@ -24,7 +24,6 @@ is there."""
 OVER = "panoramas"
 """The input that chooses the panoramas; all others must be over the same ones."""
 
-
 Facts = tuple[str, ...]
 """What a stage reads of an item beyond its pixels: its ``name``, all of its ``metadata``, or one value, ``metadata.position``."""
 
@@ -140,10 +139,12 @@ class Kind:
         ``module:function`` of what the stage made (:class:`tasks.stage.made.Made`): tables, pictures and words.
     summary : str
         ``module:function`` of the same: what a run's record says of the stage, as JSON values.
+    decode : str
+        ``module:function`` of (an item's arrays, ``about``): values in their units, NaN where not valid; by default as stored.
     work : function of inputs
         How much an item takes, in items of the kind in its plainest form.
     like : function of (settings, key)
-        Key of a stage that does the same work, where one is expected to have been measured first; empty if there is none.
+        Key of a stage that does the same work, where one was likely measured first; empty if there is none.
     """
 
     name: str
@@ -167,6 +168,7 @@ class Kind:
     tries: str = ""
     shows: str = ""
     summary: str = ""
+    decode: str = ""
     work: Callable[[Inputs], int] = _plainest
     like: Callable[[Any, str], str] = _like_none
 
@@ -190,9 +192,8 @@ class Outside:
 class Stage:
     """A stage of a pipeline, with what it reads; ``over`` is the stage that gave the panoramas that it works on.
 
-    ``root`` is the store that its blocks lie in. ``owes`` is false of a stage of another pipeline: what is there is read.
-    ``like`` is the name of a stage that does the same work. ``lacks`` says, by stage, why weights are not here that its identity
-    rests on; with any, that is none. If it is not to ``keep`` them, data of its blocks goes once all is made that reads it.
+    ``root`` is the store of its blocks, whose data goes once read if it is not to ``keep`` them. One of another pipeline ``owes``
+    nothing. ``like`` names a stage that does the same work. ``lacks`` says, by stage, why weights are not here on which it rests.
     """
 
     key: str

@@ -26,12 +26,14 @@ def row_keys(stage: Stage, items: Sequence[Item]) -> list[str]:
     if not items or not made_item_by_item(stage):
         return [""] * len(items)
     facts = facts_of(stage)
-    own = [stage.identity.fingerprint, {one.name: dict(models) for one, models in _models(stage)}]
-    return [_key([*own, item.digest], item, facts) if item.uri and item.digest and not item.reason else "" for item in items]
+    own = canonical_json([stage.identity.fingerprint, {one.name: dict(models) for one, models in _models(stage)}])
+    return [_key(own, item, facts) if item.uri and item.digest and not item.reason else "" for item in items]
 
 
-def _key(made_of: list[Any], item: Item, facts: Facts) -> str:
-    return digest(canonical_json([*made_of, {fact: _fact(item, fact) for fact in facts}]))[:KEY_DIGITS]
+def _key(own: str, item: Item, facts: Facts) -> str:
+    """The digest of a list as canonical JSON, whose beginning ``own`` is that of all items of a stage."""
+    rest = canonical_json([item.digest, {fact: _fact(item, fact) for fact in facts}])
+    return digest(f"{own[:-1]},{rest[1:]}")[:KEY_DIGITS]
 
 
 def _fact(item: Item, fact: str) -> Any:
@@ -79,8 +81,8 @@ def _read(stage: Stage) -> list[Stage]:
 def known_rows(stage: Stage, owed: Sequence[Block], receipts: Mapping[str, Receipt]) -> dict[str, Copies]:
     """Which rows of blocks that a stage owes lie in others that it has made, by the names of those owed.
 
-    Rows of a block with the same number come first, of several the last made. Blocks that are owed themselves, though they have a
-    receipt, are no source.
+    Rows of a block with the same number come first, of several the last made. A block that is owed itself though it has a
+    receipt, to try some of its items again, is a source for nobody but itself.
 
     Parameters
     ----------
@@ -89,13 +91,20 @@ def known_rows(stage: Stage, owed: Sequence[Block], receipts: Mapping[str, Recei
     receipts : by block, those under the stage's fingerprint
     """
     making = {block.name for block in owed}
+    before = {name: receipts[name] for name in making & receipts.keys() if _may_be_copied(receipts[name])}
     sources = [receipt for name, receipt in receipts.items() if name not in making and _may_be_copied(receipt)]
-    if not sources:
-        return {}
-    wanted = {block.name: row_keys(stage, block.items) for block in owed}
-    places = _places({key for keys in wanted.values() for key in keys if key}, sources)
-    found = {block.name: _copies(block, wanted[block.name], places) for block in owed} if places else {}
-    return {name: copies for name, copies in found.items() if copies}
+    sources.sort(key=_age)
+    near: dict[str, list[Receipt]] = {}
+    for receipt in sources:
+        near.setdefault(_number(receipt.block), []).append(receipt)
+    found = {block.name: _Search(row_keys(stage, block.items)) for block in owed} if sources or before else {}
+    for name, search in found.items():  # most rows are found here, and no table of all rows is needed
+        own = [before[name]] if name in before else []
+        search.take(_places(search.wanted, [*own, *near.get(_number(name), ())]))
+    elsewhere = _places({key for search in found.values() for key in search.wanted}, sources)
+    for search in found.values():
+        search.take(elsewhere)
+    return {name: search.copies for name, search in found.items() if search.copies}
 
 
 def _may_be_copied(receipt: Receipt) -> bool:
@@ -103,34 +112,47 @@ def _may_be_copied(receipt: Receipt) -> bool:
     return any(row.key for row in receipt.items) and all(name.startswith(f"{DATA}/") for name in receipt.files)
 
 
+def _number(block: str) -> str:
+    return block.partition("-")[0]
+
+
+def _age(receipt: Receipt) -> tuple[float, str]:
+    """Orders receipts, the last made first."""
+    started = receipt.made.get("started")
+    return -started if isinstance(started, float) else 0.0, receipt.block
+
+
 Places = Mapping[str, Sequence[tuple[Receipt, int]]]
 
 
 def _places(wanted: set[str], sources: Sequence[Receipt]) -> Places:
-    """Where rows with the wanted keys lie."""
+    """Where rows with the wanted keys lie, in the order of the sources."""
     places: dict[str, list[tuple[Receipt, int]]] = {}
-    for receipt in sources:
+    for receipt in sources if wanted else ():
         for slot, row in enumerate(receipt.items):
             if row.key in wanted and row.state == "done":
                 places.setdefault(row.key, []).append((receipt, slot))
     return places
 
 
-def _copies(block: Block, keys: Sequence[str], places: Places) -> Copies:
+class _Search:
     """Where the rows of one block lie; only in blocks that say the same of their outputs, as one block does."""
-    number = f"{block.name.partition('-')[0]}-"
-    copies: dict[int, tuple[str, int]] = {}
-    about: Mapping[str, Any] | None = None
-    for slot, key in enumerate(keys):
-        near = sorted(places.get(key, ()), key=lambda place: _farness(place[0], number))
-        for receipt, there in near:
-            about = receipt.about if about is None else about
-            if receipt.about == about:
-                copies[slot] = (receipt.block, there)
-                break
-    return copies
 
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = keys
+        self._about: Mapping[str, Any] | None = None
+        self.copies: dict[int, tuple[str, int]] = {}
 
-def _farness(receipt: Receipt, number: str) -> tuple[bool, float, str]:
-    started = receipt.made.get("started")
-    return not receipt.block.startswith(number), -started if isinstance(started, float) else 0.0, receipt.block
+    @property
+    def wanted(self) -> set[str]:
+        """Keys of the rows that were not found yet."""
+        return {key for slot, key in enumerate(self._keys) if key and slot not in self.copies}
+
+    def take(self, places: Places) -> None:
+        """Note where those rows lie."""
+        for slot, key in enumerate(self._keys) if places else ():
+            for receipt, there in places.get(key, ()) if slot not in self.copies else ():
+                self._about = receipt.about if self._about is None else self._about
+                if receipt.about is self._about or receipt.about == self._about:
+                    self.copies[slot] = (receipt.block, there)
+                    break

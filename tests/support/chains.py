@@ -8,6 +8,12 @@ from typing import Any
 
 import yaml
 
+from configs.pipeline import Config
+from configs.trial import Trial
+from flows.plan import Plan, make_plan
+from tasks.ingest import ingest
+from tasks.ingest.check import check
+from tasks.pipeline import sources
 from tests.support.pipelines import write_panoramas
 
 LABELLING = ("project", "geometry", "classes", "fuse", "evaluate")
@@ -58,6 +64,18 @@ def write_chain(folder: Path, count: int = 4, targets: int = 3, **changes: dict[
     path = folder / "chain.yaml"
     path.write_text(yaml.safe_dump({"name": "chain", "root": "store", "stages": laid, "execution": execution}, sort_keys=False))
     return path
+
+
+def carry_out(config: Config, trial: Trial | None = None, retry: bool = False) -> Plan:
+    """Read all sources, and make what a plan owes, stage by stage, in this process; the plan that was carried out."""
+    for source in sources(config):
+        scan = ingest.scan(source)
+        ingest.save(source, scan.known, [check(entry, source.settings, None) for entry in scan.to_read])
+    plan = make_plan(config, retry, trial=trial or Trial())
+    for step in plan.chosen:
+        for block in plan.owed_blocks(step):
+            plan.receipts.keep(step.stage, step.stage.make(plan.job(step, block, "direct", config.execution)))
+    return plan
 
 
 def _teacher(name: str, fields: list[str]) -> dict[str, Any]:

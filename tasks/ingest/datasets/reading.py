@@ -35,17 +35,21 @@ def read_data_set_truth(source: Source, uri: str) -> tuple[Arrays, dict[str, str
     BadItem
         A file is missing, damaged, or not what the data set's description says; the message names it.
     """
-    data_set = DATA_SETS[source.kind]
-    urls = data_set.layout.truth(source.url, uri)
-    files = {name: data for name, url in urls.items() if (data := _read(url)) is not None}
+    data_set, files = DATA_SETS[source.kind], truth_files(source, uri)
     if not files:
         return {}, {}
     try:
-        arrays = data_set.decode(Found(files, urls), uri)
+        arrays = data_set.decode(Found(files, data_set.layout.truth(source.url, uri)), uri)
         _check(arrays)
     except Exception as error:  # what strangers' files hold may trip any parser, and must not stop a run
         raise BadItem(f"{uri}: its truth cannot be read as that of {source.kind}: {error}") from error
     return _cropped(arrays, data_set.pole_crop), {name: digest(data) for name, data in files.items()}
+
+
+def truth_files(source: Source, uri: str) -> dict[str, bytes]:
+    """The files of truth that the panorama at a URL of the source has, by name."""
+    urls = DATA_SETS[source.kind].layout.truth(source.url, uri)
+    return {name: data for name, url in urls.items() if (data := _read(url)) is not None}
 
 
 def _read(url: str) -> bytes | None:

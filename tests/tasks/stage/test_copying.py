@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from storage.arrays import BlockReader
 from storage.manifest import Block, Item
-from storage.receipts import Receipt, as_stored, read_receipt
+from storage.receipts import Receipt, as_stored, damage, read_receipt
 from tasks.stage.block import run_block
 from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.rows import known_rows
@@ -72,19 +73,61 @@ def test_if_all_rows_are_copied_nothing_is_asked_of_what_makes_them(tmp_path: Pa
     assert [row.item for row in receipt.items] == ["q0", "q1", "q2"]
 
 
-@pytest.mark.parametrize("damage", ["flip", "delete", "receipt", "folder"])
-def test_damaged_rows_are_made_anew(tmp_path: Path, damage: str) -> None:
+def test_a_block_whose_rows_stay_in_their_slots_is_copied_without_decoding_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, made = job_in(tmp_path, COUNT), Made()
+    kind = replace(first.stage.kind, facts=lambda _settings, _inputs: ())
+    blind = replace(first, stage=replace(first.stage, kind=kind))
+    before = run_block(blind, made, {"classes": ["a"]})
+    told = tuple(replace(item, metadata={"new": 1}) for item in first.block.items)
+    job = copying(replace(blind, block=Block(7, told)), before)
+    with monkeypatch.context() as patch:
+        patch.setattr(BlockReader, "item", lambda *_: pytest.fail("a row was decoded"))
+        receipt = run_block(job, made, {"classes": ["a"]})
+    assert (receipt.copied, receipt.files) == (COUNT, before.files)
+    assert receipt.made["copied"] == [{"block": first.block.name, "rows": COUNT, "run": "run", "device": "cpu"}]
+    assert [(row.item, row.digest, row.figures) for row in receipt.items] == [
+        (row.item, row.digest, row.figures) for row in before.items
+    ]
+    assert not damage(job.url, receipt)
+    for slot in range(COUNT):
+        for name, array in BlockReader(job.url, receipt.files).item(slot).items():
+            np.testing.assert_array_equal(array, values(first.block.items[slot]).values[name])
+
+
+@pytest.mark.parametrize("change", ["flip", "order", "told otherwise"])
+def test_a_block_is_not_copied_whole_where_a_row_is_another(tmp_path: Path, change: str) -> None:
+    first, made = job_in(tmp_path, 3), Made()
+    kind = replace(first.stage.kind, facts=lambda _settings, _inputs: ())
+    blind = replace(first, stage=replace(first.stage, kind=kind))
+    before, items = run_block(blind, values, {}), list(first.block.items)
+    if change == "flip":
+        chunk = Path(first.url, "data.zarr", "depth", "c", "0", "0", "0")
+        chunk.write_bytes(bytes(len(chunk.read_bytes())))
+    told = tuple(replace(item, metadata={"new": 1}) for item in (items[::-1] if change == "order" else items))
+    job = copying(replace(blind, block=Block(7, told)), before)
+    assert job.all_copied
+    holds = (lambda item, _row: item.item != "p01") if change == "told otherwise" else (lambda _item, _row: True)
+    receipt = run_block(job, made, {}, holds=holds)
+    assert made.items == {"flip": ["p00", "p01", "p02"], "order": [], "told otherwise": ["p01"]}[change]
+    anew = run_block(replace(blind, stage=replace(blind.stage, root=str(tmp_path / "anew")), block=Block(7, told)), values, {})
+    assert receipt.files == anew.files
+
+
+@pytest.mark.parametrize("harm", ["flip", "delete", "receipt", "folder"])
+def test_damaged_rows_are_made_anew(tmp_path: Path, harm: str) -> None:
     first, made = job_in(tmp_path, 3), Made()
     before = run_block(first, values, {})
     job = copying(changed(first, 0), before)
     chunk = Path(first.url, "data.zarr", "depth", "c", "0", "0", "0")
-    if damage == "flip":
+    if harm == "flip":
         data = bytearray(chunk.read_bytes())
         data[len(data) // 2] ^= 1
         chunk.write_bytes(data)
-    elif damage == "delete":
+    elif harm == "delete":
         chunk.unlink()
-    elif damage == "receipt":
+    elif harm == "receipt":
         Path(first.url, "receipt.json").unlink()
     else:
         chunk.parents[2].rename(tmp_path / "elsewhere")
@@ -171,3 +214,48 @@ def test_arrays_of_a_copied_row_are_those_of_the_first(tmp_path: Path) -> None:
     third = run_block(copying(changed(first, 0, 1), second), values, {})
     assert third.items[0] == second.items[0]
     assert np.unique([row.digest for row in third.items]).size == 2
+
+
+def test_items_tried_again_leave_the_others_of_their_block_as_they_are(tmp_path: Path) -> None:
+    """The rows that are done are copied from the block that is overwritten, shard after shard."""
+
+    def torn(item: Item, _inputs: Any = None) -> Output:
+        if item.item in ("p00", "p17"):
+            raise BadItem("torn")
+        return Made()(item)
+
+    first, made = job_in(tmp_path, COUNT), Made()
+    before = run_block(first, torn, {})
+    job = copying(first, before)
+    assert set(job.copies.values()) == {(first.block.name, slot) for slot in range(COUNT) if slot not in (0, 17)}
+    receipt = run_block(job, made, {})
+    assert made.items == ["p00", "p17"]
+    assert receipt.made["copied"] == [{"block": first.block.name, "rows": COUNT - 2, "run": "run", "device": "cpu"}]
+    anew = run_block(job_in(tmp_path / "anew", COUNT), Made(), {})
+    assert (receipt.files, receipt.items) == (anew.files, anew.items)
+    assert not damage(job.url, receipt)
+
+
+def test_a_block_that_lost_its_receipt_half_way_goes_on_from_its_whole_shards(tmp_path: Path) -> None:
+    first, made = job_in(tmp_path, COUNT), Made()
+    job = copying(first, run_block(first, Made(), {}))
+
+    def killed(item: Item, _inputs: Any = None) -> Output:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_block(replace(job, copies={slot: at for slot, at in job.copies.items() if slot != 18}), killed, {})
+    assert read_receipt(first.url) is None
+    receipt = run_block(job, made, {})
+    assert made.items == ["p16", "p17", "p18", "p19"]
+    assert receipt.files == run_block(job_in(tmp_path / "anew", COUNT), Made(), {}).files
+
+
+@pytest.mark.parametrize("file", ["depth/c/0/0/0", "depth/zarr.json", "zarr.json"])
+def test_what_is_damaged_of_a_block_s_own_rows_is_made_anew(tmp_path: Path, file: str) -> None:
+    first, made = job_in(tmp_path, 3), Made()
+    job = copying(first, run_block(first, Made(), {}))
+    Path(first.url, "data.zarr", file).write_bytes(b"no zarr")
+    receipt = run_block(job, made, {})
+    assert made.items == ["p00", "p01", "p02"]
+    assert receipt.files == run_block(job_in(tmp_path / "anew", 3), Made(), {}).files

@@ -168,6 +168,7 @@ def test_a_block_copies_only_from_blocks_that_say_the_same_of_their_outputs(keys
     assert found(receipt("000001-a", [keys[0], ""]), other) == {0: ("000001-a", 0)}
 
 
-def test_a_block_that_is_owed_itself_is_no_source(keys: list[str]) -> None:
-    block = Block(1, tuple(replace(ITEM, item=f"p{slot}") for slot in range(2)))
-    assert known_rows(stage(), [block], {block.name: receipt(block.name, keys)}) == {}
+def test_a_block_that_is_owed_itself_is_a_source_for_itself_alone(keys: list[str]) -> None:
+    block, other = (Block(index, tuple(replace(ITEM, item=f"p{slot}") for slot in range(2))) for index in (1, 2))
+    found = known_rows(stage(), [block, other], {block.name: receipt(block.name, keys)})
+    assert found == {block.name: {0: (block.name, 0), 1: (block.name, 1)}}

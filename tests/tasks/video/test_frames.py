@@ -15,6 +15,7 @@ import yaml
 from configs.pipeline import Config
 from flows.plan import make_plan
 from flows.stores.lineage import trace_item
+from flows.trying.tried import golden
 from scenes.clips import write_video
 from storage.receipts import Receipt
 from tasks.ingest import ingest
@@ -208,6 +209,14 @@ def test_a_frame_is_traced_to_its_clip(tmp_path: Path) -> None:
     assert traced["source"]["metadata"] == {"clip": "a", "time_ns": 500_000_000}
     assert [step["key"] for step in traced["steps"]] == ["frames", "project", "geometry", "classes", "fuse", "evaluate"]
     assert all(step["state"] == "done" for step in traced["steps"])
+
+
+def test_frames_made_again_are_the_same(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clips/a.mkv", 1)
+    config = pipeline(tmp_path)
+    make_all(config)
+    found = [golden(config, key, 3, 0) for key in ("frames", "project", "fuse")]
+    assert [(one["compared"], one["differ"]) for one in found] == [(3, [])] * 3
 
 
 def test_an_item_that_was_given_up_has_its_reason(tmp_path: Path) -> None:
