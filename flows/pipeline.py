@@ -34,6 +34,7 @@ from flows.stores.record import RunRecord, new_run_name
 from flows.telling.artifacts import publish_outcome, publish_plan
 from flows.telling.events import report_quarantined
 from flows.telling.lineage_events import RunEvents
+from flows.telling.run_log import RunLog
 from flows.telling.tags import TRIAL, config_tag, tag_this_run
 from tasks.ingest.ingest import Retry
 
@@ -84,7 +85,7 @@ def carry_out(
 ) -> dict[str, Any]:
     """Within a flow run: everything that a config owes, and its record; see :func:`pipeline`."""
     record = RunRecord(config, run, _page_in_prefect(), trial)
-    events = RunEvents(config, run)
+    events, log = RunEvents(config, run), RunLog(config.root, run)
     events.started()
     tag_this_run(config_tag(config.name), *[TRIAL] * bool(trial.words))
     outcome: dict[str, Any] = {}
@@ -100,12 +101,15 @@ def carry_out(
             record.planned(plan)
             publish_plan(plan)
             refuse_empty_source(config, plan)
-            found = Engine(config, plan, run, only, workers, events, nodes, watch).make()
+            found = Engine(config, plan, run, only, workers, events, nodes, watch, log).make()
         outcome |= write_run_report(config, record, found)
         if only is None:
             refuse_failed_alike(config, plan)
+        log.save()
         record.finished("completed", **outcome)
     except BaseException as error:
+        log.tell(f"{type(error).__name__}: {error}")
+        log.save()
         _note_failure(record, error, outcome)
         publish_outcome(record.as_json())
         events.ended(error)

@@ -20,15 +20,20 @@ import cv2
 import numpy as np
 import psutil
 import yaml
+from prefect import flow
 
 from benchmarks.runs.direct import ingested, steps_over
 from benchmarks.runs.overhead import write_config
 from configs.execution import Runner
 from configs.pipeline import Config
-from flows.pipeline import run_stage
+from configs.trial import Trial
 from flows.plan import make_plan
+from flows.running.engine import Engine
 from flows.running.server import prefect_server
+from flows.running.watch import Watch
 from flows.running.workers import Workers, start_workers
+from flows.telling.lineage_events import RunEvents
+from flows.telling.run_log import RunLog
 from storage.manifest import Block
 from tasks.pipeline import load
 from tasks.stage.job import Job
@@ -118,10 +123,17 @@ def time_to_label(config: Config, workers: int, kind: str = "dask", threads: int
     runner = Runner(kind=kind, workers=workers) if kind == "dask" else Runner(workers=workers)
     with start_workers(runner) as started:
         warm(started, threads)
-        stage, blocks = _labelled(config)
+        stage, _ = _labelled(config)
+        plan = make_plan(config, trial=Trial(stage=stage.key))
+
+        @flow(name="scaling")
+        def label() -> None:
+            Engine(
+                config, plan, "scaling", None, started, RunEvents(config, "scaling"), {}, Watch(), RunLog(config.root, "scaling")
+            ).make()
+
         begin, busy = time.monotonic(), processor_time()
-        jobs = [Job(stage, block, "scaling", config.execution) for block in blocks]
-        run_stage(stage, jobs, config, started, keep=lambda receipt: None)
+        label()
         return time.monotonic() - begin, processor_time() - busy
 
 
@@ -156,19 +168,14 @@ def prepared(config: Config) -> Config:
 
 def warm(workers: Workers, threads: int | None) -> None:
     """Let every worker import what a block needs."""
-    if workers.address:
-        from distributed import Client
-
-        with Client(workers.address, set_as_default=False) as client:
-            client.wait_for_workers(workers.settings.workers)
-            client.run(_import_all, threads)
+    if workers.client:
+        workers.client.wait_for_workers(workers.settings.workers)
+        workers.client.run(_import_all, threads)
 
 
 def _import_all(threads: int | None) -> None:
-    import prefect_dask  # noqa: F401
     import torch
 
-    import flows.pipeline  # noqa: F401
     import tasks.label.label  # noqa: F401
 
     if threads:

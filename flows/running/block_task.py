@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 from collections.abc import Collection
 from typing import Any, cast
 from uuid import UUID
@@ -12,20 +11,18 @@ from prefect import get_run_logger, task
 from prefect.client.schemas.objects import RunInput, State, TaskRunResult
 from prefect.context import FlowRunContext
 from prefect.futures import PrefectConcurrentFuture
-from prefect.logging.handlers import APILogHandler
-from prefect.logging.loggers import PrefectLogAdapter
 from prefect.states import Completed, Crashed
 from prefect.tasks import Task
 
 from flows.running.workers import WorkerDied, Workers
 from flows.telling.progress import Observer
+from flows.telling.run_log import api_log
 from flows.telling.tags import GPU, resources, untagged
 from storage.receipts import Receipt
 from tasks.stage.attempt import is_fault_of_code, make_block
 from tasks.stage.job import Job
 from tasks.stage.kind import Stage
 from tasks.stage.stopping import Stopped
-from tasks.stage.telling import Tell
 
 STOPPED = "Stopped"
 """Name of the state of a block that was left before its end because the run was asked to stop."""
@@ -52,7 +49,7 @@ def block_task(stage: Stage, workers: Workers, watching: Observer) -> BlockTask:
     wanted = resources(stage)
 
     def make(parcel: Parcel) -> Receipt | State[Receipt]:
-        log = task_log()
+        log = api_log("prefect.task_runs.progress")
 
         def tell(line: str) -> None:
             log(line)
@@ -115,16 +112,3 @@ def passing_fault(_task: Any, _run: Any, state: Any) -> bool:
     """Whether a task failed because of a store that may be well again."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, OSError) and error.errno not in LASTING
-
-
-def task_log() -> Tell:
-    """Lines for the log of this task run on the server, whatever Prefect's loggers show on a terminal."""
-    shown = cast(PrefectLogAdapter, get_run_logger())
-    if shown.isEnabledFor(logging.INFO):
-        return shown.info
-    quiet = logging.getLogger("prefect.task_runs.progress")
-    if not quiet.handlers:
-        quiet.setLevel(logging.INFO)
-        quiet.propagate = False
-        quiet.addHandler(APILogHandler())
-    return PrefectLogAdapter(quiet, extra=shown.extra).info

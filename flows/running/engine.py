@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from flows.running.block_task import DIED, STOPPED, Parcel, cached_task, submit
 from flows.running.cutoff import adoptable
 from flows.running.drain import asked_to_stop
 from flows.running.nothing_made import NothingMade, refuse_nothing_made
+from flows.running.outlook import Outlook
 from flows.running.schedule import Key, Schedule, Work, parts_of, read_blocks, works_of
 from flows.running.stage_run import StageRun
 from flows.running.subflow import in_subflow
@@ -28,13 +29,14 @@ from flows.running.watch import Watch
 from flows.running.workers import Workers
 from flows.stores.made import made_of
 from flows.telling.lineage_events import RunEvents
+from flows.telling.run_log import RunLog
 from flows.telling.shown import publish_section
 from storage.receipts import drop_data
 from tasks.stage.job import Job
 from tasks.stage.kind import Stage, upstream_names
 
-PAUSED_SECONDS = 0.5
-"""Between two looks at whether a run that is paused, and has nothing in hand, goes on."""
+LOOK_SECONDS = 1.0
+"""Between two looks at what is asked of the run, while nothing is finished."""
 
 
 class Engine:
@@ -53,6 +55,7 @@ class Engine:
         By the key of a source the task run in Prefect that stands for it.
     watch : Watch
         What is asked of the run in Prefect.
+    log : RunLog
     """
 
     def __init__(
@@ -65,16 +68,19 @@ class Engine:
         events: RunEvents,
         nodes: Mapping[str, UUID],
         watch: Watch,
+        log: RunLog,
     ) -> None:
         self.found = Found()
         self._config, self._plan, self._run, self._workers = config, plan, run, workers
         self._judged = only is None
         self._works = works_of(plan, only)
         self._stages = {
-            step.key: StageRun(config, plan, step, [work for work in self._works if work.step is step], workers, events)
+            step.key: StageRun(config, plan, step, [work for work in self._works if work.step is step], workers, events, log)
             for step in plan.chosen
         }
         self._running = [*self._stages.values()]
+        estimates = {row.stage: row.seconds for row in plan.stages}
+        self._log, self._outlook = log, Outlook(self._running, estimates, workers.at_once)
         self._sources, self._watch = nodes, watch
         self._lost: set[Key] = set()
         self._refused: NothingMade | None = None
@@ -127,14 +133,14 @@ class Engine:
             while flying < self._workers.at_once and self._goes_on and (ready := schedule.next(idle=not flying)):
                 self._submit(ready).add_done_callback(partial(_put, finished, ready))
                 flying += 1
-            if not flying and self._watch.paused and not self._halted:
-                time.sleep(PAUSED_SECONDS)
-                continue
-            if not flying:
+            if not flying and (self._halted or not self._watch.paused):
                 break
-            work, future = finished.get()
-            flying -= 1
-            self._note(schedule, work, future)
+            with suppress(Empty):
+                work, future = finished.get(timeout=LOOK_SECONDS)
+                flying -= 1
+                self._note(schedule, work, future)
+            if line := self._outlook.line():
+                self._log.tell(line)
         self._lost |= schedule.lost
 
     def _make_in_subflow(self, works: Sequence[Work], number: int, parts: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from flows.running.workers import Workers
 from flows.telling.artifacts import StageProgress
 from flows.telling.lineage_events import RunEvents
 from flows.telling.progress import observer
+from flows.telling.run_log import RunLog
 from storage.receipts import Receipt
 from tasks.stage.kind import Step
 
@@ -30,7 +32,7 @@ class StageRun:
     """
 
     def __init__(
-        self, config: Config, plan: Plan, step: Step, works: Sequence[Work], workers: Workers, events: RunEvents
+        self, config: Config, plan: Plan, step: Step, works: Sequence[Work], workers: Workers, events: RunEvents, log: RunLog
     ) -> None:
         self.step, self.owed = step, [work.block for work in works]
         self.nodes: dict[str, UUID] = {}
@@ -38,11 +40,14 @@ class StageRun:
         self.lost = 0
         self.left: list[str] = []
         self.stop = ""
+        self.items, self.seconds = 0, 0.0
+        self.items_owed = sum(len(work.block.items) for work in works)
         self.task: BlockTask = block_task(step.stage, workers, observer())
-        self._plan, self._events = plan, events
+        self._plan, self._events, self._log = plan, events, log
         self._max_quarantined = config.execution.max_quarantined
         self._unsettled = len(works)
-        self._tried = self._quarantined = 0
+        self._quarantined = 0
+        self._started = 0.0
         self._progress: StageProgress | None = None
 
     @property
@@ -75,13 +80,18 @@ class StageRun:
         """Its first block is begun."""
         if self._progress is None:
             self._events.stage_started(self.step.stage)
-            observer().stage_started(self.step.key, sum(len(block.items) for block in self.owed))
+            self._log.stage_started(self.step.key, len(self.owed), self.items_owed, self.cached)
+            self._started = time.monotonic()
+            observer().stage_started(self.step.key, self.items_owed)
             self._progress = StageProgress(self.step.key, len(self.owed))
 
     def end(self) -> None:
         """All is told of it that there is."""
         if self._progress is None:
             self._events.stage_started(self.step.stage)
+        else:
+            error = str(self.error or "").partition("\n")[0]
+            self._log.stage_ended(self.step.key, self.items, self._quarantined, time.monotonic() - self._started, error)
         self._events.stage_ended(self.step.stage, self.step.blocks, self.owed, self._plan.receipts, self.error)
 
     def done(self, receipt: Receipt) -> None:
@@ -89,14 +99,16 @@ class StageRun:
         self._plan.receipts.keep(self.step.stage, receipt)
         self._unsettled -= 1
         own = [row for row in receipt.quarantined if not row.inherited]
-        self._tried += len(receipt.items)
+        self._log.given_up(self.step.key, own)
+        self.items += len(receipt.items)
+        self.seconds += receipt.made["seconds"]
         self._quarantined += len(own)
         observer().items_done(self.step.key, len(receipt.items), len(receipt.quarantined))
         if self._progress:
             self._progress.block_done()
-        if self._tried >= LEAST_TRIED and self._quarantined > self._max_quarantined * self._tried:
+        if self.items >= LEAST_TRIED and self._quarantined > self._max_quarantined * self.items:
             self.stop = (
-                f"{self._quarantined} of {self._tried} items were given up, more than execution.max_quarantined = "
+                f"{self._quarantined} of {self.items} items were given up, more than execution.max_quarantined = "
                 f"{self._max_quarantined:g}; the last: {own[-1].item if own else '-'}: {own[-1].reason if own else '-'}"
             )
 

@@ -228,9 +228,8 @@ def _stage_cost(config: Config, stage: Stage, known: Sequence[Stage], panoramas:
         rate, measured_as = rate_of(like)[0], f"not measured yet; as {like.key}"
     if rate is None:
         return StageCost(stage.key, blocks, flow_runs, note=MEASURE_FIRST)
-    # A stage begins when the one before it has ended, so its last blocks may leave workers idle.
-    waves = -(-blocks // workers)
-    wall = rate.seconds * waves * min(block_size, panoramas)
+    # A block goes through all stages before the next, so workers wait for each other only at the end.
+    wall = rate.seconds * panoramas / min(blocks, workers)
     at_once = panoramas if stage.keep else min(panoramas, config.execution.runner.most_begun * block_size)
     gpu_seconds, note = _gpu_seconds(config, stage, rate, panoramas)
     notes = [one for one in (measured_as, note) if one] + ["keep: until_read, so these bytes at a time"] * (not stage.keep)

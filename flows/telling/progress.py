@@ -33,6 +33,9 @@ class Observer(Protocol):
     def said(self, stage: str, line: str) -> None:
         """A block of a stage tells how far it is."""
 
+    def told(self, line: str) -> None:
+        """The run tells how far it is."""
+
 
 class Silent:
     """Shows nothing."""
@@ -44,6 +47,9 @@ class Silent:
         """Nothing to show."""
 
     def said(self, stage: str, line: str) -> None:
+        """Nothing to show."""
+
+    def told(self, line: str) -> None:
         """Nothing to show."""
 
 
@@ -94,7 +100,12 @@ class TerminalProgress:
         if self._console.is_terminal:
             self._progress.update(self._bars[stage], note=line.partition(":")[0])
         else:
-            self._console.print(f"{stage}: {line}", highlight=False, markup=False, soft_wrap=True)
+            self.told(f"{stage}: {line}")
+
+    def told(self, line: str) -> None:
+        """As a line where there are no live bars."""
+        if not self._console.is_terminal:
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 _observer: ContextVar[Observer | None] = ContextVar("observer", default=None)

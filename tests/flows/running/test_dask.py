@@ -14,7 +14,6 @@ from storage.receipts import read_receipt
 from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_pipeline
 from tests.support.prefect_runs import blocks_made
 
-pytest.importorskip("prefect_dask")
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
 DASK = {"kind": "dask", "workers": 2}
