@@ -11,10 +11,11 @@ from typing import Any, get_args
 
 from pydantic.json_schema import models_json_schema
 
-from configs.pipeline import Config
+from configs.pipeline import ALWAYS, Config, Keep
 from tasks.catalogue import kind_named, names
 from tasks.pipeline import FROM
 from tasks.stage.kind import Edge, Kind
+from tasks.stage.models import MODEL
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
@@ -130,9 +131,16 @@ def _one_form(name: str, kind: Kind, settings: Schema, more: Schema) -> Schema:
         **settings,
         "title": name,
         "type": "object" if needed else ["object", "null"],
-        "properties": {"stage": {"const": name}, **more.get("properties", {}), **reads, **own},
+        "properties": {"stage": {"const": name}, **_keep(kind), **more.get("properties", {}), **reads, **own},
         **({"required": needed} if needed else {}),
     }
+
+
+def _keep(kind: Kind) -> Schema:
+    """How long what a stage makes stays, for those that make blocks of panoramas."""
+    of_blocks = kind.grain in ("block", "derived") and kind.gives != MODEL
+    told = "How long the data of its blocks stays: always, or until every stage of the file that reads them has made its own."
+    return {"keep": {"enum": [*get_args(Keep)], "default": ALWAYS, "description": told}} if of_blocks else {}
 
 
 def _input(edge: Edge) -> Schema:

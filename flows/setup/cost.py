@@ -47,7 +47,6 @@ class StageCost:
 
     stage: str
     task_runs: int
-    flow_runs: int
     worker_seconds: float | None = None
     wall_seconds: float | None = None
     gpu_seconds: float | None = None
@@ -64,6 +63,7 @@ class Cost:
     workers: int
     stages: tuple[StageCost, ...]
     price_per_gpu_hour: float | None
+    task_runs_per_flow_run: int
 
     def total(self, name: str) -> float | None:
         """Sum over the stages that have this figure; None if none has."""
@@ -75,9 +75,9 @@ class Cost:
         on_gpus = [stage.gpu_seconds for stage in self.stages]
         # A price that lacks a teacher would be taken for the whole.
         gpu_hours = None if None in on_gpus else sum(seconds or 0.0 for seconds in on_gpus) / 3600
-        # The subflows of a run are task runs of their parent too: that is how Prefect links them.
-        subflows = sum(stage.flow_runs for stage in self.stages)
-        task_runs = sum(stage.task_runs for stage in self.stages) + subflows
+        # The parts of a large run are task runs of their parent too: that is how Prefect links them.
+        task_runs = sum(stage.task_runs for stage in self.stages)
+        parts = -(-task_runs // self.task_runs_per_flow_run) if task_runs > self.task_runs_per_flow_run else 0
         priced = None if gpu_hours is None or self.price_per_gpu_hour is None else gpu_hours * self.price_per_gpu_hour
         return {
             "panoramas": self.panoramas,
@@ -89,9 +89,9 @@ class Cost:
                 "gpu_hours": gpu_hours,
                 "price": priced,
                 "bytes": self.total("bytes"),
-                "task_runs": task_runs,
-                "flow_runs": 1 + subflows,
-                "database_bytes": task_runs * BYTES_PER_TASK_RUN,
+                "task_runs": task_runs + parts,
+                "flow_runs": 1 + parts,
+                "database_bytes": (task_runs + parts) * BYTES_PER_TASK_RUN,
             },
             "not_measured": [stage.stage for stage in self.stages if stage.worker_seconds is None],
             "to_measure": [stage.stage for stage in self.stages if stage.note == MEASURE_FIRST],
@@ -140,7 +140,14 @@ def estimate_cost(
     for stage in (one for one in known if one.owes and one.key in part.reach.makes):
         count = taken.get(stage.panoramas.key, sum(taken.values())) if panoramas is None else panoramas
         costs.append(_source_cost(stage, count) if stage.is_source else _stage_cost(config, stage, known, count, workers))
-    return Cost(sum(taken.values()) if panoramas is None else panoramas, workers, tuple(costs), price)
+    most = config.execution.task_runs_per_flow_run
+    return Cost(
+        sum(taken.values()) if panoramas is None else panoramas,
+        workers,
+        tuple(costs),
+        price,
+        most,
+    )
 
 
 def stages_over(config: Config, found: Sequence[Source]) -> list[Stage]:
@@ -208,11 +215,10 @@ def _rate(receipts: Sequence[Receipt]) -> Rate | None:
 
 
 def _source_cost(stage: Stage, panoramas: int) -> StageCost:
-    task_runs = -(-panoramas // FILES_PER_CHECK)
+    task_runs = -(-panoramas // FILES_PER_CHECK) + 1
     return StageCost(
         stage.key,
         task_runs,
-        flow_runs=1,
         gpu_seconds=0.0,
         note="a source writes no receipts; it reads and decodes every file once",
     )
@@ -222,12 +228,11 @@ def _stage_cost(config: Config, stage: Stage, known: Sequence[Stage], panoramas:
     block_size = stage.panoramas.settings.block_size if stage.panoramas.is_source else panoramas
     blocks = 1 if stage.kind.grain == "all" else -(-panoramas // block_size)
     panoramas = panoramas if stage.kind.grain == "block" else blocks
-    flow_runs = -(-blocks // config.execution.task_runs_per_flow_run)
     rate, measured_as = rate_of(stage)
     if rate is None and (like := next((one for one in known if stage.like and one.name == stage.like), None)):
         rate, measured_as = rate_of(like)[0], f"not measured yet; as {like.key}"
     if rate is None:
-        return StageCost(stage.key, blocks, flow_runs, note=MEASURE_FIRST)
+        return StageCost(stage.key, blocks, note=MEASURE_FIRST)
     # A block goes through all stages before the next, so workers wait for each other only at the end.
     wall = rate.seconds * panoramas / min(blocks, workers)
     at_once = panoramas if stage.keep else min(panoramas, config.execution.runner.most_begun * block_size)
@@ -236,7 +241,6 @@ def _stage_cost(config: Config, stage: Stage, known: Sequence[Stage], panoramas:
     return StageCost(
         stage.key,
         blocks,
-        flow_runs,
         worker_seconds=rate.seconds * panoramas,
         wall_seconds=wall,
         gpu_seconds=gpu_seconds,

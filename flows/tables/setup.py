@@ -58,18 +58,18 @@ def print_cost(config: Path, cost: Cost) -> None:
     """One row a stage and one of the totals."""
     table = Table(title=f"{cost.panoramas} panoramas, {cost.workers} workers", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("stage", no_wrap=True)
-    for name in ("work", "wall", "GPU-hours", "stored", "task runs", "flow runs"):
+    for name in ("work", "wall", "GPU-hours", "stored", "task runs"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("note", overflow="fold", min_width=20)
     for row in cost.stages:
         gpu = "–" if row.gpu_seconds is None else f"{row.gpu_seconds / 3600:.3g}"
         figures = (duration(row.worker_seconds), duration(row.wall_seconds), gpu, size(row.bytes))
-        table.add_row(row.stage, *figures, str(row.task_runs), str(row.flow_runs), escape(row.note))
+        table.add_row(row.stage, *figures, str(row.task_runs), escape(row.note))
     total = cost.as_json()["total"]
     gpu = "–" if total["gpu_hours"] is None else f"{total['gpu_hours']:.3g}"
     figures = (duration(total["worker_seconds"]), duration(total["wall_seconds"]), gpu, size(total["bytes"]))
     table.add_section()
-    table.add_row("total", *figures, str(total["task_runs"]), str(total["flow_runs"]), "with the run and its links to subflows")
+    table.add_row("total", *figures, str(total["task_runs"]), f"in {total['flow_runs']} flow runs")
     console.print(table)
     console.print(f"Prefect's database: about {size(total['database_bytes'])}")
     if total["price"] is not None:

@@ -218,7 +218,8 @@ def test_records_and_receipts_are_rows_and_events(path: Path) -> None:
     events = [json.loads(line) for line in Path(root, "lineage", f"{first}.ndjson").read_text().splitlines()]
     told = [(event["job"]["name"], event["eventType"]) for event in events]
     inner = [(f"discs.{stage}", state) for stage in ["ingest", *STAGES] for state in ("START", "COMPLETE")]
-    assert told == [("discs", "START"), *inner, ("discs", "COMPLETE")]
+    assert (told[0], told[-1]) == (("discs", "START"), ("discs", "COMPLETE"))
+    assert sorted(told[1:-1]) == sorted(inner)
     ends = {event["job"]["name"]: event for event in events if event["eventType"] == "COMPLETE"}
     assert ("panolabel.weights", "model") in {(one["namespace"], one["name"]) for one in ends["discs.adapt"]["inputs"]}
     assert ends["discs.adapt.thresholds"]["run"]["facets"]["panolabel"]["ran"] == 1
@@ -228,7 +229,7 @@ def test_thresholds_and_labels_are_artifacts_once_a_stage(path: Path, prefect_ap
     (first,) = query(str(path.parent / "store"), "SELECT run FROM runs WHERE config = 'discs' ORDER BY started LIMIT 1").rows[0]
     [flow_run] = _read(prefect_api, "flow_runs", flow_runs={"name": {"any_": [first]}})
     found = _read(prefect_api, "artifacts", artifacts={"flow_run_id": {"any_": [flow_run["id"]]}})
-    keys = sorted(one["key"] for one in found)
+    keys = sorted(one["key"] for one in found if not one["key"].startswith("progress-"))
     of_run = ["plan", "quarantined", "report", "stages"]
     of_stages = ["figures", "losses", "model", "preview", "adapt-omni-learned", "adapt-omni-pseudo-labels"]
     of_stages += ["adapt-pool-pool", "adapt-scores-scores", "adapt-thresholds-thresholds"]

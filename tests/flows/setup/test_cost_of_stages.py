@@ -45,8 +45,8 @@ def test_every_stage_has_a_row_and_what_is_made_of_all_is_made_once(tmp_path: Pa
     cost = estimate_cost(load(write_street(tmp_path)), 1001)
     runs = {row.stage: row.task_runs for row in cost.stages}
     assert runs == {
-        "ingest": 4,
-        "target": 4,
+        "ingest": 5,
+        "target": 5,
         "train": 1,
         **dict.fromkeys(("project", "geometry", "classes", "fuse", "evaluate"), 501),
         **dict.fromkeys(("student", "score"), 63),
