@@ -43,8 +43,9 @@ class Edge:
 
     ``many``: every stage that gives it over those panoramas. ``maybe``: none is no error. ``outside``: may be named by a folder,
     a URL or a hub id, of what no stage made. ``anywhere``: may be over other panoramas, as a model is. ``parts_of`` names another
-    input: only stages of the same entries as that one's are read. ``weighted``: may be named with a weight for each stage.
-    ``when`` says of the stage that gave the panoramas whether the product is read at all.
+    input: only stages of the same entries as that one's are read. ``read_by`` names another input too: what the stages of that
+    one read of the product, each once. ``weighted``: may be named with a weight for each stage. ``when`` says of the stage that
+    gave the panoramas whether the product is read at all.
     """
 
     product: str
@@ -53,6 +54,7 @@ class Edge:
     outside: bool = False
     anywhere: bool = False
     parts_of: str = ""
+    read_by: str = ""
     weighted: bool = False
     when: Callable[[Stage], bool] = _always
 
