@@ -32,18 +32,19 @@ KINDS = {
     "transformers": "models.teachers.hub.adapter:load",
     "onnx": "models.teachers.files.onnx:load",
     "litert": "models.teachers.files.litert:load",
+    "cubemap": "models.teachers.panoramic.cubemap:load",
     "scenes": "scenes.teacher:load",
 }
 """Where the loader of each kind is; names, so that nothing is imported before it is needed."""
 
 READS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("transformers", "onnx", "litert"), ()),
+    **dict.fromkeys(("transformers", "onnx", "litert", "cubemap"), ()),
     "scenes": ("name", "metadata.scene", "metadata.seed", "metadata.position", "metadata.heading"),
 }
 """What teachers read of an item beyond pixels. Networks read nothing; what the scenes say wrong is seeded by the name."""
-SEES: dict[str, Sees] = {}
+SEES: dict[str, Sees] = {"cubemap": "views"}
 """What teachers see in one call; ``patches`` where nothing is said."""
-WANTS: dict[str, str] = {}
+WANTS = {"cubemap": "models.teachers.panoramic.cubemap:wanted_views"}
 """Where the function is that says which views a teacher must be asked through."""
 FILE_KINDS: dict[str, type[FileSettings]] = {"onnx": OnnxSettings, "litert": LitertSettings}
 KEPT = 4
@@ -94,6 +95,10 @@ def weights_digest(kind: str, settings: Mapping[str, Any]) -> str:
         return digest_folder(model_folder(parsed), LOCAL if is_local(parsed) else DIGESTED)
     if kind in FILE_KINDS:
         return digest_files((path.name, path) for path in _model_files(kind, parse(FILE_KINDS[kind], settings, kind)))
+    if kind == "cubemap":
+        from models.teachers.panoramic.settings import CubemapSettings, cubemap_digest  # imports torch, which others need not
+
+        return cubemap_digest(parse(CubemapSettings, settings, kind))
     if kind in KINDS:  # what scenes say is made by code alone
         return digest_settings({"settings": settings, "code": code_of(KINDS[kind].partition(":")[0], alone=True)["modules"]})
     return _own_digest(kind, settings)

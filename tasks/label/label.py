@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
@@ -19,6 +19,7 @@ from tasks.ingest.panorama import DECODED, Reading, load_panorama
 from tasks.label import project
 from tasks.label.arrays import encode_fields
 from tasks.label.asking import refuse_unfit_views
+from tasks.label.licences import licence_of
 from tasks.label.looking import Patches, look_at_observed
 from tasks.label.rotations import rotated_views
 from tasks.label.settings import Label as Settings
@@ -80,6 +81,7 @@ VIEWS = Kind(
     like=_own_key,
     looks="tasks.label.teacher_trial:look_at_files",
     tries="tasks.label.teacher_trial:trial",
+    shows="tasks.label.licences:shows",
 )
 TURNED_VIEWS = replace(VIEWS, gives=TURNED)
 """The same through turned views, which only ``fuse`` reads."""
@@ -110,12 +112,15 @@ def label_block(job: Job) -> Receipt:
         return Output(fields, notes | {f"{name}_valid": round(share(f.valid, patches.observed), 4) for name, f in fields.items()})
 
     weights = dict.fromkeys(job.identity.weights, weights_digest(settings.kind, settings.settings))
-    return run_block(job, label_item, lambda: _about(teacher(), told), weights, read, encode_fields, device_name(device))
+    about = partial(_about, settings, teacher, told)
+    return run_block(job, label_item, about, weights, read, encode_fields, device_name(device))
 
 
-def _about(teacher: Teacher, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _about(settings: Settings, load: Callable[[], Teacher], fields: Mapping[str, Any]) -> dict[str, Any]:
     """What the receipt says of patch labels: classes, and the unit and frame of each field."""
+    teacher = load()
     about: dict[str, Any] = {"classes": list(teacher.classes), "fields": dict(fields)}
+    about |= {"licence": licence} if (licence := licence_of(settings)) is not None else {}
     things = getattr(teacher, "thing_classes", None)
     if things is None:
         things = things_of(teacher.classes)

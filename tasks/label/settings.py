@@ -31,7 +31,7 @@ class Label(Settings):
     """One teacher: a frozen model. ``settings`` belong to its kind; see docs/add-a-teacher.md."""
 
     kind: str
-    """``transformers``, ``onnx``, ``litert``, ``scenes``, or ``package.module:function`` of your own."""
+    """``transformers``, ``onnx``, ``litert``, ``cubemap``, ``files``, ``scenes``, or ``package.module:function`` of your own."""
     fields: tuple[FieldName, ...] = Field(min_length=1)
     settings: Annotated[PlainSettings, WITH_PLACES] = Field(default_factory=dict)
     """Files and folders in it that begin with ``./`` or ``../`` are those that the config's own file sees."""

@@ -25,6 +25,7 @@ from tasks.ingest.panorama import load_panorama
 from tasks.ingest.videos.clip import CLIP
 from tasks.ingest.videos.reader import first_panorama
 from tasks.label import project
+from tasks.label.licences import is_restricted, licence_of
 from tasks.label.looking import look
 from tasks.label.settings import Label
 from tasks.stage.devices import device_name, resolve_device
@@ -87,7 +88,12 @@ def first_view(stage: Stage) -> Shown:
 
 
 def look_at_files(stage: Stage) -> Iterator[tuple[str, str, str]]:
-    """A teacher of one's own is digested with the files that it names; one that is not there is left out in silence."""
+    """A teacher of one's own is digested with the files that it names; one that is not there is left out in silence. Of one that
+    sees a whole panorama, the licence of its weights."""
+    if (licence := licence_of(stage.settings)) is not None:
+        restricted = is_restricted(licence)
+        advice = "labels made with these weights inherit that doubt: read the model card" if restricted else ""
+        yield "warning" if restricted else "ok", f"licence of the weights: {licence}", advice
     if ":" not in stage.settings.kind:
         return
     for key, text in missing_files(stage.settings.settings):
