@@ -50,7 +50,7 @@ class Teacher(Protocol):
     @property
     def fields(self) -> tuple[str, ...]: ...
 
-    def __call__(self, patches: NDArray[np.uint8], cameras: Sequence[Any], item: Mapping[str, object]) -> dict[str, Field]:
+    def __call__(self, patches: NDArray[np.uint8], cameras: Sequence[Any], item: Mapping[str, object]) -> Mapping[str, Field]:
         """Dense fields of N patches, each tagged with the model's own unit and frame.
 
         Parameters
@@ -64,7 +64,7 @@ class Teacher(Protocol):
 
         Returns
         -------
-        dict
+        mapping
             One :class:`~geometry.fields.Field` of (N, h, w) per name in ``fields``.
 
         Raises

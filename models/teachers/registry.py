@@ -33,18 +33,20 @@ KINDS = {
     "onnx": "models.teachers.files.onnx:load",
     "litert": "models.teachers.files.litert:load",
     "cubemap": "models.teachers.panoramic.cubemap:load",
+    "files": "models.teachers.panoramic.files:load",
     "scenes": "scenes.teacher:load",
 }
 """Where the loader of each kind is; names, so that nothing is imported before it is needed."""
 
 READS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("transformers", "onnx", "litert", "cubemap"), ()),
+    "files": ("name",),
     "scenes": ("name", "metadata.scene", "metadata.seed", "metadata.position", "metadata.heading"),
 }
 """What teachers read of an item beyond pixels. Networks read nothing; what the scenes say wrong is seeded by the name."""
-SEES: dict[str, Sees] = {"cubemap": "views"}
+SEES: dict[str, Sees] = {"cubemap": "views", "files": "panorama"}
 """What teachers see in one call; ``patches`` where nothing is said."""
-WANTS = {"cubemap": "models.teachers.panoramic.cubemap:wanted_views"}
+WANTS = {kind: f"models.teachers.panoramic.{kind}:wanted_views" for kind in SEES}
 """Where the function is that says which views a teacher must be asked through."""
 FILE_KINDS: dict[str, type[FileSettings]] = {"onnx": OnnxSettings, "litert": LitertSettings}
 KEPT = 4
@@ -99,6 +101,10 @@ def weights_digest(kind: str, settings: Mapping[str, Any]) -> str:
         from models.teachers.panoramic.settings import CubemapSettings, cubemap_digest  # imports torch, which others need not
 
         return cubemap_digest(parse(CubemapSettings, settings, kind))
+    if kind == "files":
+        from models.teachers.panoramic.predictions import FilesSettings, predictions_digest
+
+        return predictions_digest(parse(FilesSettings, settings, kind))
     if kind in KINDS:  # what scenes say is made by code alone
         return digest_settings({"settings": settings, "code": code_of(KINDS[kind].partition(":")[0], alone=True)["modules"]})
     return _own_digest(kind, settings)

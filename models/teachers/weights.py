@@ -212,7 +212,7 @@ def digest_file(path: Path) -> str:
     return _digest_contents(str(path.resolve()), state.st_size, state.st_mtime_ns)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1 << 17)
 def _digest_contents(path: str, _size: int, _mtime_ns: int) -> str:
     # Size and time are part of the key only: a file that has neither changed is not read again.
     with open(path, "rb") as file:

@@ -40,8 +40,10 @@ def stated_licence(place: str, revision: str | None = None) -> str:
 
 def licence_of(settings: Label) -> str | None:
     """That of the weights of a teacher which sees a whole panorama; None of others, whose receipts say nothing of it."""
-    model, revision = settings.settings.get("model"), settings.settings.get("revision")
-    return stated_licence(str(model), revision) if model and sees(settings.kind) != "patches" else None
+    own = settings.settings
+    if sees(settings.kind) == "patches":
+        return None
+    return own.get("licence") or (stated_licence(str(own["model"]), own.get("revision")) if "model" in own else None)
 
 
 def is_restricted(licence: str) -> bool:

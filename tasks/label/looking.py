@@ -113,12 +113,13 @@ def _look_in_batches(
     for start in range(0, len(cameras), batch_size):
         some = cameras[start : start + batch_size]
         try:
-            said = teacher(pixels[start : start + batch_size], some, item)
+            answer = teacher(pixels[start : start + batch_size], some, item)
+            said = {name: answer[name] for name in wanted if name in answer}
         except CannotLabel as error:
             raise BadItem(str(error)) from error
         missing = set(wanted) - set(said)
         if missing:
-            raise ValueError(f"the teacher does not give {sorted(missing)}, only {sorted(said)}; change its `fields`")
+            raise ValueError(f"the teacher does not give {sorted(missing)}, only {sorted(answer)}; change its `fields`")
         for name in wanted:
             check_said(said[name], some, getattr(teacher, "classes", None))
         batches.append({name: canonical(said[name], some) for name in wanted})
