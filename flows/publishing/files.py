@@ -6,10 +6,17 @@ import json
 from typing import Any
 
 from configs.pipeline import Config
+from configs.settings import ConfigError
 from flows.stores.finished import fingerprints, finished_labels
 from storage.arrays import BlockReader
 from storage.urls import exists, join, read_bytes, remove, write_bytes
 from tasks.label.as_files import LABELS, LAYOUTS
+
+
+def refuse_layout(layout: str) -> None:
+    """Raises ConfigError for anything but the layouts of plain files."""
+    if layout not in LAYOUTS:
+        raise ConfigError(f"--to {layout}: plain files are written as {' or '.join(LAYOUTS)}")
 
 
 def export_files(

@@ -38,7 +38,7 @@ class CubemapTeacher:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        return tuple(name for name in GEOMETRY if name in self.network.config.modalities)
+        return _given(self.network.config)
 
     def __call__(self, patches: NDArray[np.uint8], cameras: Sequence[Camera], item: Mapping[str, object]) -> dict[str, Field]:
         config, notes = self.network.config, dict[str, float]()
@@ -104,6 +104,15 @@ def wanted_views(settings: Mapping[str, Any]) -> WantedViews:
     fov = round(float(np.degrees(cameras[0].fov)), 4)
     size = f"patch_size: {config.face_size}, antialias: false"
     return WantedViews(cameras, f"layout: {{kind: cubemap, fov_degrees: {fov:g}}}, {size}")
+
+
+def given_fields(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """The fields that a checkpoint has heads of; reads the head of its weights."""
+    return _given(_config(parse(CubemapSettings, settings, "cubemap")))
+
+
+def _given(config: CubemapConfig) -> tuple[str, ...]:
+    return tuple(name for name in GEOMETRY if name in config.modalities)
 
 
 def _config(settings: CubemapSettings) -> CubemapConfig:
