@@ -34,9 +34,9 @@ from scenes.render import Frame, render_erp
 from scenes.teacher import Corruptions, ScenesTeacher
 from scenes.vocabulary import CLASSES
 from tasks.label.labellings import Labelling, fuse_labellings
-from tasks.label.looking import look
 from tasks.label.project import choose_views
 from tasks.label.rotations import rotated_views
+from tasks.label.teachers.looking import look
 from tasks.pipeline import plain_stages
 
 Array = NDArray[np.floating]

@@ -110,7 +110,7 @@ def infer(
     from flows.publishing.files import export_files, refuse_layout
     from flows.publishing.points import check_format, write_points
     from storage.urls import join, location
-    from tasks.label.inferring import inferring_stages
+    from tasks.label.teachers.inferring import inferring_stages
 
     refuse_layout(to)
     if points is not None:

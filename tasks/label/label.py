@@ -18,11 +18,11 @@ from tasks.ingest.observed import partly_observed, share
 from tasks.ingest.panorama import DECODED, Reading, load_panorama
 from tasks.label import project
 from tasks.label.arrays import encode_fields
-from tasks.label.asking import refuse_unfit_views
-from tasks.label.licences import licence_of
-from tasks.label.looking import Patches, look_at_observed
 from tasks.label.rotations import rotated_views
 from tasks.label.settings import Label as Settings
+from tasks.label.teachers.asking import refuse_unfit_views
+from tasks.label.teachers.licences import licence_of
+from tasks.label.teachers.looking import Patches, look_at_observed
 from tasks.stage.block import run_block
 from tasks.stage.devices import device_name, resolve_device
 from tasks.stage.job import Job, Output
@@ -79,9 +79,9 @@ VIEWS = Kind(
     facts=_facts,
     droppable=True,
     like=_own_key,
-    looks="tasks.label.teacher_trial:look_at_files",
-    tries="tasks.label.teacher_trial:trial",
-    shows="tasks.label.licences:shows",
+    looks="tasks.label.teachers.trial:look_at_files",
+    tries="tasks.label.teachers.trial:trial",
+    shows="tasks.label.teachers.licences:shows",
 )
 TURNED_VIEWS = replace(VIEWS, gives=TURNED)
 """The same through turned views, which only ``fuse`` reads."""

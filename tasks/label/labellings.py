@@ -14,7 +14,7 @@ from geometry.fusion.rotations import rotation_consistency
 from geometry.fusion.sky import OF_LAND
 from geometry.spheres import View
 from tasks.ingest.observed import Observed
-from tasks.label.looking import concatenate
+from tasks.label.teachers.looking import concatenate
 
 Labelling = tuple[dict[str, Field], dict[str, tuple[View, ...]]]
 """What teachers say of a panorama, field by field, and the views of each of these."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from storage.credentials import mask_credentials
 from tasks.label.fuse import fused_unit
-from tasks.label.licences import UNKNOWN, stated_licence
+from tasks.label.teachers.licences import UNKNOWN, stated_licence
 from tasks.stage.kind import Outside, Stage
 from tasks.train.labels.data import LabelStore
 

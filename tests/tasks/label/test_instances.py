@@ -16,8 +16,9 @@ from scenes.dataset import write_dataset
 from storage.arrays import BlockReader
 from storage.receipts import Receipt
 from tasks.evaluate import evaluate
-from tasks.label import fuse, instances, looking
+from tasks.label import fuse, instances
 from tasks.label.settings import Fuse
+from tasks.label.teachers import looking
 from tasks.migration import migrated
 from tasks.pipeline import stages, validated
 from tests.support.stages import identity_of, ingested, made

@@ -25,9 +25,9 @@ from tasks.ingest.panorama import load_panorama
 from tasks.ingest.videos.clip import CLIP
 from tasks.ingest.videos.reader import first_panorama
 from tasks.label import project
-from tasks.label.licences import is_restricted, licence_of
-from tasks.label.looking import look
 from tasks.label.settings import Label
+from tasks.label.teachers.licences import is_restricted, licence_of
+from tasks.label.teachers.looking import look
 from tasks.stage.devices import device_name, resolve_device
 from tasks.stage.kind import Stage
 
