@@ -79,6 +79,7 @@ VIEWS = Kind(
     facts=_facts,
     droppable=True,
     like=_own_key,
+    notes="tasks.label.teachers.licences:notes",
     looks="tasks.label.teachers.trial:look_at_files",
     tries="tasks.label.teachers.trial:trial",
     shows="tasks.label.teachers.licences:shows",

@@ -1,7 +1,7 @@
 """What a stage is: all that plan, run, gc, cost, trace, verify and the UI may know of it.
 
-A kind of stage is declared once, beside the functions that make it, and named in one line of tasks/catalogue.py. Its functions
-stand at the top of a module, so that a stage travels to workers as it is.
+A kind is declared once, beside the functions that make it, and named in one line of tasks/catalogue.py. Its functions stand at
+the top of a module, so that a stage travels to workers as it is.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ is there."""
 OVER = "panoramas"
 """The input that chooses the panoramas; all others must be over the same ones."""
 
-
 Facts = tuple[str, ...]
 """What a stage reads of an item beyond its pixels: its ``name``, all of its ``metadata``, or one value, ``metadata.position``."""
 
@@ -43,9 +42,8 @@ class Edge:
 
     ``many``: every stage that gives it over those panoramas. ``maybe``: none is no error. ``outside``: may be named by a folder,
     a URL or a hub id, of what no stage made. ``anywhere``: may be over other panoramas, as a model is. ``parts_of`` names another
-    input: only stages of the same entries as that one's are read. ``read_by`` names another input too: what the stages of that
-    one read of the product, each once. ``weighted``: may be named with a weight for each stage. ``when`` says of the stage that
-    gave the panoramas whether the product is read at all.
+    input: only stages of the same entries as that one's are read; ``read_by``: what the stages of that input read of it.
+    ``weighted``: may be named with a weight for each stage. ``when`` says of what gave the panoramas whether it is read.
     """
 
     product: str
@@ -70,8 +68,7 @@ class Part:
 
 
 def _all_settings(settings: Any, _inputs: Inputs) -> Mapping[str, Any]:
-    said: Mapping[str, Any] = settings.fingerprinted()
-    return said
+    return dict(settings.fingerprinted())
 
 
 def _all_facts(_settings: Any, _inputs: Inputs) -> Facts:
@@ -132,6 +129,8 @@ class Kind:
         one item that stands for the block.
     fits : function of a stage
         Raises ConfigError if its settings do not fit what it reads. Reads nothing.
+    notes : str
+        ``module:function`` of a stage: what its plan should tell, in sentences, such as the licence of its weights.
     check : str
         ``module:function`` of (stage, its blocks) that may refuse a run before any stage runs, by ConfigError.
     looks : str
@@ -145,7 +144,7 @@ class Kind:
     work : function of inputs
         How much an item takes, in items of the kind in its plainest form.
     like : function of (settings, key)
-        Key of a stage that does the same work, where one is expected to have been measured first; empty if there is none.
+        Key of a stage that does the same work, where one is expected to be measured first; empty if there is none.
     """
 
     name: str
@@ -164,6 +163,7 @@ class Kind:
     becomes: Callable[[Any], Kind | None] | None = None
     derive: Callable[[Stage, Block], Block] | None = None
     fits: Callable[[Stage], None] = _fits
+    notes: str = ""
     check: str = ""
     looks: str = ""
     tries: str = ""

@@ -74,6 +74,8 @@ def check_what_receipts_tell(config: Config) -> None:
     assert receipt["about"]["fields"]["depth"] == {"unit": "metre", "frame": "ray"}
     for row in receipt["items"]:
         assert {"log_scale", "scale_spread", "p_outdoor", "sky_share"} <= row["figures"].keys()
+    (note,) = make_plan(config).notes
+    assert note == "geometry: the licence of its weights is cc-by-nc-4.0; labels made with them inherit that doubt"
     told = [check for check in check_weights(config) if "licence" in check.seen]
     assert [(check.state, check.seen) for check in told] == [("warning", "licence of the weights: cc-by-nc-4.0")]
 

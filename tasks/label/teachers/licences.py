@@ -12,6 +12,7 @@ from configs.plain_yaml import parse_yaml
 from models.teachers import sees
 from models.teachers.weights import DEMO, HUB_ID
 from tasks.label.settings import Label
+from tasks.stage.kind import Stage
 from tasks.stage.made import Made
 from tasks.stage.tables import Piece, Words
 
@@ -49,6 +50,14 @@ def licence_of(settings: Label) -> str | None:
 def is_restricted(licence: str) -> bool:
     """Whether it may not be used commercially, or nobody says whether it may."""
     return licence == UNKNOWN or re.search(r"\bnc\b|non-?commercial", licence, re.IGNORECASE) is not None
+
+
+def notes(stage: Stage) -> list[str]:
+    """That the weights of a teacher which sees a whole panorama are not free for every use, where they are not."""
+    licence = None if stage.settings.rotation else licence_of(stage.settings)
+    if licence is None or not is_restricted(licence):
+        return []
+    return [f"{stage.key}: the licence of its weights is {licence}; labels made with them inherit that doubt"]
 
 
 def shows(made: Made) -> list[Piece]:
