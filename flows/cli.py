@@ -77,6 +77,7 @@ app.command()(publishing.points)
 app.command()(models.train)
 app.command()(models.predict)
 app.command()(models.adapt)
+app.command()(models.infer)
 app.command("gc")(stores.collect_garbage)
 app.command()(scenes)
 

@@ -65,8 +65,11 @@ class Plan:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What else a user should know of the sources, in sentences."""
-        return tuple(dict.fromkeys(note for source in self.sources for note in source.scan.notes))
+        """What else a user should know of the sources and of stages, in sentences."""
+        scanned = [note for source in self.sources for note in source.scan.notes]
+        telling = [step.stage for step in self.chosen if step.stage.kind.notes]
+        told = [note for stage in telling for note in named_function(stage.kind.notes)(stage)]
+        return tuple(dict.fromkeys([*scanned, *told]))
 
     @property
     def definitions(self) -> tuple[Stage, ...]:

@@ -20,6 +20,15 @@ def rotation_from_angles(yaw: float, pitch: float, roll: float = 0.0) -> Array:
     return about_y @ about_x @ about_z
 
 
+def refuse_no_rotation(rotation: tuple[float, ...]) -> None:
+    """Raises ValueError if 9 numbers, row by row, are no rotation."""
+    if len(rotation) != 9:
+        raise ValueError(f"camera rotation must have 9 numbers, got {len(rotation)}")
+    matrix = np.array(rotation, dtype=np.float64).reshape(3, 3)
+    if not np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-6) or np.linalg.det(matrix) < 0:
+        raise ValueError("camera rotation is not a right-handed orthonormal matrix")
+
+
 @dataclass(frozen=True)
 class Camera:
     """A perspective view. Hashable, so that everything derived from it can be cached.
@@ -44,11 +53,7 @@ class Camera:
             raise ValueError(f"camera size must be at least 1x1 pixels, got {self.width}x{self.height}")
         if not 0 < self.fov < np.pi:
             raise ValueError(f"camera fov must lie between 0 and 180 degrees, got {np.degrees(self.fov):g}")
-        if len(self.rotation) != 9:
-            raise ValueError(f"camera rotation must have 9 numbers, got {len(self.rotation)}")
-        matrix = self.matrix
-        if not np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-6) or np.linalg.det(matrix) < 0:
-            raise ValueError("camera rotation is not a right-handed orthonormal matrix")
+        refuse_no_rotation(self.rotation)
 
     @classmethod
     def looking(cls, width: int, height: int, fov: float, yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> "Camera":
@@ -76,7 +81,7 @@ class Camera:
         return self.matrix[:, 2]
 
     def rays(self) -> Array:
-        """Unit rays (height, width, 3) of all pixel centres in the camera frame; ``rays()[..., 2]`` is cos(off-axis angle)."""
+        """Unit rays (height, width, 3) of all pixel centres in the camera frame."""
         x = (np.arange(self.width) + 0.5 - self.width / 2) / self.focal
         y = (np.arange(self.height) + 0.5 - self.height / 2) / self.focal
         plane = np.stack([*np.meshgrid(x, y), np.ones((self.height, self.width))], axis=-1)
@@ -85,6 +90,10 @@ class Camera:
     def directions(self) -> Array:
         """Unit directions (height, width, 3) of all pixel centres in the world frame."""
         return self.rays() @ self.matrix.T
+
+    def cos_off_axis(self) -> Array:
+        """Cosine (height, width) of the angle between each pixel's ray and the optical axis: a z-depth over its distance."""
+        return self.rays()[..., 2]
 
     def project(self, directions: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
         """Pixel coordinates of world directions.

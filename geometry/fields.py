@@ -2,15 +2,16 @@
 
 | name      | values                         | unit                              | frame              | confidence           |
 |-----------|--------------------------------|-----------------------------------|--------------------|----------------------|
-| depth     | (N, h, w) float32              | metre, scale or inverse (below)   | axis or ray        | (N, h, w) or None    |
+| depth     | (N, h, w) float32              | metre, shared, ... (below)        | axis or ray        | (N, h, w) or None    |
 | normals   | (N, h, w, 3) float32, unit     | unit                              | camera or world    | (N, h, w) or None    |
 | semantics | (N, h, w, K) uint16, best first| class (index into the vocabulary) | -                  | (N, h, w, K), needed |
 | sky       | (N, h, w) float32 in [0, 1]    | probability                       | -                  | None                 |
 | instances | (N, h, w) uint16, 0 for none   | segment                           | -                  | None                 |
 
-Depth units: ``metre``; ``scale``, a distance up to one unknown factor per view; ``inverse``, an inverse distance up to an
-unknown factor and offset per view (disparity-like). Depth frames: ``axis`` is along the optical axis (z-depth), ``ray`` is
-radial. ``canonical`` brings any of them to ray and world, which is all that later stages ever see.
+Depth units: ``metre``; ``shared``, a distance up to one unknown factor for all views of a panorama; ``scale``, up to one per
+view; ``inverse``, an inverse distance up to an unknown factor and offset per view (disparity-like). Depth frames: ``axis`` is
+along the optical axis (z-depth), ``ray`` is radial. ``canonical`` brings any of them to ray and world, which is all that later
+stages ever see.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,10 +20,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.cameras import Camera
+from geometry.spheres import Sphere, View
 
 UNITS = {
-    "depth": ("metre", "scale", "inverse"),
+    "depth": ("metre", "shared", "scale", "inverse"),
     "normals": ("unit",),
     "semantics": ("class",),
     "sky": ("probability",),
@@ -45,7 +46,8 @@ class Field:
 
     ``valid`` is (N, h, w) bool. ``tables`` holds what belongs to a patch rather than a pixel: for ``instances`` the arrays
     ``segment_class`` (N, S) int32 and ``segment_score`` (N, S) float32, where column k - 1 describes segment k. S is the same in
-    every call of a teacher; columns without a segment have class -1.
+    every call of a teacher; columns without a segment have class -1. ``notes`` are facts of the panorama as a whole, which only
+    who sees all of it in one call can tell, such as ``log_scale``; they go into its receipt.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Field:
     frame: str = "-"
     confidence: NDArray[np.float32] | None = None
     tables: Mapping[str, NDArray] = field(default_factory=dict)
+    notes: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.unit not in UNITS.get(self.name, ()):
@@ -65,7 +68,7 @@ class Field:
             raise ValueError(f"field {self.name!r}: values {self.values.shape} do not match valid {self.valid.shape}")
 
 
-def canonical(one: Field, cameras: Sequence[Camera]) -> Field:
+def canonical(one: Field, cameras: Sequence[View]) -> Field:
     """The same field in the frame that all later stages use: radial depth, world normals that face the camera.
 
     Parameters
@@ -111,11 +114,13 @@ def spread(one: Field, shown: NDArray[np.bool_]) -> Field:
     return replace(one, values=among(one.values, 0), valid=among(one.valid, 0), confidence=confidence, tables=tables)
 
 
-def _radial(depth: Field, cameras: Sequence[Camera]) -> Field:
+def _radial(depth: Field, cameras: Sequence[View]) -> Field:
     values = depth.values.astype(np.float32, copy=True)
     if depth.frame == "axis":
+        if any(isinstance(camera, Sphere) for camera in cameras):
+            raise ValueError("depth along an axis: a view of the whole sphere has none; say distances, in the frame 'ray'")
         for patch, camera in zip(values, cameras, strict=True):
-            cos_off_axis = camera.rays()[..., 2].astype(np.float32)
+            cos_off_axis = camera.cos_off_axis().astype(np.float32)
             # An inverse distance along the axis is 1 / (r cos), so it is multiplied where a distance is divided.
             patch[:] = patch * cos_off_axis if depth.unit == "inverse" else patch / cos_off_axis
     usable = np.isfinite(values) & ((values > 0) | (depth.unit == "inverse"))
@@ -123,7 +128,7 @@ def _radial(depth: Field, cameras: Sequence[Camera]) -> Field:
     return replace(depth, values=np.where(valid, values, 0).astype(np.float32), valid=valid, frame="ray")
 
 
-def _world_normals(normals: Field, cameras: Sequence[Camera]) -> Field:
+def _world_normals(normals: Field, cameras: Sequence[View]) -> Field:
     values = normals.values.astype(np.float32, copy=True)
     for patch, camera in zip(values, cameras, strict=True):
         if normals.frame == "camera":

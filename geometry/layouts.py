@@ -12,12 +12,14 @@ A square view of 90 degrees sees a sixth of the sphere, so on average a directio
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geometry.cameras import Camera, rotation_from_angles
 from geometry.directions import erp_angles
+from geometry.spheres import View
 
 HALF_PI = np.pi / 2
 EIGHT_YAWS = tuple(turn * np.pi / 4 for turn in range(8))
@@ -116,7 +118,7 @@ def _looking_at(size: int, fov: float, points: NDArray[np.float64]) -> tuple[Cam
     return tuple(Camera.looking(size, size, fov, yaw, pitch) for yaw, pitch in zip(yaws, pitches))
 
 
-def turned(cameras: Sequence[Camera], yaw: float) -> tuple[Camera, ...]:
-    """The same cameras, all turned to the right by ``yaw`` radians about the vertical axis of the world."""
+def turned(views: Sequence[View], yaw: float) -> tuple[View, ...]:
+    """The same views, all turned to the right by ``yaw`` radians about the vertical axis of the world."""
     turn = rotation_from_angles(yaw, 0.0)
-    return tuple(Camera.from_matrix(one.width, one.height, one.fov, turn @ one.matrix) for one in cameras)
+    return tuple(replace(one, rotation=tuple(float(value) for value in (turn @ one.matrix).reshape(9))) for one in views)

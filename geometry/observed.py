@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.cameras import Camera
 from geometry.resampling.backproject import BackProjection, Box, backprojection
 from geometry.resampling.patches import extract_patches
+from geometry.spheres import View
 
 Mask = NDArray[np.bool_]
 
@@ -29,7 +29,7 @@ def observed_at(observed: Mask, height: int) -> Mask:
     return np.asarray(cv2.resize((~observed).astype(np.float32), (2 * height, height), interpolation=how) == 0)
 
 
-def observed_in_patches(observed: Mask, cameras: Sequence[Camera], antialias: bool = True) -> Mask:
+def observed_in_patches(observed: Mask, cameras: Sequence[View], antialias: bool = True) -> Mask:
     """Which pixels (N, h, w) of the patches that :func:`geometry.resampling.patches.extract_patches` cuts show observed pixels
     alone.
 
@@ -46,7 +46,7 @@ def observed_in_patches(observed: Mask, cameras: Sequence[Camera], antialias: bo
     return np.asarray(extract_patches(unseen, cameras, antialias=antialias)[..., 0] == 0)
 
 
-def views_of(cameras: Sequence[Camera], height: int, width: int, observed: Mask | None = None) -> list[BackProjection]:
+def views_of(cameras: Sequence[View], height: int, width: int, observed: Mask | None = None) -> list[BackProjection]:
     """The back-projections of N cameras into one ERP size, which see nothing but what was observed, (height, width) or all.
 
     Raises

@@ -33,10 +33,10 @@ from scenes.build import build_scene
 from scenes.render import Frame, render_erp
 from scenes.teacher import Corruptions, ScenesTeacher
 from scenes.vocabulary import CLASSES
-from tasks.label.fuse import Labelling, fuse_labellings
-from tasks.label.label import look
+from tasks.label.labellings import Labelling, fuse_labellings
 from tasks.label.project import choose_views
 from tasks.label.rotations import rotated_views
+from tasks.label.teachers.looking import look
 from tasks.pipeline import plain_stages
 
 Array = NDArray[np.floating]
@@ -114,7 +114,7 @@ def labellings(config: Config, teacher: Teacher, where: Place, rotations: int) -
     for rotation in range(rotations + 1):
         views = rotated_views(cameras, settings_of(config, "project").layout, rotation)
         pixels = extract_patches(where.image, views)
-        said.append((look(teacher, pixels, views, where.about, FIELDS, 8), views))
+        said.append((look(teacher, pixels, views, where.about, FIELDS, 8), dict.fromkeys(FIELDS, views)))
     return said
 
 

@@ -1,8 +1,9 @@
-"""``train``, ``predict`` and ``adapt``: short commands that write a pipeline's file beside its store, print it, and run it."""
+"""``train``, ``predict``, ``adapt``, ``infer``: they write a pipeline's file beside its store, print it, and run it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,8 @@ TargetOption = Annotated[
 TruthOption = Annotated[str | None, typer.Option(help="Data set folder with the truth to compare with.")]
 WRITTEN = "# Written by a short command of panolabel, which may write it anew: change a copy."
 """First line of the files of these commands: only such a file is ever overwritten."""
+MANY = 20
+"""From so many pictures on, those that cannot be read are given up, as in any run, and not refused beforehand."""
 ModelArgument = Annotated[str, typer.Argument(help="Folder, URL or hub id of a model.", show_default=False)]
 
 
@@ -91,6 +94,68 @@ def adapt(
     _carry_out(name, root, stages, settings, as_json)
 
 
+def infer(
+    pictures: Annotated[list[str], typer.Argument(help="Panoramas: files, or one folder, glob or URL.", show_default=False)],
+    out: Annotated[str, typer.Option(help="Folder for labels, store and report.", show_default=False)],
+    model: Annotated[str, typer.Option(help="demo, or folder or hub id of a network that sees six faces at once.")] = "demo",
+    revision: Annotated[str | None, typer.Option(help="Commit of a hub id.")] = None,
+    scene: Annotated[str, typer.Option(help="auto, indoor or outdoor: which scale of such a network is believed.")] = "auto",
+    height: Annotated[int, typer.Option(help="Rows of the labels.")] = 1024,
+    to: Annotated[str, typer.Option(help="Files of the labels, in OUT/labels: files, or pager.")] = "files",
+    points: Annotated[str | None, typer.Option(help="Point clouds too, to OUT/points: ply or glb.")] = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Label pictures of your own: depth, normals, classes and sky as files; what is done is not done again."""
+    from flows.publishing.files import export_files, refuse_layout
+    from flows.publishing.points import check_format, write_points
+    from storage.urls import join, location
+    from tasks.label.teachers.inferring import inferring_stages
+
+    refuse_layout(to)
+    if points is not None:
+        check_format(points)
+    place = os.path.abspath(model) if os.path.isdir(model) else model
+    stages = {"ingest": {"source": _listed(pictures, out)}, **inferring_stages(place, revision, scene, height)}
+    config = _carry_out("infer", out, stages, settings, as_json, _refuse_unread if len(pictures) < MANY else None)
+    told = export_files(config, to, join(config.root, "labels"))
+    if points is not None:
+        write_points(config, join(config.root, "points"), points)
+    if not as_json:
+        files = sum(len(one["files"]) for one in told["items"].values())
+        typer.echo(f"labels of {len(told['items'])} panoramas, {files} files, in {location(join(config.root, 'labels'))}")
+
+
+def _listed(pictures: list[str], out: str) -> dict[str, Any]:
+    """A source: one folder, glob or URL as it is; files as a list of them in OUT. ConfigError if one is not there."""
+    from configs.settings import ConfigError
+    from storage.urls import is_local, join, write_bytes
+
+    if len(pictures) == 1 and not os.path.isfile(pictures[0]) and (os.path.isdir(pictures[0]) or not is_local(pictures[0])):
+        return {"url": _from_root(pictures[0])}
+    if missing := [one for one in pictures if is_local(one) and not os.path.isfile(one)]:
+        raise ConfigError(f"{missing[0]}: there is no such picture; name files, or one folder")
+    rows = "".join(f'"{os.path.abspath(one) if is_local(one) else one}"\n'.replace("\\", "/") for one in pictures)
+    place = join(out, "pictures.csv")
+    write_bytes(place, f"uri\n{rows}".encode())
+    folders = {os.path.dirname(os.path.abspath(one)) for one in pictures if is_local(one)}
+    return {"url": _from_root(place), "allow": sorted(folders)}
+
+
+def _refuse_unread(config: Any) -> None:
+    """ConfigError if one of a few pictures cannot be labelled: it names the picture, what is wrong, and what to give."""
+    from configs.settings import ConfigError
+    from tasks.ingest.check import check_entry
+    from tasks.ingest.datasets.listing import list_entries
+    from tasks.pipeline import sources
+
+    for stage in sources(config):
+        for entry in list_entries(stage.settings.source)[:MANY]:
+            if reason := check_entry(entry, stage.settings).reason:
+                advice = "give whole panoramas, twice as wide as high; for parts of the sphere see docs/operations.md, Pictures"
+                raise ConfigError(f"{entry.uri}: {reason}; {advice}")
+
+
 def _target(source: str, truth: str | None) -> dict[str, Any]:
     own = {"url": _from_root(source)} | ({"truth": _from_root(truth)} if truth is not None else {})
     return {"stage": "ingest", "source": own}
@@ -103,10 +168,18 @@ def _from_root(place: str) -> str:
     return os.path.abspath(place) if is_relative(place) and (os.path.exists(place) or place.count("/") != 1) else place
 
 
-def _carry_out(name: str, root: str, stages: dict[str, Any], settings: list[str] | None, as_json: bool) -> Any:
+def _carry_out(
+    name: str,
+    root: str,
+    stages: dict[str, Any],
+    settings: list[str] | None,
+    as_json: bool,
+    refuse: Callable[[Any], None] | None = None,
+) -> Any:
     """Write the file to ROOT/NAME.yaml (where ROOT is no folder, to a copy here), print it, and run it.
 
-    It is written once it was found to be a pipeline, and never over a file that another hand wrote.
+    It is written once it was found to be a pipeline, and never over a file that another hand wrote. ``refuse`` may look at the
+    config before.
     """
     import yaml
 
@@ -125,6 +198,8 @@ def _carry_out(name: str, root: str, stages: dict[str, Any], settings: list[str]
     path = Path(filesystem(root)[1]) / f"{name}.yaml" if is_local(root) else Path(f"{name}-{digest(root)[:8]}.yaml")
     _refuse_other(path)
     config = load_values(path, values)
+    if refuse is not None:
+        refuse(config)
     if not is_local(root):
         write_bytes(join(root, f"{name}.yaml"), text.encode())
     write_bytes(str(path), text.encode())

@@ -60,7 +60,9 @@ def _tell_names(what: str, names: list[str]) -> None:
 def export(
     config: ConfigFile,
     folder: Annotated[str, typer.Argument(help="Folder or URL that the shards go to.", show_default=False)],
-    to: Annotated[str, typer.Option(help="webdataset or parquet.", show_default=False)],
+    to: Annotated[
+        str, typer.Option(help="webdataset or parquet; files: a folder a panorama; pager: as PaGeR writes.", show_default=False)
+    ],
     stage: StageOption = None,
     allow_incomplete: IncompleteOption = False,
     source: SourceOption = None,
@@ -68,12 +70,15 @@ def export(
     settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Export images with their finished labels as WebDataset shards or Hugging Face Parquet."""
+    """Export finished labels: with their images as WebDataset shards or Hugging Face Parquet, or as plain files."""
     from flows.publishing.export import export as export_labels
 
     index = export_labels(load(config, source, root, settings), to, folder, allow_incomplete, stage=stage)
     if as_json:
         print_json(index)
+    elif "items" in index:
+        files = sum(len(one["files"]) for one in index["items"].values())
+        typer.echo(f"{len(index['items'])} panoramas in {files} files in {folder}; labels.json says what they are")
     else:
         typer.echo(f"{sum(shard['items'] for shard in index['shards'])} panoramas in {len(index['shards'])} shards in {folder}")
 

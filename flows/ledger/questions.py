@@ -92,6 +92,14 @@ FROM items JOIN blocks USING (stage, fingerprint, block) LEFT JOIN weights USING
 WHERE gives = 'model' AND items.state = 'done' AND starts_with(source_model, $weights) ORDER BY items.started
 """
 
+FACTS_OF_PANORAMAS = """
+SELECT item, stage, fingerprint, json_extract(figures, '$.log_scale')::DOUBLE AS log_scale,
+    json_extract(figures, '$.scale_spread')::DOUBLE AS scale_spread, json_extract(figures, '$.p_outdoor')::DOUBLE AS p_outdoor,
+    json_extract(figures, '$.sky_share')::DOUBLE AS sky_share
+FROM items WHERE state = 'done' AND coalesce(log_scale, scale_spread, p_outdoor, sky_share) IS NOT NULL
+ORDER BY scale_spread DESC NULLS LAST, item, stage, fingerprint
+"""
+
 QUESTIONS = {
     "labels-of-weights": Question("Which labels did these weights (a name, or the start of a digest) make?", LABELS_OF_WEIGHTS),
     "students-of-labels": Question("Which students learnt from these labels (the start of a fingerprint)?", STUDENTS_OF_LABELS),
@@ -100,5 +108,8 @@ QUESTIONS = {
     "failed-items": Question("Which items failed, where, and why?", FAILED_ITEMS),
     "forgotten-items": Question("Which items were forgotten or remembered, by whom, when, and why?", FORGOTTEN_ITEMS),
     "code": Question("Which code made what?", CODE),
+    "facts-of-panoramas": Question(
+        "What did teachers that see a whole panorama say of it: scale, its spread, outdoors, sky?", FACTS_OF_PANORAMAS
+    ),
     "adapted-models": Question("Which models learnt on from this model (start of its digest)?", ADAPTED_MODELS),
 }

@@ -10,6 +10,7 @@ import cv2
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
+from flows.publishing.files import export_files
 from flows.stores.finished import Finished, NotFinished, fingerprints, finished_labels
 from storage.about import refuse_other_arrays
 from storage.arrays import BlockReader
@@ -19,6 +20,7 @@ from storage.published.samples import SHARD_BYTES, WRITERS, Sample, Split, expor
 from storage.receipts import ItemRow
 from storage.urls import read_bytes
 from tasks.ingest.panorama import load_panorama
+from tasks.label.as_files import LAYOUTS
 from tasks.stage.job import BadItem
 
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 98, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
@@ -33,7 +35,7 @@ def export(
     shard_bytes: int = SHARD_BYTES,
     stage: str | None = None,
 ) -> dict[str, Any]:
-    """Write every panorama that has labels to a folder or URL; returns the index.
+    """Write every panorama that has labels to a folder or URL; returns the index. Plain files go to :func:`export_files`.
 
     Raises
     ------
@@ -42,8 +44,10 @@ def export(
     ConfigError
         There is no such format.
     """
+    if layout in LAYOUTS:
+        return export_files(config, layout, folder, allow_incomplete, stage)
     if layout not in WRITERS:
-        raise ConfigError(f"--to {layout}: formats are {', '.join(WRITERS)}")
+        raise ConfigError(f"--to {layout}: formats are {', '.join([*WRITERS, *LAYOUTS])}")
     finished = finished_labels(config, allow_incomplete, stage=stage)
     for url, _, receipt in finished.blocks:
         finished.refuse_damaged(url, receipt)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from flows.reading.absent import NotThere, nearest_of
 from flows.reading.notebook import labels_html
 from tasks.ingest.images.decode import Panorama
-from tasks.label.project import Camera
+from tasks.label.project import View
 from tasks.label.values import INSTANCES, Instance, instances_of, needed, value
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Kept(Protocol):
     def read(self, names: tuple[str, ...]) -> dict[str, NDArray]:
         """Arrays of the panorama as they are stored."""
 
-    def cameras(self) -> tuple[Camera, ...]:
+    def cameras(self) -> tuple[View, ...]:
         """The views by which it was labelled."""
 
     def panorama(self) -> Panorama:
@@ -153,7 +153,7 @@ class Labels(Mapping[str, NDArray]):
         return instances_of(self._kept.read(INSTANCES), self.classes)
 
     @property
-    def cameras(self) -> tuple[Camera, ...]:
+    def cameras(self) -> tuple[View, ...]:
         """The views by which it was labelled: size in pixels, horizontal field of view in radians, rotation camera -> world.
 
         NotThere (a KeyError) if no views are stored of it.

@@ -17,7 +17,7 @@ from flows.reading.labels import Labels
 from flows.reading.notebook import table_html
 from storage.published import open_published, published_versions
 from tasks.ingest.images.decode import Panorama
-from tasks.label.project import Camera
+from tasks.label.project import View
 
 ROWS = ("item", "split", "uri", "digest", "valid", "reason", "figures")
 """Arrays of a publication with one entry for each panorama; all others are labels."""
@@ -123,7 +123,7 @@ class PublishedRow:
         arrays = {name: self.group[name] for name in names}
         return {name: np.asarray(array[self.row]) for name, array in arrays.items() if isinstance(array, zarr.Array)}
 
-    def cameras(self) -> tuple[Camera, ...]:
+    def cameras(self) -> tuple[View, ...]:
         """A publication has none."""
         self._refuse("views")
 

@@ -18,7 +18,7 @@ from storage.receipts import Receipt, block_url, read_dropped, read_receipt
 from tasks.earlier import product, stage_read
 from tasks.ingest.images.decode import Panorama
 from tasks.ingest.panorama import load_panorama
-from tasks.label.project import Camera, decode_cameras
+from tasks.label.project import View, decode_cameras
 from tasks.stage.grain import stands_for
 
 VIEWS = "views"
@@ -65,7 +65,7 @@ class StoredRow:
         """Arrays as they are stored. DamagedBlock if files of the block are gone or hold other bytes."""
         return self._reader.item(self.slot, names)
 
-    def cameras(self) -> tuple[Camera, ...]:
+    def cameras(self) -> tuple[View, ...]:
         """The views that the stage, or one that it was made from, reads of the same block."""
         url = self._views(self.receipt)
         if url is None:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.resampling.backproject import BackProjection, backprojection
+from geometry.spheres import View
 
 Array = NDArray[np.floating]
 Pair = tuple[int, int, Array]  # two views and their equations, see _pair_equations
@@ -22,11 +22,12 @@ MIN_OVERLAP = 16  # fewer shared directions than this say nothing robust about a
 ROUNDS = 30  # of reweighting; it converges well before
 
 
-def aligned_distance(depth: Field, cameras: Sequence[Camera]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def aligned_distance(depth: Field, cameras: Sequence[View]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Radial distances (N, h, w) float32 of a canonical depth field, on one scale, and where usable.
 
-    Metres are left as they are; a scale of each view's own means nothing, so the rest is aligned. Only what is valid has a part
-    in that, but all that is finite comes out on its view's scale: zero where there is no distance.
+    Metres are left as they are, and so is what is up to one factor for all views; a scale of each view's own means nothing, so
+    the rest is aligned. Only what is valid has a part in that, but all that is finite comes out on its view's scale: zero where
+    there is no distance.
     """
     finite = np.isfinite(depth.values)
     if depth.unit == "inverse":
@@ -43,11 +44,11 @@ def aligned_distance(depth: Field, cameras: Sequence[Camera]) -> tuple[NDArray[n
 
 
 def _distance_from_inverse(
-    inverse: NDArray[np.float32], usable: NDArray[np.bool_], cameras: Sequence[Camera]
+    inverse: NDArray[np.float32], usable: NDArray[np.bool_], cameras: Sequence[View]
 ) -> NDArray[np.float32]:
     """Distances, zero where an offset brings them to infinity or beyond: any that is put there is made up."""
     coarse = [backprojection(camera, *COARSE) for camera in cameras]
-    cosine = np.stack([camera.rays()[..., 2] for camera in cameras]).astype(np.float32)
+    cosine = np.stack([camera.cos_off_axis() for camera in cameras]).astype(np.float32)
     factor, offset = view_affines(coarse_samples(inverse, usable, coarse), coarse_samples(cosine, usable, coarse))
     inverse = factor.astype(np.float32)[:, None, None] * inverse + offset.astype(np.float32)[:, None, None] * cosine
     return np.divide(1, inverse, out=np.zeros_like(inverse), where=inverse > 1 / np.finfo(np.float32).max)

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.cameras import Camera
 from geometry.fusion.alignment import COARSE, MIN_OVERLAP, centred, coarse_samples, pair_differences, view_scales
 from geometry.fusion.depth import pack_log_distance, sample_log_distance
 from geometry.resampling.backproject import BackProjection, backprojection
+from geometry.spheres import Sphere, View
 
 Array = NDArray[np.floating]
 Pair = tuple[int, int, NDArray[np.intp]]  # two views and the directions that they share
@@ -35,8 +35,9 @@ def bend_terms(height: int, width: int) -> Array:
     return np.concatenate([np.ones((1, height, width)), terms])
 
 
-def straightened(distance: Array, usable: NDArray[np.bool_], cameras: Sequence[Camera], metric: bool) -> NDArray[np.float32]:
-    """Distances (N, h, w) float32 of all views on one scale and without their slow bends.
+def straightened(distance: Array, usable: NDArray[np.bool_], cameras: Sequence[View], metric: bool) -> NDArray[np.float32]:
+    """Distances (N, h, w) float32 of all views on one scale and without their slow bends; as they are with views of the whole
+    sphere, over which no such bend joins at the seam.
 
     Parameters
     ----------
@@ -44,12 +45,15 @@ def straightened(distance: Array, usable: NDArray[np.bool_], cameras: Sequence[C
         Radial distance, positive where ``usable``.
     cameras : N cameras of one size
     metric : bool
-        The views say metres: their scales are changed as far only as slow bends do not explain that they differ.
+        The views say metres, or have one factor in common: their scales are changed as far only as slow bends do not explain that
+        they differ.
 
     Notes
     -----
     The median log scale of every connected group of views is zero, so that metric views stay metric.
     """
+    if any(isinstance(camera, Sphere) for camera in cameras):
+        return np.asarray(distance, np.float32)
     coarse = [backprojection(camera, *COARSE) for camera in cameras]
     terms = bend_terms(*distance.shape[1:])
     logs = np.stack([_log_samples(*one) for one in zip(distance, usable, coarse)])

@@ -5,7 +5,7 @@ confidence, at the nearest patch pixel; how values are combined is each field's 
 
 | name                                        | array (H, W)      | meaning                                          |
 |---------------------------------------------|-------------------|--------------------------------------------------|
-| `views`                                     | uint8             | views that look there                            |
+| `views`                                     | uint8             | views that look there, of the first of these     |
 | `depth`                                     | float32           | radial distance, in the unit of the field        |
 | `normals`                                   | (H, W, 3) float32 | unit vectors in the world frame                  |
 | `semantics`, `semantics_runner_up`          | uint8 or uint16   | the two classes with the most votes              |
@@ -22,7 +22,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.fusion.alignment import aligned_distance
 from geometry.fusion.bends import straightened
@@ -34,10 +33,15 @@ from geometry.fusion.semantics import fuse_semantics
 from geometry.fusion.sharpening import sharpened
 from geometry.fusion.sky import OF_LAND, fused_sky, without_sky
 from geometry.fusion.sums import all_finite, combined_weights, in_threads, pack_all, sum_band
-from geometry.observed import views_of
-from geometry.resampling.backproject import BackProjection, Band, by_band, view_weight
+from geometry.looks import Look, looks_of
+from geometry.resampling.backproject import Band, by_band
+from geometry.spheres import View
 
 FloatArray = NDArray[np.float32]
+COUNTED = ("depth", "normals", "semantics", "sky")
+"""Fields whose views are counted, the first that there is."""
+ON_ONE_SCALE = ("metre", "shared")
+"""Units of depth whose views have one scale already."""
 SCREEN = 4.0  # per steradian: the gradient's correction reaches half a radian far, the size of a view
 
 
@@ -103,7 +107,7 @@ class FusionSettings:
 
 def fuse(
     fields: Mapping[str, Field],
-    cameras: Sequence[Camera],
+    cameras: Sequence[View] | Mapping[str, Sequence[View]],
     height: int,
     width: int,
     settings: FusionSettings,
@@ -114,8 +118,9 @@ def fuse(
     Parameters
     ----------
     fields : mapping of name to canonical Field
-        Over the N views of one panorama. ``instances`` are not fused here.
+        Over views of one panorama. ``instances`` are not fused here.
     cameras : N cameras, of the patches' size
+        Or by the name of each field its own: geometry may come from six faces, and classes from twenty other views.
     height, width : int
         Size of the ERP image.
     settings : FusionSettings
@@ -132,21 +137,19 @@ def fuse(
     ValueError
         If there are no cameras, a field does not match them, or it is not canonical.
     """
-    if not cameras:
-        raise ValueError("fuse needs at least one camera")
-    for one in fields.values():
-        _check(one, cameras)
-    land = without_sky(fields, settings.sky_class)
-    views = views_of(cameras, height, width, observed)
-    geometric = [view_weight(camera, settings.off_axis_power, settings.edge_feather) for camera in cameras]
-    out: dict[str, NDArray] = {"views": _count_views(views)}
+    looks = looks_of(fields, cameras, (height, width), settings.off_axis_power, settings.edge_feather, observed)
+    for name, one in fields.items():
+        _check(one, looks[name].cameras)
+    counted = next((looks[name] for name in COUNTED if name in fields), next(iter(looks.values())))
+    out: dict[str, NDArray] = {"views": counted.count()}
+    said = _semantics(fields["semantics"], looks["semantics"], settings) if "semantics" in fields else {}
+    sky = fused_sky(fields, said, looks, settings.sky_class)
+    land = without_sky(fields, settings.sky_class, {name: look.cameras for name, look in looks.items()}, sky.get("sky"))
     if "normals" in fields:
-        out |= _normals(land["normals"], views, geometric, settings)
-    if "semantics" in fields:
-        out |= _semantics(fields["semantics"], views, geometric, settings)
-    out |= fused_sky(fields, out, views, geometric, settings.sky_class)
+        out |= _normals(land["normals"], looks["normals"], settings)
+    out |= said | sky
     if "depth" in fields:
-        out |= _depth(land["depth"], fields["depth"].valid, cameras, views, geometric, settings, out.get("sky"))
+        out |= _depth(land["depth"], fields["depth"].valid, looks["depth"], settings, out.get("sky"))
     _clear_sky(out)
     if settings.enforce_normals and {"depth", "normals"} <= fields.keys():
         out["depth"] = _enforced(out, settings.depth_edge)
@@ -167,7 +170,7 @@ def _enforced(labels: Mapping[str, NDArray], depth_edge: float) -> FloatArray:
     return depth * normal_correction(depth, labels["depth_valid"], labels["normals"], agreement, depth_edge)
 
 
-def _check(one: Field, cameras: Sequence[Camera]) -> None:
+def _check(one: Field, cameras: Sequence[View]) -> None:
     count, *size = one.valid.shape
     if count != len(cameras) or any([camera.height, camera.width] != size for camera in cameras):
         sizes = sorted({(camera.height, camera.width) for camera in cameras})
@@ -176,45 +179,33 @@ def _check(one: Field, cameras: Sequence[Camera]) -> None:
         raise ValueError(f"field {one.name!r} is in frame {one.frame!r}: bring it to canonical form first")
 
 
-def _count_views(views: Sequence[BackProjection]) -> NDArray[np.uint8]:
-    count = np.zeros((views[0].height, views[0].width), np.uint8)
-    for view in views:
-        for box in view.boxes:
-            count[box.rows, box.columns] += view.seen(box)
-    return count
-
-
 def _depth(
     depth: Field,
     said: NDArray[np.bool_],
-    cameras: Sequence[Camera],
-    views: Sequence[BackProjection],
-    geometric: Sequence[FloatArray],
+    look: Look,
     settings: FusionSettings,
     sky: NDArray[np.bool_] | None,
 ) -> dict[str, NDArray]:
     """``said`` (N, h, w): where there is a distance, be it of the sky, against which edges of land are blurred too."""
-    distance, usable = aligned_distance(depth, cameras)
+    distance, usable = aligned_distance(depth, look.cameras)
     depth_edge = float(np.log1p(settings.depth_edge))
     if settings.depth == "gradient":
         distance = sharpened(distance, usable, depth_edge, said & (distance > 0))
     if settings.depth in ("align", "gradient"):
-        distance = straightened(distance, usable, cameras, depth.unit == "metre")
-    weight = combined_weights(usable, depth.confidence, geometric)
-    fused, valid, consistency = fuse_depth(distance, weight, views, depth_edge, settings.consistency_scale)
+        distance = straightened(distance, usable, look.cameras, depth.unit in ON_ONE_SCALE)
+    weight = combined_weights(usable, depth.confidence, look.geometric)
+    fused, valid, consistency = fuse_depth(distance, weight, look.views, depth_edge, settings.consistency_scale)
     if settings.depth == "single":
-        fused = strongest_view(distance, weight, views)
+        fused = strongest_view(distance, weight, look.views)
     if settings.depth == "gradient":
         land = valid if sky is None else valid & ~sky
-        fused *= gradient_correction(distance, weight, views, fused, land, depth_edge, SCREEN)
+        fused *= gradient_correction(distance, weight, look.views, fused, land, depth_edge, SCREEN)
     return {"depth": fused, "depth_valid": valid, "depth_consistency": consistency}
 
 
-def _normals(
-    normals: Field, views: Sequence[BackProjection], geometric: Sequence[FloatArray], settings: FusionSettings
-) -> dict[str, NDArray]:
-    weight = combined_weights(normals.valid & all_finite(normals.values), normals.confidence, geometric)
-    height, width = views[0].height, views[0].width
+def _normals(normals: Field, look: Look, settings: FusionSettings) -> dict[str, NDArray]:
+    weight = combined_weights(normals.valid & all_finite(normals.values), normals.confidence, look.geometric)
+    height, width = look.size
     unit, valid = np.empty((height, width, 3), np.float32), np.empty((height, width), np.bool_)
     agreement, consistency = np.empty((2, height, width), np.uint8)
 
@@ -233,18 +224,17 @@ def _normals(
         consistency[rows] = as_bytes(angle_consistency(pair_angle(agree, rivals)), rivals >= MIN_RIVALRY)
 
     packed = pack_all(normals.values, weight)
-    in_threads(fuse_band, by_band(views))
+    in_threads(fuse_band, by_band(look.views))
     return {"normals": unit, "normals_valid": valid, "normals_agreement": agreement, "normals_consistency": consistency}
 
 
-def _semantics(
-    semantics: Field, views: Sequence[BackProjection], geometric: Sequence[FloatArray], settings: FusionSettings
-) -> dict[str, NDArray]:
+def _semantics(semantics: Field, look: Look, settings: FusionSettings) -> dict[str, NDArray]:
     if semantics.confidence is None:
         raise ValueError("semantics need the probability of each of their top classes as confidence")
     usable = semantics.valid & all_finite(semantics.confidence)
-    weight = combined_weights(usable, None, geometric)
-    label, share, runner_up, consistency = fuse_semantics(semantics.values, semantics.confidence, weight, views, settings.classes)
+    weight = combined_weights(usable, None, look.geometric)
+    said = semantics.values, semantics.confidence
+    label, share, runner_up, consistency = fuse_semantics(*said, weight, look.views, settings.classes)
     valid = (share > 0) & (share >= settings.min_confidence)
     return {
         "semantics": np.where(valid, label, 0).astype(label.dtype),

@@ -4,7 +4,8 @@ A teacher that is sure of what it says says the same through other views. Each l
 of two of them is measured as that of two views of one weight, see :mod:`geometry.fusion.consistency`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +30,13 @@ def rotation_consistency(labellings: Sequence[Labels], consistency_scale: float,
     Returns
     -------
     dict of (H, W) uint8
-        ``depth_rotation_consistency``, ``normals_rotation_consistency``, ``semantics_rotation_consistency``, as far as there are
-        such labels: 255 where all labellings say the same, 0 where fewer than two are valid.
+        ``depth_rotation_consistency``, ``normals_rotation_consistency``, ``semantics_rotation_consistency``, as far as several
+        labellings have such labels: 255 where all of these say the same, 0 where fewer than two are valid.
     """
-    measures = {"depth": lambda: _depth(labellings, consistency_scale, metric)}
-    measures |= {"normals": lambda: _normals(labellings), "semantics": lambda: _semantics(labellings)}
-    return {f"{task}_rotation_consistency": measure() for task, measure in measures.items() if task in labellings[0]}
+    depth = partial(_depth, scale=consistency_scale, metric=metric)
+    measures: dict[str, Callable[..., Bytes]] = {"depth": depth, "normals": _normals, "semantics": _semantics}
+    having = {task: [one for one in labellings if task in one] for task in measures}
+    return {f"{task}_rotation_consistency": measures[task](own) for task, own in having.items() if len(own) > 1}
 
 
 def _depth(labellings: Sequence[Labels], scale: float, metric: bool) -> Bytes:

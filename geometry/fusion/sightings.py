@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.cameras import Camera
-from geometry.directions import erp_directions
+from geometry.directions import erp_area_weights, erp_directions
 from geometry.fields import Field
 from geometry.fusion.depth import pack_log_distance
 from geometry.resampling.backproject import BackProjection, backprojection
+from geometry.resampling.coordinates import erp_coordinates
 from geometry.resampling.padding import pad_sphere
-from geometry.resampling.patches import erp_coordinates, extract_nearest
+from geometry.resampling.patches import extract_nearest
+from geometry.spheres import Sphere, View
 
 FloatArray = NDArray[np.float32]
 
@@ -37,7 +38,7 @@ class Sightings:
     dy: FloatArray
 
 
-def sightings(camera: Camera, height: int, width: int) -> Sightings:
+def sightings(camera: View, height: int, width: int) -> Sightings:
     """All pixels of an ERP image of ``height`` x ``width`` whose centre the camera sees."""
     view: BackProjection = backprojection(camera, height, width)
     parts = []
@@ -52,7 +53,7 @@ def sightings(camera: Camera, height: int, width: int) -> Sightings:
     return Sightings(pixel, patch, dx, dy)
 
 
-def patch_fields(labels: Mapping[str, NDArray], cameras: Sequence[Camera]) -> dict[str, Field]:
+def patch_fields(labels: Mapping[str, NDArray], cameras: Sequence[View]) -> dict[str, Field]:
     """What a perfect teacher would say in every view: ERP labels as canonical fields.
 
     Parameters
@@ -85,7 +86,7 @@ def patch_fields(labels: Mapping[str, NDArray], cameras: Sequence[Camera]) -> di
     return fields
 
 
-def _distance_in_views(depth: NDArray, valid: NDArray[np.bool_], cameras: Sequence[Camera]) -> FloatArray:
+def _distance_in_views(depth: NDArray, valid: NDArray[np.bool_], cameras: Sequence[View]) -> FloatArray:
     """Radial distances (N, h, w); meaningless where the nearest ERP pixel is not valid."""
     height, width = depth.shape
     # One pixel beyond the seam and the poles, so that slopes are known there too.
@@ -101,16 +102,24 @@ def _distance_in_views(depth: NDArray, valid: NDArray[np.bool_], cameras: Sequen
     return patches
 
 
-def solid_angles(camera: Camera) -> NDArray[np.floating]:
-    """Solid angle (h, w) in steradians of every patch pixel, to first order: ``cos(off-axis angle) ** 3 / focal ** 2``."""
-    return camera.rays()[..., 2] ** 3 / camera.focal**2
+def solid_angles(camera: View) -> NDArray[np.floating]:
+    """Solid angle (h, w) in steradians of every patch pixel, to first order: ``cos(off-axis angle) ** 3 / focal ** 2``, and
+    ``cos(latitude) / focal ** 2`` in a view of the whole sphere."""
+    if isinstance(camera, Sphere):
+        return np.broadcast_to(erp_area_weights(camera.height)[:, None] / camera.focal**2, (camera.height, camera.width))
+    return camera.cos_off_axis() ** 3 / camera.focal**2
 
 
-def nearest_axis(cameras: Sequence[Camera], height: int, width: int) -> NDArray[np.float64]:
-    """Angle (H, W) in radians from each ERP pixel to the optical axis of the nearest view that sees it; infinite without one."""
+def nearest_axis(cameras: Sequence[View], height: int, width: int) -> NDArray[np.float64]:
+    """Angle (H, W) in radians from each ERP pixel to the optical axis of the nearest view that sees it; infinite without one.
+
+    A view of the whole sphere has no axis to be off: 0.
+    """
     directions = erp_directions(height, width).reshape(-1, 3)
     cosine = np.full(height * width, -np.inf)
     for camera in cameras:
+        if isinstance(camera, Sphere):
+            return np.zeros((height, width))
         pixel = sightings(camera, height, width).pixel
         cosine[pixel] = np.maximum(cosine[pixel], directions[pixel] @ camera.axis)
     return np.where(np.isfinite(cosine), np.arccos(np.clip(cosine, -1, 1)), np.inf).reshape(height, width)

@@ -30,13 +30,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.instances.masks import SphericalMask, mask_of_pixels, masks_of_ids, pack_masks, pixel_areas
 from geometry.instances.merge import Segments, merge_segments, pair_areas, segments_of
 from geometry.instances.votes import Votes, cast_votes
 from geometry.observed import views_of
 from geometry.resampling.backproject import view_weight
+from geometry.spheres import View
 
 FloatArray = NDArray[np.floating]
 Integers = NDArray[np.int64]
@@ -89,7 +89,7 @@ class InstanceSettings:
 
 def fuse_instances(
     field: Field,
-    cameras: Sequence[Camera],
+    cameras: Sequence[View],
     height: int,
     width: int,
     settings: InstanceSettings,

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.cameras import Camera
-from geometry.directions import erp_angles
+from geometry.directions import directions_to_erp, erp_angles, erp_directions
+from geometry.spheres import UNTURNED, Sphere, View
 
 BAND = 32  # rows of a band: a box then stays within a core's cache through a whole fusion step
 CELL = 8  # side of the coarse cells that decide which columns a box spans; divides BAND
@@ -53,7 +54,7 @@ class Box:
 class BackProjection:
     """All boxes of one view in an ERP image of ``height`` x ``width``, from top to bottom."""
 
-    camera: Camera
+    camera: View
     height: int
     width: int
     boxes: tuple[Box, ...]
@@ -73,11 +74,11 @@ class BackProjection:
         return column + np.float32(0.5) + box.dx, row + np.float32(0.5) + box.dy
 
 
-_cache: OrderedDict[tuple[Camera, int, int], BackProjection] = OrderedDict()
+_cache: OrderedDict[tuple[View, int, int], BackProjection] = OrderedDict()
 _cache_lock = Lock()
 
 
-def backprojection(camera: Camera, height: int, width: int) -> BackProjection:
+def backprojection(camera: View, height: int, width: int) -> BackProjection:
     """The back-projection of ``camera`` into an ERP image; the least recently used beyond ``CACHE_BYTES`` are forgotten."""
     key = (camera, height, width)
     with _cache_lock:
@@ -99,8 +100,10 @@ def clear_cache() -> None:
         _cache.clear()
 
 
-def build_backprojection(camera: Camera, height: int, width: int) -> BackProjection:
+def build_backprojection(camera: View, height: int, width: int) -> BackProjection:
     """The same, without the cache."""
+    if isinstance(camera, Sphere):
+        return BackProjection(camera, height, width, _boxes_all_around(camera, height, width))
     longitude, latitude = erp_angles(height, width)
     # A direction is cos(lat) (sin lon, -tan lat, cos lon), and projection does not care for its length: each camera
     # coordinate is then (a function of the column) - (a function of the row), and no trigonometry is left per pixel.
@@ -162,6 +165,22 @@ def _box(camera: Camera, rows: slice, columns: slice, across: FloatArray, down: 
     return Box(rows, columns, np.where(seen, i * np.int32(width) + j, np.int32(width * height)), column, row, nearness)
 
 
+def _boxes_all_around(sphere: Sphere, height: int, width: int) -> tuple[Box, ...]:
+    """One box a band, of all columns."""
+    if sphere.rotation == UNTURNED:  # exactly itself, where sizes agree
+        across = (np.arange(width) + 0.5) * (sphere.width / width)
+        down = (np.arange(height) + 0.5) * (sphere.height / height)
+        column, row = np.meshgrid(across, down)
+    else:
+        column, row = directions_to_erp(erp_directions(height, width) @ sphere.matrix, sphere.height, sphere.width)
+    j, i = np.floor(column).astype(np.int32), np.minimum(np.floor(row), sphere.height - 1).astype(np.int32)
+    dx, dy = (column - j - 0.5).astype(np.float32), (row - i - 0.5).astype(np.float32)
+    pixel = i * np.int32(sphere.width) + j % sphere.width
+    nearness = ((1 - np.abs(dx)) * (1 - np.abs(dy))) ** 2
+    bands = [slice(start, min(start + BAND, height)) for start in range(0, height, BAND)]
+    return tuple(Box(band, slice(0, width), pixel[band], dx[band], dy[band], nearness[band]) for band in bands)
+
+
 Band = tuple[slice, list[tuple[int, Box]]]
 
 
@@ -184,12 +203,15 @@ def by_band(views: Sequence[BackProjection]) -> list[Band]:
     return bands
 
 
-def view_weight(camera: Camera, off_axis_power: float, edge_feather: float) -> FloatArray:
+def view_weight(camera: View, off_axis_power: float, edge_feather: float) -> FloatArray:
     """How far each patch pixel is trusted by geometry alone: (height, width) float32 in (0, 1].
 
     ``cos(off-axis angle) ** off_axis_power``, times a ramp that rises from nearly 0 at the patch edge to 1 at
-    ``edge_feather`` times the half-width. Made in patch space: all views of one size and field of view share it.
+    ``edge_feather`` times the half-width. Made in patch space: all views of one size and field of view share it. 1 everywhere in
+    a view of the whole sphere, which has neither an axis nor an edge.
     """
+    if isinstance(camera, Sphere):
+        return np.ones((camera.height, camera.width), np.float32)
     return _view_weight(camera.width, camera.height, camera.focal, off_axis_power, edge_feather)
 
 

@@ -16,14 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.cameras import Camera
+from geometry.resampling.coordinates import erp_coordinates
 from geometry.resampling.padding import binomial_sphere
+from geometry.spheres import Sphere, View
 
 MARGIN = 1  # pixels of sphere pad: bilinear sampling reaches one pixel beyond the border
 LAYOUTS_KEPT = 4  # maps of 20 patches of 504 px take 30 MB
 CV2_LIMIT = 32766  # cv2.remap takes no side longer than this, in its source or its result
 
 FloatArray = NDArray[np.float32]
-Layout = tuple[Camera, ...]
+Layout = tuple[View, ...]
 
 
 @dataclass(frozen=True, order=True)
@@ -42,7 +44,7 @@ NO_PREFILTER = Prefilter()
 
 
 @lru_cache(maxsize=1024)
-def choose_prefilter(camera: Camera, height: int, width: int) -> Prefilter:
+def choose_prefilter(camera: View, height: int, width: int) -> Prefilter:
     """The smoothing that suits ``camera`` in an ERP image of ``height`` x ``width``.
 
     A patch pixel's footprint, in ERP pixels, is the root of its solid angle over that of an ERP pixel at the equator; its
@@ -57,7 +59,7 @@ def choose_prefilter(camera: Camera, height: int, width: int) -> Prefilter:
     | PSNR (dB), 5 taps            | 34.9 | 36.0 | 37.0 | 38.7 | 40.3 | 41.8 | 41.6 | 39.7 | 37.6 | 35.5 |
     | PSNR (dB), halved, 3 taps    | 31.0 | 31.6 | 32.2 | 33.1 | 34.1 | 35.8 | 37.3 | 39.1 | 40.6 | 40.8 |
     """
-    cos_off_axis = _coarse(camera).rays()[..., 2]
+    cos_off_axis = _coarse(camera).cos_off_axis()
     pixels_per_radian = np.sqrt(width / (2 * np.pi) * height / np.pi)
     footprint = float(pixels_per_radian / camera.focal * np.median(cos_off_axis) ** 1.5)
     halvings = 0
@@ -70,7 +72,7 @@ def choose_prefilter(camera: Camera, height: int, width: int) -> Prefilter:
 
 def extract_patches(
     panorama: NDArray[Any],
-    cameras: Sequence[Camera],
+    cameras: Sequence[View],
     backend: str = "opencv",
     antialias: bool = True,
     device: str = "cpu",
@@ -117,7 +119,7 @@ def extract_patches(
     return patches
 
 
-def extract_nearest(array: NDArray[Any], cameras: Sequence[Camera]) -> NDArray[Any]:
+def extract_nearest(array: NDArray[Any], cameras: Sequence[View]) -> NDArray[Any]:
     """The value of the ERP pixel that holds each patch pixel's direction: for labels, depth and masks, which must not be mixed.
 
     Parameters
@@ -131,26 +133,6 @@ def extract_nearest(array: NDArray[Any], cameras: Sequence[Camera]) -> NDArray[A
     """
     index = _nearest_index(_one_size(cameras), *array.shape[:2])
     return array.reshape(-1, *array.shape[2:])[index]
-
-
-def erp_coordinates(camera: Camera, height: int, width: int) -> tuple[FloatArray, FloatArray]:
-    """Continuous ERP coordinates (column, row), each (h, w) float32, of all pixel centres of a patch.
-
-    The same as ``directions_to_erp(camera.directions(), height, width)`` within 0.01 pixel on the sphere, and faster.
-    """
-    matrix = camera.matrix / camera.focal
-    x = np.arange(camera.width) + 0.5 - camera.width / 2
-    y = np.arange(camera.height) + 0.5 - camera.height / 2
-    across = (matrix[:, :1] * x).astype(np.float32)
-    down = (matrix[:, 1:2] * y + matrix[:, 2:] * camera.focal).astype(np.float32)
-    right, below, ahead = across[:, None, :] + down[:, :, None]
-    column = np.arctan2(right, ahead)
-    column *= np.float32(width / (2 * np.pi))
-    column += np.float32(width / 2)
-    row = np.arctan2(below, np.sqrt(right * right + ahead * ahead))
-    row *= np.float32(height / np.pi)
-    row += np.float32(height / 2)
-    return column, row
 
 
 def clear_cache() -> None:
@@ -205,6 +187,8 @@ def _sample_py360convert(source: NDArray[Any], cameras: Layout, patches: NDArray
 
     image = source[MARGIN:-MARGIN, MARGIN:-MARGIN]
     for camera, patch in zip(cameras, patches):
+        if isinstance(camera, Sphere):
+            raise ValueError("py360convert cuts perspective views alone; use another backend for a view of the whole sphere")
         inner_fov = [2 * np.degrees(np.arctan((size - 1) / 2 / camera.focal)) for size in (camera.width, camera.height)]
         yaw, pitch, roll = np.degrees(_angles(camera))
         patch[:] = e2p(image, (inner_fov[0], inner_fov[1]), yaw, pitch, patch.shape[:2], roll)
@@ -260,7 +244,7 @@ def _inner_size(source: NDArray[Any]) -> tuple[int, int]:
     return source.shape[0] - 2 * MARGIN, source.shape[1] - 2 * MARGIN
 
 
-def _one_size(cameras: Sequence[Camera]) -> Layout:
+def _one_size(cameras: Sequence[View]) -> Layout:
     sizes = sorted({(camera.width, camera.height) for camera in cameras})
     if len(sizes) != 1:
         raise ValueError(f"cameras must share one size, got {sizes}")
@@ -277,8 +261,10 @@ def _runs(filters: Sequence[Prefilter], wanted: Prefilter, longest: int) -> Iter
         start = stop
 
 
-def _coarse(camera: Camera) -> Camera:
+def _coarse(camera: View) -> View:
     """The same view with few pixels."""
+    if isinstance(camera, Sphere):
+        return Sphere(16, 8)
     scale = 16 / max(camera.width, camera.height)
     return Camera(max(1, round(camera.width * scale)), max(1, round(camera.height * scale)), camera.fov, camera.rotation)
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from geometry.cameras import Camera
 from geometry.directions import erp_angles, erp_directions
 from geometry.fusion.sightings import nearest_axis
+from geometry.spheres import View
 from metrics.weights import LATITUDE_BANDS
 
 Mask = NDArray[np.bool_]
@@ -68,7 +68,7 @@ def split_bands(classes: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def splits(
-    reference: Mapping[str, NDArray], classes: Sequence[str], cameras: Sequence[Camera], observed: Mask | None = None
+    reference: Mapping[str, NDArray], classes: Sequence[str], cameras: Sequence[View], observed: Mask | None = None
 ) -> list[Split]:
     """All splits of one panorama, with the bands of :func:`split_bands`.
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.fusion.depth import pack_log_distance
 from geometry.fusion.sightings import Sightings, solid_angles
 from geometry.resampling.patches import extract_nearest
+from geometry.spheres import View
 from metrics.audit.attribution import COLUMNS, LEVELS, class_overlap
 from metrics.audit.bands import OFF_AXIS, Split, in_ranges, range_names, split_bands
 from metrics.normals import angles
@@ -122,7 +122,7 @@ class Measured:
     judged: float
 
 
-def measure(path: Path, cameras: Sequence[Camera], seen: Sequence[Sightings], parts: Sequence[Split], classes: int) -> Measured:
+def measure(path: Path, cameras: Sequence[View], seen: Sequence[Sightings], parts: Sequence[Split], classes: int) -> Measured:
     """Errors of one task at every level, added up by split and band.
 
     Parameters
@@ -212,7 +212,7 @@ class _InPatches:
     patch_map: Array
 
 
-def _in_patches(path: Path, cameras: Sequence[Camera], share: Array, classes: int) -> _InPatches:
+def _in_patches(path: Path, cameras: Sequence[View], share: Array, classes: int) -> _InPatches:
     shape, figures, bands = path.judged.shape, len(FIGURES[path.task]), range_names(OFF_AXIS, end=True)
     pixels = extract_nearest(np.arange(share.size, dtype=np.int32).reshape(shape), cameras)
     weights, summed = np.zeros(share.size), np.zeros((figures, share.size))

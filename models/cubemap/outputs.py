@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -127,19 +127,19 @@ def world_normals(normals: Tensor, cameras: Sequence[Camera], conventions: Conve
 def fields(geometry: Geometry) -> dict[str, Field]:
     """What there is of ``depth``, ``normals`` and ``sky``, each with S views; see :mod:`geometry.fields`.
 
-    Without metres depth has the unit ``scale``, which says less than is known: the factor is one for all views.
+    Without metres depth has the unit ``shared``: the factor is one for all views. Each has the notes.
     """
     found: dict[str, Field] = {}
     if geometry.distance is not None:
         valid = np.isfinite(geometry.distance) & (geometry.distance > 0)
-        unit = "metre" if geometry.metric else "scale"
+        unit = "metre" if geometry.metric else "shared"
         found["depth"] = Field("depth", geometry.distance, valid, unit, "ray", geometry.confidence)
     if geometry.normals is not None:
         told = np.isfinite(geometry.normals.sum(axis=-1))
         found["normals"] = Field("normals", geometry.normals, told, "unit", "world")
     if geometry.sky is not None:
         found["sky"] = Field("sky", geometry.sky, np.isfinite(geometry.sky), "probability")
-    return found
+    return {name: replace(one, notes=geometry.notes) for name, one in found.items()}
 
 
 def _factor(said: Said, scene: Scene | None, notes: dict[str, float]) -> float:

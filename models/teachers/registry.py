@@ -8,9 +8,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, get_args
 
-from models.teachers.base import Loader, Teacher
+from models.teachers.base import Loader, Sees, Teacher, WantedViews
 from models.teachers.named_files import named_files
 from models.teachers.plugin_code import code_of
 from models.teachers.settings import FileSettings, LitertSettings, OnnxSettings, TransformersSettings, parse
@@ -31,15 +32,22 @@ KINDS = {
     "transformers": "models.teachers.hub.adapter:load",
     "onnx": "models.teachers.files.onnx:load",
     "litert": "models.teachers.files.litert:load",
+    "cubemap": "models.teachers.panoramic.cubemap:load",
+    "files": "models.teachers.panoramic.files:load",
     "scenes": "scenes.teacher:load",
 }
 """Where the loader of each kind is; names, so that nothing is imported before it is needed."""
 
 READS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("transformers", "onnx", "litert"), ()),
+    **dict.fromkeys(("transformers", "onnx", "litert", "cubemap"), ()),
+    "files": ("name",),
     "scenes": ("name", "metadata.scene", "metadata.seed", "metadata.position", "metadata.heading"),
 }
 """What teachers read of an item beyond pixels. Networks read nothing; what the scenes say wrong is seeded by the name."""
+SEES: dict[str, Sees] = {"cubemap": "views", "files": "panorama"}
+"""What teachers see in one call; ``patches`` where nothing is said."""
+WANTS = {kind: f"models.teachers.panoramic.{kind}:wanted_views" for kind in SEES}
+"""Where the function is that says which views a teacher must be asked through."""
 FILE_KINDS: dict[str, type[FileSettings]] = {"onnx": OnnxSettings, "litert": LitertSettings}
 KEPT = 4
 """Teachers that a process holds at most."""
@@ -89,6 +97,14 @@ def weights_digest(kind: str, settings: Mapping[str, Any]) -> str:
         return digest_folder(model_folder(parsed), LOCAL if is_local(parsed) else DIGESTED)
     if kind in FILE_KINDS:
         return digest_files((path.name, path) for path in _model_files(kind, parse(FILE_KINDS[kind], settings, kind)))
+    if kind == "cubemap":
+        from models.teachers.panoramic.settings import CubemapSettings, cubemap_digest  # imports torch, which others need not
+
+        return cubemap_digest(parse(CubemapSettings, settings, kind))
+    if kind == "files":
+        from models.teachers.panoramic.predictions import FilesSettings, predictions_digest
+
+        return predictions_digest(parse(FilesSettings, settings, kind))
     if kind in KINDS:  # what scenes say is made by code alone
         return digest_settings({"settings": settings, "code": code_of(KINDS[kind].partition(":")[0], alone=True)["modules"]})
     return _own_digest(kind, settings)
@@ -103,8 +119,35 @@ def facts_read(kind: str) -> tuple[str, ...]:
     """
     if kind in READS:
         return READS[kind]
-    resolve(kind)
-    return tuple(getattr(importlib.import_module(kind.partition(":")[0]), "READS", ("name", "metadata")))
+    return tuple(getattr(_module(kind), "READS", ("name", "metadata")))
+
+
+def sees(kind: str) -> Sees:
+    """What a teacher sees in one call; a teacher of one's own says it as ``SEES`` in its module, and sees ``patches`` else.
+
+    Raises
+    ------
+    ValueError
+        Its module says something else.
+    """
+    said: Any = SEES.get(kind, "patches") if kind in KINDS else getattr(_module(kind), "SEES", "patches")
+    if said not in get_args(Sees):
+        raise ValueError(f"kind: {kind} has SEES = {said!r}; write one of {', '.join(get_args(Sees))}")
+    found: Sees = said
+    return found
+
+
+def wanted_views(kind: str, settings: Mapping[str, Any]) -> WantedViews:
+    """The views that a teacher must be asked through: what the function ``wanted_views(settings)`` of its module says, if it has
+    one. May read the head of its weights, and raise as loading would.
+    """
+    if kind in WANTS:
+        module, _, name = WANTS[kind].partition(":")
+        wanted = getattr(importlib.import_module(module), name)
+    else:
+        wanted = None if kind in KINDS else getattr(_module(kind), "wanted_views", None)
+    found: WantedViews = WantedViews() if wanted is None else wanted(settings)
+    return found
 
 
 def resolve(kind: str) -> Loader:
@@ -136,9 +179,14 @@ def _model_files(kind: str, settings: FileSettings) -> list[Path]:
     return [*(onnx_files(network) if kind == "onnx" else [network]), *names]
 
 
-def _own_digest(kind: str, settings: Mapping[str, Any]) -> str:
+def _module(kind: str) -> ModuleType:
+    """The module of the loader of a teacher of one's own."""
     resolve(kind)
-    module = importlib.import_module(kind.partition(":")[0])
+    return importlib.import_module(kind.partition(":")[0])
+
+
+def _own_digest(kind: str, settings: Mapping[str, Any]) -> str:
+    module = _module(kind)
     if hasattr(module, "weights_digest"):
         return str(module.weights_digest(settings))
     knowing = {key: value for key, value in settings.items() if key != "batch_size"}

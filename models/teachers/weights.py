@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,9 @@ def model_folder(settings: TransformersSettings) -> Path:
             f"model: there is no folder {local.resolve()}; give the folder of a model saved with save_pretrained, a hub id "
             "such as 'depth-anything/Depth-Anything-V2-Small-hf' with its revision, or 'demo'"
         )
-    return _snapshot(place, settings.revision, pickled)
+    wanted = [*DOWNLOADED, "*.bin" if pickled else "*.safetensors"]
+    more = "" if pickled else f"; if it has no safetensors and you trust it, write model: {place}/{PICKLE_NAMES[0]}"
+    return snapshot(place, settings.revision, wanted, lambda folder: _complete(folder, pickled), more)
 
 
 def _asked_for(model: str) -> tuple[str, bool]:
@@ -84,7 +86,26 @@ def _refuse_pickles(folder: Path) -> None:
         )
 
 
-def _snapshot(repository: str, revision: str | None, pickled: bool) -> Path:
+def snapshot(
+    repository: str, revision: str | None, wanted: Sequence[str], is_whole: Callable[[Path], bool], more: str = ""
+) -> Path:
+    """The local folder of a repository of the hub at a pinned commit, downloaded if the cache lacks it.
+
+    Parameters
+    ----------
+    repository : hub id
+    revision : commit
+    wanted : patterns of the files to download
+    is_whole : whether a folder holds all that is needed
+    more : what else to try, for the message
+
+    Raises
+    ------
+    ValueError
+        The revision is no commit.
+    FileNotFoundError
+        The files are not in the cache, and could not be downloaded.
+    """
     if revision is None or not COMMIT.fullmatch(revision):
         raise ValueError(
             f"revision: hub model {repository!r} needs a pinned commit of 40 hex digits, got {revision!r}, because a branch may "
@@ -95,21 +116,19 @@ def _snapshot(repository: str, revision: str | None, pickled: bool) -> Path:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     offline = os.environ.get("HF_HUB_OFFLINE", "0").upper() in ("1", "ON", "YES", "TRUE")
-    wanted = [*DOWNLOADED, "*.bin" if pickled else "*.safetensors"]
     for local_only in (True,) if offline else (True, False):  # the cache comes first, so that planning needs no network
         try:
-            folder = Path(snapshot_download(repository, revision=revision, local_files_only=local_only, allow_patterns=wanted))
+            folder = Path(snapshot_download(repository, revision=revision, local_files_only=local_only, allow_patterns=[*wanted]))
         except LocalEntryNotFoundError:
             continue
-        if _complete(folder, pickled):
+        if is_whole(folder):
             return folder
     from huggingface_hub.constants import HF_HUB_CACHE
 
     raise FileNotFoundError(
         f"model: the weights of {repository!r} at {revision} are not in the cache {HF_HUB_CACHE}"
         + (" and HF_HUB_OFFLINE is set" if offline else " and could not be downloaded")
-        + f"; run `hf download {repository} --revision {revision}` where there is a network, or give a local folder"
-        + ("" if pickled else f"; if it has no safetensors and you trust it, write model: {repository}/{PICKLE_NAMES[0]}")
+        + f"; run `hf download {repository} --revision {revision}` where there is a network, or give a local folder{more}"
     )
 
 
@@ -193,7 +212,7 @@ def digest_file(path: Path) -> str:
     return _digest_contents(str(path.resolve()), state.st_size, state.st_mtime_ns)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1 << 17)
 def _digest_contents(path: str, _size: int, _mtime_ns: int) -> str:
     # Size and time are part of the key only: a file that has neither changed is not read again.
     with open(path, "rb") as file:

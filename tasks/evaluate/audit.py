@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.settings import ConfigError
-from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.fusion.alignment import aligned_distance
 from geometry.fusion.fuse import fuse
 from geometry.fusion.sightings import patch_fields, sightings
 from geometry.fusion.sky import sky_class, without_sky
+from geometry.spheres import View
 from metrics.audit.agreement import agreement_sums
 from metrics.audit.attribution import LEVELS, PARTS, level_errors, parts
 from metrics.audit.bands import splits
@@ -26,11 +26,12 @@ from storage.receipts import Receipt
 from tasks.evaluate.evaluate import Digests, has_its_truth, read_truth, read_truth_classes, truth_facts, truth_of
 from tasks.evaluate.settings import Audit
 from tasks.ingest.observed import Observed, read_observed
-from tasks.label import label, project
+from tasks.label import label
 from tasks.label.arrays import decode_fields
 from tasks.label.consistency import task_consistencies
 from tasks.label.fuse import decode_labels, encode_labels, fusion_settings
 from tasks.label.settings import Fuse
+from tasks.label.views import Cameras, main_views
 from tasks.stage.block import run_block
 from tasks.stage.job import Job, Output
 from tasks.stage.kind import Edge, Inputs, Kind, Stage, stages_of
@@ -42,12 +43,13 @@ Labels = dict[str, NDArray]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is read of one item: fused labels, views, patch labels (none without truth), truth, the figures of ``fuse``, and what
-    was photographed."""
+    """What is read of one item: fused labels, their main views, patch labels (none without truth) with the views of each, truth,
+    the figures of ``fuse``, and what was photographed."""
 
     fused: Labels
-    cameras: tuple[Camera, ...]
+    views: tuple[View, ...]
     fields: Mapping[str, Field]
+    cameras: Mapping[str, tuple[View, ...]]
     truth: Labels
     truth_digest: Digests
     figures: Mapping[str, Any]
@@ -76,8 +78,8 @@ KIND = Kind(
     Audit,
     {
         "labels": Edge("labels"),
-        "views": Edge("views"),
-        "patches": Edge(label.PATCH_LABELS, many=True, when=_has_truth),  # to be held against it
+        "views": Edge("views", many=True, read_by="labels"),
+        "patches": Edge(label.PATCH_LABELS, many=True, read_by="labels", when=_has_truth),  # to be held against it
     },
     "audit",
     make="tasks.evaluate.audit:audit_block",
@@ -92,20 +94,25 @@ KIND = Kind(
 def audit_block(job: Job) -> Receipt:
     """Audit every fused panorama of a block."""
     labels_stage, source = job.input("labels"), job.source
-    fused, views = Upstream(job, labels_stage), Upstream(job, job.input("views"))
+    fused, views = Upstream(job, labels_stage), Cameras(job)
+    main = main_views(labels_stage.stages("labels"))
     teachers = [Upstream(job, stage) for stage in sorted(job.stage.stages("patches"), key=lambda stage: stage.name)]
     label_classes, truth_classes = fused.receipt.about["classes"], read_truth_classes(source)
 
     def read(slot: int, item: Item) -> Evidence:
         fields: dict[str, Field] = {}
+        cameras: dict[str, tuple[View, ...]] = {}
         for teacher in teachers:
-            fields.update(decode_fields(teacher.item(slot), teacher.receipt.about))
-        labels, cameras = decode_labels(fused.item(slot)), project.decode_cameras(views.item(slot))
+            fields |= (said := decode_fields(teacher.item(slot), teacher.receipt.about))
+            cameras |= dict.fromkeys(said, views.of(teacher.stage, slot))
+        labels = decode_labels(fused.item(slot))
         observed = read_observed(item, job.panoramas, len(labels["views"]))
-        return Evidence(labels, cameras, fields, *read_truth(source, item), fused.receipt.items[slot].figures, observed)
+        truth, digests = read_truth(source, item)
+        figures = fused.receipt.items[slot].figures
+        return Evidence(labels, views.cut_by(main, slot), fields, cameras, truth, digests, figures, observed)
 
     def audit_item(_item: Item, evidence: Evidence) -> Output:
-        parted = splits(evidence.fused, label_classes, evidence.cameras, evidence.observed)
+        parted = splits(evidence.fused, label_classes, evidence.views, evidence.observed)
         arrays: Labels = {"agreement": agreement_sums(evidence.fused, parted)}
         consistency = evidence.figures.get("consistency")
         figures: dict[str, Any] = {"consistency": consistency, "tasks": task_consistencies(evidence.figures)}
@@ -126,23 +133,28 @@ def attribute(
     if not evidence.truth:
         return {}
     height, width = evidence.fused["views"].shape
-    cameras = evidence.cameras
     truth = truth_labels(evidence.truth, (height, width), len(truth_classes), evidence.observed)
-    true = patch_fields(truth, cameras)
+    cameras = {name: evidence.cameras.get(name, evidence.views) for name in FIGURES}
+    true = {name: field for own in dict.fromkeys(cameras.values()) for name, field in _true(truth, cameras, own).items()}
     # The floor is stored and read back too: what rounding costs belongs to the round trip.
     settings = fusion_settings(fusion, truth_classes)
     floor = decode_labels(encode_labels(fuse(true, cameras, height, width, settings, evidence.observed), fusion))
-    land = replace(evidence, fields=without_sky(evidence.fields, sky_class(label_classes)))  # as fuse takes them
-    said, fused = in_words_of(truth_classes, label_classes, land)
+    land = without_sky(evidence.fields, sky_class(label_classes), evidence.cameras, evidence.fused.get("sky"))  # as fuse does
+    said, fused = in_words_of(truth_classes, label_classes, replace(evidence, fields=land))
     if "depth" in said and "depth" in truth:
-        said["depth"], fused["depth"] = in_metres(said["depth"], cameras, fused, truth)
-    seen = [sightings(camera, height, width) for camera in cameras]
-    by_truth = splits(truth, truth_classes, cameras, evidence.observed)
-    return {
-        task: measure(make_path(task, said[task], true[task], truth, fused, floor), cameras, seen, by_truth, len(truth_classes))
-        for task in FIGURES
-        if task in said and task in true and task in fused
-    }
+        said["depth"], fused["depth"] = in_metres(said["depth"], cameras["depth"], fused, truth)
+    by_truth = splits(truth, truth_classes, evidence.views, evidence.observed)
+    measured = {}
+    for task in (task for task in FIGURES if task in said and task in true and task in fused):
+        path, seen = make_path(task, said[task], true[task], truth, fused, floor), cameras[task]
+        sights = [sightings(camera, height, width) for camera in seen]
+        measured[task] = measure(path, seen, sights, by_truth, len(truth_classes))
+    return measured
+
+
+def _true(truth: Labels, cameras: Mapping[str, Sequence[View]], own: Sequence[View]) -> dict[str, Field]:
+    """What a perfect teacher would say through ``own`` views of the tasks that have these."""
+    return {name: field for name, field in patch_fields(truth, own).items() if cameras[name] == own}
 
 
 def truth_labels(truth: Mapping[str, NDArray], shape: tuple[int, int], classes: int, observed: Observed = None) -> Labels:
@@ -194,7 +206,7 @@ def in_words_of(
     return said, fused
 
 
-def in_metres(depth: Field, cameras: Sequence[Camera], fused: Labels, truth: Labels) -> tuple[Field, NDArray]:
+def in_metres(depth: Field, cameras: Sequence[View], fused: Labels, truth: Labels) -> tuple[Field, NDArray]:
     """Distances (N, h, w) and (H, W) in the truth's unit, float32. A teacher that is not metric gets one factor, a median."""
     distance, usable = aligned_distance(depth, cameras)
     if depth.unit == "metre":

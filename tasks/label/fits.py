@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from configs.settings import ConfigError
+from tasks.label.views import views_read
 from tasks.stage.kind import Stage
 
 NEEDED_BY = {"points": {"depth"}, "edge_distance": {"depth", "semantics", "sky"}}
@@ -10,9 +11,14 @@ NEEDED_BY = {"points": {"depth"}, "edge_distance": {"depth", "semantics", "sky"}
 
 
 def refuse_misfit(stage: Stage) -> None:
-    """Raise ConfigError if two teachers give one field, or a setting needs a field that none gives."""
+    """Raise ConfigError if two teachers give one field, its views are not read, or a setting needs a field that none gives."""
     where, owner = f"stages.{stage.key}", dict[str, str]()
     for teacher in stage.stages("labels"):
+        if not any(views.identity == own.identity for own in stage.stages("views") for views in teacher.stages("views")):
+            raise ConfigError(
+                f"{where}: {teacher.key!r} looked through views of {views_read(teacher).key!r}, which are not among those named; "
+                "drop `views`, and each teacher's own are read"
+            )
         for field in teacher.settings.fields:
             if field in owner:
                 raise ConfigError(

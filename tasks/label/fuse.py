@@ -9,11 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.cameras import Camera
-from geometry.fields import Field
-from geometry.fusion.fuse import FusionSettings, fuse
-from geometry.fusion.rotations import rotation_consistency
-from geometry.fusion.sky import OF_LAND, sky_class
+from geometry.fusion.fuse import FusionSettings
+from geometry.fusion.sky import sky_class
 from geometry.surfaces.auxiliaries import derive_auxiliaries
 from metrics.consistency import consistency_figures
 from metrics.depth_normals import depth_normal_figures
@@ -22,16 +19,18 @@ from storage.receipts import Receipt
 from tasks.ingest.images.decode import Panorama
 from tasks.ingest.observed import Observed, observed_of, partly_observed, require_observed, share
 from tasks.ingest.panorama import decoded, load_panorama
-from tasks.label import instances, label, project
+from tasks.label import instances, label
 from tasks.label.arrays import decode_fields
 from tasks.label.auxiliaries import about_auxiliaries, encode_auxiliaries
 from tasks.label.classes import FIGURE, class_shares
 from tasks.label.consistency import require_consistency
 from tasks.label.fits import refuse_misfit
+from tasks.label.labellings import Labelling, fuse_labellings
 from tasks.label.ranges import stored_distances
-from tasks.label.rotations import fuse_work, rotated_views
+from tasks.label.rotations import fuse_work
 from tasks.label.settings import Fuse as Settings
 from tasks.label.settings import StoredLabels
+from tasks.label.views import Cameras
 from tasks.stage.block import run_block
 from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.kind import Edge, Inputs, Kind, stages_of
@@ -39,8 +38,6 @@ from tasks.stage.upstream import Upstream
 
 VERSION = "5"
 
-Labelling = tuple[dict[str, Field], tuple[Camera, ...]]
-"""What teachers say of a panorama through one set of views."""
 PatchLabels = tuple[list[Labelling], Panorama | None]
 """All labellings of a panorama, and itself where its pixels or what was photographed of it are needed."""
 
@@ -59,7 +56,7 @@ KIND = Kind(
     VERSION,
     Settings,
     {
-        "views": Edge("views"),
+        "views": Edge("views", many=True, read_by="labels"),
         "labels": Edge(label.PATCH_LABELS, many=True),
         "turned": Edge(label.TURNED, many=True, parts_of="labels"),
     },
@@ -78,8 +75,7 @@ KIND = Kind(
 def fuse_block(job: Job) -> Receipt:
     """Fuse the patch labels of every panorama of a block."""
     settings: Settings = job.settings
-    project_stage = job.input("views")
-    views = Upstream(job, project_stage)
+    cameras = Cameras(job)
     read_stages = sorted([*job.stage.stages("labels"), *job.stage.stages("turned")], key=lambda stage: stage.name)
     teachers = [Upstream(job, stage) for stage in read_stages]
     classes: list[str] = next((t.receipt.about["classes"] for t in teachers if "semantics" in t.receipt.about["fields"]), [])
@@ -94,11 +90,11 @@ def fuse_block(job: Job) -> Receipt:
     rotations = max(teacher.stage.settings.rotation for teacher in teachers)
 
     def read(slot: int, item: Item) -> PatchLabels:
-        cameras = project.decode_cameras(views.item(slot))
-        fields: list[dict[str, Field]] = [{} for _ in range(rotations + 1)]
+        labellings: list[Labelling] = [({}, {}) for _ in range(rotations + 1)]
         for teacher in teachers:
-            fields[teacher.stage.settings.rotation].update(decode_fields(teacher.item(slot), teacher.receipt.about))
-        labellings = [(own, rotated_views(cameras, project_stage.settings.layout, turn)) for turn, own in enumerate(fields)]
+            fields, views = labellings[teacher.stage.settings.rotation]
+            fields |= (said := decode_fields(teacher.item(slot), teacher.receipt.about))
+            views |= dict.fromkeys(said, cameras.of(teacher.stage, slot))
         needed = "image_gradient" in settings.auxiliaries or partly_observed(item)
         return labellings, load_panorama(item, job.panoramas) if needed else None
 
@@ -109,9 +105,9 @@ def fuse_block(job: Job) -> Receipt:
         labels = fuse_labellings(labellings, settings.height, fusion, metric, observed)
         labels |= distances_to_store(labels, settings, metric)
         if masks:  # of the layout's own views: an object's score is the teacher's, not a vote over labellings
-            fields, cameras = labellings[0]
+            fields, views = labellings[0]
             field = instances.with_classes(fields["instances"], masks["classes"], classes)
-            labels = instances.add_instances(labels, field, cameras, settings, things, len(classes), observed)
+            labels = instances.add_instances(labels, field, views["instances"], settings, things, len(classes), observed)
         require_labels(labels, observed)
         pixels = None if panorama is None else panorama.pixels
         labels |= derive_auxiliaries(settings.auxiliaries, labels, pixels, settings.depth_edge, observed)
@@ -137,8 +133,8 @@ def _about(
 
 
 def fused_unit(unit: str) -> str:
-    """The unit of fused distances, from the teacher's: they are distances even if the teacher says their inverses."""
-    return "scale" if unit == "inverse" else unit
+    """The unit of fused distances, from the teacher's: up to one factor whether its views had one, each its own, or inverses."""
+    return "scale" if unit in ("inverse", "shared") else unit
 
 
 def fusion_settings(settings: Settings, classes: Sequence[str]) -> FusionSettings:
@@ -153,27 +149,6 @@ def fusion_settings(settings: Settings, classes: Sequence[str]) -> FusionSetting
         classes=len(classes) or 256,
         sky_class=sky_class(classes),
     )
-
-
-def fuse_labellings(
-    labellings: Sequence[Labelling], height: int, settings: FusionSettings, metric: bool, observed: Observed = None
-) -> dict[str, NDArray]:
-    """ERP labels from the views of all labellings of a panorama, and, where there are several, how far these agree.
-
-    Arrays (height, 2 * height[, 3]) as :func:`geometry.fusion.fuse.fuse` gives them, and ``*_rotation_consistency`` uint8.
-    """
-    alone = [fuse(*labelling, height, 2 * height, settings, observed) for labelling in labellings]
-    if len(alone) == 1:
-        return alone[0]
-    names = labellings[0][0].keys() - {"instances"}  # which are those of the layout's own views
-    fields = {name: label.concatenate([own[name] for own, _ in labellings]) for name in sorted(names)}
-    cameras = tuple(camera for _, own in labellings for camera in own)
-    together = fuse(fields, cameras, height, 2 * height, settings, observed)
-    agreed = rotation_consistency(alone, settings.consistency_scale, metric)
-    for name in OF_LAND:
-        if "sky" in together and name in together:
-            agreed[f"{name}_rotation_consistency"][together["sky"]] = 0
-    return together | agreed
 
 
 def distances_to_store(labels: Mapping[str, NDArray], settings: StoredLabels, metric: bool) -> dict[str, NDArray]:

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.instances.fuse import InstanceSettings, fuse_instances
 from geometry.instances.masks import SphericalMask, masks_of_ids, unpack_masks
 from geometry.instances.panoptic import panoptic_map
+from geometry.spheres import View
 from metrics.semantics import vocabulary_map
 from tasks.label.settings import Fuse
 from tasks.stage.job import BadItem
@@ -59,7 +59,7 @@ def with_classes(field: Field, own: Sequence[str], classes: Sequence[str]) -> Fi
 def add_instances(
     labels: Mapping[str, NDArray],
     field: Field,
-    cameras: Sequence[Camera],
+    cameras: Sequence[View],
     settings: Fuse,
     things: Sequence[int] | None,
     classes: int,

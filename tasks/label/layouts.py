@@ -1,4 +1,4 @@
-"""Which perspective views may be cut from a panorama."""
+"""Which views may be cut from a panorama."""
 
 from __future__ import annotations
 
@@ -58,4 +58,10 @@ class ViewList(Settings):
     views: tuple[View, ...] = Field(min_length=1)
 
 
-Layout = Annotated[Cubemap | Icosahedron | Rings | Random | ViewList, Field(discriminator="kind")]
+class WholeSphere(Settings):
+    """One view of all directions, in ``patch_size`` rows and twice as many columns, for teachers that see a panorama at once."""
+
+    kind: Literal["sphere"]
+
+
+Layout = Annotated[Cubemap | Icosahedron | Rings | Random | ViewList | WholeSphere, Field(discriminator="kind")]

@@ -1,4 +1,4 @@
-"""project: manifest -> views. Chooses the perspective cameras of each panorama, and stores their pixels if asked."""
+"""project: manifest -> views. Chooses the views of each panorama, and stores their pixels if asked."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from geometry import layouts
 from geometry.cameras import Camera
 from geometry.resampling.patches import extract_patches
+from geometry.spheres import Sphere, View
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.ingest.panorama import DECODED, load_panorama
-from tasks.label.layouts import Cubemap, Icosahedron, Random, Rings
+from tasks.label.layouts import Cubemap, Icosahedron, Random, Rings, WholeSphere
 from tasks.label.settings import Project as Settings
 from tasks.stage.block import run_block
 from tasks.stage.job import Job, Output
@@ -37,8 +38,8 @@ KIND = Kind(
 )
 
 
-def choose_views(settings: Settings, item_digest: str) -> tuple[Camera, ...]:
-    """The cameras of one panorama. Random layouts are seeded by the config's seed and the item's digest."""
+def choose_views(settings: Settings, item_digest: str) -> tuple[View, ...]:
+    """The views of one panorama. Random layouts are seeded by the config's seed and the item's digest."""
     layout, size = settings.layout, settings.patch_size
     if isinstance(layout, Cubemap):
         return layouts.cubemap(size, np.radians(layout.fov_degrees))
@@ -51,6 +52,8 @@ def choose_views(settings: Settings, item_digest: str) -> tuple[Camera, ...]:
         generator = np.random.default_rng([layout.seed, int(item_digest[:16] or "0", 16)])
         fov, pitch = np.radians(layout.fov_degrees), np.radians(layout.pitch_degrees)
         return layouts.random(size, layout.count, generator, (fov[0], fov[1]), (pitch[0], pitch[1]))
+    if isinstance(layout, WholeSphere):
+        return (Sphere(2 * size, size),)
     views = [np.radians([v.yaw_degrees, v.pitch_degrees, v.fov_degrees, v.roll_degrees]) for v in layout.views]
     return layouts.explicit(size, [tuple(view) for view in views])
 
@@ -72,8 +75,11 @@ def project_block(job: Job) -> Receipt:
     return run_block(job, project_item, {"patch_size": settings.patch_size, "layout": settings.layout.kind}, read=read)
 
 
-def encode_cameras(cameras: tuple[Camera, ...]) -> dict[str, NDArray]:
-    """Cameras as arrays: fov (views,) float64 in radians, rotation (views, 9) float64, size (views, 2) int32 as width, height."""
+def encode_cameras(cameras: tuple[View, ...]) -> dict[str, NDArray]:
+    """Views as arrays: fov (views,) float64 in radians, rotation (views, 9) float64, size (views, 2) int32 as width, height.
+
+    The field of view of the whole sphere is 2 pi, which no camera has.
+    """
     return {
         "fov": np.array([camera.fov for camera in cameras]),
         "rotation": np.array([camera.rotation for camera in cameras]),
@@ -81,7 +87,11 @@ def encode_cameras(cameras: tuple[Camera, ...]) -> dict[str, NDArray]:
     }
 
 
-def decode_cameras(arrays: Mapping[str, NDArray]) -> tuple[Camera, ...]:
-    """The cameras that :func:`encode_cameras` stored: ``fov`` (N,) and ``rotation`` (N, 9) float64, ``size`` (N, 2) int32."""
+def decode_cameras(arrays: Mapping[str, NDArray]) -> tuple[View, ...]:
+    """The views that :func:`encode_cameras` stored: ``fov`` (N,) and ``rotation`` (N, 9) float64, ``size`` (N, 2) int32."""
     rows = zip(arrays["size"], arrays["fov"], arrays["rotation"], strict=True)
-    return tuple(Camera.from_matrix(size[0], size[1], fov, rotation) for size, fov, rotation in rows)
+    return tuple(_view(size[0], size[1], fov, rotation) for size, fov, rotation in rows)
+
+
+def _view(width: int, height: int, fov: float, rotation: NDArray) -> View:
+    return Camera.from_matrix(width, height, fov, rotation) if fov < np.pi else Sphere.from_matrix(height, rotation)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 
-from geometry.cameras import Camera
 from geometry.layouts import turned
+from geometry.spheres import View
 from tasks.label.layouts import Cubemap, Icosahedron, Layout, Rings
 
 
@@ -32,7 +32,7 @@ def _period_degrees(layout: Layout) -> float:
     return 360.0 / layout.views_per_ring if isinstance(layout, Rings) else 360.0
 
 
-def rotated_views(cameras: tuple[Camera, ...], layout: Layout, rotation: int) -> tuple[Camera, ...]:
+def rotated_views(cameras: tuple[View, ...], layout: Layout, rotation: int) -> tuple[View, ...]:
     """The cameras of a rotation: those that ``project`` stored, turned."""
     return turned(cameras, math.radians(yaw_degrees(layout, rotation))) if rotation else cameras
 

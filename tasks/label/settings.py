@@ -12,11 +12,11 @@ from tasks.label.layouts import Icosahedron, Layout
 
 
 class Project(Settings):
-    """Which perspective views are cut from each panorama."""
+    """Which views are cut from each panorama."""
 
     layout: Layout = Icosahedron(kind="icosahedron")
     patch_size: int = Field(504, ge=16, le=4096)
-    """Side of the square patches in pixels."""
+    """Side of the square patches in pixels; rows of a view of the whole sphere."""
     antialias: bool = True
     """Prefilter where a patch is coarser than the panorama; without it fine texture aliases."""
     keep_pixels: bool = False
@@ -28,10 +28,10 @@ AuxiliaryName = Literal["points", "image_gradient", "edge_distance"]
 
 
 class Label(Settings):
-    """One teacher: a frozen perspective model. ``settings`` belong to its kind; see docs/add-a-teacher.md."""
+    """One teacher: a frozen model. ``settings`` belong to its kind; see docs/add-a-teacher.md."""
 
     kind: str
-    """``transformers``, ``onnx``, ``litert``, ``scenes``, or ``package.module:function`` of your own."""
+    """``transformers``, ``onnx``, ``litert``, ``cubemap``, ``files``, ``scenes``, or ``package.module:function`` of your own."""
     fields: tuple[FieldName, ...] = Field(min_length=1)
     settings: Annotated[PlainSettings, WITH_PLACES] = Field(default_factory=dict)
     """Files and folders in it that begin with ``./`` or ``../`` are those that the config's own file sees."""

@@ -74,10 +74,11 @@ def _resolve(entry: Typed, before: Mapping[str, Step], root: str, blocks: Mappin
     named = {name: _named(entry, name, keys, before) for name, keys in entry.named.items()}
     over = _panoramas(entry, named, before)
     inputs: dict[str, Given] = {}
-    for name, edge in kind.reads.items():
+    for name, edge in sorted(kind.reads.items(), key=lambda read: bool(read[1].read_by)):  # these need what others found
         if over is None or edge.when(over):
             found = named[name] if name in named else _nearest(entry, name, edge, over, inputs, before)
             inputs |= {name: found} if found else {}
+    inputs = {name: inputs[name] for name in kind.reads if name in inputs}
     like = before.get(kind.like(entry.settings, entry.key))
     weights, lacks = _weighed(entry, inputs, weigh)
     identity = _identity(entry, inputs, before, weights)
@@ -151,6 +152,8 @@ def _panoramas(entry: Typed, named: Mapping[str, Given], before: Mapping[str, St
 
 
 def _nearest(entry: Typed, name: str, edge: Edge, over: Stage | None, inputs: Inputs, before: Mapping[str, Step]) -> Given:
+    if edge.read_by:
+        return _read_by(inputs.get(edge.read_by, ()), edge.product)
     giving = [before[key].stage for key in _giving(edge.product, before)]
     if edge.parts_of:
         entries = {one.key.partition(".")[0] for one in inputs.get(edge.parts_of, ()) if isinstance(one, Stage)}
@@ -166,6 +169,13 @@ def _nearest(entry: Typed, name: str, edge: Edge, over: Stage | None, inputs: In
             f"{outside}: {entry.key}: {{{name}: ...}}"
         )
     return tuple(_since_given(here, over, before)) if edge.many else (here[-1],)
+
+
+def _read_by(readers: Given, product: str) -> Given:
+    """The stages that give a product to the readers, each once, in the order of these."""
+    read = [one for reader in readers if isinstance(reader, Stage) for one in upstream_names(reader.inputs).values()]
+    giving = [one for one in read if one.kind.gives == product]
+    return tuple({(one.root, one.name, one.identity.fingerprint): one for one in giving}.values())
 
 
 def _since_given(here: Sequence[Stage], over: Stage | None, before: Mapping[str, Step]) -> list[Stage]:

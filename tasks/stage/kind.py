@@ -1,7 +1,7 @@
 """What a stage is: all that plan, run, gc, cost, trace, verify and the UI may know of it.
 
-A kind of stage is declared once, beside the functions that make it, and named in one line of tasks/catalogue.py. Its functions
-stand at the top of a module, so that a stage travels to workers as it is.
+A kind is declared once, beside the functions that make it, and named in one line of tasks/catalogue.py. Its functions stand at
+the top of a module, so that a stage travels to workers as it is.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Edge:
 
     ``many``: every stage that gives it over those panoramas. ``maybe``: none is no error. ``outside``: may be named by a folder,
     a URL or a hub id, of what no stage made. ``anywhere``: may be over other panoramas, as a model is. ``parts_of`` names another
-    input: only stages of the same entries as that one's are read. ``weighted``: may be named with a weight for each stage.
-    ``when`` says of the stage that gave the panoramas whether the product is read at all.
+    input: only stages of the same entries as that one's are read; ``read_by``: what the stages of that input read of it.
+    ``weighted``: may be named with a weight for each stage. ``when`` says of what gave the panoramas whether it is read.
     """
 
     product: str
@@ -52,6 +52,7 @@ class Edge:
     outside: bool = False
     anywhere: bool = False
     parts_of: str = ""
+    read_by: str = ""
     weighted: bool = False
     when: Callable[[Stage], bool] = _always
 
@@ -67,8 +68,7 @@ class Part:
 
 
 def _all_settings(settings: Any, _inputs: Inputs) -> Mapping[str, Any]:
-    said: Mapping[str, Any] = settings.fingerprinted()
-    return said
+    return dict(settings.fingerprinted())
 
 
 def _all_facts(_settings: Any, _inputs: Inputs) -> Facts:
@@ -114,8 +114,7 @@ class Kind:
     weights : function of (settings, inputs)
         Name of each set of weights -> digest; ``{key}`` in a name is the key of the entry.
     facts : function of (settings, inputs)
-        What it reads of an item beyond the pixels and what earlier stages made of it; by default the name and all metadata. Where
-        none of that changed, an item's row is copied into a block with another name.
+        What it reads of an item beyond pixels and earlier stages, by default name and all metadata: rows of alike ones are copied.
     network : bool
         Runs a network, and so wants a GPU, though its output may not depend on weights that are known beforehand.
     droppable : bool
@@ -125,10 +124,11 @@ class Kind:
     becomes : function of settings
         Another kind that an entry is, where what it gives depends on what it says; None for this one.
     derive : function of (stage, block)
-        Of grain ``derived``: the block that it makes of one that it reads, as a pure function of its items. By default a block of
-        one item that stands for the block.
+        Of grain ``derived``: the block that it makes of one that it reads, from its items; by default one that stands for it.
     fits : function of a stage
         Raises ConfigError if its settings do not fit what it reads. Reads nothing.
+    notes : str
+        ``module:function`` of a stage: what its plan should tell, in sentences, such as the licence of its weights.
     check : str
         ``module:function`` of (stage, its blocks) that may refuse a run before any stage runs, by ConfigError.
     looks : str
@@ -163,6 +163,7 @@ class Kind:
     becomes: Callable[[Any], Kind | None] | None = None
     derive: Callable[[Stage, Block], Block] | None = None
     fits: Callable[[Stage], None] = _fits
+    notes: str = ""
     check: str = ""
     looks: str = ""
     tries: str = ""

@@ -93,7 +93,7 @@ def test_a_mistake_names_its_key_and_the_fix(tmp_path: Path, changes: dict, expe
         ({"stages": None}, "stages: must be a mapping of keys to stages, or a list of mappings with one key each"),
         ({"stages": [STAGES]}, "stages: every item of the list must be a mapping with one key"),
         ({"stages": [{"project": {}}, {"project": {}}]}, "stages.project: stands twice; give each stage a key of its own"),
-        ({"stages": {"fuse": {}}}, "stages.fuse: needs views, which no stage before it gives"),
+        ({"stages": {"fuse": {}}}, "stages.fuse: needs patch labels, which no stage before it gives"),
     ],
 )
 def test_a_mistake_in_the_frame_is_told(tmp_path: Path, changes: dict, expected: str) -> None:

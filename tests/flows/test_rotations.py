@@ -11,14 +11,10 @@ from flows.plan import make_plan
 from flows.setup.cost import estimate_cost
 from geometry.layouts import coverage
 from storage.arrays import BlockReader
-from tasks.ingest import ingest
-from tasks.ingest.check import check_entry
 from tasks.label.project import choose_views
 from tasks.label.rotations import rotated_views, yaw_degrees
 from tasks.label.settings import Project
-from tasks.pipeline import sources
-from tasks.stage.job import Job
-from tests.support.pipelines import data_bytes, load, write_pipeline
+from tests.support.pipelines import data_bytes, load, make_owed, write_pipeline
 from tests.support.stages import identity_of
 
 TURNED = ("geometry.rotation1", "classes.rotation1")
@@ -43,21 +39,9 @@ def test_turns_halve_the_period_of_the_layout() -> None:
     assert [yaw_degrees(cube, rotation) for rotation in range(5)] == [0, 45, 22.5, 67.5, 11.25]
 
 
-def run(config: Config) -> None:
-    """Make what is owed, without Prefect's server, which adds nothing here and takes seconds."""
-    for source in sources(config):
-        scan = ingest.scan(source)
-        if scan.to_read:
-            ingest.save(source, scan.known, [check_entry(entry, source.settings) for entry in scan.to_read])
-    plan = make_plan(config)
-    for step in plan.steps:
-        for block in plan.owed_blocks(step):
-            step.stage.make(Job(step.stage, block, "test", config.execution))
-
-
 def test_one_more_rotation_runs_just_that(tmp_path: Path) -> None:
     path = write_pipeline(tmp_path, 3)
-    run(load(path))
+    make_owed(load(path))
     before = data_bytes(tmp_path / "store")
     config = load(path, geometry__rotations=1, classes__rotations=1)
     plan = {stage.stage: stage for stage in make_plan(config).stages}
@@ -69,7 +53,7 @@ def test_one_more_rotation_runs_just_that(tmp_path: Path) -> None:
     own = costs["geometry"]
     assert costs[TURNED[0]].worker_seconds == own.worker_seconds > 0
     assert "as geometry" in costs[TURNED[0]].note
-    run(config)
+    make_owed(config)
     assert not make_plan(config).anything_to_run
     assert not make_plan(load(path)).anything_to_run, "without rotations, what was there is valid as it was"
     assert {name: data for name, data in data_bytes(tmp_path / "store").items() if name in before} == before

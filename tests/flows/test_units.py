@@ -20,7 +20,7 @@ from tasks.label.fuse import decode_labels
 from tasks.pipeline import validated
 from tasks.stage.kind import Stage
 from tasks.stage.made import Made
-from tests.flows.test_rotations import run
+from tests.support.pipelines import make_owed
 
 TOLD = "panolabel, but depth after one scale per image: the labels have none"
 
@@ -48,7 +48,7 @@ def made(folder: Path, streets: Path, unit: str, level: float) -> tuple[Receipt,
         "evaluate": {},
     }
     config = validated({"name": "scaleless", "root": str(folder / "store"), "stages": stages})
-    run(config)
+    make_owed(config)
     plan = make_plan(config)
     (block,) = plan.blocks
     urls = {stage.key: stage.block_url(block.name) for stage in plan.definitions}
@@ -113,7 +113,7 @@ def test_panoramas_of_which_views_see_a_part_go_through_every_stage(tmp_path: Pa
         "audit": {},
     }
     config = validated({"name": "part", "root": str(tmp_path / "store"), "stages": stages})
-    run(config)
+    make_owed(config)
     plan = make_plan(config)
     assert not any(plan.owed.values())
     (block,) = plan.blocks

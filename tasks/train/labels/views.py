@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.fusion.fuse import FusionSettings, fuse
+from geometry.spheres import View
 from storage.arrays import BlockReader
 from storage.receipts import Receipt, read_dropped, read_receipt
 from tasks.label import project
 from tasks.label.arrays import decode_fields
+from tasks.label.views import views_read
 from tasks.stage.kind import Stage
 
 
@@ -49,22 +50,25 @@ class PatchBlock:
 
 @dataclass(frozen=True)
 class Patches:
-    """The blocks that a block of labels was made from: the views, and what each teacher says of them."""
+    """The blocks that a block of labels was made from: what each teacher says, and the views that it looked through."""
 
-    views: PatchBlock
     teachers: Sequence[PatchBlock]
+    views: Sequence[PatchBlock]
 
 
 def patch_blocks(stage: Stage, block: str) -> Patches | None:
     """What a block of fused labels was made from; None of labels that have no views."""
-    views, teachers = stage.stages("views"), stage.stages("labels")
-    if not views:
+    teachers = stage.stages("labels")
+    if not stage.stages("views"):
         return None
-    return Patches(PatchBlock(views[0].block_url(block)), [PatchBlock(one.block_url(block)) for one in teachers])
+    views = [views_read(one) for one in teachers]
+    return Patches([PatchBlock(one.block_url(block)) for one in teachers], [PatchBlock(one.block_url(block)) for one in views])
 
 
 def check_views(blocks: Patches | None, tasks: Sequence[str]) -> None:
     """Raises ValueError if a task cannot be taught view by view from these blocks."""
+    if len({_views_of(task, blocks).url for task in tasks}) > 1:
+        raise ValueError(f"{', '.join(tasks)} were labelled through different views, so none shows all; train on merged labels")
     for task in tasks:
         unit = _teacher_of(task, blocks).receipt.about["fields"][task]["unit"]
         if task == "depth" and unit != "metre":
@@ -81,10 +85,10 @@ def one_view(
 
     As those of :func:`geometry.fusion.fuse.fuse`, in its dtypes, without the consistency of views.
     """
-    cameras = project.decode_cameras(_there(blocks).views.reader.item(slot, ("fov", "rotation", "size")))
+    cameras = project.decode_cameras(_views_of(tasks[0], blocks).reader.item(slot, ("fov", "rotation", "size")))
     view = int(generator.integers(len(cameras)))
     fields = {task: _of_view(_teacher_of(task, blocks), slot, task, view) for task in tasks}
-    seen: tuple[Camera, ...] = (cameras[view],)
+    seen: tuple[View, ...] = (cameras[view],)
     labels = fuse(fields, seen, height, 2 * height, FusionSettings(depth="single", edge_feather=0, classes=max(classes, 1)))
     # One view has no other to agree with: its consistency is zero, which means "not judged", not "worth nothing".
     return {name: array for name, array in labels.items() if not name.endswith("_consistency")}
@@ -104,6 +108,11 @@ def _there(blocks: Patches | None) -> Patches:
     if blocks is None:
         raise ValueError("these labels have no views, so they cannot be trained view by view; train on merged labels")
     return blocks
+
+
+def _views_of(task: str, blocks: Patches | None) -> PatchBlock:
+    whole = _there(blocks)
+    return whole.views[whole.teachers.index(_teacher_of(task, blocks))]
 
 
 def _teacher_of(task: str, blocks: Patches | None) -> PatchBlock:

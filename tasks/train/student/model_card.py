@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.train.student.licences import UNKNOWN, stated_licence
+from tasks.label.teachers.licences import UNKNOWN, stated_licence
 from tasks.train.student.settings import TrainStudent
 
 FRONT = """---

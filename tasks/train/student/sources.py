@@ -7,9 +7,9 @@ from typing import Any
 
 from storage.credentials import mask_credentials
 from tasks.label.fuse import fused_unit
+from tasks.label.teachers.licences import UNKNOWN, stated_licence
 from tasks.stage.kind import Outside, Stage
 from tasks.train.labels.data import LabelStore
-from tasks.train.student.licences import UNKNOWN, stated_licence
 
 
 def about_labels(stores: Sequence[LabelStore], licences: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -295,7 +295,7 @@ def test_the_schema_accepts_shipped_configs_and_refuses_mistakes(path: Path, tmp
         validator.validate({**good, "stages": {**good["stages"], **right}})
     fuse = schema["$defs"]["stage:fuse"]["properties"]
     assert fuse["height"]["description"].startswith("Rows of the fused labels")
-    assert set(fuse) == {"stage", *kind_named("fuse").reads, *kind_named("fuse").settings.model_fields}
+    assert set(fuse) == {"stage", "keep", *kind_named("fuse").reads, *kind_named("fuse").settings.model_fields}
 
 
 def test_yaml_files_name_a_schema_that_is_there(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_a_plane_has_the_distance_of_a_plane() -> None:
         np.testing.assert_allclose(np.abs(camera.directions() * values[..., None]).max(-1), 2, rtol=1e-6)
     np.testing.assert_allclose(distance.confidence, 0.75)
     assert not distance.metric
-    assert fields(distance)["depth"].unit == "scale"
+    assert fields(distance)["depth"].unit == "shared"
 
 
 def test_the_two_lengths_of_a_ray_differ_by_a_quarter_of_a_percent_in_a_corner() -> None:

@@ -17,14 +17,18 @@ PROMPTED = {"indoor": ("a room", "a room in"), "outdoor": ("a street", "a street
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A tiny CLIP with a tokenizer of letters."""
+    return write_clip(tmp_path, 32)
+
+
+def write_clip(tmp_path: Path, positions: int) -> Path:
+    """A tiny CLIP with a tokenizer of letters, of which prompts may have so many."""
     letters = "abcdefghijklmnopqrstuvwxyz"
     names = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
     (tmp_path / "vocab.json").write_text(json.dumps({name: index for index, name in enumerate(names)}))
     (tmp_path / "merges.txt").write_text("#version: 0.2\n")
     text = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
             "vocab_size": len(names), "eos_token_id": len(names) - 1, "bos_token_id": len(names) - 2,
-            "max_position_embeddings": 32}  # fmt: skip
+            "max_position_embeddings": positions}  # fmt: skip
     vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 32,
               "patch_size": 8}  # fmt: skip
     torch.manual_seed(0)

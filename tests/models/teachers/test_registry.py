@@ -10,7 +10,7 @@ import types
 import pytest
 
 from configs.places import placed
-from models.teachers import load_teacher, registry, weights, weights_digest
+from models.teachers import WantedViews, load_teacher, registry, sees, wanted_views, weights, weights_digest
 from models.teachers.named_files import missing_files
 from models.teachers.plugin_code import code_of
 from models.teachers.registry import KEPT, KINDS, _loaded, resolve
@@ -312,3 +312,14 @@ def test_a_place_of_a_config_is_digested_as_written_and_by_what_lies_there(monke
     assert before == other
     (tmp_path / "words" / "all.txt").write_text("b2")
     assert weights_digest("my_reader:load", seen[0]) != before
+
+
+def test_what_a_teacher_sees_is_said_beside_its_loader(tmp_path, monkeypatch):
+    (tmp_path / "seeing_all.py").write_text("SEES = 'views'\ndef load(settings, device): ...\n")
+    (tmp_path / "seeing_much.py").write_text("SEES = 'everything'\ndef load(settings, device): ...\n")
+    (tmp_path / "seeing_little.py").write_text("def load(settings, device): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [sees(kind) for kind in ("seeing_all:load", "seeing_little:load", "transformers")] == ["views", "patches", "patches"]
+    with pytest.raises(ValueError, match="SEES = 'everything'; write one of patches, views, panorama"):
+        sees("seeing_much:load")
+    assert wanted_views("seeing_little:load", {}) == WantedViews()

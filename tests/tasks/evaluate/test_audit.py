@@ -50,17 +50,17 @@ def evidence_of(truth: Labels, unit: str = "metre") -> Evidence:
     )
     said["semantics"] = replace(said["semantics"], values=confused.astype(np.uint16))
     stored = encode_labels(fuse(said, cameras, HEIGHT, 2 * HEIGHT, fusion_settings(FUSION, CLASSES)), FUSION)
-    return Evidence(decode_labels(stored), cameras, said, truth, "", None)
+    return Evidence(decode_labels(stored), cameras, said, dict.fromkeys(said, cameras), truth, "", {})
 
 
 def part_of(evidence: Evidence) -> Evidence:
     """The same where only the 60 degrees above and below the horizon were photographed."""
     observed = np.zeros((HEIGHT, 2 * HEIGHT), bool)
     observed[HEIGHT // 6 : -HEIGHT // 6] = True
-    seen = observed_in_patches(observed, evidence.cameras)
+    seen = observed_in_patches(observed, evidence.views)
     fields = {name: where_observed(field, seen) for name, field in evidence.fields.items()}
     settings = fusion_settings(FUSION, CLASSES)
-    stored = encode_labels(fuse(fields, evidence.cameras, HEIGHT, 2 * HEIGHT, settings, observed), FUSION)
+    stored = encode_labels(fuse(fields, evidence.views, HEIGHT, 2 * HEIGHT, settings, observed), FUSION)
     return replace(evidence, fused=decode_labels(stored), fields=fields, observed=observed)
 
 

@@ -19,7 +19,7 @@ from tasks.ingest.images.decode import open_panorama
 from tasks.ingest.observed import observed_of, partly_observed, require_observed
 from tasks.ingest.settings import Ingest
 from tasks.label.fuse import require_labels
-from tasks.label.label import Patches, look_at_observed
+from tasks.label.teachers.looking import Patches, look_at_observed
 from tasks.predict.predict import as_labels
 from tasks.stage.job import BadItem
 from tests.support.datasets import png

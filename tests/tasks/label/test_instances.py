@@ -16,8 +16,9 @@ from scenes.dataset import write_dataset
 from storage.arrays import BlockReader
 from storage.receipts import Receipt
 from tasks.evaluate import evaluate
-from tasks.label import fuse, instances, label
+from tasks.label import fuse, instances
 from tasks.label.settings import Fuse
+from tasks.label.teachers import looking
 from tasks.migration import migrated
 from tasks.pipeline import stages, validated
 from tests.support.stages import identity_of, ingested, made
@@ -217,6 +218,6 @@ def test_tables_of_two_calls_must_be_equally_wide(widths, reason):
     pixels, cameras = np.zeros((2, 8, 8, 3), np.uint8), layouts.cubemap(8)[:2]
     if reason:
         with pytest.raises(ValueError, match=reason):
-            label.look(teacher, pixels, cameras, {}, ("instances",), 1)
+            looking.look(teacher, pixels, cameras, {}, ("instances",), 1)
     else:
-        assert label.look(teacher, pixels, cameras, {}, ("instances",), 1)["instances"].tables["segment_class"].shape == (2, 2)
+        assert looking.look(teacher, pixels, cameras, {}, ("instances",), 1)["instances"].tables["segment_class"].shape == (2, 2)

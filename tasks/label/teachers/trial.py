@@ -1,4 +1,7 @@
-"""One teacher looks at one patch, and what it says is put in words; and what its settings name that cannot be read here."""
+"""One teacher looks at one patch, or at all views if it sees them at once, and what it says is put in words.
+
+Also what its settings name that cannot be read here.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.resampling.patches import extract_patches
-from models.teachers import load_teacher
+from geometry.spheres import View
+from models.teachers import load_teacher, sees
 from models.teachers.named_files import URL, local_path, missing_files, settings_strings
 from storage.manifest import Item
 from tasks.ingest.check import check_entry
@@ -22,8 +25,9 @@ from tasks.ingest.panorama import load_panorama
 from tasks.ingest.videos.clip import CLIP
 from tasks.ingest.videos.reader import first_panorama
 from tasks.label import project
-from tasks.label.label import look
 from tasks.label.settings import Label
+from tasks.label.teachers.licences import is_restricted, licence_of
+from tasks.label.teachers.looking import look
 from tasks.stage.devices import device_name, resolve_device
 from tasks.stage.kind import Stage
 
@@ -45,23 +49,24 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class View:
-    """A patch (1, h, w, 3) uint8 of a panorama, and its camera."""
+class Shown:
+    """Patches (N, h, w, 3) uint8 of a panorama, and their cameras: the first of its layout, or the ``whole`` of it."""
 
     item: Item
-    patch: NDArray[np.uint8]
-    camera: Camera
+    patches: NDArray[np.uint8]
+    cameras: tuple[View, ...]
+    whole: bool
 
     @property
     def words(self) -> str:
-        """What it shows, for people."""
-        camera = self.camera
+        """What they show, for people."""
+        camera = self.cameras[0]
         size = f"{camera.width} x {camera.height} pixels, {np.degrees(camera.fov):.0f} degrees"
-        return f"{self.item.item}: the first view of its layout, {size}"
+        return f"{self.item.item}: {'all views' if self.whole else 'the first view'} of its layout, {size}"
 
 
-def first_view(stage: Stage) -> View:
-    """The first view of the first panorama that can be read; nothing is written.
+def first_view(stage: Stage) -> Shown:
+    """The first view of the first panorama that can be read, or all of its views to who sees them at once; nothing is written.
 
     Raises
     ------
@@ -70,19 +75,25 @@ def first_view(stage: Stage) -> View:
     """
     (views,) = stage.stages("views")
     reading, reasons = stage.origin.settings, []
+    whole = sees(stage.settings.kind) != "patches"
     for entry in list_entries(reading.source)[:MOST_TRIED]:
         item = check_entry(entry, reading)
         if item.reason:
             reasons.append(f"{item.item}: {item.reason}")
             continue
-        camera = project.choose_views(views.settings, item.digest)[0]
+        cameras = project.choose_views(views.settings, item.digest)[: None if whole else 1]
         pixels = first_panorama(item) if CLIP in item.figures else load_panorama(item, reading).pixels
-        return View(item, extract_patches(pixels, (camera,), antialias=views.settings.antialias), camera)
+        return Shown(item, extract_patches(pixels, cameras, antialias=views.settings.antialias), cameras, whole)
     raise ValueError(f"no panorama of {reading.source.url} can be read: {'; '.join(reasons) or 'there is none'}")
 
 
 def look_at_files(stage: Stage) -> Iterator[tuple[str, str, str]]:
-    """A teacher of one's own is digested with the files that it names; one that is not there is left out in silence."""
+    """A teacher of one's own is digested with the files that it names; one that is not there is left out in silence. Of one that
+    sees a whole panorama, the licence of its weights."""
+    if (licence := licence_of(stage.settings)) is not None:
+        restricted = is_restricted(licence)
+        advice = "labels made with these weights inherit that doubt: read the model card" if restricted else ""
+        yield "warning" if restricted else "ok", f"licence of the weights: {licence}", advice
     if ":" not in stage.settings.kind:
         return
     for key, text in missing_files(stage.settings.settings):
@@ -93,22 +104,23 @@ def look_at_files(stage: Stage) -> Iterator[tuple[str, str, str]]:
 
 
 def trial(stage: Stage, device: str) -> Iterator[tuple[str, str]]:
-    """Load a teacher and let it look at the first view of its panoramas; what it says, in words."""
+    """Load a teacher and let it look at what :func:`first_view` gives; what it says, in words."""
     view = first_view(stage)
     yield "patch", view.words
     found = try_teacher(stage.settings, device, view)
-    yield "", f"loaded in {found.loading:.2f} s, one patch in {found.saying:.2f} s on {found.device}; gives {found.gives}"
+    looked = f"{'all views' if view.whole else 'one patch'} in {found.saying:.2f} s on {found.device}"
+    yield "", f"loaded in {found.loading:.2f} s, {looked}; gives {found.gives}"
     yield from found.fields.items()
 
 
-def try_teacher(settings: Label, device: str, view: View) -> Trial:
-    """Load a teacher and let it look at a view, as the stage label would; raises what that would raise."""
+def try_teacher(settings: Label, device: str, view: Shown) -> Trial:
+    """Load a teacher and let it look at views, as the stage label would; raises what that would raise."""
     resolved = resolve_device(device)
     started = time.perf_counter()
     teacher = load_teacher(settings.kind, settings.settings, resolved)
     loaded = time.perf_counter()
     about = {"item": view.item.item, **view.item.metadata}
-    fields = look(teacher, view.patch, (view.camera,), about, settings.fields, 1)
+    fields = look(teacher, view.patches, view.cameras, about, settings.fields, None if view.whole else 1)
     said = time.perf_counter()
     gives = ", ".join(teacher.fields) + (f" with {len(teacher.classes)} classes" if teacher.classes else "")
     described = {name: describe(field, teacher.classes) for name, field in fields.items()}

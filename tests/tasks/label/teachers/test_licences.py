@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCardData
 
-from tasks.train.student.licences import UNKNOWN, stated_licence
+from tasks.label.teachers.licences import UNKNOWN, stated_licence
 from tasks.train.train import train_block
 from tests.support.label_store import write_label_store
 from tests.support.trainings import training

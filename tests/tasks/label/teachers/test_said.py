@@ -7,7 +7,7 @@ from geometry.cameras import Camera
 from geometry.fields import Field
 from storage.receipts import ItemRow, Receipt
 from tasks.label.classes import class_shares, never_seen
-from tasks.label.label import check_said, look
+from tasks.label.teachers.looking import check_said, look
 
 VIEWS = [Camera.looking(6, 4, 1.0)] * 2
 
