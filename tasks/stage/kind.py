@@ -114,9 +114,9 @@ class Kind:
     weights : function of (settings, inputs)
         Name of each set of weights -> digest; ``{key}`` in a name is the key of the entry.
     facts : function of (settings, inputs)
-        What it reads of an item beyond pixels and earlier stages, by default name and all metadata: rows of alike ones are copied.
+        What it reads of an item beyond pixels and earlier stages, by default name and metadata: rows of alike ones are copied.
     network : bool
-        Runs a network, and so wants a GPU, though its output may not depend on weights that are known beforehand.
+        Runs a network, and so wants a GPU, though no weights of it may be known beforehand.
     droppable : bool
         Its data may go once all that reads it has its receipt.
     expand : function of (settings, named inputs)
