@@ -24,6 +24,8 @@ class Runner(Settings):
     """Blocks in work at the same time; with a cluster of our own, its workers, each doing one block at a time."""
     window: int | None = Field(None, ge=1)
     """Blocks submitted and not finished; by default twice the workers. Bounds the memory of flow and scheduler."""
+    gpu_blocks: int | None = Field(None, ge=1)
+    """Of these, blocks that run a network, so that stages without one go on meanwhile; by default as many."""
     gpus_per_block: float | None = Field(None, gt=0)
     """Share of a worker's resource ``GPU`` that a block of a teacher takes (workers started with ``--resources GPU=1``)."""
     recycle: bool = False

@@ -127,17 +127,22 @@ class Engine:
             if work.key in schedule.lost:
                 self._stages[work.step.key].lose()
         finished: SimpleQueue[tuple[Work, PrefectFuture[Any]]] = SimpleQueue()
-        flying = 0
+        flying = on_gpu = 0
         while True:
             self._settle()
-            while flying < self._workers.at_once and self._goes_on and (ready := schedule.next(idle=not flying)):
+            while flying < self._workers.at_once and self._goes_on:
+                ready = schedule.next(idle=not flying, gpu=on_gpu < self._workers.gpu_blocks)
+                if ready is None:
+                    break
                 self._submit(ready).add_done_callback(partial(_put, finished, ready))
                 flying += 1
+                on_gpu += ready.on_gpu
             if not flying and (self._halted or not self._watch.paused):
                 break
             with suppress(Empty):
                 work, future = finished.get(timeout=LOOK_SECONDS)
                 flying -= 1
+                on_gpu -= work.on_gpu
                 self._note(schedule, work, future)
             if line := self._outlook.line():
                 self._log.tell(line)

@@ -38,6 +38,11 @@ class Work:
         return self.step.stage.identity.fingerprint, self.block.name
 
     @property
+    def on_gpu(self) -> bool:
+        """Whether it runs a network."""
+        return self.step.stage.wants_gpu
+
+    @property
     def chain(self) -> Chain | None:
         """What it is one link of; None where its block stands for everything."""
         stage = self.step.stage
@@ -129,7 +134,7 @@ class Schedule:
         self._readers: dict[Key, list[Work]] = defaultdict(list)
         self._links = Counter(work.chain for work in works if work.chain)
         self._begun: set[Chain] = set()
-        self._ready: list[tuple[int, int, Work]] = []
+        self._ready: dict[bool, list[tuple[int, int, Work]]] = {False: [], True: []}
         self._held: dict[Chain, list[Work]] = {}
         for work in works:
             for key in self._waits[work.key]:
@@ -141,14 +146,25 @@ class Schedule:
             if work.key not in self.lost and not self._waits[work.key]:
                 self._offer(work)
 
-    def next(self, idle: bool) -> Work | None:
-        """The work to begin now; None while there is none. If nothing is in hand (``idle``) the window holds up nothing."""
-        if not self._ready and self._held and (idle or len(self._begun) < self._window):
+    def next(self, idle: bool, gpu: bool = True) -> Work | None:
+        """The work to begin now; None while there is none.
+
+        If nothing is in hand (``idle``) the window holds up nothing. Without a free ``gpu`` it is one that runs no network.
+        """
+        while not self._fitting(gpu) and self._held and (idle or len(self._begun) < self._window):
             chain = next(iter(self._held))
             self._begun.add(chain)
             for work in self._held.pop(chain):
                 self._offer(work)
-        return heapq.heappop(self._ready)[2] if self._ready else None
+        fitting = self._fitting(gpu)
+        return heapq.heappop(min(fitting, key=lambda heap: heap[0][:2]))[2] if fitting else None
+
+    def _fitting(self, gpu: bool) -> list[list[tuple[int, int, Work]]]:
+        return [heap for network, heap in self._ready.items() if heap and (gpu or not network)]
+
+    def is_begun(self, chain: Chain) -> bool:
+        """Whether a chain is begun and not finished."""
+        return chain in self._begun
 
     def again(self, work: Work) -> None:
         """Hand out a work once more."""
@@ -179,7 +195,7 @@ class Schedule:
 
     def _offer(self, work: Work) -> None:
         if work.chain is None or work.chain in self._begun:
-            heapq.heappush(self._ready, (-work.order, self._numbers[work.key], work))
+            heapq.heappush(self._ready[work.on_gpu], (-work.order, self._numbers[work.key], work))
         else:
             self._held.setdefault(work.chain, []).append(work)
 

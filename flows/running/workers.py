@@ -54,6 +54,11 @@ class Workers:
         return self.settings.workers if self.client is None else self.window
 
     @property
+    def gpu_blocks(self) -> int:
+        """Blocks that run a network at the same time, at most."""
+        return self.settings.gpu_blocks or self.at_once
+
+    @property
     def window(self) -> int:
         """Blocks that are begun and not finished."""
         return self.settings.most_begun

@@ -18,8 +18,7 @@ from storage.receipts import block_url
 
 Grain = Literal["source", "block", "derived", "all"]
 """What one block of a stage is made of: the ``block`` that it reads; files that a ``source`` lists, whose manifest has the
-blocks; one new block for each block read (``derived``); or one for everything (``all``), which nothing passes before all of it
-is there."""
+blocks; one new block for each block read (``derived``); or one for everything (``all``), which waits for all of it."""
 
 OVER = "panoramas"
 """The input that chooses the panoramas; all others must be over the same ones."""

@@ -32,7 +32,8 @@ RUN = """
 import sys
 from pathlib import Path
 from flows.running.drain import draining_on_signals
-from flows.pipeline import ingest_source
+from prefect import flow
+from flows.running.reading import ingest_source
 from flows.running.workers import start_workers
 from tasks.ingest import ingest
 from tests.support.pipelines import load
@@ -40,7 +41,7 @@ from tests.support.stages import source_of
 config = load(Path(sys.argv[1]), execution__runner__workers=1)
 stage = source_of(config)
 with draining_on_signals(), start_workers(config.execution.runner) as workers:
-    ingest_source(stage, ingest.scan(stage), workers)
+    flow(lambda: ingest_source(stage, ingest.scan(stage), workers, config), name="reading")()
 """
 
 

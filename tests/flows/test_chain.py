@@ -239,7 +239,7 @@ def test_a_training_tells_how_far_it_is_on_the_terminal_and_in_prefects_log(path
     with temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: True}), TerminalProgress(console) as shown, reporting_to(shown):
         run_pipeline(config, only={"train": list(make_plan(config).owed["train"])})
     steps = [f"step {step} of 4: depth " for step in range(1, 5)]
-    told = [line for line in console.file.getvalue().splitlines() if line.startswith("train: ")]
+    told = [line for line in console.file.getvalue().splitlines() if line.startswith("train: step")]
     assert [line.removeprefix("train: ")[: len(steps[0])] for line in told] == steps
     assert all(", total " in line for line in told)
     until(lambda: len(logged("step ", begun)) == 4)

@@ -40,7 +40,7 @@ def write_config(folder: Path, scenes: Path, **settings: float) -> Path:
         "project": {"patch_size": 32, "layout": {"kind": "icosahedron"}},
         "teachers": [{"name": "truth", "kind": "scenes", "fields": ["depth", "normals", "semantics"], "settings": settings}],
         "fuse": {"height": 64},
-        "execution": {"pictures": 1},
+        "execution": {"pictures": 1, "keep_patch_labels": False},
     }
     path = folder / "audited.yaml"
     path.write_text(yaml.safe_dump(migrated(data), sort_keys=False))

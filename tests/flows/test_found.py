@@ -56,7 +56,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> tupl
     """The folder of a labelling run with truth and audit, its record, and what its stages show."""
     folder = tmp_path_factory.mktemp("labelled")
     write_dataset(folder, "mixed", 3, 40, 64, 128, supersample=1, amodal=False, processes=1)
-    config, _ = with_stage(load(write_config(folder, folder, view_scale=0.1, seed=1)), "audit", {})
+    config, _ = with_stage(load(write_config(folder, folder, view_scale=0.1, seed=1), truth__keep="always"), "audit", {})
     record = run_pipeline(config)
     plan = make_plan(config)
     return folder, record, found_by(config, plan, plan.steps)

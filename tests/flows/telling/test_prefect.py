@@ -178,14 +178,14 @@ def test_a_run_that_is_cancelled_drains_and_is_cancelled_and_goes_on(
     monkeypatch.setattr(watch, "LOOK_SECONDS", 0.05)
     path = write_faulty_pipeline(tmp_path, 6)
     switch(tmp_path, hold_on="p02")
-    config = load(path)
+    config, name = load(path), f"cancelled-by-{by}"
     ended: list[Any] = []
-    thread = threading.Thread(target=lambda: ended.append(pipeline(config, "cancelled-run", return_state=True)))
+    thread = threading.Thread(target=lambda: ended.append(pipeline(config, name, return_state=True)))
     thread.start()
     holder(tmp_path, "p02")
     if by == "server":
         with get_client(sync_client=True) as client:
-            client.set_flow_run_state(flow_run_of("cancelled-run").id, Cancelling())
+            client.set_flow_run_state(flow_run_of(name).id, Cancelling())
         deadline = time.monotonic() + 20
         while not stopping.asked_to_stop() and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -195,7 +195,7 @@ def test_a_run_that_is_cancelled_drains_and_is_cancelled_and_goes_on(
     thread.join(60)
     stopping.go_on()
     assert ended[0].is_cancelled()
-    assert flow_run_of("cancelled-run").state_name == "Cancelled"
+    assert flow_run_of(name).state_name == "Cancelled"
     record = latest_run(config.root)
     assert record is not None
     assert record["state"] == "interrupted"
