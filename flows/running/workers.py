@@ -11,6 +11,7 @@ import asyncio
 import importlib
 import logging
 import os
+import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from configs.execution import Runner
 from configs.settings import ConfigError
 from flows.telling.tags import limits_of_server
+from tasks.stage.children import pickled_error
 from tasks.stage.telling import Tell
 
 if TYPE_CHECKING:
@@ -94,13 +96,16 @@ class Workers:
         sealed = Sealed(call, function, arguments)
         future = self.client.submit(on_worker, sealed, pure=False, retries=0, resources={"GPU": share} if share else None)
         try:
-            result: Result = future.result()
-            return result
+            made, answer = future.result()
         except (KilledWorker, CommClosedError, NoValidWorkerError, CancelledError) as error:
             raise WorkerDied(f"its worker died ({type(error).__name__})") from error
         finally:
             del self._listeners[call]
             future.release()
+        if not made:
+            raise pickle.loads(answer)
+        result: Result = answer
+        return result
 
     def hear(self, event: tuple[Any, tuple[str, str]]) -> None:
         """What a worker tells of a call."""
@@ -140,12 +145,18 @@ class Sealed:
         self.call, self.function, self.arguments = call, function, arguments
 
 
-def on_worker(sealed: Sealed) -> Any:
-    """On a worker: the call; what is told goes to the flow as an event of Dask's."""
+def on_worker(sealed: Sealed) -> tuple[bool, Any]:
+    """On a worker: whether the call came to its end, and its result, or the pickled error; of errors the flow tells, not Dask.
+
+    What is told on the way goes to the flow as an event of Dask's.
+    """
     from distributed import get_worker
 
     worker = get_worker()
-    return sealed.function(*sealed.arguments, lambda line: worker.log_event(TOPIC, (sealed.call, line)))
+    try:
+        return True, sealed.function(*sealed.arguments, lambda line: worker.log_event(TOPIC, (sealed.call, line)))
+    except Exception as error:
+        return False, pickled_error(error)
 
 
 @contextmanager
