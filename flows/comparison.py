@@ -15,7 +15,7 @@ from storage.accepted import read_accepted
 from storage.manifest import Block
 from storage.receipts import Receipt, dropped_blocks
 from tasks.ingest.ingest import Retry, wants_retry
-from tasks.stage.grain import stands_for
+from tasks.stage.grain import read_blocks
 from tasks.stage.job import Copies
 from tasks.stage.kind import Stage, Step, upstream_names
 from tasks.stage.models import READ, models_now
@@ -55,7 +55,6 @@ class Comparison:
         self.missing: dict[str, tuple[str, ...]] = {}
         self.copies: dict[str, Mapping[str, Copies]] = {}
         self.satisfied = with_dropped(now, self.there)
-        self._again: set[str] = set()
         self._redone: set[tuple[str, str]] = set()
         self._taken: set[tuple[str, str]] = set()
 
@@ -78,10 +77,10 @@ class Comparison:
         self._taken |= {(one.identity.fingerprint, block.name) for one in (stage, grown.stage) for block in (*missing, *to_run)}
         if len(to_run) > len(missing) and not to_come:
             reasons.append("panoramas that it learns from are new")
-        self.copies[step.key] = known_rows(stage, missing, self._known(stage, redo))
+        self.copies[step.key] = known_rows(stage, missing, self._known(stage))
         ahead = self.copies[step.key]
         if to_run is not missing:
-            ahead = known_rows(grown.stage, to_run, self._known(grown.stage, redo))
+            ahead = known_rows(grown.stage, to_run, self._known(grown.stage))
         copied = sum(map(len, ahead.values()))
         items = sum(len(block.items) for block in to_run) - copied
         cached = len(grown.blocks) - len(to_run)
@@ -115,15 +114,14 @@ class Comparison:
         reasons = (f"of another pipeline, which {owes}",) * (step.key in self.missing)
         return StagePlan(step.key, step.stage.identity.fingerprint, len(step.blocks) - len(missing), 0, 0, reasons, 0.0, 0)
 
-    def _reads_redone(self, stage: Stage, name: str) -> bool:
-        """Whether a block was made of one that stands for everything, and that is made once more."""
-        wholes = [read for read in upstream_names(stage.inputs).values() if read.kind.grain == "all"]
-        return any((read.key, stage.block_of(read, "")) in self._redone for read in wholes)
+    def _reads_redone(self, stage: Stage, block: Block) -> bool:
+        """Whether a block was made of one that is made once more."""
+        read = upstream_names(stage.inputs).values()
+        return any((one.key, name) in self._redone for one in read for name in read_blocks(stage, block, one))
 
-    def _known(self, stage: Stage, redo: set[str]) -> Mapping[str, Receipt]:
-        """The receipts whose rows may be copied: not those of blocks that are made once more since a model of theirs will be."""
-        found = self.receipts.found(stage)
-        return {name: found[name] for name in found.keys() - redo} if redo and self._learned_anew(stage) else found
+    def _known(self, stage: Stage) -> Mapping[str, Receipt]:
+        """The receipts whose rows may be copied: none where a model that made them will be another."""
+        return {} if self._learned_anew(stage) else self.receipts.found(stage)
 
     def _learned_anew(self, stage: Stage) -> bool:
         """Whether a stage reads, itself or through others, what stands for everything and is made once more."""
@@ -132,10 +130,9 @@ class Comparison:
         return any((one.kind.grain == "all" and one.key in keys) or self._learned_anew(one) for one in read)
 
     def _to_redo(self, step: Step) -> set[str]:
-        """Finished blocks with an item to try again or made with another model, and those that stand for one of them."""
+        """Finished blocks with an item to try again, made with another model, or made of one that is made once more."""
         there, stage = self.there[step.key], step.stage
-        redo = {name for name in there if self._again & set(_stood_for(step, name)) - {name}} if self._again else set()
-        redo |= {name for name in there if self._reads_redone(stage, name)}
+        redo = {block.name for block in step.blocks if self._redone and block.name in there and self._reads_redone(stage, block)}
         if retry := of_source(self.retry, stage.origin.key):
             own = {block.name for block in step.blocks}
             receipts = {name: self.receipts.get(stage, name) for name in there & own}
@@ -144,13 +141,8 @@ class Comparison:
         if models:
             made = {name: self.receipts.get(stage, name) for name in there}
             redo |= {name for name, receipt in made.items() if receipt and receipt.about.get(READ, models) != models}
-        self._again |= redo
         self._redone |= {(stage.key, name) for name in redo}
         return redo
-
-
-def _stood_for(step: Step, name: str) -> list[str]:
-    return next((stands_for(block) for block in step.blocks if block.name == name), [name])
 
 
 def with_dropped(steps: Sequence[Step], there: Mapping[str, set[str]]) -> dict[str, set[str]]:
@@ -158,7 +150,7 @@ def with_dropped(steps: Sequence[Step], there: Mapping[str, set[str]]) -> dict[s
     satisfied = dict(there)
     for step in reversed(steps):  # readers first: of what they made the data may be dropped, too
         stage = step.stage
-        if stage.owes and (stage.kind.droppable or not stage.keep):
+        if not stage.keep:
             dropped = set(dropped_blocks(stage.root, stage.name, stage.identity.fingerprint))
             satisfied[step.key] = there[step.key] | (dropped & read_by_all(steps, stage, satisfied) if dropped else set())
     return satisfied
@@ -168,15 +160,13 @@ def read_by_all(steps: Sequence[Step], read: Stage, there: Mapping[str, set[str]
     """Blocks from which every stage that reads the stage ``read`` has made its own, by the blocks that are ``there``."""
     own = {block.name for step in steps if step.stage.identity == read.identity for block in step.blocks}
     readers = [step for step in steps if step.stage.reads(read)]
-    return set.intersection(*(_read_by(step, own, there[step.key]) for step in readers)) if readers else set()
+    return set.intersection(*(own - _needed_by(step, read, own, there[step.key]) for step in readers)) if readers else set()
 
 
-def _read_by(step: Step, names: set[str], there: set[str]) -> set[str]:
-    """Of the blocks of a stage those of which a reader has made all that it makes of them."""
-    if step.stage.kind.grain == "all":
-        return names if step.blocks and all(block.name in there for block in step.blocks) else set()
-    owed = {name for block in step.blocks if block.name not in there for name in (block.name, *stands_for(block))}
-    return names - owed
+def _needed_by(step: Step, read: Stage, names: set[str], there: set[str]) -> set[str]:
+    """Of the blocks of a stage those that a reader has yet to read: all, where it has no blocks yet."""
+    owed = [block for block in step.blocks if block.name not in there]
+    return {name for block in owed for name in read_blocks(step.stage, block, read)} if step.blocks else names
 
 
 def of_source(retry: Retry, source: str) -> Retry:

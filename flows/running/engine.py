@@ -18,22 +18,22 @@ from flows.errors import Interrupted, RunFailed
 from flows.plan import Plan
 from flows.report import Found
 from flows.running.block_task import DIED, STOPPED, Parcel, cached_task, submit
-from flows.running.cutoff import adoptable
 from flows.running.drain import asked_to_stop
 from flows.running.nothing_made import NothingMade, refuse_nothing_made
 from flows.running.outlook import Outlook
-from flows.running.schedule import Key, Schedule, Work, parts_of, read_blocks, works_of
+from flows.running.schedule import Key, Schedule, Work, parts_of, works_of
 from flows.running.stage_run import StageRun
 from flows.running.subflow import in_subflow
 from flows.running.watch import Watch
 from flows.running.workers import Workers
 from flows.stores.made import made_of
 from flows.telling.lineage_events import RunEvents
-from flows.telling.run_log import RunLog
+from flows.telling.run_log import RunLog, counted
 from flows.telling.shown import publish_section
 from storage.receipts import drop_data
+from tasks.stage.grain import read_blocks
 from tasks.stage.job import Job
-from tasks.stage.kind import Stage, upstream_names
+from tasks.stage.kind import Stage, Step, upstream_names
 
 LOOK_SECONDS = 1.0
 """Between two looks at what is asked of the run, while nothing is finished."""
@@ -80,8 +80,9 @@ class Engine:
         }
         self._running = [*self._stages.values()]
         estimates = {row.stage: row.seconds for row in plan.stages}
-        self._log, self._outlook = log, Outlook(self._running, estimates, workers.at_once)
+        self._log, self._outlook = log, Outlook(self._running, estimates, workers.settings.workers)
         self._sources, self._watch = nodes, watch
+        self._shown_last: list[Step] = []
         self._lost: set[Key] = set()
         self._refused: NothingMade | None = None
 
@@ -165,11 +166,10 @@ class Engine:
 
     def _job(self, work: Work) -> Job:
         """What makes a block; one that is finished and owed all the same, to try items again, is made in any case."""
-        stage = work.step.stage
         job = self._plan.job(work.step, work.block, self._run, self._config.execution)
-        fresh = self._plan.receipts.get(stage, work.block.name) is None
-        alike = adoptable(stage, [work.block], self._plan.receipts) if fresh else {}
-        return replace(job, guarded=work.guarded, adopts=alike.get(work.block.name, ""))
+        fresh = self._plan.receipts.get(work.step.stage, work.block.name) is None
+        adopts = self._stages[work.step.key].cutoff.adoptable(work.block) if fresh else ""
+        return replace(job, guarded=work.guarded, adopts=adopts)
 
     def _before(self, work: Work) -> set[UUID]:
         """Task runs that stand for what a block reads."""
@@ -193,7 +193,7 @@ class Engine:
             schedule.done(work)
             self._drop_read(work)
         elif state.name == DIED and not work.guarded:
-            schedule.again(replace(work, guarded=True))
+            schedule.offer(replace(work, guarded=True))
         else:
             error = state.result(raise_on_failure=False)
             died = "its worker died, also while the block had a process of its own"
@@ -236,7 +236,13 @@ class Engine:
                     refuse_nothing_made(self._config, self._plan, stage.step)
             except NothingMade as error:
                 self._refused = error
-            publish_section(self.found.add(made_of(self._config, self._plan, stage.step)))
+            if stage.step.stage.keep:
+                self._show(stage.step)
+            else:  # what it shows must not hang on how much of it was dropped by now
+                self._shown_last.append(stage.step)
+
+    def _show(self, step: Step) -> None:
+        publish_section(self.found.add(made_of(self._config, self._plan, step)))
 
     def _show_cached(self, stage: StageRun) -> None:
         """One task run in Prefect for the blocks of a stage that were there before."""
@@ -252,13 +258,15 @@ class Engine:
         for stage in self._running:
             if stage.begun:
                 stage.end()
+        for step in self._shown_last:
+            self._show(step)
         order = [step.key for step in self._plan.chosen]
         self.found.sections.sort(key=lambda section: order.index(section.key))
         stages = list(self._stages.values())
         left = [message for stage in stages for message in stage.left]
         if asked_to_stop() or left:
-            at = ", ".join(stage.step.key for stage in self._running if stage.begun) or "no stage"
-            raise Interrupted("; ".join([f"stopped at stage {at}", *left[:1], "what is done stays done"]))
+            at = ", ".join(stage.step.key for stage in self._running if stage.begun)
+            raise Interrupted("; ".join([f"stopped at stage {at}" if at else "stopped", *left[:1], "what is done stays done"]))
         errors = [error for stage in stages if (error := stage.error)]
         if errors:
             raise _as_one(errors, sum(stage.lost for stage in stages))
@@ -269,7 +277,7 @@ class Engine:
 def _as_one(errors: Sequence[RunFailed], lost: int) -> RunFailed:
     """All that kept a run from making everything, and how many blocks were not tried for it."""
     told = [str(error) for error in errors]
-    told += [f"{lost} block{'s' * (lost > 1)} behind {'them' if len(errors) > 1 else 'it'} were not tried"] if lost else []
+    told += [f"not tried, since they are made from these: {counted(lost, 'block')}"] if lost else []
     return RunFailed("\n".join(told), [failure for error in errors for failure in error.failures])
 
 

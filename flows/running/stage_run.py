@@ -11,6 +11,7 @@ from configs.pipeline import Config
 from flows.errors import RunFailed
 from flows.plan import Plan
 from flows.running.block_task import BlockTask, block_task
+from flows.running.cutoff import Cutoff
 from flows.running.schedule import Work
 from flows.running.workers import Workers
 from flows.telling.artifacts import StageProgress
@@ -42,6 +43,7 @@ class StageRun:
         self.stop = ""
         self.items, self.seconds = 0, 0.0
         self.items_owed = sum(len(work.block.items) for work in works)
+        self.cutoff = Cutoff(step.stage, plan.receipts)
         self.task: BlockTask = block_task(step.stage, workers, observer())
         self._plan, self._events, self._log = plan, events, log
         self._max_quarantined = config.execution.max_quarantined
@@ -53,7 +55,7 @@ class StageRun:
     @property
     def cached(self) -> int:
         """Blocks that were there before."""
-        return len(self.step.blocks) - len(self.owed)
+        return len(self.step.blocks) - len(self._plan.owed.get(self.step.key, ()))
 
     @property
     def over(self) -> bool:

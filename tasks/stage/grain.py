@@ -12,6 +12,7 @@ from functools import cached_property
 from storage.fingerprint import canonical_json, digest
 from storage.manifest import Block, Item
 from tasks.stage.job import Job
+from tasks.stage.kind import Stage
 
 ALL = "all panoramas"
 """The item of a block that stands for everything."""
@@ -52,6 +53,15 @@ def stands_for(block: Block) -> list[str]:
     """Names of the blocks that a block stands for; a block of panoramas stands for itself."""
     first = block.items[0]
     return [block.name] if first.uri else list(first.metadata["blocks"])
+
+
+def read_blocks(stage: Stage, block: Block, read: Stage) -> list[str]:
+    """Names of the blocks of a stage that a block of another reads: those of its panoramas, or the one of all."""
+    whole = stage.block_of(read, "")
+    if whole:
+        return [whole]
+    own = stands_for(block)
+    return [of_block(name).name for name in own] if read.kind.grain == "derived" and read.kind.derive is None else own
 
 
 def blocks_behind(job: Job) -> list[str]:

@@ -43,3 +43,4 @@ def test_what_a_model_made_that_learns_anew_is_made_by_the_new_one(tmp_path: Pat
     planned = {row.stage: (row.items, row.copied) for row in make_plan(config, True).stages if row.to_run}
     assert (planned["fuse"], planned["train"]) == ((1, 1), (1, 0))
     assert (planned["student"], planned["adapt.predict"]) == ((3, 0), (3, 0))
+    assert (planned["student_score"], planned["adapted_score"]) == ((3, 0), (3, 0)), "figures of predictions that are no more"
