@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
@@ -117,20 +117,33 @@ def _read_groups(
 ) -> list[UUID]:
     """A task run for each group of files, as many at once as there are workers; what they read goes to ``checked``."""
     check = files_task(stage, workers)
-    finished: SimpleQueue[PrefectFuture[Any]] = SimpleQueue()
+
+    def submissions() -> Iterator[PrefectFuture[Any]]:
+        for number, group in enumerate(groups, 1):
+            if asked_to_stop():
+                return
+            files = Files(group, [before.get(entry.item) for entry in group])
+            yield submit(check, "files", {"files": files, "number": number}, ())
+
     nodes: list[UUID] = []
-    for number, group in enumerate(groups, 1):
-        if len(nodes) >= workers.at_once:
-            _keep(stage, finished.get(), checked)
-        if asked_to_stop():
-            break
-        parcel = Files(group, [before.get(entry.item) for entry in group])
-        future = submit(check, "files", {"files": parcel, "number": number}, ())
+    for future in in_a_window(submissions(), workers.at_once):
         nodes.append(future.task_run_id)
-        future.add_done_callback(finished.put)
-    for _ in range(min(len(nodes), workers.at_once)):
-        _keep(stage, finished.get(), checked)
+        _keep(stage, future, checked)
     return nodes
+
+
+def in_a_window(submissions: Iterator[PrefectFuture[Any]], size: int) -> Iterator[PrefectFuture[Any]]:
+    """Futures as they finish, with at most ``size`` in flight."""
+    finished: SimpleQueue[PrefectFuture[Any]] = SimpleQueue()
+    flying = 0
+    for future in submissions:
+        future.add_done_callback(finished.put)
+        flying += 1
+        if flying >= size:
+            yield finished.get()
+            flying -= 1
+    for _ in range(flying):
+        yield finished.get()
 
 
 def _keep(stage: Stage, future: PrefectFuture[Any], checked: list[Item]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from flows.plan import Plan
 from storage.manifest import Block
-from tasks.stage.grain import of_block, stands_for
+from tasks.stage.grain import read_blocks
 from tasks.stage.kind import Stage, Step, upstream_names
 
 Key = tuple[str, str]
@@ -77,19 +77,11 @@ def _made_of(
     return ((fingerprint, name) for name in made.get(fingerprint, ()) if not known or name in known)
 
 
-def read_blocks(stage: Stage, block: Block, read: Stage) -> list[str]:
-    """Names of the blocks of a stage that a block reads: those of its panoramas, or the one of all."""
-    whole = stage.block_of(read, "")
-    if whole:
-        return [whole]
-    own = stands_for(block)
-    return [of_block(name).name for name in own] if read.kind.grain == "derived" and read.kind.derive is None else own
-
-
 def parts_of(works: Sequence[Work], most: int) -> list[list[Work]]:
     """Works in parts that are made one after the other: one if there are at most ``most``, else whole chains together.
 
-    What stands for everything makes a part of its own, after all chains of its stretch.
+    Chains that read each other go in parts by stages. What stands for everything makes a part of its own, after all chains of its
+    stretch.
     """
     if len(works) <= most:
         return [list(works)] if works else []
@@ -102,6 +94,9 @@ def parts_of(works: Sequence[Work], most: int) -> list[list[Work]]:
 
 
 def _of_chains(works: Sequence[Work], most: int) -> list[list[Work]]:
+    chain_of = {work.key: work.chain for work in works}
+    if any(chain_of.get(key, work.chain) != work.chain for work in works for key in work.after):  # they read each other
+        return [list(works[start : start + most]) for start in range(0, len(works), most)]
     chains: dict[Chain | None, list[Work]] = defaultdict(list)
     for work in works:
         chains[work.chain].append(work)
@@ -128,9 +123,8 @@ class Schedule:
     def __init__(self, works: Sequence[Work], window: int, lost: Collection[Key] = ()) -> None:
         self.lost: set[Key] = set(lost)
         self._window = window
-        here = {work.key: number for number, work in enumerate(works)}
-        self._numbers = here
-        self._waits = {work.key: set(work.after & here.keys()) for work in works}
+        self._numbers = {work.key: number for number, work in enumerate(works)}
+        self._waits = {work.key: set(work.after & self._numbers.keys()) for work in works}
         self._readers: dict[Key, list[Work]] = defaultdict(list)
         self._links = Counter(work.chain for work in works if work.chain)
         self._begun: set[Chain] = set()
@@ -144,7 +138,7 @@ class Schedule:
                 self.lose(work)
         for work in works:
             if work.key not in self.lost and not self._waits[work.key]:
-                self._offer(work)
+                self.offer(work)
 
     def next(self, idle: bool, gpu: bool = True) -> Work | None:
         """The work to begin now; None while there is none.
@@ -155,7 +149,7 @@ class Schedule:
             chain = next(iter(self._held))
             self._begun.add(chain)
             for work in self._held.pop(chain):
-                self._offer(work)
+                self.offer(work)
         fitting = self._fitting(gpu)
         return heapq.heappop(min(fitting, key=lambda heap: heap[0][:2]))[2] if fitting else None
 
@@ -166,9 +160,12 @@ class Schedule:
         """Whether a chain is begun and not finished."""
         return chain in self._begun
 
-    def again(self, work: Work) -> None:
-        """Hand out a work once more."""
-        self._offer(work)
+    def offer(self, work: Work) -> None:
+        """Let a work be handed out, for the first time or once more: what it reads is there."""
+        if work.chain is None or work.chain in self._begun:
+            heapq.heappush(self._ready[work.on_gpu], (-work.order, self._numbers[work.key], work))
+        else:
+            self._held.setdefault(work.chain, []).append(work)
 
     def done(self, work: Work) -> None:
         """A work is finished: those that waited for nothing else may begin."""
@@ -177,7 +174,7 @@ class Schedule:
             waits = self._waits[reader.key]
             waits.discard(work.key)
             if not waits and reader.key not in self.lost:
-                self._offer(reader)
+                self.offer(reader)
 
     def lose(self, work: Work) -> list[Work]:
         """A work cannot be made; returns those that are lost with it, which read it, or read what does."""
@@ -192,12 +189,6 @@ class Schedule:
             with_it += [one] if one is not work else []
             doomed += self._readers.pop(one.key, ())
         return with_it
-
-    def _offer(self, work: Work) -> None:
-        if work.chain is None or work.chain in self._begun:
-            heapq.heappush(self._ready[work.on_gpu], (-work.order, self._numbers[work.key], work))
-        else:
-            self._held.setdefault(work.chain, []).append(work)
 
     def _leave(self, work: Work) -> None:
         """Note that a link of a chain is over; with its last, another chain may begin."""

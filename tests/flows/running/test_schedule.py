@@ -149,3 +149,17 @@ def test_stages_without_a_network_go_on_while_the_gpu_is_busy() -> None:
     assert on_gpu.on_gpu
     rest = [schedule.next(idle=False, gpu=False) for _ in range(3)]
     assert [(work.block.index, work.order) for work in rest if work] == [(1, 0), (2, 0)], "blocks are begun, none is labelled"
+
+
+def test_chains_that_read_each_other_go_in_parts_by_stages() -> None:
+    first = works(4, "project", "label")
+    last = stage("neighbours")
+    row = [work.block for work in first[:4]]
+    reading = [  # each block reads the labels of the next one, too
+        Work(Step(last, tuple(row)), one, 2, 0, frozenset({first[4 + number].key, first[4 + (number + 1) % 4].key}))
+        for number, one in enumerate(row)
+    ]
+    parts = parts_of([*first, *reading], 5)
+    position = {work.key: number for number, part in enumerate(parts) for work in part}
+    assert len(position) == 12
+    assert all(position[key] <= position[work.key] for part in parts for work in part for key in work.after)
