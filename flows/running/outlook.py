@@ -14,9 +14,9 @@ EVERY_SECONDS = 60.0
 class Outlook:
     """Looks at the stages of a run from time to time; ``estimates`` are the seconds that the plan gave each, None if unknown."""
 
-    def __init__(self, stages: Sequence[StageRun], estimates: Mapping[str, float | None], at_once: int) -> None:
+    def __init__(self, stages: Sequence[StageRun], estimates: Mapping[str, float | None], workers: int) -> None:
         self._stages = [stage for stage in stages if stage.owed]
-        self._estimates, self._at_once = estimates, at_once
+        self._estimates, self._workers = estimates, workers
         self._last = time.monotonic()
         self._before: dict[str, float] = {}
 
@@ -44,4 +44,4 @@ class Outlook:
             if whole is None:
                 return None
             left += whole * (1 - stage.items / max(stage.items_owed, 1))
-        return left / self._at_once
+        return left / self._workers

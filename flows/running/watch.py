@@ -14,7 +14,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Cancelled, Crashed, State
 
 from flows.errors import Interrupted
-from tasks.stage.stopping import ask_to_stop
+from tasks.stage.stopping import ask_to_stop, go_on
 
 LOOK_SECONDS = 5.0
 """Between two looks at the state of the run: a short run asks nothing."""
@@ -55,12 +55,16 @@ def watching() -> Iterator[Watch]:
     run = context.flow_run.id if context and context.flow_run else None
 
     def look() -> None:
-        while run and not watch.cancelled and not over.wait(LOOK_SECONDS):
-            try:
-                with get_client(sync_client=True) as client:
+        if run is None or over.wait(LOOK_SECONDS):
+            return
+        with get_client(sync_client=True) as client:
+            while not watch.cancelled:
+                try:
                     watch.see(client.read_flow_run(run).state)
-            except Exception as error:  # a server that does not answer asks nothing
-                logger.warning("the state of the run is not known: %s: %s", type(error).__name__, error)
+                except Exception as error:  # a server that does not answer asks nothing
+                    logger.warning("the state of the run is not known: %s: %s", type(error).__name__, error)
+                if over.wait(LOOK_SECONDS):
+                    return
 
     # In the context of the flow: that says which server is asked.
     thread = threading.Thread(target=copy_context().run, args=(look,), name="state-look", daemon=True)
@@ -69,7 +73,9 @@ def watching() -> Iterator[Watch]:
         yield watch
     finally:
         over.set()
-        thread.join()
+        thread.join(LOOK_SECONDS)  # a server that hangs holds up no run
+        if watch.cancelled:
+            go_on()
 
 
 def stopped_state(stopped: Interrupted) -> State[Any]:

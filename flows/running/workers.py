@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from prefect.settings import PREFECT_LOGGING_LEVEL
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from configs.execution import Runner
 from configs.settings import ConfigError
@@ -69,10 +68,6 @@ class Workers:
     def limits(self) -> frozenset[str]:
         """Tags that the Prefect server limits, as they were when the run began."""
         return limits_of_server()
-
-    def task_runner(self) -> ThreadPoolTaskRunner:
-        """A Prefect task runner for one flow run."""
-        return ThreadPoolTaskRunner(self.at_once)
 
     def call(self, function: Callable[..., Result], *arguments: Any, tell: Tell, needs_gpu: bool = False) -> Result:
         """``function(*arguments, tell)``, here or on a worker; what it tells there arrives here while it works.

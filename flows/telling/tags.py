@@ -24,11 +24,6 @@ def config_tag(config: str) -> str:
     return f"config:{config}"
 
 
-def stage_tags(stage: str) -> list[str]:
-    """Tags of a stage's subflow: ``stage:dense`` for ``dense`` and for its parts, such as ``dense.rotation1``."""
-    return [f"stage:{stage.partition('.')[0]}"]
-
-
 def resources(stage: Stage) -> list[str]:
     """What a block of a stage takes up: all of them read and write the store, those with a network also want a GPU."""
     return [STORAGE, GPU] if stage.wants_gpu else [STORAGE]

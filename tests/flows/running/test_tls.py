@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dask
 import pytest
-from distributed import LocalCluster
+from distributed import LocalCluster, get_worker
 from distributed.security import Security
-from prefect import flow, task
 
 from configs.execution import Runner
 from configs.settings import ConfigError
 from flows.running.workers import start_workers
+from tests.support.processes import until
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 pytest.importorskip("cryptography")
@@ -51,20 +51,18 @@ def tls_address(identity: dict[str, str]) -> Iterator[str]:
         yield cluster.scheduler_address
 
 
+def doubled(number: int, tell: Callable[[str], None]) -> tuple[int, str]:
+    tell(f"twice {number}")
+    return 2 * number, get_worker().scheduler.address
+
+
 def test_blocks_run_over_tls_for_who_holds_a_certificate(tls_address: str, identity: dict[str, str]) -> None:
     assert tls_address.startswith("tls://127.0.0.1:")
     runner = Runner(kind="dask", cluster="address", address=tls_address, workers=1)
     with dask.config.set(dask_config(identity)), start_workers(runner) as workers:
-
-        @task
-        def double(number: int) -> int:
-            return 2 * number
-
-        @flow(task_runner=workers.task_runner())
-        def doubled() -> int:
-            return double.submit(21).result()
-
-        assert doubled() == 42
+        heard: list[str] = []
+        assert workers.call(doubled, 21, tell=heard.append) == (42, tls_address)
+        until(lambda: heard == ["twice 21"])
         workers.recycle()
 
 
