@@ -15,6 +15,7 @@ from flows.receipts import Receipts
 from flows.sources import Source
 from flows.trials import narrowed
 from storage.manifest import Block, Item
+from storage.receipts import maker_of
 from tasks.ingest import ingest
 from tasks.ingest.ingest import Retry, Scan
 from tasks.pipeline import sources, steps
@@ -87,7 +88,9 @@ class Plan:
 
     def job(self, step: Step, block: Block, run: str, execution: Execution) -> Job:
         """What makes a block that a stage owes, with what it may copy."""
-        return Job(step.stage, block, run, execution, copies=self.copies.get(step.key, {}).get(block.name, {}))
+        copies = self.copies.get(step.key, {}).get(block.name, {})
+        before = self.receipts.get(step.stage, block.name)
+        return Job(step.stage, block, run, execution, copies=copies, replaces=maker_of(before) if before else "")
 
     @property
     def anything_to_run(self) -> bool:

@@ -165,6 +165,11 @@ def drop_receipt(url: str) -> None:
     remove(join(url, FILE))
 
 
+def maker_of(receipt: Receipt) -> str:
+    """The run that made a block; empty if its receipt does not say so."""
+    return str(receipt.made.get("run", ""))
+
+
 def files_of(url: str) -> Mapping[str, Mapping[str, Any]] | None:
     """The files of a block by its receipt; None if there is none."""
     receipt = read_receipt(url)

@@ -14,7 +14,7 @@ from storage.accepted import read_accepted
 from storage.arrays import DATA
 from storage.entries import copy_files, refuse_unwritten
 from storage.fingerprint import canonical_json, digest
-from storage.receipts import Receipt, drop_receipt, read_receipt, write_receipt
+from storage.receipts import Receipt, read_receipt, write_receipt
 from storage.urls import settle
 from tasks.stage.job import Job
 from tasks.stage.rows import row_keys
@@ -43,7 +43,6 @@ def adopt(job: Job) -> Receipt | None:
     if origin is None:
         return None
     started = time.time()
-    drop_receipt(job.url)
     if not copy_files(job.adopts, job.url, origin.files):
         return None
     settle(job.url)

@@ -8,7 +8,7 @@ import shutil
 
 from storage import attempts
 from storage.arrays import DamagedBlock
-from storage.receipts import Receipt
+from storage.receipts import Receipt, drop_receipt, maker_of, read_receipt
 from storage.urls import existing_folder, is_local
 from tasks.stage.adopt import adopt
 from tasks.stage.guard import run_guarded
@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 def make_block(job: Job, tell: Tell) -> Receipt:
     """Make a block, copy the one that it equals, or have it made in a process of its own where earlier attempts at it died.
 
-    ``tell`` is given what the block says on its way.
+    ``tell`` is given what the block says on its way. A block that another run has made since this one was planned is left as it
+    is: somebody may be reading it.
 
     Raises
     ------
@@ -38,6 +39,8 @@ def make_block(job: Job, tell: Tell) -> Receipt:
     """
     try:
         with heeding(job.stage.root, job.run), telling(tell):
+            if meanwhile := _made_meanwhile(job):
+                return meanwhile
             guarded = attempts.begin(job.url, job.run) >= DEATHS_BEFORE_GUARD or job.guarded
             try:
                 adopted = adopt(job) if job.adopts else None
@@ -48,6 +51,15 @@ def make_block(job: Job, tell: Tell) -> Receipt:
         if error.errno not in FULL or not is_local(job.url):
             raise
         raise OSError(error.errno, told_full(error, job.url)) from error
+
+
+def _made_meanwhile(job: Job) -> Receipt | None:
+    """The receipt that the block was given since the job was planned. The one that was there before is withdrawn."""
+    there = read_receipt(job.url)
+    if there is None or maker_of(there) != job.replaces:
+        return there
+    drop_receipt(job.url)
+    return None
 
 
 def is_fault_of_code(error: Exception) -> bool:

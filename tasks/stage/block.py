@@ -23,7 +23,7 @@ from storage.arrays import SHARD_ITEMS, BlockWriter, arrays_digest
 from storage.entries import refuse_unwritten
 from storage.forgotten import is_forgotten
 from storage.manifest import Item
-from storage.receipts import ItemRow, Receipt, drop_receipt, write_receipt
+from storage.receipts import ItemRow, Receipt, write_receipt
 from storage.urls import settle
 from tasks.stage.code import code_of, packages_of, versions_of
 from tasks.stage.copying import Copied, Copying, Holds
@@ -97,10 +97,9 @@ def run_block(
     keys = row_keys(job.stage, job.block.items)
     saving = Saving(job, keys, _made_with(job, device), reuse)
     copying = Copying(job, keys, saving.before)
-    drop_receipt(job.url)
     rows = partial(_read, job, copying, read, holds)
     written = _whole(job, copying, keys, holds) or _stream(job, copying, saving, keys, rows, compute, encode, about)
-    said = copying.about if copying.about is not None and not written.made else _as_stored(about)
+    said = _said(copying, written, about)
     if copying.about not in (None, said):  # no block says two things of its outputs
         return run_block(replace(job, copies={}), compute, about, weights, read, encode, device, holds, reuse=False)
     refuse_unwritten(job.url, written.files)
@@ -147,7 +146,7 @@ def _stream(
         written.rows.append(replace(row, digest="" if arrays is None else arrays_digest(arrays)))
         if saved < (whole := _worth_saving(writer, len(written.rows), len(job.block.items))):
             files = {**written.files, **writer.written}
-            saving.save(Saved(written.rows[:whole], files, _as_stored(about), copying.told()))
+            saving.save(Saved(written.rows[:whole], files, _said(copying, written, about), copying.told()))
 
     # A guarded job keeps a journal of the item in hand, so nothing may be read ahead.
     ahead = 0 if job.journal else READ_AHEAD
@@ -182,6 +181,11 @@ def _worth_saving(writer: BlockWriter, rows: int, items: int) -> int:
     if whole >= items or (writer.is_empty and rows % SHARD_ITEMS):
         return 0
     return min(whole, rows)
+
+
+def _said(copying: Copying, written: _Written, about: About) -> Mapping[str, Any]:
+    """What is said of a block; where nothing was made so far, what the blocks say that its rows were copied from."""
+    return copying.about if copying.about is not None and not written.made else _as_stored(about)
 
 
 def _as_stored(about: About) -> Mapping[str, Any]:

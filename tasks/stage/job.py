@@ -37,7 +37,8 @@ class Job:
     ``code`` is the digest of the code that planned it; a worker with other code refuses. ``guarded`` asks for a process of its
     own, in which ``journal`` names the file that says which item is in hand, and ``given_up`` the items that must not be tried,
     with the reason. ``copies`` tells where rows lie that need not be made: they are looked at once more before they are copied.
-    ``adopts`` is the URL of a finished block that this one will equal, if one is known.
+    ``adopts`` is the URL of a finished block that this one will equal, if one is known. ``replaces`` is the run that made the
+    block which was there when this one was planned, and is to be replaced: what another run has made since then stands.
     """
 
     stage: Stage
@@ -50,6 +51,7 @@ class Job:
     given_up: Mapping[str, str] = field(default_factory=dict)
     copies: Copies = field(default_factory=dict)
     adopts: str = ""
+    replaces: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "code", self.code or code_of(self.stage))
