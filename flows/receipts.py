@@ -78,14 +78,21 @@ class Receipts:
         """Note that the data of a block was dropped; its receipt tells what there was."""
         self._dropped.add((*_place(stage), block))
 
-    def has_data(self, stage: Stage, block: str) -> bool:
-        """Whether nobody noted that the data of a block was dropped."""
-        return (*_place(stage), block) not in self._dropped
+    def with_data(self, step: Step) -> list[tuple[Block, Receipt]]:
+        """The finished blocks of a stage whose data was not dropped, in its order."""
+        return [(block, receipt) for block, receipt in self.of(step) if (*_place(step.stage), block.name) not in self._dropped]
+
+    def dropped(self, step: Step) -> list[Receipt]:
+        """The receipts of a stage's blocks whose data was dropped, by this run or before."""
+        there = {block.name for block, _ in self.with_data(step)} if not step.stage.keep else None
+        names = [block.name for block in step.blocks if there is not None and block.name not in there]
+        return [receipt for name in names if (receipt := self.at(*_place(step.stage), name))]
 
     def keep(self, stage: Stage, receipt: Receipt) -> None:
         """Note the receipt of a block that was just made."""
         if (stored := as_stored(receipt)) is not None:
             self._kept.setdefault(_place(stage), {})[receipt.block] = stored
+            self._dropped.discard((*_place(stage), receipt.block))
 
     def forget(self) -> None:
         """Know nothing any more: somebody else may have made, withdrawn or removed receipts."""

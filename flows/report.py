@@ -33,9 +33,9 @@ class Found:
         kind = made.stage.kind
         section = Section(made.key, made.stage.name, [])
         try:
-            if kind.shows and made.blocks:
+            if kind.shows and made.receipts:
                 section = Section(made.key, made.stage.name, named_function(kind.shows)(made))
-            if kind.summary and made.blocks:
+            if kind.summary and made.receipts:
                 self.summary[made.key] = named_function(kind.summary)(made)
         except Exception as error:
             self.error = self.error or error

@@ -61,13 +61,15 @@ def owed_by(config: Config, plan: Plan, key: str) -> dict[str, list[str]]:
     there = {receipt.block for _, receipt in plan.receipts.of(plan.step(first.key))}
     if not there:
         raise ConfigError(f"{config.root}: no panorama has {first.kind.gives} under this config; make them with {typed('run')}")
-    wanted = {key, *_droppable_behind(stage)}
+    wanted = {key, *_dropped_behind(stage)}
     chosen = {one: [block for block in plan.owed[one] if block in there] for one in plan.owed if one in wanted}
     return {one: blocks for one, blocks in chosen.items() if blocks}
 
 
-def _droppable_behind(stage: Stage) -> set[str]:
-    return {one.key for one in upstream_names(stage.inputs).values() if one.kind.droppable}
+def _dropped_behind(stage: Stage) -> set[str]:
+    """Keys of the stages whose data may have been dropped that a stage reads, or that these were made from."""
+    read = [one for one in upstream_names(stage.inputs).values() if not one.keep]
+    return {one.key for one in read}.union(*(_dropped_behind(one) for one in read))
 
 
 def write_page_of(config: Config, plan: Plan, key: str) -> dict[str, Any]:

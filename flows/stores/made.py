@@ -19,12 +19,9 @@ def made_of(config: Config, plan: Plan, step: Step) -> Made:
                 name: tuple(made(steps[read.key]) for read in found if isinstance(read, Stage) and read.key in steps)
                 for name, found in (one.stage.inputs.items() if one.stage.owes else ())
             }
-            blocks = tuple(
-                (one.stage.block_url(block.name), block, receipt)
-                for block, receipt in plan.receipts.of(one)
-                if plan.receipts.has_data(one.stage, block.name)
-            )
-            known[one.key] = Made(one.stage, blocks, inputs, config.execution)
+            there = plan.receipts.with_data(one)
+            blocks = tuple((one.stage.block_url(block.name), block, receipt) for block, receipt in there)
+            known[one.key] = Made(one.stage, blocks, inputs, config.execution, tuple(plan.receipts.dropped(one)))
         return known[one.key]
 
     return made(step)

@@ -77,7 +77,6 @@ VIEWS = Kind(
     says=_says,
     weights=_weights,
     facts=_facts,
-    droppable=True,
     like=_own_key,
     notes="tasks.label.teachers.licences:notes",
     looks="tasks.label.teachers.trial:look_at_files",

@@ -33,6 +33,8 @@ def summary(made: Made) -> dict[str, Any]:
 def _place(made: Made) -> Words:
     """Where the labels are: of the first block that has any, for all of its panoramas may have been given up."""
     urls = [url for url, _, receipt in made.blocks if receipt.files]
+    if not urls and made.dropped:
+        return Words("labels", "Labels", "dropped, since all that reads them is made (`keep: until_read`)")
     if not urls:
         return Words("labels", "Labels", "none; every panorama was given up")
     more = f" and {len(urls) - 1} more block{'s' * (len(urls) > 2)} beside it" if urls[1:] else ""

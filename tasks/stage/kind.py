@@ -116,8 +116,6 @@ class Kind:
         What it reads of an item beyond pixels and earlier stages, by default name and metadata: rows of alike ones are copied.
     network : bool
         Runs a network, and so wants a GPU, though no weights of it may be known beforehand.
-    droppable : bool
-        Its data may go once all that reads it has its receipt.
     expand : function of (settings, named inputs)
         The parts of an entry that is several stages.
     becomes : function of settings
@@ -157,7 +155,6 @@ class Kind:
     weights: Callable[[Any, Inputs], Mapping[str, str]] = _no_weights
     facts: Callable[[Any, Inputs], Facts] = _all_facts
     network: bool = False
-    droppable: bool = False
     expand: Callable[[Any, Mapping[str, Any]], Sequence[Part]] | None = None
     becomes: Callable[[Any], Kind | None] | None = None
     derive: Callable[[Stage, Block], Block] | None = None

@@ -23,7 +23,8 @@ class Made:
     Attributes
     ----------
     stage : Stage
-    blocks : in order; their receipts were read once for the whole run
+    blocks : in order, those whose data is there; their receipts were read once for the whole run
+    dropped : receipts of those whose data was dropped once it was read
     inputs : the stages that it reads, by the names of its inputs
     execution : how many pictures are wanted, and on which device
     """
@@ -32,6 +33,7 @@ class Made:
     blocks: tuple[MadeBlock, ...]
     inputs: Mapping[str, tuple[Made, ...]]
     execution: Execution
+    dropped: tuple[Receipt, ...] = ()
 
     @property
     def key(self) -> str:
@@ -46,7 +48,7 @@ class Made:
     @property
     def receipts(self) -> list[Receipt]:
         """The receipts of all blocks."""
-        return [receipt for _, _, receipt in self.blocks]
+        return [*(receipt for _, _, receipt in self.blocks), *self.dropped]
 
     @property
     def about(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from storage.arrays import Begun
@@ -39,35 +40,48 @@ class Saving:
     """Keeps the rows of one attempt at a block; ``before`` is what an earlier one left that is as good as made now."""
 
     def __init__(self, job: Job, keys: Sequence[str], made_with: Mapping[str, Any], reuse: bool = True) -> None:
-        self._url = join(job.url, ROWS)
-        self._made_with = json.loads(json.dumps({**made_with, "inputs": _inputs(job)}))
-        self.before = self._read(job, keys) if reuse else Saved()
+        self._job, self._url, self._told = job, join(job.url, ROWS), made_with
+        self._there = False
+        self.before = self._read(keys) if reuse else Saved()
 
     def save(self, saved: Saved) -> None:
         """Write the rows of whole shards."""
         rows = [asdict(row) for row in saved.rows]
         told = {"made_with": self._made_with, "rows": rows, "files": saved.files, "about": saved.about, "copied": saved.copied}
+        self._there = True
         write_bytes(self._url, json.dumps(told, sort_keys=True).encode())
 
     def forget(self) -> None:
         """The block has its receipt."""
-        remove(self._url)
+        if self._there:
+            remove(self._url)
 
-    def _read(self, job: Job, keys: Sequence[str]) -> Saved:
+    @cached_property
+    def _made_with(self) -> Any:
+        """As JSON has it; looked up only for blocks of more than one shard."""
+        return json.loads(json.dumps({**self._told, "inputs": _inputs(self._job)}))
+
+    def _read(self, keys: Sequence[str]) -> Saved:
         try:
-            told = json.loads(read_bytes(self._url))
+            data = read_bytes(self._url)
+        except FileNotFoundError:
+            return Saved()
+        self._there = True
+        try:
+            told = json.loads(data)
             rows = tuple(ItemRow(**row) for row in told["rows"])
             saved = Saved(rows, told["files"], told["about"], told["copied"])
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError):
             return Saved()
-        items = [(item.item, key) for item, key in zip(job.block.items, keys, strict=True)][: len(rows)]
-        alike = told["made_with"] == self._made_with and [(row.item, row.key) for row in rows] == [
-            (item, key if row.state == "done" else "") for (item, key), row in zip(items, rows)
-        ]
-        given_up_anew = any(row.state == "done" and row.item in job.given_up for row in rows)
-        if not alike or given_up_anew or differences(job.url, saved.files or {}):
-            return Saved()
-        return saved
+        return saved if self._holds(saved, told["made_with"], keys) else Saved()
+
+    def _holds(self, saved: Saved, made_with: Any, keys: Sequence[str]) -> bool:
+        """Whether rows are of the block's items as they are now, made as they would be now, and lie there."""
+        items = zip(self._job.block.items, keys, saved.rows)
+        alike = all((row.item, row.key) == (item.item, key if row.state == "done" else "") for item, key, row in items)
+        given_up_anew = any(row.state == "done" and row.item in self._job.given_up for row in saved.rows)
+        sound = alike and not given_up_anew and len(saved.rows) <= len(keys) and made_with == self._made_with
+        return sound and not differences(self._job.url, saved.files or {})
 
 
 def _inputs(job: Job) -> list[str]:

@@ -9,9 +9,13 @@ import pytest
 
 from configs.settings import ConfigError
 from flows.plan import make_plan
+from flows.publishing.audit import owed_by, with_stage
 from flows.running import engine
 from flows.stores.items import verify_store
+from flows.stores.made import made_of
+from scenes.dataset import write_dataset
 from storage.receipts import drop_data
+from tests.flows.test_fidelity import write_config
 from tests.support.pipelines import data_bytes, load, run_pipeline, without_fingerprints, write_pipeline
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
@@ -53,6 +57,31 @@ def test_a_new_setting_behind_it_makes_it_once_more(tmp_path: Path) -> None:
     assert {row.stage: row.to_run for row in make_plan(changed).stages}["geometry"] == 2
     run_pipeline(changed)
     assert not make_plan(changed).anything_to_run
+
+
+def test_what_it_shows_does_not_hang_on_when_it_was_dropped(tmp_path: Path) -> None:
+    path = write_pipeline(tmp_path, 4)
+    record = run_pipeline(load(path, **KEPT, fuse__keep="until_read"))
+    shown = [piece for piece in record["shown"] if piece["title"] == "Labels"]
+    assert "dropped, since all that reads them is made" in str(shown)
+    plan = make_plan(load(path, **KEPT, fuse__keep="until_read"))
+    for key in ("geometry", "fuse"):
+        made = made_of(load(path), plan, plan.step(key))
+        assert (len(made.blocks), len(made.dropped), len(list(made.rows()))) == (0, 2, 4)
+
+
+def test_an_audit_makes_what_it_needs_again(tmp_path: Path) -> None:
+    """That is the labels of views, and the views that these are made from; all go again."""
+    write_dataset(tmp_path, "mixed", 3, 40, 64, 128, supersample=1, amodal=False, processes=1)
+    path = write_config(tmp_path, tmp_path, view_scale=0.1, seed=1)
+    kept = {"project__keep": "until_read", "truth__keep": "until_read"}
+    run_pipeline(load(path, **kept))
+    config, key = with_stage(load(path, **kept), "audit", {})
+    owed = owed_by(config, make_plan(config), key)
+    assert {stage: len(blocks) for stage, blocks in owed.items()} == {"project": 1, "truth": 1, "audit": 1}
+    run_pipeline(config, only=owed)
+    assert not make_plan(config).anything_to_run
+    assert not [name for name in data_bytes(tmp_path / "store") if "label." in name or "/project/" in name]
 
 
 def test_it_enters_no_fingerprint(tmp_path: Path) -> None:
