@@ -129,18 +129,27 @@ def _fuse_band(
     np.copyto(mean, 0, where=~some)
     torn = np.flatnonzero(some & (high - low > depth_edge))
     if len(torn):
-        mean.ravel()[torn] = _heaviest_cluster(*_gather(hits, torn, shape[1]), depth_edge)
+        mean.ravel()[torn] = _heaviest_cluster(*_gather(hits, torn, count), depth_edge)
     return mean, variance, rivalry(total, squares), count
 
 
-def _gather(hits: list[Hit], pixels: NDArray[np.intp], width: int) -> tuple[FloatArray, FloatArray]:
-    """Log distances and weights (views, pixels) of all hits at flat ``pixels`` of the band."""
-    row, column = np.divmod(pixels, width)
-    logs, weights = np.zeros((2, len(hits), len(pixels)), np.float32)
-    for k, (box, log, weight) in enumerate(hits):
+def _gather(hits: list[Hit], pixels: NDArray[np.intp], count: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray]:
+    """Log distances and weights (most views, pixels) of flat ``pixels`` of the band, by views that have a say there.
+
+    ``count`` (rows, W) is their number. A pixel's are in the order of the hits, and what is left over weighs nothing: of many
+    views few see one pixel, and what a cluster costs grows with the square of their number.
+    """
+    row, column = np.divmod(pixels, count.shape[1])
+    logs, weights = np.zeros((2, int(count.ravel()[pixels].max()), len(pixels)), np.float32)
+    place = np.zeros(len(pixels), np.intp)
+    for box, log, weight in hits:
         inside = np.flatnonzero((column >= box.columns.start) & (column < box.columns.stop))
-        at = (row[inside], column[inside] - box.columns.start)
-        logs[k, inside], weights[k, inside] = log[at], weight[at]
+        at = row[inside] * weight.shape[1] + (column[inside] - box.columns.start)
+        own = weight.ravel()[at]
+        seen = own > 0
+        one, at = inside[seen], at[seen]
+        logs[place[one], one], weights[place[one], one] = log.ravel()[at], own[seen]
+        place[one] += 1
     return logs, weights
 
 

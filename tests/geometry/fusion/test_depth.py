@@ -8,6 +8,7 @@ import pytest
 from geometry import layouts
 from geometry.directions import erp_area_weights, erp_directions
 from geometry.fields import Field
+from geometry.fusion import depth as fusing
 from geometry.fusion.fuse import FusionSettings, fuse
 from geometry.fusion.gradient import gradient_correction
 from tests.geometry.fusion.test_fuse import area_mean, depth_field, room
@@ -154,3 +155,35 @@ def test_nothing_to_correct_is_no_correction():
     depth, valid = np.full((48, 96), 2, np.float32), np.ones((48, 96), bool)
     found = gradient_correction(same, np.ones_like(same), views, depth, valid, 0.1, 4.0)
     np.testing.assert_array_equal(found, 1)
+
+
+def gather_all(hits, pixels, count):
+    """What views say at pixels, one row for every view of the band: as it was before rows were shared."""
+    row, column = np.divmod(pixels, count.shape[1])
+    logs, weights = np.zeros((2, len(hits), len(pixels)), np.float32)
+    for k, (box, log, weight) in enumerate(hits):
+        inside = np.flatnonzero((column >= box.columns.start) & (column < box.columns.stop))
+        at = (row[inside], column[inside] - box.columns.start)
+        logs[k, inside], weights[k, inside] = log[at], weight[at]
+    return logs, weights
+
+
+@pytest.mark.parametrize("share", [0, 0.3])
+def test_views_that_do_not_see_a_pixel_change_no_bit_where_views_disagree(share, truth, monkeypatch):
+    generator, torn = np.random.default_rng(0), []
+    distance = truth * np.exp(generator.normal(0, 0.2, truth.shape)).astype(np.float32)
+    field = depth_field(distance, valid=generator.random(truth.shape) >= share)
+    own = fusing._gather
+
+    def shared(hits, pixels, count):
+        found = own(hits, pixels, count)
+        torn.append((len(found[0]), len(hits), len(pixels)))
+        return found
+
+    monkeypatch.setattr(fusing, "_gather", shared)
+    now = fused(field, "blend")
+    monkeypatch.setattr(fusing, "_gather", gather_all)
+    for name, array in fused(field, "blend").items():
+        np.testing.assert_array_equal(now[name].view(np.uint8), array.view(np.uint8), err_msg=name)
+    assert sum(pixels for _, _, pixels in torn) > HEIGHT * WIDTH / 4
+    assert all(rows < hits for rows, hits, _ in torn)
