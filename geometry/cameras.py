@@ -1,11 +1,16 @@
 """Perspective cameras: a size in pixels, a horizontal field of view and a rotation from camera to world."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.floating]
+
+AT_ONCE = 8192
+"""Vectors that are turned by one product: of far more BLAS wakes its threads, which takes longer than the product, and of a
+stack of rows numpy makes one for each row."""
 
 
 def rotation_from_angles(yaw: float, pitch: float, roll: float = 0.0) -> Array:
@@ -81,15 +86,15 @@ class Camera:
         return self.matrix[:, 2]
 
     def rays(self) -> Array:
-        """Unit rays (height, width, 3) of all pixel centres in the camera frame."""
-        x = (np.arange(self.width) + 0.5 - self.width / 2) / self.focal
-        y = (np.arange(self.height) + 0.5 - self.height / 2) / self.focal
-        plane = np.stack([*np.meshgrid(x, y), np.ones((self.height, self.width))], axis=-1)
-        return plane / np.linalg.norm(plane, axis=-1, keepdims=True)
+        """Unit rays (height, width, 3) of all pixel centres in the camera frame.
+
+        Not to be written into: views of one size and field of view share them.
+        """
+        return _rays(self.width, self.height, self.focal)
 
     def directions(self) -> Array:
         """Unit directions (height, width, 3) of all pixel centres in the world frame."""
-        return self.rays() @ self.matrix.T
+        return to_world(self.rays(), self.matrix)
 
     def cos_off_axis(self) -> Array:
         """Cosine (height, width) of the angle between each pixel's ray and the optical axis: a z-depth over its distance."""
@@ -116,3 +121,23 @@ class Camera:
         row = local[..., 1] / z * self.focal + self.height / 2
         inside = front & (column >= 0) & (column <= self.width) & (row >= 0) & (row <= self.height)
         return column, row, inside
+
+
+@lru_cache(maxsize=4)
+def _rays(width: int, height: int, focal: float) -> Array:
+    x = (np.arange(width) + 0.5 - width / 2) / focal
+    y = (np.arange(height) + 0.5 - height / 2) / focal
+    plane = np.stack([*np.meshgrid(x, y), np.ones((height, width))], axis=-1)
+    rays: Array = plane / np.linalg.norm(plane, axis=-1, keepdims=True)
+    rays.setflags(write=False)  # shared by all who ask
+    return rays
+
+
+def to_world(vectors: Array, matrix: Array) -> Array:
+    """Vectors (h, w, 3) of a camera's frame in the world's, by its rotation ``matrix`` (3, 3) of the same type."""
+    flat = vectors.reshape(-1, 3)
+    world = np.empty_like(flat)
+    for start in range(0, len(flat), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        np.matmul(flat[some], matrix.T, out=world[some])
+    return world.reshape(vectors.shape)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from geometry.cameras import to_world
 from geometry.spheres import Sphere, View
 
 UNITS = {
@@ -125,17 +126,29 @@ def _radial(depth: Field, cameras: Sequence[View]) -> Field:
             patch[:] = patch * cos_off_axis if depth.unit == "inverse" else patch / cos_off_axis
     usable = np.isfinite(values) & ((values > 0) | (depth.unit == "inverse"))
     valid = depth.valid & usable
-    return replace(depth, values=np.where(valid, values, 0).astype(np.float32), valid=valid, frame="ray")
+    values[~valid] = 0
+    return replace(depth, values=values, valid=valid, frame="ray")
 
 
 def _world_normals(normals: Field, cameras: Sequence[View]) -> Field:
-    values = normals.values.astype(np.float32, copy=True)
-    for patch, camera in zip(values, cameras, strict=True):
-        if normals.frame == "camera":
-            patch[:] = patch @ camera.matrix.T.astype(np.float32)
-        away = np.einsum("hwc,hwc->hw", patch, camera.directions().astype(np.float32)) > 0
-        patch[away] *= -1
-    length = np.linalg.norm(values, axis=-1)
-    valid = normals.valid & np.isfinite(length) & (length > 1e-6)
-    unit = np.where(valid[..., None], values / np.where(valid, length, 1)[..., None], 0)
-    return replace(normals, values=unit.astype(np.float32), valid=valid, frame="world")
+    values, valid = np.empty(normals.values.shape, np.float32), np.empty(normals.valid.shape, np.bool_)
+    for unit, known, said, usable, camera in zip(values, valid, normals.values, normals.valid, cameras, strict=True):
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is not valid
+            own = said.astype(np.float32, copy=False)
+            if normals.frame == "camera":
+                own = to_world(own, camera.matrix.astype(np.float32))
+            length, along = _length_and_dot(own, camera.directions().astype(np.float32))
+            known[:] = usable & np.isfinite(length) & (length > 1e-6)
+            np.copyto(length, 1, where=~known)
+            towards = np.where(along > 0, -length, length)
+            for channel in range(3):
+                np.divide(own[..., channel], towards, out=unit[..., channel])
+        unit[~known] = 0
+    return replace(normals, values=values, valid=valid, frame="world")
+
+
+def _length_and_dot(vectors: NDArray[np.float32], others: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
+    """Lengths (h, w) of vectors (h, w, 3), and their products with others: reductions over three numbers are slow in numpy."""
+    x, y, z = np.moveaxis(vectors, -1, 0)
+    across, down, ahead = np.moveaxis(others, -1, 0)
+    return np.sqrt(x * x + y * y + z * z), x * across + y * down + z * ahead

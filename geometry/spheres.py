@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from geometry.cameras import Array, Camera, refuse_no_rotation
+from geometry.cameras import Array, Camera, refuse_no_rotation, to_world
 from geometry.directions import directions_to_erp, erp_directions
 
 UNTURNED = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -62,7 +62,7 @@ class Sphere:
 
     def directions(self) -> Array:
         """Unit directions (height, width, 3) of all pixel centres in the world frame."""
-        return self.rays() @ self.matrix.T
+        return to_world(self.rays(), self.matrix)
 
     def cos_off_axis(self) -> Array:
         """Ones (height, width): a distance along the axis is one along the ray."""

@@ -78,3 +78,14 @@ def test_impossible_cameras_are_refused(arguments: tuple, message: str) -> None:
 
 def test_equal_cameras_share_a_hash() -> None:
     assert len({Camera.looking(4, 4, 1.0, 0.5), Camera.looking(4, 4, 1.0, 0.5)}) == 1
+
+
+def test_rays_are_shared_and_safe_from_whoever_asks() -> None:
+    one, other = Camera.looking(6, 4, 1.0, yaw=1.0), Camera.looking(6, 4, 1.0, pitch=0.5)
+    assert one.rays() is other.rays()
+    with pytest.raises(ValueError, match="read-only"):
+        one.rays()[0, 0] = 0
+    assert Camera.looking(6, 4, 1.1).rays()[0, 0, 2] < one.rays()[0, 0, 2]  # a wider view
+    before = one.directions()
+    before[:] = 0
+    np.testing.assert_allclose(np.linalg.norm(one.directions(), axis=-1), 1)

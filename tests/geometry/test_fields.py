@@ -1,5 +1,7 @@
 """``canonical`` against closed forms: a wall and a sphere, in every unit and frame."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,47 @@ def test_what_a_field_cannot_be_is_refused() -> None:
         depth(np.ones(ALL.shape), "metre", "world")
     with pytest.raises(ValueError, match="do not match"):
         Field("sky", np.ones((2, 3, 4), np.float32), ALL, "probability")
+
+
+def plain_canonical(one: Field, cameras: tuple[Camera, ...]) -> Field:
+    """As ``canonical`` was written first: one numpy operation for each line of the definition."""
+    values = one.values.astype(np.float32, copy=True)
+    if one.name == "depth":
+        for patch, camera in zip(values, cameras):
+            cosine = camera.rays()[..., 2].astype(np.float32)
+            patch[:] = patch * cosine if one.unit == "inverse" else patch / cosine
+        valid = one.valid & np.isfinite(values) & ((values > 0) | (one.unit == "inverse"))
+        return replace(one, values=np.where(valid, values, 0).astype(np.float32), valid=valid, frame="ray")
+    for patch, camera in zip(values, cameras):
+        patch[:] = patch @ camera.matrix.T.astype(np.float32)
+        directions = (camera.rays() @ camera.matrix.T).astype(np.float32)
+        patch[np.einsum("hwc,hwc->hw", patch, directions) > 0] *= -1
+    length = np.linalg.norm(values, axis=-1)
+    valid = one.valid & np.isfinite(length) & (length > 1e-6)
+    unit = np.where(valid[..., None], values / np.where(valid, length, 1)[..., None], 0)
+    return replace(one, values=unit.astype(np.float32), valid=valid, frame="world")
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("unit", ["unit", "metre", "inverse"])
+@pytest.mark.parametrize("size", [(16, 20), (97, 131)])
+def test_every_bit_is_that_of_the_plain_definition(unit: str, size: tuple[int, int]) -> None:
+    generator = np.random.default_rng(0)
+    cameras = tuple(Camera.looking(size[1], size[0], 1.4, *generator.uniform(-1, 1, 3)) for _ in range(3))
+    name, frame, channels = ("normals", "camera", (3,)) if unit == "unit" else ("depth", "axis", ())
+    values = generator.normal(size=(3, *size, *channels)).astype(np.float32)
+    values[0, 0, :6] = np.array([np.nan, np.inf, 0, -0.0, 1e-9, 1e30])[(slice(None), *(None for _ in channels))]
+    values[1, :2] = 0
+    field = Field(name, values, generator.random((3, *size)) > 0.1, unit, frame)
+    found, expected = canonical(field, cameras), plain_canonical(field, cameras)
+    np.testing.assert_array_equal(found.values.view(np.uint32), expected.values.view(np.uint32))
+    np.testing.assert_array_equal(found.valid, expected.valid)
+    assert 0 < found.valid.mean() < 1
+
+
+def test_a_field_that_is_given_is_not_written_into() -> None:
+    values = np.random.default_rng(0).normal(size=(*ALL.shape, 3)).astype(np.float32)
+    for field in (Field("normals", values, ALL, "unit", "world"), depth(values[..., 0], "metre", "axis")):
+        before = field.values.copy()
+        canonical(field, CAMERAS)
+        np.testing.assert_array_equal(field.values, before)
