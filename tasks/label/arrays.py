@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.fields import Field
-from tasks.label.ranges import stored_confidence, stored_distances, view_factors
+from tasks.label.ranges import stored_confidence, stored_distances, stored_finite, view_factors
 
 STORED = {
     "normals": np.float16,
@@ -33,9 +33,7 @@ def encode_fields(fields: Mapping[str, Field]) -> dict[str, NDArray]:
             arrays |= {name: shares, f"{name}_valid": valid, f"{name}_factor": factor}
         else:
             values = field.values.astype(np.float32 if field.unit == "inverse" else STORED[name])
-            finite = np.isfinite(values) if values.ndim == 3 else np.isfinite(values).all(axis=-1)
-            arrays[name] = np.where(finite if values.ndim == 3 else finite[..., None], values, 0).astype(values.dtype)
-            arrays[f"{name}_valid"] = field.valid & finite
+            arrays[name], arrays[f"{name}_valid"] = stored_finite(values, field.valid)
         if field.confidence is not None:
             arrays[f"{name}_confidence"] = stored_confidence(field.confidence)
         arrays.update({f"{name}_{table}": values for table, values in field.tables.items()})

@@ -38,12 +38,27 @@ def view_factors(distance: NDArray[np.floating], valid: Valid) -> NDArray[np.flo
     return np.exp2(np.clip(np.rint(np.log2(medians)), -126, 127)).astype(np.float32)
 
 
+def stored_finite(values: NDArray, valid: Valid) -> tuple[NDArray, Valid]:
+    """Values (N, h, w[, C]) of any type, zero where they are not finite, and where (N, h, w) they are valid still."""
+    if np.issubdtype(values.dtype, np.integer) or (finite := np.isfinite(values)).all():
+        return values, valid
+    if values.ndim == valid.ndim:
+        return np.where(finite, values, np.zeros((), values.dtype)), valid & finite
+    finite = finite.all(axis=-1)  # slow, and rarely needed
+    return np.where(finite[..., None], values, np.zeros((), values.dtype)), valid & finite
+
+
 def stored_confidence(confidence: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Confidence (N, h, w) of pixels, or (N, h, w, K) of their best classes, in 255 steps.
 
     A pixel's own, or its first class's, is one step at least if it is not zero: zero means that the pixel has no say.
     """
-    steps = np.round(np.clip(np.nan_to_num(confidence), 0, 1) * 255).astype(np.uint8)
+    steps = np.empty(confidence.shape, np.uint8)
+    for rounded, one in zip(steps, confidence):  # a view fits in a core's cache, and all of them do not
+        share = np.clip(one, 0, 1)
+        share[np.isnan(share)] = 0
+        np.rint(np.multiply(share, 255, out=share), out=share)
+        np.copyto(rounded, share, casting="unsafe")
     first = (..., 0) if confidence.ndim == 4 else ...
     steps[first] = np.maximum(steps[first], confidence[first] > 0)
     return steps
