@@ -46,7 +46,7 @@ from tasks.ingest.panorama import load_panorama
 from tasks.ingest.settings import Ingest
 from tasks.label.arrays import decode_fields, encode_fields
 from tasks.label.fuse import decode_labels, encode_labels, fusion_settings
-from tasks.label.label import concatenate
+from tasks.label.label import concatenate, cut_patches
 from tasks.label.settings import Fuse
 
 SIZE, HEIGHT, INPUT, BATCH = 504, 1024, 512, 4
@@ -111,7 +111,7 @@ def measure(folder: Path, rounds: int) -> dict[str, Any]:
     for number in range(rounds + 1):
         clock = Clock()
         with tempfile.TemporaryDirectory() as store:
-            patch_labels = label(clock, folder, said, store)
+            patch_labels = label(clock, folder, said, store, number)
             fused = fuse_and_store(clock, Path(store), said["classes"])
             digests = {"patch labels": arrays_digest(patch_labels), "fused labels": fused}
         if number:
@@ -120,13 +120,12 @@ def measure(folder: Path, rounds: int) -> dict[str, Any]:
     return {"times": times, "digests": digests}
 
 
-def label(clock: Clock, folder: Path, said: Mapping[str, Any], store: str) -> dict[str, np.ndarray]:
+def label(clock: Clock, folder: Path, said: Mapping[str, Any], store: str, number: int) -> dict[str, np.ndarray]:
     """From the file to stored patch labels."""
-    item = the_item(folder)
+    item, reading = the_item(folder), Ingest(min_width=64 + number)  # read anew in each round
     clock("read the file, sha256", lambda: digest(read_bytes(item.uri)))
-    panorama = clock("read and decode, the first time", load_panorama, item, Ingest())
-    clock("the same for a second teacher", load_panorama, item, Ingest())
-    clock("cut patches", extract_patches, panorama.pixels, CAMERAS)
+    clock("the same, decode, cut patches", cut_patches, item, reading, True, CAMERAS)
+    clock("all that for a second teacher", cut_patches, item, reading, True, CAMERAS)
     batches = [look(clock, said, slice(start, start + BATCH)) for start in range(0, len(CAMERAS), BATCH)]
     fields = {name: clock("join batches", concatenate, [batch[name] for batch in batches]) for name in batches[0]}
     arrays = clock("encode patch labels", encode_fields, fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from storage.fingerprint import digest
@@ -27,7 +28,7 @@ Reading = Ingest | StoredPanoramas
 """How the panoramas of a stage are read: from files, or from its blocks."""
 
 
-def load_panorama(item: Item, settings: Reading) -> Panorama:
+def load_panorama(item: Item, settings: Reading, decode: Callable[[bytes, Ingest, float], Panorama] = open_panorama) -> Panorama:
     """The decoded panorama of an item; BadItem if it was given up, or its file is not the one that ``ingest`` saw."""
     if item.reason:
         raise BadItem(item.reason)
@@ -40,6 +41,6 @@ def load_panorama(item: Item, settings: Reading) -> Panorama:
     if digest(data) != item.digest:
         raise BadItem(f"{item.uri}: the file changed while the run was going; run again to ingest it anew")
     try:
-        return open_panorama(data, settings, vertical_degrees(item.metadata))
+        return decode(data, settings, vertical_degrees(item.metadata))
     except BadImage as error:
         raise BadItem(str(error)) from error

@@ -18,7 +18,8 @@ from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.ingest.images.decode import Panorama
 from tasks.ingest.observed import Observed, observed_of, partly_observed, require_observed, share
-from tasks.ingest.panorama import decoded, load_panorama
+from tasks.ingest.panorama import decoded
+from tasks.ingest.shared import shared_panorama
 from tasks.label import instances, label
 from tasks.label.arrays import decode_fields
 from tasks.label.auxiliaries import about_auxiliaries, encode_auxiliaries
@@ -96,7 +97,7 @@ def fuse_block(job: Job) -> Receipt:
             fields |= (said := decode_fields(teacher.item(slot), teacher.receipt.about))
             views |= dict.fromkeys(said, cameras.of(teacher.stage, slot))
         needed = "image_gradient" in settings.auxiliaries or partly_observed(item)
-        return labellings, load_panorama(item, job.panoramas) if needed else None
+        return labellings, shared_panorama(item, job.panoramas) if needed else None
 
     def fuse_item(_item: Item, patch_labels: PatchLabels) -> Output:
         labellings, panorama = patch_labels

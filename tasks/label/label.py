@@ -15,7 +15,8 @@ from models.teachers.vocabularies import things_of
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.ingest.observed import partly_observed, share
-from tasks.ingest.panorama import DECODED, Reading, load_panorama
+from tasks.ingest.panorama import DECODED, Reading
+from tasks.ingest.shared import shared_panorama
 from tasks.label import project
 from tasks.label.arrays import encode_fields
 from tasks.label.rotations import rotated_views
@@ -130,6 +131,6 @@ def _about(settings: Settings, load: Callable[[], Teacher], fields: Mapping[str,
 
 def cut_patches(item: Item, reading: Reading, antialias: bool, cameras: tuple[View, ...]) -> Patches:
     """The patches of a panorama's views. BadItem if its file is gone, changed or damaged."""
-    panorama = load_panorama(item, reading)
+    panorama = shared_panorama(item, reading)
     seen = None if panorama.observed.all() else observed_in_patches(panorama.observed, cameras, antialias)
     return Patches(extract_patches(panorama.pixels, cameras, antialias=antialias), cameras, seen)
