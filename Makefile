@@ -59,6 +59,7 @@ benchmarks: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt ".[benchmarks]"
 	$(BIN)/python -m benchmarks.labels.projection > benchmarks/results/labels/projection.md
 	$(BIN)/python -m benchmarks.labels.fusion > benchmarks/results/labels/fusion.md
+	$(BIN)/python -m benchmarks.labels.cost > benchmarks/results/labels/cost.md
 
 experiments-adapt: $(READY)
 	$(BIN)/python -m benchmarks.adaptation.seamless_metrics
