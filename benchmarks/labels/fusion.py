@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,11 @@ SIDES, ORIGIN = np.array([2.5, 1.4, 3.5]), np.array([0.4, 0.2, -0.5])
 SPHERES = [((1.2, 0.6, 1.5), 0.5), ((-1.0, 0.8, 0.8), 0.4)]
 SETTINGS = FusionSettings(off_axis_power=4, edge_feather=0.2, classes=CLASSES)
 SHARES = (0.85, 0.1, 0.05)
+APART = 0.07
+"""Standard deviation of the views' log scales in the second row: half of the pixels are torn, as in a photograph's labels."""
 METHODS = {
     "ours": "ours: edge-aware, top-3 votes",
+    "apart": f"the same, of views whose distances differ by {APART:.0%}",
     "cv2": "cv2.remap, full ERP per patch, 24 channels bilinear",
     "torch": "torch grid_sample, full ERP per patch, 24 channels bilinear",
 }
@@ -68,7 +72,8 @@ def write_inputs(folder: Path, cameras: tuple[Camera, ...]) -> None:
     ranked = np.stack([(labels + k) % CLASSES for k in range(TOP)], axis=-1).astype(np.uint16)
     scores = np.zeros((*labels.shape, CLASSES), np.float32)
     np.put_along_axis(scores, ranked.astype(np.intp), np.broadcast_to(np.float32(SHARES), ranked.shape), axis=-1)
-    for name, array in {"depth": depth, "normals": normals, "labels": ranked}.items():
+    apart = depth * np.exp(np.random.default_rng(0).normal(0, APART, (len(cameras), 1, 1))).astype(np.float32)
+    for name, array in {"depth": depth, "apart": apart, "normals": normals, "labels": ranked}.items():
         np.save(folder / f"{name}.npy", array)
     stack = np.concatenate([depth[..., None], normals, scores], axis=-1)
     np.save(folder / "channels_first.npy", np.ascontiguousarray(np.moveaxis(stack, -1, 1)))
@@ -76,8 +81,8 @@ def write_inputs(folder: Path, cameras: tuple[Camera, ...]) -> None:
     np.save(folder / "fours.npy", np.ascontiguousarray(np.moveaxis(stack.reshape(*stack.shape[:3], 6, 4), 3, 1)))
 
 
-def ours(folder: Path, cameras: tuple[Camera, ...]) -> tuple[Callable[[], object], Callable[[], tuple]]:
-    depth, normals, labels = (np.load(folder / f"{name}.npy") for name in ("depth", "normals", "labels"))
+def ours(folder: Path, cameras: tuple[Camera, ...], distances: str = "depth") -> tuple[Callable[[], object], Callable[[], tuple]]:
+    depth, normals, labels = (np.load(folder / f"{name}.npy") for name in (distances, "normals", "labels"))
     valid, confidence = np.ones(depth.shape, bool), np.ones(depth.shape, np.float32)
     shares = np.broadcast_to(np.float32(SHARES), labels.shape).copy()
     fields = {
@@ -164,7 +169,8 @@ def memory(name: str) -> float:
 def measure(method: str, folder: Path, repeats: int) -> dict[str, float]:
     """Run one method in this process: milliseconds, peak memory beyond its inputs in MiB, errors."""
     cameras = layouts.icosahedron(SIZE)
-    build, run = {"ours": ours, "cv2": with_cv2, "torch": with_torch}[method](folder, cameras)
+    methods = {"ours": ours, "apart": partial(ours, distances="apart"), "cv2": with_cv2, "torch": with_torch}
+    build, run = methods[method](folder, cameras)
     before = memory("VmRSS")
     start = time.perf_counter()
     build()
@@ -239,7 +245,9 @@ def main() -> None:
     print(f"# Fusion: 20 patches of {SIZE} px (90 degrees) into {WIDTH}x{HEIGHT}: depth, normals, {CLASSES} classes\n")
     print(table(runs))
     print(
-        "\nBoth warps carry depth, three normal channels and the scores of all classes, weighted like ours; they place a class\n"
+        "\nWhere views disagree, as those of networks do, the surface with most of the weight is sought pixel by pixel; warps\n"
+        "mix whatever they are given, at the same price.\n"
+        "Both warps carry depth, three normal channels and the scores of all classes, weighted like ours; they place a class\n"
         "edge between samples by interpolating scores, which only a method that warps every class can do.\n"
         f"Least to largest of {given.runs} runs, each the least of 2 x {given.repeats} calls; ratios are taken within a run.\n"
         "Cold adds building the geometry. Peak extra memory is beyond the inputs and includes the "
