@@ -90,6 +90,30 @@ def canonical(one: Field, cameras: Sequence[View]) -> Field:
     return one
 
 
+def concatenate(parts: Sequence[Field]) -> Field:
+    """One field over the patches of all parts, in order.
+
+    It has confidence only if all parts have it, and the notes of a part that is the only one. ValueError if the parts' tables are
+    not equally wide.
+    """
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    if len(widths := {table.shape[1:] for part in parts for table in part.tables.values()}) > 1:
+        raise ValueError(
+            f"{first.name}: tables must be equally wide in every call of a teacher, got {sorted(widths)}; pad with -1"
+        )
+    confidences = [part.confidence for part in parts if part.confidence is not None]
+    return replace(
+        first,
+        values=np.concatenate([part.values for part in parts]),
+        valid=np.concatenate([part.valid for part in parts]),
+        confidence=np.concatenate(confidences) if len(confidences) == len(parts) else None,
+        tables={name: np.concatenate([part.tables[name] for part in parts]) for name in first.tables},
+        notes={},
+    )
+
+
 def where_observed(one: Field, observed: NDArray[np.bool_]) -> Field:
     """The field where its patches show what was photographed, ``observed`` (N, h, w): elsewhere it is invalid, and zero."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from geometry.fields import Field
+from geometry.fields import Field, concatenate
 from geometry.fusion.sky import sky_class
 
 RUNNERS_UP = 3
@@ -162,20 +162,4 @@ def share(scores: torch.Tensor, dim: int) -> torch.Tensor:
 
 def join(parts: Sequence[dict[str, Field]]) -> dict[str, Field]:
     """Fields of batches, one after the other."""
-    return {name: _join([part[name] for part in parts]) for name in parts[0]}
-
-
-def _join(parts: Sequence[Field]) -> Field:
-    if len(parts) == 1:
-        return parts[0]
-    first = parts[0]
-    confidence = None if first.confidence is None else np.concatenate([part.confidence for part in parts])
-    return Field(
-        first.name,
-        np.concatenate([part.values for part in parts]),
-        np.concatenate([part.valid for part in parts]),
-        first.unit,
-        first.frame,
-        confidence,
-        {name: np.concatenate([part.tables[name] for part in parts]) for name in first.tables},
-    )
+    return {name: concatenate([part[name] for part in parts]) for name in parts[0]}

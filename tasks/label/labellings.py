@@ -8,13 +8,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.fields import Field
+from geometry.fields import Field, concatenate
 from geometry.fusion.fuse import FusionSettings, fuse
 from geometry.fusion.rotations import rotation_consistency
 from geometry.fusion.sky import OF_LAND
 from geometry.spheres import View
 from tasks.ingest.observed import Observed
-from tasks.label.teachers.looking import concatenate
 
 Labelling = tuple[dict[str, Field], dict[str, tuple[View, ...]]]
 """What teachers say of a panorama, field by field, and the views of each of these."""

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.fields import Field, canonical, spread, where_observed
+from geometry.fields import Field, canonical, concatenate, spread, where_observed
 from geometry.spheres import View
 from models.teachers import CannotLabel, Teacher
 from tasks.ingest.observed import Observed
@@ -168,23 +168,3 @@ def _that_fits(look: Callable[[int], list[dict[str, Field]]], sizes: Sequence[in
                 raise
             free_memory()
     raise OutOfMemory(f"the device ran out of memory with {sizes[-1]} patches at a time; {less}")
-
-
-def concatenate(parts: list[Field]) -> Field:
-    """One field over the views of all parts; confidence only if all have it."""
-    first = parts[0]
-    if len(widths := {table.shape[1:] for part in parts for table in part.tables.values()}) > 1:
-        raise ValueError(
-            f"{first.name}: tables must be equally wide in every call of a teacher, got {sorted(widths)}; pad with -1"
-        )
-    confidences = [part.confidence for part in parts if part.confidence is not None]
-    return Field(
-        first.name,
-        np.concatenate([part.values for part in parts]),
-        np.concatenate([part.valid for part in parts]),
-        first.unit,
-        first.frame,
-        np.concatenate(confidences) if len(confidences) == len(parts) else None,
-        {name: np.concatenate([part.tables[name] for part in parts]) for name in first.tables},
-        first.notes if len(parts) == 1 else {},
-    )
