@@ -9,6 +9,8 @@ from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.stores.finished import fingerprints, finished_labels
 from storage.arrays import BlockReader
+from storage.credentials import mask_credentials
+from storage.manifest import unsafe_name
 from storage.urls import exists, join, read_bytes, remove, write_bytes
 from tasks.label.as_files import LABELS, LAYOUTS
 
@@ -39,6 +41,8 @@ def export_files(
 
     Raises
     ------
+    ConfigError
+        The folder holds a ``labels.json`` that no export has written.
     NotFinished
         Blocks are owed or damaged, and ``allow_incomplete`` is false.
     """
@@ -68,7 +72,17 @@ def export_files(
 
 
 def _files_of(folder: str) -> set[str]:
-    """The files of an earlier export to the folder."""
+    """The files of an earlier export to the folder; they are to be removed, so ConfigError for a list that names any others."""
     place = join(folder, LABELS)
-    told = json.loads(read_bytes(place)) if exists(place) else {"items": {}}
-    return {path for one in told["items"].values() for path in one["files"]}
+    if not exists(place):
+        return set()
+    try:
+        files = {str(path) for one in json.loads(read_bytes(place))["items"].values() for path in one["files"]}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        files = {""}
+    if any(unsafe_name(path) for path in files):
+        raise ConfigError(
+            f"{mask_credentials(place)}: is no list of an earlier export, so nothing there is replaced; move it away, or give "
+            "another folder"
+        )
+    return files

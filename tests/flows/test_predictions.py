@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from configs.settings import ConfigError
 from flows.cli import app
 from flows.plan import make_plan
+from flows.publishing.files import export_files
 from scenes.dataset import write_dataset
 from tests.flows.test_sees import rows
 from tests.support.pipelines import load, make_owed, run_pipeline
@@ -144,3 +145,16 @@ def test_a_second_export_leaves_no_files_of_the_first(tmp_path: Path, streets: P
         assert CliRunner().invoke(app, ["export", str(first), str(tmp_path / "out"), "--to", layout]).exit_code == 0
     files = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert files == {"labels.json", *(f"{name}/preds/{item}.npz" for name in ("depth", "normals") for item in NAMES)}
+
+
+@pytest.mark.parametrize("held", ["{", "[]", '{"items": {"a": 1}}', '{"items": {"a": {"files": ["../kept"]}}}'])
+def test_an_export_replaces_nothing_by_a_foreign_list(tmp_path: Path, streets: Path, held: str) -> None:
+    first = write(tmp_path, streets, "first", write_pager(tmp_path / "results", streets), layout="pager")
+    make_owed(load(first))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "labels.json").write_text(held)
+    (tmp_path / "kept").write_text("kept")
+    with pytest.raises(ConfigError, match="no list of an earlier export"):
+        export_files(load(first), "files", str(tmp_path / "out"))
+    assert (tmp_path / "kept").exists()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["labels.json"], "nothing is written beside it"
