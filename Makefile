@@ -47,7 +47,7 @@ ui: $(READY)
 
 # Only on a server that stays: without one that is named, Prefect would start its own for the command.
 limits: $(READY)
-	$(BIN)/python -m flows.running.server_answers
+	$(BIN)/python -m flows.running.server.answers
 	$(BIN)/prefect concurrency-limit create gpu $(GPU_BLOCKS)
 	$(BIN)/prefect concurrency-limit create storage $(STORAGE_BLOCKS)
 

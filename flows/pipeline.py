@@ -27,7 +27,7 @@ from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike
 from flows.running.others import refuse_missing
 from flows.running.parameters import ConfigParameter
 from flows.running.reading import read_sources
-from flows.running.server import outlives_the_run
+from flows.running.server.embedded import outlives_the_run
 from flows.running.watch import stopped_state, watching
 from flows.running.workers import Workers, start_workers
 from flows.stores.record import RunRecord, new_run_name

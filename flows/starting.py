@@ -16,7 +16,7 @@ from flows.running.drain import draining_on_signals
 from flows.running.handover import handing_over
 from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
 from flows.running.others import refuse_missing
-from flows.running.server import prefect_server
+from flows.running.server.embedded import prefect_server
 from flows.stores.record import new_run_name
 from flows.stores.stored import require_place
 from flows.telling.progress import Silent, TerminalProgress, reporting_to

@@ -15,7 +15,7 @@ os.environ.pop("COLUMNS", None)  # workers of pytest set it; what is printed the
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a Prefect server with a database of its own, in the folder that ``PREFECT_HOME`` names meanwhile."""
-    from flows.running.server import prefect_server
+    from flows.running.server.embedded import prefect_server
 
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:

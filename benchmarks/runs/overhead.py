@@ -142,7 +142,7 @@ def child(function: str, path: Path) -> dict[str, Any]:
 
 def run_and_say_peak(path: str) -> None:
     """Run the pipeline; a small run goes before it, so that imports are not measured."""
-    from flows.running.server import prefect_server
+    from flows.running.server.embedded import prefect_server
 
     config = load(path)
     small = load(write_config(Path(path).parent / "small", 2, 2, 0.0))

@@ -29,7 +29,7 @@ from configs.pipeline import Config
 from configs.trial import Trial
 from flows.plan import make_plan
 from flows.running.engine import Engine
-from flows.running.server import prefect_server
+from flows.running.server.embedded import prefect_server
 from flows.running.watch import Watch
 from flows.running.workers import Workers, start_workers
 from flows.telling.lineage_events import RunEvents

@@ -13,9 +13,9 @@ import typer
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
-from flows.running.proxies import loopback_without_proxies
-from flows.running.server_answers import ask_version
-from flows.running.server_settings import ServerError, server_that_must_be_named, settings_of_user
+from flows.running.server.answers import ask_version
+from flows.running.server.proxies import loopback_without_proxies
+from flows.running.server.settings import ServerError, server_that_must_be_named, settings_of_user
 from tasks.pipeline import load
 
 

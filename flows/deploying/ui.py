@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from flows.running.server import server_command, server_environment
-from flows.running.server_settings import prefect_home
+from flows.running.server.embedded import server_command, server_environment
+from flows.running.server.settings import prefect_home
 
 
 def main(port: int) -> None:

@@ -33,13 +33,6 @@ LASTING = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.ENOENT, errno.EROFS, 
 BlockTask = Task[..., Receipt | State[Receipt]]
 
 
-class Parcel:
-    """A job on its way into a task: Prefect searches dataclasses for futures, and a job holds thousands of items."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-
-
 def block_task(stage: Stage, workers: Workers, watching: Observer) -> BlockTask:
     """The Prefect task of one block of a stage, tried again when the store fails in passing.
 
@@ -48,7 +41,7 @@ def block_task(stage: Stage, workers: Workers, watching: Observer) -> BlockTask:
     """
     wanted = resources(stage)
 
-    def make(parcel: Parcel) -> Receipt | State[Receipt]:
+    def make(job: Job) -> Receipt | State[Receipt]:
         log = api_log("prefect.task_runs.progress")
 
         def tell(line: str) -> None:
@@ -56,19 +49,19 @@ def block_task(stage: Stage, workers: Workers, watching: Observer) -> BlockTask:
             watching.said(stage.key, line)
 
         try:
-            return workers.call(make_block, parcel.job, tell=tell, needs_gpu=GPU in wanted)
+            return workers.call(make_block, job, tell=tell, needs_gpu=GPU in wanted)
         except Stopped as stopped:  # no failure, and what Prefect calls cancelled it logs as an error
             return Completed(name=STOPPED, message=str(stopped))
         except WorkerDied as died:
             return Crashed(name=DIED, message=str(died))
         except Exception as error:
             if is_fault_of_code(error):  # Prefect tells only its message
-                get_run_logger().error("%s: %s", parcel.job.key, error, exc_info=True)
+                get_run_logger().error("%s: %s", job.key, error, exc_info=True)
             raise
 
     return task(
         name=stage.kind.make.partition(":")[2],
-        task_run_name="{parcel.job.stage.key} {parcel.job.block.name}",
+        task_run_name="{job.stage.key} {job.block.name}",
         tags=sorted(workers.limits.intersection(wanted)),
         persist_result=False,
         retries=2,

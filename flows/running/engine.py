@@ -12,12 +12,13 @@ from typing import Any
 from uuid import UUID
 
 from prefect.futures import PrefectFuture
+from prefect.utilities.annotations import quote
 
 from configs.pipeline import Config
 from flows.errors import Interrupted, RunFailed
 from flows.plan import Plan
 from flows.report import Found
-from flows.running.block_task import DIED, STOPPED, Parcel, cached_task, submit
+from flows.running.block_task import DIED, STOPPED, cached_task, submit
 from flows.running.drain import asked_to_stop
 from flows.running.nothing_made import NothingMade, refuse_nothing_made
 from flows.running.outlook import Outlook
@@ -160,7 +161,7 @@ class Engine:
     def _submit(self, work: Work) -> PrefectFuture[Any]:
         stage = self._stages[work.step.key]
         stage.begin()
-        future = submit(stage.task, "parcel", {"parcel": Parcel(self._job(work))}, self._before(work))
+        future = submit(stage.task, "job", {"job": quote(self._job(work))}, self._before(work))
         stage.nodes[work.block.name] = future.task_run_id
         return future
 

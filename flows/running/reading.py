@@ -12,6 +12,7 @@ from uuid import UUID
 from prefect import task
 from prefect.futures import PrefectFuture
 from prefect.tasks import Task
+from prefect.utilities.annotations import quote
 
 from configs.pipeline import Config
 from configs.trial import Trial
@@ -122,8 +123,8 @@ def _read_groups(
         for number, group in enumerate(groups, 1):
             if asked_to_stop():
                 return
-            files = Files(group, [before.get(entry.item) for entry in group])
-            yield submit(check, "files", {"files": files, "number": number}, ())
+            files = [(entry, before.get(entry.item)) for entry in group]
+            yield submit(check, "files", {"files": quote(files), "number": number}, ())
 
     nodes: list[UUID] = []
     for future in in_a_window(submissions(), workers.at_once):
@@ -153,18 +154,11 @@ def _keep(stage: Stage, future: PrefectFuture[Any], checked: list[Item]) -> None
     observer().items_done(stage.key, len(items), sum(bool(item.reason) for item in items))
 
 
-class Files:
-    """Files on their way into a task, with what is known of them from before: Prefect stores no such thing."""
-
-    def __init__(self, entries: list[Entry], before: list[Item | None]) -> None:
-        self.entries, self.before = entries, before
-
-
 def files_task(stage: Stage, workers: Workers) -> Task[..., list[Item]]:
     """The Prefect task that reads and decodes some files of a source."""
 
-    def check_files(files: Files, number: int) -> list[Item]:
-        return workers.call(check_entries, stage.settings, files.entries, files.before, tell=lambda _line: None)
+    def check_files(files: list[tuple[Entry, Item | None]], number: int) -> list[Item]:
+        return workers.call(check_entries, stage.settings, files, tell=lambda _line: None)
 
     return task(
         name="check_files",
@@ -177,6 +171,6 @@ def files_task(stage: Stage, workers: Workers) -> Task[..., list[Item]]:
     )(check_files)
 
 
-def check_entries(settings: Ingest, entries: list[Entry], before: list[Item | None], _tell: Tell) -> list[Item]:
-    """Read and decode some files of the source, of which something may be known from before."""
-    return [check(entry, settings, known) for entry, known in zip(entries, before, strict=True)]
+def check_entries(settings: Ingest, files: list[tuple[Entry, Item | None]], _tell: Tell) -> list[Item]:
+    """Read and decode some files of the source, each with what is known of it from before."""
+    return [check(entry, settings, known) for entry, known in files]

@@ -126,13 +126,7 @@ def estimate_cost(
         negative.
     """
     workers = config.execution.runner.workers if workers is None else workers
-    if panoramas is None and not trial.chooses:
-        raise ConfigError("--panoramas: say how many are to be labelled, or choose some of the source: --limit 10")
-    for name, value in (("--panoramas", panoramas), ("--workers", workers)):
-        if value is not None and value < 1:
-            raise ConfigError(f"{name} must be at least 1, got {value}")
-    if price is not None and not 0 <= price < float("inf"):
-        raise ConfigError(f"--price-per-gpu-hour must be a number of at least 0, got {price}")
+    _refuse_figures(panoramas, workers, price, trial)
     part = narrowed(trial, config, sources(config), ingest.scan if trial.chooses else ingest.recorded)
     known = stages_over(config, part.sources)
     taken = {source.key: len(source.then) for source in part.sources}
@@ -140,14 +134,18 @@ def estimate_cost(
     for stage in (one for one in known if one.owes and one.key in part.reach.makes):
         count = taken.get(stage.panoramas.key, sum(taken.values())) if panoramas is None else panoramas
         costs.append(_source_cost(stage, count) if stage.is_source else _stage_cost(config, stage, known, count, workers))
-    most = config.execution.task_runs_per_flow_run
-    return Cost(
-        sum(taken.values()) if panoramas is None else panoramas,
-        workers,
-        tuple(costs),
-        price,
-        most,
-    )
+    wanted = sum(taken.values()) if panoramas is None else panoramas
+    return Cost(wanted, workers, tuple(costs), price, config.execution.task_runs_per_flow_run)
+
+
+def _refuse_figures(panoramas: int | None, workers: int, price: float | None, trial: Trial) -> None:
+    if panoramas is None and not trial.chooses:
+        raise ConfigError("--panoramas: say how many are to be labelled, or choose some of the source: --limit 10")
+    for name, value in (("--panoramas", panoramas), ("--workers", workers)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name} must be at least 1, got {value}")
+    if price is not None and not 0 <= price < float("inf"):
+        raise ConfigError(f"--price-per-gpu-hour must be a number of at least 0, got {price}")
 
 
 def stages_over(config: Config, found: Sequence[Source]) -> list[Stage]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from flows.running.proxies import proxies, shown, unusable_proxies
+from flows.running.server.proxies import proxies, shown, unusable_proxies
 from flows.setup.checks import Check
 
 HUB_SECONDS = 5.0

@@ -14,8 +14,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from flows.rooms import ROOMS
-from flows.running.server_answers import ask_version
-from flows.running.server_settings import NamedServer, named_server, prefect_home
+from flows.running.server.answers import ask_version
+from flows.running.server.settings import NamedServer, named_server, prefect_home
 from flows.setup.checks import Check
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from flows.plan import make_plan
-from flows.running.server import _die_with_parent
+from flows.running.server.embedded import _die_with_parent
 from tasks.pipeline import load
 from tests.support.chains import write_chain
 from tests.support.pipelines import data_bytes, run_pipeline

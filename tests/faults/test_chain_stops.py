@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from flows.plan import make_plan
-from flows.running.server import _die_with_parent
+from flows.running.server.embedded import _die_with_parent
 from storage.runs import latest_run
 from tasks.pipeline import load
 from tasks.stage import stopping

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from flows.plan import make_plan
-from flows.running.server import _free_port, _start, _stop, _wait_until_healthy
+from flows.running.server.embedded import _free_port, _start, _stop, _wait_until_healthy
 from flows.stores.items import verify_store
 from tests.support.faulty import switch
 from tests.support.pipelines import load, run_pipeline, without_fingerprints

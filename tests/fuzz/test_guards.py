@@ -17,7 +17,7 @@ from models.teachers.weights import DEMO
 
 LISTEN = """
 import sys
-from flows.running.server import prefect_server
+from flows.running.server.embedded import prefect_server
 
 with prefect_server("CRITICAL") as url:
     print(url, flush=True)

@@ -66,7 +66,7 @@ def test_the_reader_of_proc_sees_what_listens_everywhere() -> None:
 
 RUNS = """
 import sys
-from flows.running.server import prefect_server
+from flows.running.server.embedded import prefect_server
 from tests.support.pipelines import load, run_pipeline
 
 with prefect_server("CRITICAL"):

@@ -16,7 +16,7 @@ from typing import Any
 
 from distributed import Client
 
-from flows.running.server import _die_with_parent
+from flows.running.server.embedded import _die_with_parent
 from tests.support import faulty
 from tests.support.pipelines import write_pipeline
 

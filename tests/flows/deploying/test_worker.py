@@ -19,7 +19,7 @@ from uuid import UUID
 import pytest
 import yaml
 
-from flows.running.server import _die_with_parent
+from flows.running.server.embedded import _die_with_parent
 from tests.support.faulty import switch
 from tests.support.pipelines import load, write_pipeline
 from tests.support.processes import PATIENCE, holder, write_faulty_pipeline

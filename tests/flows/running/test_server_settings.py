@@ -17,9 +17,9 @@ from typing import ClassVar
 import httpx
 import pytest
 
-from flows.running.server import outlives_the_run
-from flows.running.server_answers import ask_version
-from flows.running.server_settings import NamedServer, ServerError, environment_without_prefect, named_server, settings_of_ours
+from flows.running.server.answers import ask_version
+from flows.running.server.embedded import outlives_the_run
+from flows.running.server.settings import NamedServer, ServerError, environment_without_prefect, named_server, settings_of_ours
 from tests.support.pipelines import write_pipeline
 
 URL = "http://127.0.0.1:9/api"

@@ -1,13 +1,11 @@
-"""doctor, init, schema, cost and completion, as a user meets them: real processes, stores, servers and exit codes."""
+"""doctor, init, cost and completion, as a user meets them: real processes, stores, servers and exit codes."""
 
 import hashlib
 import json
 import os
-import resource
 import shutil
 import socket
 import sqlite3
-import statistics
 import subprocess
 import sys
 import time
@@ -18,13 +16,8 @@ import cv2
 import fsspec
 import numpy as np
 import pytest
-import yaml
 from fsspec.implementations.memory import MemoryFileSystem
 
-from configs.settings import ConfigError
-from tasks.catalogue import kind_named
-from tasks.pipeline import validated
-from tasks.schema import schema_text
 from tests.support.pipelines import load, write_panoramas, write_pipeline
 from tests.support.stages import stage_of
 
@@ -245,68 +238,6 @@ def test_headers_tell_the_size_that_was_written(tmp_path: Path, suffix: str) -> 
     assert read_size(str(path)) == (40, 20)
 
 
-def test_the_committed_schema_is_that_of_the_code() -> None:
-    assert (CONFIGS / "schema.json").read_text() == schema_text(), "run: panolabel schema --out configs/schema.json"
-    assert panolabel("schema").stdout == schema_text()
-
-
-WRONG_STAGES = (
-    {"ingest": {"source": {"url": "x"}, "block_size": 0}},
-    {"ingest": None},
-    {"fuze": {}},
-    {"other": {"stage": "fuze"}},
-    {"fuse": {"height": "tall"}},
-    {"label": {"stage": "fuse", "kind": "transformers"}},
-    {"project": {"layout": {"kind": "cube"}}},
-    {"train": {}},
-    {"other": {"stage": "train", "kind": "seamless", "steps": 3, "supervision": "merged"}},
-    {"other": {"stage": "predict", "model": 3}},
-    {"other": {"stage": "from", "config": "x.yaml"}},
-)
-RIGHT_STAGES = (
-    {"evaluate": None},
-    {"label": {"stage": "fuse", "height": 64}},
-    {"other": {"stage": "train", "labels": {"fuse": 2.0}, "steps": 3}},
-    {"other": {"stage": "train", "labels": ["fuse", "adapted"], "steps": 3}},
-    {"other": {"stage": "from", "config": "x.yaml", "of": "fuse", "set": {"fuse.height": 3}}},
-)
-
-
-def test_the_schema_accepts_shipped_configs_and_refuses_mistakes(path: Path, tmp_path: Path) -> None:
-    jsonschema = pytest.importorskip("jsonschema")
-    schema = json.loads(schema_text())
-    jsonschema.Draft202012Validator.check_schema(schema)
-    validator = jsonschema.Draft202012Validator(schema)
-    assert panolabel("init", path.parent / "images", "--out", tmp_path / "made.yaml").returncode == 0
-    files = [*CONFIGS.glob("*.yaml"), path, tmp_path / "made.yaml"]
-    assert len(files) >= 6
-    for file in files:
-        validator.validate(yaml.safe_load(file.read_text()))
-    good = yaml.safe_load((CONFIGS / "street.yaml").read_text())
-    as_list = [{key: values} for key, values in good["stages"].items()]
-    validator.validate({**good, "stages": as_list})
-    assert not validator.is_valid({**good, "stages": [{**as_list[0], **as_list[1]}]})
-    assert not validator.is_valid({**good, "folder": "x"})
-    for wrong in WRONG_STAGES:
-        assert not validator.is_valid({**good, "stages": {**good["stages"], **wrong}}), wrong
-        with pytest.raises(ConfigError):
-            validated({**good, "stages": {**good["stages"], **wrong}})
-    for right in RIGHT_STAGES:
-        validator.validate({**good, "stages": {**good["stages"], **right}})
-    fuse = schema["$defs"]["stage:fuse"]["properties"]
-    assert fuse["height"]["description"].startswith("Rows of the fused labels")
-    assert set(fuse) == {"stage", "keep", *kind_named("fuse").reads, *kind_named("fuse").settings.model_fields}
-
-
-def test_yaml_files_name_a_schema_that_is_there(tmp_path: Path) -> None:
-    write_panoramas(tmp_path / "panos", ["a"])
-    assert panolabel("init", tmp_path / "panos", "--out", tmp_path / "x.yaml").returncode == 0
-    for file in [*CONFIGS.glob("*.yaml"), tmp_path / "x.yaml"]:
-        first = file.read_text().splitlines()[0]
-        assert first.startswith("# yaml-language-server: $schema=")
-        assert (file.parent / first.split("=")[1]).read_text() == schema_text()
-
-
 def test_cost_is_what_the_receipts_add_up_to(path: Path) -> None:
     result = panolabel("cost", path, "--panoramas", 1001, "--workers", 3, "--json")
     estimate = json.loads(result.stdout)
@@ -382,30 +313,3 @@ def test_the_shell_completes_configs_panoramas_and_stages(path: Path) -> None:
     assert complete("panolabel trace small.yaml p00 --stage ", folder) == ["ingest", *STAGES]
     assert complete("panolabel publish small.yaml --stage fu", folder) == ["fuse"]
     assert complete("panolabel trace no.yaml p", folder) == []
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["doctor", "--help"], ["--show-completion"]])
-def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
-    code = (
-        "import sys; sys.argv = ['panolabel', *sys.argv[1:]]\nfrom flows.cli import main\n"
-        "try:\n main()\nexcept SystemExit:\n pass\nprint('loaded', *sys.modules, file=sys.stderr)"
-    )
-    told = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
-    loaded = set(told.stderr.split("loaded ", 1)[1].split())
-    # Typer itself takes pydantic to parse a command's arguments; our models are what would be slow.
-    heavy = {"torch", "prefect", "zarr", "transformers", "configs.schema", "numpy", "pyarrow", "cv2", "fsspec", "dask", "scipy"}
-    assert not loaded & heavy
-
-
-def test_help_answers_in_a_moment() -> None:
-    def seconds(*command: str) -> float:
-        """Of processor time: what others do on the machine must not count."""
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, *command], capture_output=True, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    bare = statistics.median(seconds("-c", "pass") for _ in range(5))
-    for arguments in (["--help"], ["run", "--help"]):
-        ours = statistics.median(seconds("-m", "flows.cli", *arguments) for _ in range(5))
-        assert ours < max(0.4, 20 * bare)

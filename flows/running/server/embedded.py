@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.errors import Interrupted, RunFailed
-from flows.running.proxies import environment_without_proxies, loopback_without_proxies
-from flows.running.server_answers import ask_version
-from flows.running.server_settings import (
+from flows.running.server.answers import ask_version
+from flows.running.server.proxies import environment_without_proxies, loopback_without_proxies
+from flows.running.server.settings import (
     NamedServer,
     ServerError,
     environment_without_prefect,

@@ -1,12 +1,12 @@
-"""Whether the Prefect server that the user named answers, and as whom; ``python -m flows.running.server_answers`` tells."""
+"""Whether the Prefect server that the user named answers, and as whom; ``python -m flows.running.server.answers`` tells."""
 
 from __future__ import annotations
 
 import sys
 import time
 
-from flows.running.proxies import is_loopback, loopback_without_proxies
-from flows.running.server_settings import NamedServer, ServerError, server_that_must_be_named, settings_of_user
+from flows.running.server.proxies import is_loopback, loopback_without_proxies
+from flows.running.server.settings import NamedServer, ServerError, server_that_must_be_named, settings_of_user
 
 ANSWER_SECONDS = 5.0
 EMBEDDED = "to run on a server of its own, set PREFECT_API_URL to nothing: `PREFECT_API_URL= panolabel ...`"
