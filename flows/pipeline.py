@@ -99,7 +99,7 @@ def carry_out(
         ):
             plan, nodes = _plan(config, retry, only is None, trial, workers, events)
             record.planned(plan)
-            publish_plan(plan)
+            publish_plan(config.name, plan)
             refuse_empty_source(config, plan)
             found = Engine(config, plan, run, only, workers, events, nodes, watch, log).make()
         outcome |= write_run_report(config, record, found)
@@ -111,12 +111,12 @@ def carry_out(
         log.tell(f"{type(error).__name__}: {error}")
         log.save()
         _note_failure(record, error, outcome)
-        publish_outcome(record.as_json())
+        publish_outcome(config.name, record.as_json())
         events.ended(error)
         report_quarantined(config, record.plan, record.run)
         raise
     events.ended()
-    publish_outcome(record.as_json())
+    publish_outcome(config.name, record.as_json())
     report_quarantined(config, record.plan, record.run)
     return record.as_json()
 

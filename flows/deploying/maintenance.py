@@ -12,7 +12,7 @@ from flows.running.parameters import ConfigParameter
 from flows.stores.garbage import collect, find_garbage
 from flows.stores.items import verify_store
 from flows.stores.verification import verify_others
-from flows.telling.artifacts import MOST_ROWS, harmless
+from flows.telling.artifacts import MOST_ROWS, artifact_key, harmless
 from flows.telling.tags import config_tag, tag_this_run
 
 
@@ -33,7 +33,10 @@ def verify(config: ConfigParameter) -> dict[str, int]:
     with tags(config_tag(config.name)):
         checked = [*verify_store(config), *verify_others(config)]
         broken = [damage for _, damage in checked if damage is not None]
-        _publish("broken", [{"stage": d.stage, "block": d.block, "problems": "; ".join(d.problems[:3])} for d in broken])
+        _publish(
+            artifact_key(config.name, "broken"),
+            [{"stage": d.stage, "block": d.block, "problems": "; ".join(d.problems[:3])} for d in broken],
+        )
     if broken:
         named = ", ".join(f"{damage.stage} {damage.block}" for damage in broken[:5])
         raise DamageFound(
@@ -49,7 +52,7 @@ def gc(config: ConfigParameter, keep_runs: int = 1, older_than_hours: float = 1.
     found = find_garbage(config, keep_runs, older_than_hours)
     if not dry_run:
         collect(config, found)
-    _publish("garbage", [asdict(one) for one in found])
+    _publish(artifact_key(config.name, "garbage"), [asdict(one) for one in found])
     return {"things": len(found), "bytes": sum(one.bytes for one in found)}
 
 

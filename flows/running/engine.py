@@ -243,7 +243,7 @@ class Engine:
                 self._shown_last.append(stage.step)
 
     def _show(self, step: Step) -> None:
-        publish_section(self.found.add(made_of(self._config, self._plan, step)))
+        publish_section(self._config.name, self.found.add(made_of(self._config, self._plan, step)))
 
     def _show_cached(self, stage: StageRun) -> None:
         """One task run in Prefect for the blocks of a stage that were there before."""

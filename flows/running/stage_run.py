@@ -45,7 +45,7 @@ class StageRun:
         self.items_owed = sum(len(work.block.items) for work in works)
         self.cutoff = Cutoff(step.stage, plan.receipts)
         self.task: BlockTask = block_task(step.stage, workers, observer())
-        self._plan, self._events, self._log = plan, events, log
+        self._config, self._plan, self._events, self._log = config.name, plan, events, log
         self._max_quarantined = config.execution.max_quarantined
         self._unsettled = len(works)
         self._quarantined = 0
@@ -85,7 +85,7 @@ class StageRun:
             self._log.stage_started(self.step.key, len(self.owed), self.items_owed, self.cached)
             self._started = time.monotonic()
             observer().stage_started(self.step.key, self.items_owed)
-            self._progress = StageProgress(self.step.key, len(self.owed))
+            self._progress = StageProgress(self._config, self.step.key, len(self.owed))
 
     def end(self) -> None:
         """All is told of it that there is."""

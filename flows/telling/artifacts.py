@@ -1,11 +1,14 @@
 """What the Prefect UI shows of a run beyond its states: a few artifacts a run and a stage, never one an item.
 
+Their keys begin with the name of the config, so that the UI keeps the history of each pipeline apart.
+
 An artifact that cannot be written (Prefect down, its database locked) never harms the run.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -38,38 +41,45 @@ def harmless(write: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
     return guarded
 
 
+def artifact_key(*parts: str) -> str:
+    """A key as Prefect wants it, of the name of a config and more: lower case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
+
+
 @harmless
-def publish_plan(plan: Plan) -> None:
+def publish_plan(config: str, plan: Plan) -> None:
     """The plan as a table: what is cached, what runs, why, and how long it should take."""
     rows = [{**row, "why": row["why"].replace("\n", "; ")} for row in plan_words(plan)]
-    create_table_artifact(rows, key="plan", description=f"{plan_title(plan)}: what this run does, and why")
+    create_table_artifact(rows, key=artifact_key(config, "plan"), description=f"{plan_title(plan)}: what this run does, and why")
 
 
 @harmless
-def publish_outcome(record: Mapping[str, Any]) -> None:
+def publish_outcome(config: str, record: Mapping[str, Any]) -> None:
     """How a run ended: stages, given-up items, and where the report lies."""
     if stages := record.get("stages"):
-        create_table_artifact([dict(row) for row in stages], key="stages", description=f"Run {record['run']}: {record['state']}")
+        text = f"Run {record['run']}: {record['state']}"
+        create_table_artifact([dict(row) for row in stages], key=artifact_key(config, "stages"), description=text)
     failed = [dict(row) for row in record.get("quarantined", [])]
     if failed:
         text = f"{len(failed)} items were given up" + (f"; the first {MOST_ROWS}" if len(failed) > MOST_ROWS else "")
-        create_table_artifact(failed[:MOST_ROWS], key="quarantined", description=text)
+        create_table_artifact(failed[:MOST_ROWS], key=artifact_key(config, "quarantined"), description=text)
     if report := record.get("report"):
         link = f"file://{report}" if is_local(report) else report
-        create_link_artifact(link, link_text="HTML report", key="report", description=f"Report of run {record['run']}: {report}")
+        text = f"Report of run {record['run']}: {report}"
+        create_link_artifact(link, link_text="HTML report", key=artifact_key(config, "report"), description=text)
 
 
 class StageProgress:
     """One progress bar a stage in the UI, moved at most every few seconds."""
 
-    def __init__(self, stage: str, blocks: int) -> None:
+    def __init__(self, config: str, stage: str, blocks: int) -> None:
         self._blocks, self._done, self._updated = blocks, 0, time.monotonic()
         self._artifact: UUID | None = None
-        self._begin(stage)
+        self._begin(config, stage)
 
     @harmless
-    def _begin(self, stage: str) -> None:
-        key = f"progress-{stage.replace('.', '-').replace('_', '-')}"
+    def _begin(self, config: str, stage: str) -> None:
+        key = artifact_key(config, "progress", stage)
         created = create_progress_artifact(0.0, key=key, description=f"{stage}: {self._blocks} blocks")
         assert isinstance(created, UUID)
         self._artifact = created

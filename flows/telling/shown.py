@@ -8,7 +8,7 @@ from html import escape
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows.telling.artifacts import harmless
+from flows.telling.artifacts import artifact_key, harmless
 from tasks.pages.charts import standalone
 from tasks.pages.shown import Section
 from tasks.stage.tables import SVG, Picture, Pictures, Piece, Table, Words
@@ -17,14 +17,15 @@ MOST_ROWS = 200
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
 
 
-def publish_section(section: Section) -> None:
+def publish_section(config: str, section: Section) -> None:
     """The artifacts of a stage that is done, whether by this run or by an earlier one.
 
-    Their keys are the names of tables and pictures; those of a stage whose key is not its kind begin with the key.
+    Their keys are made of the name of the config, of the stage where that is not its kind's, and of the table or pictures.
     """
     published: set[str] = set()
     for piece in section.pieces:
-        name = slug(piece.name if section.key == section.kind else f"{section.key}-{piece.name}")
+        own = () if section.key == section.kind else (section.key,)
+        name = artifact_key(config, *own, piece.name)
         if name not in published:
             published.add(name)
             _publish(name, piece)
@@ -62,8 +63,3 @@ def data_uri(picture: Picture) -> str:
 def markdown(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
     return SPECIAL.sub(r"\\\1", escape(" ".join(text.split()), quote=False))
-
-
-def slug(name: str) -> str:
-    """A name as a key of Prefect's: lower case letters, digits and dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -131,9 +131,9 @@ def test_blocks_keep_to_the_limits_of_the_server(tmp_path: Path, prefect_api: st
 def test_artifacts_are_a_few_a_run(shown: dict[str, Any], prefect_api: str) -> None:
     found = _read(prefect_api, "artifacts", artifacts={"flow_run_id": {"any_": [shown["id"]]}})
     by_key = {artifact["key"]: artifact for artifact in found}
-    assert {"plan", "stages", "quarantined", "report", "preview"} <= set(by_key)
-    assert "p01" in str(by_key["quarantined"]["data"])
-    assert "data:image/webp;base64," in str(by_key["preview"]["data"])
+    assert {f"small-{key}" for key in ("plan", "stages", "quarantined", "report", "preview")} <= set(by_key)
+    assert "p01" in str(by_key["small-quarantined"]["data"])
+    assert "data:image/webp;base64," in str(by_key["small-preview"]["data"])
 
 
 def test_the_run_form_knows_the_config_and_a_mistake_is_told_in_its_words(tmp_path: Path, prefect_api: str) -> None:

@@ -9,7 +9,8 @@ from markdown_it import MarkdownIt
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.telling.shown import MOST_ROWS, markdown, publish_section, slug
+from flows.telling.artifacts import artifact_key
+from flows.telling.shown import MOST_ROWS, markdown, publish_section
 from tasks.pages.shown import Section
 from tasks.stage.tables import Column, Piece, Table, pictures
 from tests.support.pieces import EVIL, drawn, pieces
@@ -20,12 +21,12 @@ def published(api: str, key: str, kind: str, shown: list[Piece]) -> dict[str, di
 
     @flow
     def show() -> str:
-        publish_section(Section(key, kind, shown))
+        publish_section("Town 2", Section(key, kind, shown))
         return str(flow_run.id)
 
     answer = httpx.post(f"{api}/artifacts/filter", json={"artifacts": {"flow_run_id": {"any_": [show()]}}})
     answer.raise_for_status()
-    return {artifact["key"]: artifact for artifact in answer.json()}
+    return {artifact["key"].removeprefix("town-2-"): artifact for artifact in answer.json()}
 
 
 def test_tables_words_and_pictures_are_artifacts(prefect_api: str) -> None:
@@ -63,4 +64,4 @@ def test_text_is_no_markdown(text: str) -> None:
 
 
 def test_keys() -> None:
-    assert slug("label.My_teacher-9") == "label-my-teacher-9"
+    assert artifact_key("Town", "label.My_teacher-9") == "town-label-my-teacher-9"
