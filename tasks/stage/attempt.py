@@ -8,7 +8,7 @@ import shutil
 
 from storage import attempts
 from storage.arrays import DamagedBlock
-from storage.receipts import Receipt, drop_receipt, maker_of, read_receipt
+from storage.receipts import Receipt, maker_of, read_receipt
 from storage.urls import existing_folder, is_local
 from tasks.stage.adopt import adopt
 from tasks.stage.guard import run_guarded
@@ -54,12 +54,9 @@ def make_block(job: Job, tell: Tell) -> Receipt:
 
 
 def _made_meanwhile(job: Job) -> Receipt | None:
-    """The receipt that the block was given since the job was planned. The one that was there before is withdrawn."""
+    """The receipt that the block was given since the job was planned."""
     there = read_receipt(job.url)
-    if there is None or maker_of(there) != job.replaces:
-        return there
-    drop_receipt(job.url)
-    return None
+    return there if there and maker_of(there) != job.replaces else None
 
 
 def is_fault_of_code(error: Exception) -> bool:

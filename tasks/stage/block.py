@@ -23,7 +23,7 @@ from storage.arrays import SHARD_ITEMS, BlockWriter, arrays_digest
 from storage.entries import refuse_unwritten
 from storage.forgotten import is_forgotten
 from storage.manifest import Item
-from storage.receipts import ItemRow, Receipt, write_receipt
+from storage.receipts import ItemRow, Receipt, drop_receipt, write_receipt
 from storage.urls import settle
 from tasks.stage.code import code_of, packages_of, versions_of
 from tasks.stage.copying import Copied, Copying, Holds
@@ -97,6 +97,8 @@ def run_block(
     keys = row_keys(job.stage, job.block.items)
     saving = Saving(job, keys, _made_with(job, device), reuse)
     copying = Copying(job, keys, saving.before)
+    if job.replaces:  # without it a receipt that is there by now is another run's, whose data are the same
+        drop_receipt(job.url)
     rows = partial(_read, job, copying, read, holds)
     written = _whole(job, copying, keys, holds) or _stream(job, copying, saving, keys, rows, compute, encode, about)
     said = _said(copying, written, about)

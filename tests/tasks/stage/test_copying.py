@@ -238,7 +238,7 @@ def test_items_tried_again_leave_the_others_of_their_block_as_they_are(tmp_path:
 
 def test_a_block_that_lost_its_receipt_half_way_goes_on_from_its_whole_shards(tmp_path: Path) -> None:
     first, made = job_in(tmp_path, COUNT), Made()
-    job = copying(first, run_block(first, Made(), {}))
+    job = replace(copying(first, run_block(first, Made(), {})), replaces="run")
 
     def killed(item: Item, _inputs: Any = None) -> Output:
         raise KeyboardInterrupt
