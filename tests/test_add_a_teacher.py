@@ -27,7 +27,8 @@ def block(language, start):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, prefect_api, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     (tmp_path / "mypackage").mkdir()
     (tmp_path / "mypackage" / "__init__.py").write_text("")
     (tmp_path / "mypackage" / "teachers.py").write_text(block("python", '"""A teacher'), encoding="utf-8")

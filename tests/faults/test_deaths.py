@@ -56,6 +56,7 @@ def test_a_dask_worker_killed_in_a_shard_costs_its_block_only(
     seen("no receipt at the kill; 1 of 3 blocks made again by itself, the other 4 items looked at once; bytes identical")
 
 
+@pytest.mark.slow
 @pytest.mark.fault("Poison item that kills its worker", expected="found and quarantined; the others done exactly once")
 def test_a_poison_item_is_found_and_the_others_are_done_once(tmp_path: Path, seen: Seen) -> None:
     path = write_faulty_pipeline(tmp_path)

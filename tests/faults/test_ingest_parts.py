@@ -31,17 +31,21 @@ FILES = 100
 RUN = """
 import sys
 from pathlib import Path
-from flows.running.drain import draining_on_signals
+from flows.running.drain import draining_in_flow, draining_on_signals
 from prefect import flow
 from flows.running.reading import ingest_source
 from flows.running.workers import start_workers
 from tasks.ingest import ingest
 from tests.support.pipelines import load
 from tests.support.stages import source_of
-config = load(Path(sys.argv[1]), execution__runner__workers=1)
+config = load(Path(sys.argv[1]), execution__runner__workers=2)
 stage = source_of(config)
-with draining_on_signals(), start_workers(config.execution.runner) as workers:
-    flow(lambda: ingest_source(stage, ingest.scan(stage), workers, config), name="reading")()
+@flow
+def reading():
+    with draining_in_flow(), start_workers(config.execution.runner) as workers:
+        ingest_source(stage, ingest.scan(stage), workers, config)
+with draining_on_signals():
+    reading()
 """
 
 
