@@ -15,10 +15,12 @@ from configs.places import PlaceField
 from configs.settings import Identifier, PlainSettings, Settings
 from storage.credentials import mask_settings
 
-Keep = Literal["always", "until_read"]
-"""How long the data of a block stays: ``always``, or until every stage of the file that reads it has its receipt."""
+Keep = Literal["always", "until_read", "never"]
+"""How long the data of a block stays: ``always``; until every stage of the file that reads it has its receipt; or ``never``: the
+one stage that reads it makes it item by item, and none of it is stored."""
 ALWAYS: Keep = "always"
 UNTIL_READ: Keep = "until_read"
+NEVER: Keep = "never"
 
 
 class Entry(Settings):
@@ -64,8 +66,8 @@ def _entry(one: Any) -> Any:
     if not isinstance(kind, str):
         raise ValueError(f"{key}.stage: must be the name of a kind of stage")
     keep = values.get("keep", ALWAYS)
-    if isinstance(keep, str) and keep not in (ALWAYS, UNTIL_READ):
-        raise ValueError(f"{key}.keep: must be {ALWAYS} or {UNTIL_READ}, got {keep!r}")
+    if isinstance(keep, str) and keep not in (ALWAYS, UNTIL_READ, NEVER):
+        raise ValueError(f"{key}.keep: must be {ALWAYS}, {UNTIL_READ} or {NEVER}, got {keep!r}")
     own = ("stage", "keep") if isinstance(keep, str) else ("stage",)  # of checkpoints a training keeps a number
     rest = {name: value for name, value in values.items() if name not in own}
     return {"key": key, "kind": kind, "keep": keep if isinstance(keep, str) else ALWAYS, "values": rest}

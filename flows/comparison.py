@@ -47,6 +47,7 @@ class Comparison:
 
     def __init__(self, config: Config, found: tuple[Source, ...], now: Sequence[Step], retry: Retry, receipts: Receipts) -> None:
         self.receipts, self.retry = receipts, retry
+        self._steps = now
         self.there = {step.key: receipts.existing(step.stage) for step in now}
         self.previous = last_whole_run(config, found)
         self.to_come = {source.key: source.to_come for source in found}
@@ -63,6 +64,8 @@ class Comparison:
         stage = step.stage
         if not stage.owes:
             return self._of_other(step)
+        if stage.is_joined:
+            return self._of_joined(step)
         satisfied = self.satisfied[step.key]
         redo = self._to_redo(step)
         missing = self._missing(step, satisfied, redo)
@@ -114,6 +117,12 @@ class Comparison:
         reasons = (f"of another pipeline, which {owes}",) * (step.key in self.missing)
         return StagePlan(step.key, step.stage.identity.fingerprint, len(step.blocks) - len(missing), 0, 0, reasons, 0.0, 0)
 
+    def _of_joined(self, step: Step) -> StagePlan:
+        self.owed[step.key] = ()
+        readers = [one.key for one in self._steps if one.stage.reads(step.stage)]
+        reasons = lacking(step.stage) or [f"is made within {readers[0]}, item by item"]
+        return StagePlan(step.key, step.stage.identity.fingerprint, 0, 0, 0, tuple(reasons), 0.0, 0)
+
     def _reads_redone(self, stage: Stage, block: Block) -> bool:
         """Whether a block was made of one that is made once more."""
         read = upstream_names(stage.inputs).values()
@@ -150,7 +159,9 @@ def with_dropped(steps: Sequence[Step], there: Mapping[str, set[str]]) -> dict[s
     satisfied = dict(there)
     for step in reversed(steps):  # readers first: of what they made the data may be dropped, too
         stage = step.stage
-        if not stage.keep:
+        if stage.is_joined:
+            satisfied[step.key] = read_by_all(steps, stage, satisfied)
+        elif not stage.keeps_data:
             dropped = set(dropped_blocks(stage.root, stage.name, stage.identity.fingerprint))
             satisfied[step.key] = there[step.key] | (dropped & read_by_all(steps, stage, satisfied) if dropped else set())
     return satisfied

@@ -84,7 +84,7 @@ class Receipts:
 
     def dropped(self, step: Step) -> list[Receipt]:
         """The receipts of a stage's blocks whose data was dropped, by this run or before."""
-        there = {block.name for block, _ in self.with_data(step)} if not step.stage.keep else None
+        there = {block.name for block, _ in self.with_data(step)} if not step.stage.keeps_data else None
         names = [block.name for block in step.blocks if there is not None and block.name not in there]
         return [receipt for name in names if (receipt := self.at(*_place(step.stage), name))]
 

@@ -228,11 +228,16 @@ def drop_data(url: str) -> int:
     receipt = read_receipt(url)
     if receipt is None:
         return 0
-    write_bytes(join(url, DROPPED), read_bytes(join(url, FILE)))
+    write_dropped(url, receipt)
     drop_receipt(url)
     for name in receipt.files:
         remove(join(url, name))
     return receipt.bytes
+
+
+def write_dropped(url: str, receipt: Receipt) -> None:
+    """Write the receipt of a block whose data is not there, on purpose."""
+    write_bytes(join(url, DROPPED), _as_bytes(receipt))
 
 
 def read_dropped(url: str) -> Receipt | None:

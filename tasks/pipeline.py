@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from configs.pipeline import ALWAYS, Config, Entry, as_entries
+from configs.pipeline import ALWAYS, NEVER, Config, Entry, Keep, as_entries
 from configs.places import is_relative, placed
 from configs.reading import PLACES, explain, framed, laid_over, read_settings
 from configs.settings import ConfigError
@@ -172,7 +172,7 @@ def entries(config: Config, elsewhere: BlocksOf | None = None, weigh: Weigh = "a
                 typed.append(_of_other(entry, elsewhere, weigh))
             else:
                 own = _typed(entry.key, _kind_of(entry), entry.values, config.folder)
-                typed += own if entry.keep == ALWAYS else _until_read(own, entry.key)
+                typed += own if entry.keep == ALWAYS else _kept(own, entry.key, entry.keep)
         except ConfigError as error:
             problems.append(str(error))
     if problems:
@@ -183,11 +183,14 @@ def entries(config: Config, elsewhere: BlocksOf | None = None, weigh: Weigh = "a
     return typed
 
 
-def _until_read(typed: Sequence[Typed], key: str) -> list[Typed]:
-    """Stages whose data may go once it is read. ConfigError if they make no blocks of panoramas."""
+def _kept(typed: Sequence[Typed], key: str, keep: Keep) -> list[Typed]:
+    """Stages whose data goes once it is read, or is never stored. ConfigError if they make no blocks of panoramas, or only whole
+    blocks."""
     if whole := [one.key for one in typed if one.kind.grain not in ("block", "derived") or one.kind.gives == MODEL]:
         raise ConfigError(f"stages.{key}.keep: what {whole[0]} makes is no labels of single panoramas; take `keep` out")
-    return [replace(one, keep=False) for one in typed]
+    if keep == NEVER and (whole := [one.key for one in typed if not one.kind.joins]):
+        raise ConfigError(f"stages.{key}.keep: never: {whole[0]} makes whole blocks; write `keep: until_read`")
+    return [replace(one, keep=keep) for one in typed]
 
 
 def _kind_of(entry: Entry) -> Kind:
@@ -268,9 +271,9 @@ def _of_other(entry: Entry, elsewhere: BlocksOf | None, weigh: Weigh) -> Typed:
         step = newest(step)
     elif elsewhere and entry.values.get("incomplete"):
         step = those_there(step)
-    if not step.stage.keep:
+    if not step.stage.keeps_data:
         where = f"stages.{entry.key}: {entry.values['config']}"
-        raise ConfigError(f"{where} keeps {wanted} only until its own stages have read it; take `keep` out there")
+        raise ConfigError(f"{where} does not keep what {wanted} makes (`keep: {step.stage.keep}`); take `keep` out there")
     stage = replace(step.stage, key=entry.key, over=_called_below(entry.key, step.stage.over), owes=False)
     return Typed(entry.key, stage.kind, stage.settings, given=Step(stage, step.blocks))
 

@@ -139,7 +139,10 @@ def _one_form(name: str, kind: Kind, settings: Schema, more: Schema) -> Schema:
 def _keep(kind: Kind) -> Schema:
     """How long what a stage makes stays, for those that make blocks of panoramas."""
     of_blocks = kind.grain in ("block", "derived") and kind.gives != MODEL
-    told = "How long the data of its blocks stays: always, or until every stage of the file that reads them has made its own."
+    told = (
+        "How long the data of its blocks stays: always; until every stage of the file that reads them has made its own; or "
+        "never: the one stage that reads them makes them item by item."
+    )
     return {"keep": {"enum": [*get_args(Keep)], "default": ALWAYS, "description": told}} if of_blocks else {}
 
 

@@ -68,7 +68,7 @@ def owed_by(config: Config, plan: Plan, key: str) -> dict[str, list[str]]:
 
 def _dropped_behind(stage: Stage) -> set[str]:
     """Keys of the stages whose data may have been dropped that a stage reads, or that these were made from."""
-    read = [one for one in upstream_names(stage.inputs).values() if not one.keep]
+    read = [one for one in upstream_names(stage.inputs).values() if not one.keeps_data]
     return {one.key for one in read}.union(*(_dropped_behind(one) for one in read))
 
 

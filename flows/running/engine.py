@@ -34,7 +34,7 @@ from flows.telling.shown import publish_section
 from storage.receipts import drop_data
 from tasks.stage.grain import read_blocks
 from tasks.stage.job import Job
-from tasks.stage.kind import Stage, Step, upstream_names
+from tasks.stage.kind import Stage, Step, stages_read
 
 LOOK_SECONDS = 1.0
 """Between two looks at what is asked of the run, while nothing is finished."""
@@ -175,7 +175,7 @@ class Engine:
     def _before(self, work: Work) -> set[UUID]:
         """Task runs that stand for what a block reads."""
         nodes: set[UUID] = set()
-        for read in upstream_names(work.step.stage.inputs).values():
+        for read in stages_read(work.step.stage):
             if read.key in self._sources:
                 nodes.add(self._sources[read.key])
             elif stage := self._stages.get(read.key):
@@ -205,8 +205,8 @@ class Engine:
 
     def _drop_read(self, work: Work) -> None:
         """Drop the data of blocks that a block has read last, of stages that keep it only so long."""
-        for read in upstream_names(work.step.stage.inputs).values():
-            for name in read_blocks(work.step.stage, work.block, read) if not read.keep and read.owes else ():
+        for read in [one for one in stages_read(work.step.stage) if one.owes and not one.keeps_data]:
+            for name in read_blocks(work.step.stage, work.block, read):
                 readers = self._readers[read.identity.fingerprint, name]
                 if all(self._plan.receipts.get(stage, block) for stage, block in readers):
                     drop_data(read.block_url(name))
@@ -216,9 +216,9 @@ class Engine:
     def _readers(self) -> Mapping[Key, Sequence[tuple[Stage, str]]]:
         """Who reads each block of stages whose data goes then."""
         readers: dict[Key, list[tuple[Stage, str]]] = defaultdict(list)
-        for step in self._plan.steps:
-            for read in upstream_names(step.stage.inputs).values():
-                for block in step.blocks if not read.keep else ():
+        for step in [one for one in self._plan.steps if not one.stage.is_joined]:
+            for read in [one for one in stages_read(step.stage) if not one.keeps_data]:
+                for block in step.blocks:
                     for name in read_blocks(step.stage, block, read):
                         readers[read.identity.fingerprint, name].append((step.stage, block.name))
         return readers
@@ -226,18 +226,18 @@ class Engine:
     def _settle(self) -> None:
         """Tell of stages that are over, and of which all that they read is: what they made, and whether that is anything."""
         for stage in [one for one in self._running if one.over]:
-            read = {one.key for one in upstream_names(stage.step.stage.inputs).values()}
+            read = {one.key for one in stages_read(stage.step.stage)}
             if self._halted or any(one.step.key in read for one in self._running):
                 continue
             self._running.remove(stage)
             if stage.begun or not stage.owed:
                 stage.end()
             try:
-                if self._judged and not stage.lost and not stage.failures:
+                if self._judged and not stage.lost and not stage.failures and not stage.step.stage.is_joined:
                     refuse_nothing_made(self._config, self._plan, stage.step)
             except NothingMade as error:
                 self._refused = error
-            if stage.step.stage.keep:
+            if stage.step.stage.keeps_data:
                 self._show(stage.step)
             else:  # what it shows must not hang on how much of it was dropped by now
                 self._shown_last.append(stage.step)
@@ -247,8 +247,8 @@ class Engine:
 
     def _show_cached(self, stage: StageRun) -> None:
         """One task run in Prefect for the blocks of a stage that were there before."""
-        if stage.cached:
-            read = [one.key for one in upstream_names(stage.step.stage.inputs).values()]
+        if stage.cached and not stage.step.stage.is_joined:
+            read = [one.key for one in stages_read(stage.step.stage)]
             known = [self._sources.get(key) or (self._stages[key].nodes.get("") if key in self._stages else None) for key in read]
             after = [node for node in known if node]
             future = submit(cached_task, "after", {"stage": stage.step.key, "blocks": stage.cached, "after": None}, after)

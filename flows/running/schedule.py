@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from flows.plan import Plan
 from storage.manifest import Block
 from tasks.stage.grain import read_blocks
-from tasks.stage.kind import Stage, Step, upstream_names
+from tasks.stage.kind import Stage, Step, stages_read
 
 Key = tuple[str, str]
 """Fingerprint of a stage, and name of a block of it."""
@@ -57,7 +57,7 @@ def works_of(plan: Plan, only: Mapping[str, Sequence[str]] | None = None) -> lis
     made: dict[str, set[str]] = defaultdict(set)  # by fingerprint, names of the blocks that are made
     for order, step in enumerate(plan.chosen):
         stage = step.stage
-        read = list(upstream_names(stage.inputs).values())
+        read = stages_read(stage)
         stretches[step.key] = max((stretches.get(one.key, 0) + (one.kind.grain == "all") for one in read), default=0)
         wanted = None if only is None else set(only.get(step.key, ()))
         blocks = [block for block in plan.owed_blocks(step) if wanted is None or block.name in wanted]

@@ -223,6 +223,9 @@ def _source_cost(stage: Stage, panoramas: int) -> StageCost:
 
 
 def _stage_cost(config: Config, stage: Stage, known: Sequence[Stage], panoramas: int, workers: int) -> StageCost:
+    if stage.is_joined:
+        told = "keep: never, so its time is that of the stage that reads it, once that was measured with it"
+        return StageCost(stage.key, 0, worker_seconds=0.0, wall_seconds=0.0, gpu_seconds=0.0, bytes=0, note=told)
     block_size = stage.panoramas.settings.block_size if stage.panoramas.is_source else panoramas
     blocks = 1 if stage.kind.grain == "all" else -(-panoramas // block_size)
     panoramas = panoramas if stage.kind.grain == "block" else blocks
@@ -233,9 +236,9 @@ def _stage_cost(config: Config, stage: Stage, known: Sequence[Stage], panoramas:
         return StageCost(stage.key, blocks, note=MEASURE_FIRST)
     # A block goes through all stages before the next, so workers wait for each other only at the end.
     wall = rate.seconds * panoramas / min(blocks, workers)
-    at_once = panoramas if stage.keep else min(panoramas, config.execution.runner.most_begun * block_size)
+    at_once = panoramas if stage.keeps_data else min(panoramas, config.execution.runner.most_begun * block_size)
     gpu_seconds, note = _gpu_seconds(config, stage, rate, panoramas)
-    notes = [one for one in (measured_as, note) if one] + ["keep: until_read, so these bytes at a time"] * (not stage.keep)
+    notes = [one for one in (measured_as, note) if one] + ["keep: until_read, so these bytes at a time"] * (not stage.keeps_data)
     return StageCost(
         stage.key,
         blocks,

@@ -139,7 +139,7 @@ def _read_data(plan: Plan, busy: set[Made]) -> Iterator[Garbage]:
     satisfied = with_dropped(plan.steps, there)
     for step in plan.steps:
         stage = step.stage
-        if stage.keep or not stage.owes or (stage.name, stage.identity.fingerprint) in busy:
+        if stage.keeps_data or not stage.owes or (stage.name, stage.identity.fingerprint) in busy:
             continue
         read = read_by_all(plan.steps, stage, satisfied)
         for block in sorted(there[step.key] & read):

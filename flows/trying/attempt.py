@@ -18,7 +18,7 @@ from flows.trying.rows import Items, Row
 from storage.manifest import Block
 from storage.receipts import read_receipt
 from tasks.stage.job import Job
-from tasks.stage.kind import Stage, Step, upstream_names
+from tasks.stage.kind import Stage, Step, stages_read
 
 NOT_TRIED = "not tried"
 
@@ -125,7 +125,7 @@ def _step(plan: Plan, key: str) -> Step:
 
 def _inputs(stage: Stage) -> list[Stage]:
     """What a stage reads of other stages, sources apart: those have no rows."""
-    return [one for one in upstream_names(stage.inputs).values() if not one.is_source]
+    return [one for one in stages_read(stage) if not one.is_source and not one.is_joined]
 
 
 def _command(plan: Plan, item: str, lacking: Sequence[Stage]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ from tasks.label.settings import StoredLabels
 from tasks.label.views import Cameras
 from tasks.stage.block import run_block
 from tasks.stage.job import BadItem, Job, Output
+from tasks.stage.joined import Joined, read_block
 from tasks.stage.kind import Edge, Inputs, Kind, stages_of
 from tasks.stage.upstream import Upstream
 
@@ -78,56 +80,79 @@ def fuse_block(job: Job) -> Receipt:
     settings: Settings = job.settings
     cameras = Cameras(job)
     read_stages = sorted([*job.stage.stages("labels"), *job.stage.stages("turned")], key=lambda stage: stage.name)
-    teachers = [Upstream(job, stage) for stage in read_stages]
-    classes: list[str] = next((t.receipt.about["classes"] for t in teachers if "semantics" in t.receipt.about["fields"]), [])
-    masks = next((t.receipt.about for t in teachers if "instances" in t.receipt.about["fields"]), None)
-    if masks:
-        classes = instances.joint_classes(classes, masks["classes"])
-    things = instances.thing_labels(settings, masks.get("thing_classes"), classes) if masks else None
-    fusion = fusion_settings(settings, classes)
-
-    units = {name: tags["unit"] for t in teachers for name, tags in t.receipt.about["fields"].items()}
-    metric = units.get("depth") == "metre"
+    teachers = [read_block(job, stage) for stage in read_stages]
+    told = cache(partial(_told, settings, teachers))  # asked once items are there: teachers that are joined say it then
     rotations = max(teacher.stage.settings.rotation for teacher in teachers)
 
     def read(slot: int, item: Item) -> PatchLabels:
         labellings: list[Labelling] = [({}, {}) for _ in range(rotations + 1)]
         for teacher in teachers:
             fields, views = labellings[teacher.stage.settings.rotation]
-            fields |= (said := decode_fields(teacher.item(slot), teacher.receipt.about))
+            fields |= (said := decode_fields(teacher.item(slot), teacher.about))
             views |= dict.fromkeys(said, cameras.of(teacher.stage, slot))
         needed = "image_gradient" in settings.auxiliaries or partly_observed(item)
         return labellings, shared_panorama(item, job.panoramas) if needed else None
 
     def fuse_item(_item: Item, patch_labels: PatchLabels) -> Output:
         labellings, panorama = patch_labels
+        said = told()
         observed = None if panorama is None else observed_of(panorama, settings.height)
         require_observed(observed)
-        labels = fuse_labellings(labellings, settings.height, fusion, metric, observed)
-        labels |= distances_to_store(labels, settings, metric)
-        if masks:  # of the layout's own views: an object's score is the teacher's, not a vote over labellings
+        labels = fuse_labellings(labellings, settings.height, said.fusion, said.metric, observed)
+        labels |= distances_to_store(labels, settings, said.metric)
+        if said.masks:  # of the layout's own views: an object's score is the teacher's, not a vote over labellings
             fields, views = labellings[0]
-            field = instances.with_classes(fields["instances"], masks["classes"], classes)
-            labels = instances.add_instances(labels, field, views["instances"], settings, things, len(classes), observed)
+            field = instances.with_classes(fields["instances"], said.masks["classes"], said.classes)
+            labels = instances.add_instances(
+                labels, field, views["instances"], settings, said.things, len(said.classes), observed
+            )
         require_labels(labels, observed)
         pixels = None if panorama is None else panorama.pixels
         labels |= derive_auxiliaries(settings.auxiliaries, labels, pixels, settings.depth_edge, observed)
-        figures = _figures(labels, settings.depth_edge, observed) | {FIGURE: class_shares(labels, classes)}
+        figures = _figures(labels, settings.depth_edge, observed) | {FIGURE: class_shares(labels, said.classes)}
         require_consistency(figures, settings.min_consistency)
         return Output(labels, figures)
 
-    about = _about(settings, classes, things, fused_unit(units.get("depth", "")), rotations)
-    return run_block(job, fuse_item, about, read=read, encode=partial(encode_labels, settings=settings))
+    def about() -> dict[str, Any]:
+        return _about(settings, told(), rotations)
+
+    joined = [one for one in teachers if isinstance(one, Joined)]
+    return run_block(job, fuse_item, about, read=read, encode=partial(encode_labels, settings=settings), joined=joined)
 
 
-def _about(
-    settings: Settings, classes: Sequence[str], things: Sequence[int] | None, depth_unit: str, rotations: int
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Told:
+    """What all teachers of a block say of their labels, and what follows from it for fusion."""
+
+    classes: list[str]
+    masks: Mapping[str, Any] | None
+    things: Sequence[int] | None
+    unit: str
+    fusion: FusionSettings
+
+    @property
+    def metric(self) -> bool:
+        return self.unit == "metre"
+
+
+def _told(settings: Settings, teachers: Sequence[Upstream | Joined]) -> _Told:
+    said = [teacher.about for teacher in teachers]
+    classes: list[str] = next((one["classes"] for one in said if "semantics" in one["fields"]), [])
+    masks = next((one for one in said if "instances" in one["fields"]), None)
+    if masks:
+        classes = instances.joint_classes(classes, masks["classes"])
+    things = instances.thing_labels(settings, masks.get("thing_classes"), classes) if masks else None
+    units = {name: tags["unit"] for one in said for name, tags in one["fields"].items()}
+    return _Told(classes, masks, things, units.get("depth", ""), fusion_settings(settings, classes))
+
+
+def _about(settings: Settings, told: _Told, rotations: int) -> dict[str, Any]:
     """What the receipt says of the labels to later stages."""
-    about: dict[str, Any] = {"classes": list(classes), "depth_unit": depth_unit, "normals_frame": "world"}
-    about |= about_auxiliaries(settings.auxiliaries, depth_unit)
-    if things is not None:
-        about["thing_classes"] = [classes[label] for label in things]
+    unit = fused_unit(told.unit)
+    about: dict[str, Any] = {"classes": list(told.classes), "depth_unit": unit, "normals_frame": "world"}
+    about |= about_auxiliaries(settings.auxiliaries, unit)
+    if told.things is not None:
+        about["thing_classes"] = [told.classes[label] for label in told.things]
     if rotations:
         about |= {"rotations": rotations, "work": fuse_work(rotations)}  # as plans count it
     return about

@@ -28,6 +28,7 @@ from tasks.stage.block import run_block
 from tasks.stage.devices import device_name, resolve_device
 from tasks.stage.job import Job, Output
 from tasks.stage.kind import Edge, Facts, Inputs, Kind, Part
+from tasks.stage.making import Making
 from tasks.stage.upstream import Upstream
 
 VERSION = "2"
@@ -75,6 +76,7 @@ VIEWS = Kind(
     {"views": Edge("views")},
     PATCH_LABELS,
     make="tasks.label.label:label_block",
+    joins="tasks.label.label:labelling",
     says=_says,
     weights=_weights,
     facts=_facts,
@@ -91,6 +93,12 @@ TURNED_VIEWS = replace(VIEWS, gives=TURNED)
 
 def label_block(job: Job) -> Receipt:
     """Label every view of every panorama of a block with one teacher, the views turned if the stage is a rotation."""
+    by = labelling(job)
+    return run_block(job, by.compute, by.about, by.weights, by.read, by.encode, by.device)
+
+
+def labelling(job: Job) -> Making:
+    """How :func:`label_block` makes its items, one by one."""
     settings: Settings = job.settings
     rotation, project_settings = settings.rotation, job.input("views").settings
     device = resolve_device(job.execution.device)
@@ -115,7 +123,7 @@ def label_block(job: Job) -> Receipt:
 
     weights = dict.fromkeys(job.identity.weights, weights_digest(settings.kind, settings.settings))
     about = partial(_about, settings, teacher, told)
-    return run_block(job, label_item, about, weights, read, encode_fields, device_name(device))
+    return Making(read, label_item, encode_fields, about, weights, device_name(device))
 
 
 def _about(settings: Settings, load: Callable[[], Teacher], fields: Mapping[str, Any]) -> dict[str, Any]:

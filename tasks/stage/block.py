@@ -6,18 +6,12 @@ a reason, and writes the receipt last.
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-from numpy.typing import NDArray
 
 from storage.arrays import SHARD_ITEMS, BlockWriter, arrays_digest
 from storage.entries import refuse_unwritten
@@ -25,9 +19,10 @@ from storage.forgotten import is_forgotten
 from storage.manifest import Item
 from storage.receipts import ItemRow, Receipt, drop_receipt, write_receipt
 from storage.urls import settle
-from tasks.stage.code import code_of, packages_of, versions_of
 from tasks.stage.copying import Copied, Copying, Holds
 from tasks.stage.job import BadItem, Job, Output
+from tasks.stage.joined import JOINED, Joined
+from tasks.stage.making import About, Compute, Encode, Read, as_stored, check_as_planned, made_of_block, made_with
 from tasks.stage.overlap import Background, prefetch
 from tasks.stage.rows import row_keys
 from tasks.stage.saved import Saved, Saving
@@ -35,20 +30,6 @@ from tasks.stage.stopping import Stopped, out_of_time
 
 READ_AHEAD = 2  # items between reading and computing
 WRITE_BEHIND = 2  # items between computing and writing
-REPORTED_VERSIONS = ("panolabel", "torch", "transformers", "zarr", "opencv-python-headless", "numpy", "prefect")
-
-
-Read = Callable[[int, Item], Any]
-"""Slot and item -> what ``compute`` needs, fetched and decoded. Raises BadItem to give the item up; all else fails the block."""
-
-Compute = Callable[[Item, Any], Output]
-"""Item and what was read -> output; raises like Read."""
-
-Encode = Callable[[Any], Mapping[str, NDArray]]
-"""An output's values -> arrays of the same shapes and dtypes for every item."""
-
-About = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
-"""Describes the outputs of a block for later stages, whatever items it has; or a function that does so once items are made."""
 
 
 def run_block(
@@ -60,6 +41,7 @@ def run_block(
     encode: Encode = dict,
     device: str = "cpu",
     holds: Holds = lambda _item, _row: True,
+    joined: Sequence[Joined] = (),
     reuse: bool = True,
 ) -> Receipt:
     """Stream the items of a block through read, compute and encode, and store what comes out; the receipt is written last.
@@ -82,6 +64,8 @@ def run_block(
         What ``compute`` ran on, for the receipt.
     holds : function of (item, row), optional
         Whether a row may be copied that has the item's key.
+    joined : sequence of Joined
+        Those of the blocks that ``read`` reads that are made on the way.
     reuse : bool
         Go on from rows that an earlier attempt at the block has saved.
 
@@ -92,22 +76,28 @@ def run_block(
     RuntimeError
         The weights or the code in use are not those that were planned.
     """
-    _check_as_planned(job, weights)
+    check_as_planned(job, weights)
     started = time.time()
     keys = row_keys(job.stage, job.block.items)
-    saving = Saving(job, keys, _made_with(job, device), reuse)
+    saving = Saving(job, keys, made_with(job, device), reuse)
     copying = Copying(job, keys, saving.before)
+    for one in joined:
+        if there := saving.before.joined.get(one.stage.name):
+            one.resume(there)
     if job.replaces:  # without it a receipt that is there by now is another run's, whose data are the same
         drop_receipt(job.url)
     rows = partial(_read, job, copying, read, holds)
-    written = _whole(job, copying, keys, holds) or _stream(job, copying, saving, keys, rows, compute, encode, about)
+    written = _whole(job, copying, keys, holds) or _stream(job, copying, saving, keys, rows, compute, encode, about, joined)
     said = _said(copying, written, about)
     if copying.about not in (None, said):  # no block says two things of its outputs
-        return run_block(replace(job, copies={}), compute, about, weights, read, encode, device, holds, reuse=False)
+        return run_block(replace(job, copies={}), compute, about, weights, read, encode, device, holds, joined, False)
     refuse_unwritten(job.url, written.files)
-    made = _made(job, started, device) | ({"copied": copied} if (copied := copying.told()) else {})
+    made = made_of_block(job, started, device) | ({"copied": copied} if (copied := copying.told()) else {})
+    made |= {JOINED: {one.stage.name: one.told() for one in joined}} if joined else {}
     identity = job.identity
     receipt = Receipt(identity.stage, identity.fingerprint, job.block.name, written.rows, written.files, said, made)
+    for one in joined:
+        one.leave(written.rows)
     write_receipt(job.url, receipt)
     saving.forget()
     return receipt
@@ -134,7 +124,15 @@ def _whole(job: Job, copying: Copying, keys: Sequence[str], holds: Holds) -> _Wr
 
 
 def _stream(
-    job: Job, copying: Copying, saving: Saving, keys: Sequence[str], read: Read, compute: Compute, encode: Encode, about: About
+    job: Job,
+    copying: Copying,
+    saving: Saving,
+    keys: Sequence[str],
+    read: Read,
+    compute: Compute,
+    encode: Encode,
+    about: About,
+    joined: Sequence[Joined],
 ) -> _Written:
     """All items of a block, in order; their arrays are written, and settled, when it returns."""
     before = saving.before
@@ -148,7 +146,8 @@ def _stream(
         written.rows.append(replace(row, digest="" if arrays is None else arrays_digest(arrays)))
         if saved < (whole := _worth_saving(writer, len(written.rows), len(job.block.items))):
             files = {**written.files, **writer.written}
-            saving.save(Saved(written.rows[:whole], files, _said(copying, written, about), copying.told()))
+            ahead = {one.stage.name: one.saved(whole) for one in joined}
+            saving.save(Saved(written.rows[:whole], files, _said(copying, written, about), copying.told(), ahead))
 
     # A guarded job keeps a journal of the item in hand, so nothing may be read ahead.
     ahead = 0 if job.journal else READ_AHEAD
@@ -187,13 +186,7 @@ def _worth_saving(writer: BlockWriter, rows: int, items: int) -> int:
 
 def _said(copying: Copying, written: _Written, about: About) -> Mapping[str, Any]:
     """What is said of a block; where nothing was made so far, what the blocks say that its rows were copied from."""
-    return copying.about if copying.about is not None and not written.made else _as_stored(about)
-
-
-def _as_stored(about: About) -> Mapping[str, Any]:
-    """What is said of a block, as whoever reads its receipt sees it."""
-    said: Mapping[str, Any] = json.loads(json.dumps(dict(about() if callable(about) else about)))
-    return said
+    return copying.about if copying.about is not None and not written.made else as_stored(about)
 
 
 def make_whole(
@@ -212,18 +205,6 @@ def make_whole(
     return run_block(job, compute, about, weights, device=device)
 
 
-def _check_as_planned(job: Job, weights: Mapping[str, str] | None) -> None:
-    if job.code != (own := code_of(job.stage)):
-        packages = " and ".join(["panolabel", *versions_of(*packages_of(job.stage))])
-        raise RuntimeError(
-            f"{job.key}: this worker runs other code ({own}) than the flow that planned the block ({job.code}); "
-            f"install the same version of {packages} on every worker"
-        )
-    if weights is not None and dict(weights) != dict(job.identity.weights):
-        planned = dict(job.identity.weights)
-        raise RuntimeError(f"{job.key}: weights in use {dict(weights)} are not those planned {planned}; plan again")
-
-
 def _read(job: Job, copying: Copying, read: Read, holds: Holds, slot: int, item: Item) -> Any:
     """What ``compute`` needs, or the item's row where that need not be made."""
     if job.journal:
@@ -234,27 +215,3 @@ def _read(job: Job, copying: Copying, read: Read, holds: Holds, slot: int, item:
         raise BadItem(job.given_up[item.item])
     copied = copying.row(slot)
     return copied if copied is not None and holds(item, copied.row) else read(slot, item)
-
-
-@cache
-def _versions() -> dict[str, str]:
-    """Versions of libraries that outputs depend on; reading them takes longer than a small block's receipt."""
-    return {name: version(name) for name in REPORTED_VERSIONS}
-
-
-def _made_with(job: Job, device: str) -> dict[str, Any]:
-    """What the bytes of a row depend on beside its inputs."""
-    versions = {**_versions(), **versions_of(*packages_of(job.stage))}
-    return {"code": job.code, "device": device, "python": platform.python_version(), "versions": versions}
-
-
-def _made(job: Job, started: float, device: str) -> dict[str, Any]:
-    return {
-        "run": job.run,
-        "gives": job.stage.kind.gives,
-        "started": round(started, 3),
-        "seconds": round(time.time() - started, 3),
-        "process": os.getpid(),
-        **_made_with(job, device),
-        "identity": job.identity.as_json(),
-    }

@@ -20,6 +20,7 @@ from storage.forgotten import is_forgotten
 from storage.manifest import Item
 from storage.receipts import ItemRow, Receipt, read_receipt
 from tasks.stage.job import Job
+from tasks.stage.kind import stages_read
 from tasks.stage.saved import Saved
 from tasks.stage.upstream import sound_arrays
 
@@ -118,10 +119,13 @@ class Copying:
         return self._sources[block]
 
     def _done_before(self, slot: int) -> bool:
-        """Whether the stages that are read gave the item's own rows: what they gave up this time is not copied past them."""
+        """Whether the stages that are read gave the item's own rows: what they gave up this time is not copied past them.
+
+        Those that are joined to this one have given nothing yet.
+        """
         return all(receipt is not None and receipt.items[slot].state == "done" for receipt in self._upstream)
 
     @cached_property
     def _upstream(self) -> list[Receipt | None]:
-        stages = [one for name in self._job.stage.inputs for one in self._job.stage.stages(name)]
-        return [read_receipt(self._job.url_of(one)) for one in stages if one.kind.grain == "block"]
+        stages = [one for one in stages_read(self._job.stage) if one.kind.grain == "block" and not one.is_joined]
+        return [read_receipt(self._job.url_of(one)) for one in stages]

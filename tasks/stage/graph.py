@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from configs.pipeline import ALWAYS, Keep
 from configs.settings import ConfigError
 from storage.fingerprint import Identity
 from storage.manifest import Block
@@ -36,7 +37,7 @@ class Typed:
     settings: Any
     named: Mapping[str, tuple[str | Outside, ...]] = field(default_factory=dict)
     given: Step | None = None
-    keep: bool = True
+    keep: Keep = ALWAYS
 
 
 def resolve(entries: Iterable[Typed], root: str, blocks: Mapping[str, Sequence[Block]], weigh: Weigh = "all") -> list[Step]:
@@ -63,7 +64,21 @@ def resolve(entries: Iterable[Typed], root: str, blocks: Mapping[str, Sequence[B
         if entry.key in steps:
             raise ConfigError(f"stages.{entry.key}: stands twice; give each stage its own key")
         steps[entry.key] = entry.given or _resolve(entry, steps, root, blocks, weigh)
-    return list(steps.values())
+    found = list(steps.values())
+    _refuse_joined_to_many([step.stage for step in found])
+    return found
+
+
+def _refuse_joined_to_many(stages: Sequence[Stage]) -> None:
+    """Raise ConfigError if what is made within its reader has not just one."""
+    for stage in (one for one in stages if one.is_joined and one.owes):
+        readers = [one.key for one in stages if any(read.key == stage.key for read in upstream_names(one.inputs).values())]
+        if len(readers) != 1:
+            who = f"{', '.join(readers)} read it" if readers else "no stage reads it"
+            raise ConfigError(
+                f"stages.{stage.key}.keep: never: is for what one stage reads, which makes it on the way; {who}; write "
+                "`keep: until_read`"
+            )
 
 
 def _resolve(entry: Typed, before: Mapping[str, Step], root: str, blocks: Mapping[str, Sequence[Block]], weigh: Weigh) -> Step:

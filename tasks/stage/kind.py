@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
+from configs.pipeline import ALWAYS, NEVER, Keep
 from configs.settings import Settings
 from storage.fingerprint import Identity
 from storage.manifest import Block
@@ -107,6 +108,9 @@ class Kind:
         The product, such as ``labels``.
     make : str
         ``module:function`` of one block, imported on the worker; empty for a kind that only expands or reads a source.
+    joins : str
+        ``module:function`` of a job: how its items are made one by one (:class:`tasks.stage.making.Making`), for a kind that may
+        be joined to its reader (``keep: never``).
     grain : Grain
     says : function of (settings, inputs)
         What enters the fingerprint; by default all of the settings.
@@ -150,6 +154,7 @@ class Kind:
     reads: Mapping[str, Edge]
     gives: str
     make: str = ""
+    joins: str = ""
     grain: Grain = "block"
     says: Callable[[Any, Inputs], Mapping[str, Any]] = _all_settings
     weights: Callable[[Any, Inputs], Mapping[str, str]] = _no_weights
@@ -189,7 +194,7 @@ class Outside:
 class Stage:
     """A stage of a pipeline, with what it reads; ``over`` is the stage that gave the panoramas that it works on.
 
-    ``root`` is the store of its blocks, whose data goes once read if it is not to ``keep`` them. One of another pipeline ``owes``
+    ``root`` is the store of its blocks, and ``keep`` says how long their data stays there. One of another pipeline ``owes``
     nothing. ``like`` names a stage that does the same work. ``lacks`` says, by stage, why weights are not here on which it rests.
     """
 
@@ -203,7 +208,7 @@ class Stage:
     owes: bool = True
     like: str = ""
     lacks: Mapping[str, str] = field(default_factory=dict, compare=False)
-    keep: bool = field(default=True, compare=False)
+    keep: Keep = field(default=ALWAYS, compare=False)
 
     @property
     def name(self) -> str:
@@ -226,9 +231,20 @@ class Stage:
         return self.kind.grain == "source"
 
     @property
+    def keeps_data(self) -> bool:
+        """Whether the data of its blocks stays in the store."""
+        return self.keep == ALWAYS
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the one stage that reads it makes its items, and none of them is stored."""
+        return self.keep == NEVER
+
+    @property
     def wants_gpu(self) -> bool:
-        """Whether a block of it runs a network."""
-        return self.kind.network or bool(self.identity.weights)
+        """Whether a block of it runs a network, its own or that of a stage that is joined to it."""
+        own = self.kind.network or bool(self.identity.weights)
+        return own or any(one.is_joined and one.wants_gpu for one in upstream_names(self.inputs).values())
 
     @property
     def work(self) -> int:
@@ -288,6 +304,14 @@ def upstream_names(inputs: Inputs) -> dict[str, Stage]:
         taken = one.name in named and named[one.name].identity != one.identity
         named[f"{one.name} ({one.key})" if taken else one.name] = one
     return named
+
+
+def stages_read(stage: Stage) -> list[Stage]:
+    """The stages whose blocks a stage reads: those that it names, and what stages read that are joined to it."""
+    found: dict[str, Stage] = {}
+    for one in upstream_names(stage.inputs).values():
+        found |= {more.key: more for more in (one, *(stages_read(one) if one.is_joined else ()))}
+    return list(found.values())
 
 
 def named_function(reference: str) -> Callable[..., Any]:

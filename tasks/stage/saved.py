@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -23,12 +23,16 @@ from tasks.stage.job import Job
 
 @dataclass(frozen=True)
 class Saved:
-    """The first rows of a block, as an attempt at it left them; ``copied`` tells which of them came from other blocks."""
+    """The first rows of a block, as an attempt at it left them; ``copied`` tells which of them came from other blocks.
+
+    ``joined`` has rows of stages that are joined to its own, by their names.
+    """
 
     rows: Sequence[ItemRow] = ()
     files: Mapping[str, Mapping[str, Any]] | None = None
     about: Mapping[str, Any] | None = None
     copied: Sequence[Mapping[str, Any]] = ()
+    joined: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def begun(self) -> Begun:
@@ -47,7 +51,8 @@ class Saving:
     def save(self, saved: Saved) -> None:
         """Write the rows of whole shards."""
         rows = [asdict(row) for row in saved.rows]
-        told = {"made_with": self._made_with, "rows": rows, "files": saved.files, "about": saved.about, "copied": saved.copied}
+        told = {name: getattr(saved, name) for name in ("files", "about", "copied", "joined")}
+        told |= {"made_with": self._made_with, "rows": rows}
         self._there = True
         write_bytes(self._url, json.dumps(told, sort_keys=True).encode())
 
@@ -70,7 +75,7 @@ class Saving:
         try:
             told = json.loads(data)
             rows = tuple(ItemRow(**row) for row in told["rows"])
-            saved = Saved(rows, told["files"], told["about"], told["copied"])
+            saved = Saved(rows, told["files"], told["about"], told["copied"], told["joined"])
         except (ValueError, TypeError, KeyError):
             return Saved()
         return saved if self._holds(saved, told["made_with"], keys) else Saved()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from numpy.typing import NDArray
 
 from storage.arrays import BlockReader, arrays_digest, damaged
-from storage.receipts import Receipt, read_receipt
+from storage.receipts import ItemRow, Receipt, read_receipt
 from tasks.stage.job import BadItem, Job
 from tasks.stage.kind import Stage
 
@@ -23,15 +24,24 @@ class StoredBlock:
         self.receipt = receipt
         self._reader: BlockReader | None = None
 
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What is said of the items."""
+        return self.receipt.about
+
     def item(self, slot: int) -> dict[str, NDArray]:
         """The arrays of one item, of the shapes that its stage stores; BadItem if the stage gave it up."""
         row = self.receipt.items[slot]
         if row.state == "quarantined":
-            at = self.receipt.stage
-            raise BadItem(row.reason if row.inherited else f"at {at}: {row.reason}", row.given_up_at or at)
+            raise given_up_before(row, self.receipt.stage)
         if self._reader is None:
             self._reader = BlockReader(self.url, self.receipt.files)
         return sound_arrays(self.url, self.receipt, self._reader, slot)
+
+
+def given_up_before(row: ItemRow, stage: str) -> BadItem:
+    """What a reader raises of an item that a stage, or one before it, gave up."""
+    return BadItem(row.reason if row.inherited else f"at {stage}: {row.reason}", row.given_up_at or stage)
 
 
 def sound_arrays(url: str, receipt: Receipt, reader: BlockReader, slot: int) -> dict[str, NDArray]:

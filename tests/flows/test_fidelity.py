@@ -89,7 +89,7 @@ def test_the_command_audits_what_is_fused_and_the_page_needs_nothing(tmp_path: P
     assert depth["floor"] < 0.01
     assert depth["fusion"] < 0 < depth["total"] < depth["teacher"]
     assert len(found["worst"]) <= 1
-    assert told_by_prefect("audit")["depth AbsRel"]["teacher"] == f"{depth['teacher']:+.4f}"
+    assert told_by_prefect("audited-audit")["depth AbsRel"]["teacher"] == f"{depth['teacher']:+.4f}"
 
     html = Path(found["page"]).read_text()
     page = Page(html)

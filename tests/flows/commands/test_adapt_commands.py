@@ -229,12 +229,12 @@ def test_thresholds_and_labels_are_artifacts_once_a_stage(path: Path, prefect_ap
     (first,) = query(str(path.parent / "store"), "SELECT run FROM runs WHERE config = 'discs' ORDER BY started LIMIT 1").rows[0]
     [flow_run] = _read(prefect_api, "flow_runs", flow_runs={"name": {"any_": [first]}})
     found = _read(prefect_api, "artifacts", artifacts={"flow_run_id": {"any_": [flow_run["id"]]}})
-    keys = sorted(one["key"] for one in found if not one["key"].startswith("progress-"))
+    data = {one["key"].removeprefix("discs-"): one["data"] for one in found}
+    keys = sorted(key for key in data if not key.startswith("progress-"))
     of_run = ["plan", "quarantined", "report", "stages"]
     of_stages = ["figures", "losses", "model", "preview", "adapt-omni-learned", "adapt-omni-pseudo-labels"]
     of_stages += ["adapt-pool-pool", "adapt-scores-scores", "adapt-thresholds-thresholds"]
     assert keys == sorted([*of_run, *of_stages])
-    data = {one["key"]: one["data"] for one in found}
     rows = {(row["branch"], row["class"]): row for row in json.loads(data["adapt-thresholds-thresholds"])}
     stored = block_of(config_of(path), "adapt.thresholds")[1].items[0].figures
     assert rows[("semantic", "sky")]["threshold"] == f"{stored['semantic']['sky']['threshold']:.3f}"

@@ -93,7 +93,7 @@ def test_it_enters_no_fingerprint(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"geometry__keep": "never_ever"}, r"geometry\.keep: must be always or until_read, got 'never_ever'"),
+        ({"geometry__keep": "never_ever"}, r"geometry\.keep: must be always, until_read or never, got 'never_ever'"),
         ({"ingest__keep": "until_read"}, r"stages\.ingest\.keep: what ingest makes is no labels of single panoramas"),
         ({"execution__keep_patch_labels": False}, r"keep_patch_labels: is said by stages now"),
         ({"execution__blocks_per_flow_run": 5}, r"blocks_per_flow_run: is called task_runs_per_flow_run now"),
