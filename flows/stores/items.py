@@ -28,6 +28,11 @@ def same_panoramas(one: Stage, other: Stage) -> bool:
     return one is other or (one.root == other.root and one.identity == other.identity)
 
 
+def left_behind(plan: Plan, stage: Stage) -> set[str]:
+    """Names of the items of a stage of which nothing is to be done: gone from their source, or forgotten."""
+    return {item for source in plan.sources if same_panoramas(source.stage, stage.panoramas) for item in source.left}
+
+
 def different(sources: Sequence[Source]) -> list[Source]:
     """The sources of a plan; of several that are one only the first."""
     first: dict[str, Source] = {}
