@@ -50,7 +50,7 @@ def called(plan: Plan) -> Callable[[str, str], str]:
 def find_item(plan: Plan, name: str) -> tuple[Stage, Item, Block]:
     """An item of a manifest that has a place, or one that a stage took from those, with the stage that gave it and its block;
     otherwise as :func:`known_item`."""
-    stage, item, block = _called_so(plan, name, list(_given(plan)))
+    stage, item, block = called_so(plan, name, list(_given(plan)))
     if block is None:
         raise ConfigError(f"item {name!r} has no labels; it was quarantined at {stage.key}: {item.reason}")
     return stage, item, block
@@ -71,11 +71,11 @@ def known_item(plan: Plan, name: str) -> tuple[Source, Item]:
         No item, or several, have that name; the message names what to write.
     """
     known = [(source.stage, item, source) for source in different(plan.sources) for item in source.scan.known]
-    _, item, source = _called_so(plan, name, known)
+    _, item, source = called_so(plan, name, known)
     return source, item
 
 
-def _called_so(plan: Plan, name: str, known: Sequence[tuple[Stage, Item, Known]]) -> tuple[Stage, Item, Known]:
+def called_so(plan: Plan, name: str, known: Sequence[tuple[Stage, Item, Known]]) -> tuple[Stage, Item, Known]:
     """The one item that is called so."""
     found = [one for one in known if one[1].item == name] or [one for one in known if f"{one[0].key}/{one[1].item}" == name]
     if not found:
