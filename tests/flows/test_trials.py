@@ -26,6 +26,7 @@ from tasks.pipeline import load
 from tests.support.chains import BLOCKS, LABELLING, STAGES, write_chain
 from tests.support.pipelines import run_pipeline, write_panoramas, write_pipeline
 from tests.support.prefect_runs import blocks_made
+from tests.support.stages import ingested
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -115,6 +116,18 @@ def test_a_sample_is_the_same_panoramas_and_a_larger_one_has_them_too(tmp_path: 
     )
     assert small < large
     assert 3 <= len(small) <= 14 < len(large) <= 27
+
+
+def test_the_first_panoramas_are_those_that_are_there(tmp_path: Path) -> None:
+    config = load(write_pipeline(tmp_path, 5))
+    ingested(config)
+    for name in ("p00", "p01"):
+        (tmp_path / "images" / f"{name}.png").unlink()
+    taken = [
+        sorted(item.item for source in make_plan(config, trial=Trial(limit=limit)).sources for item in source.scan.known)
+        for limit in (2, 5)
+    ]
+    assert taken == [["p02", "p03"], ["p00", "p01", "p02", "p03", "p04"]]
 
 
 def test_ten_tried_then_all(tmp_path: Path) -> None:
