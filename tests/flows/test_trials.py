@@ -214,5 +214,8 @@ def test_a_plan_without_the_weights_is_partial_and_a_run_refuses(tmp_path: Path)
     assert list(plan.as_json()["weights_not_here"]) == ["geometry"]
     with pytest.raises(ConfigError, match=r"stages\.geometry"):
         run(config)
+    (tmp_path / "geometry.json").unlink()
+    (why,) = make_plan(load(path), weigh="here").lacks.values()
+    assert why.startswith(f"weights: there is no {tmp_path}/geometry.json on this machine"), "of a teacher of one's own too"
     with pytest.raises(ConfigError, match="unknown teacher"):
         make_plan(load(path, {"geometry.kind": "transfomers"}), weigh="here")
