@@ -29,11 +29,14 @@ def test_a_change_costs_what_changed(tmp_path: Path, size: int) -> None:
     assert found == {
         "first run": (everything, everything, 0),
         "nothing": (0, 0, 0),
+        "a setting of fuse": (0, 0, 0),
         "one pixel of one panorama": (1, 1, size - 1),
         "a new column of metadata, of all": (0, 0, everything),
         "one renamed": (1, 0, 1),
         "one removed": (0, 0, 0),
         "ten more": (10, 10, 0),
+        "ten of twelve more tried": (10, 10, 0),
+        "then all": (2, 2, 10),
     }
 
 
