@@ -42,6 +42,15 @@ class StagePlan:
     copied: int = 0
 
 
+@dataclass(frozen=True)
+class Ahead:
+    """A stage once all files are read: its blocks, those that it must make, and which of their rows lie in other blocks."""
+
+    step: Step
+    owed: frozenset[str]
+    copies: Mapping[str, Copies]
+
+
 class Comparison:
     """The stages of a plan, compared one after the other with what is there; each may make blocks behind it owed again."""
 
@@ -55,6 +64,7 @@ class Comparison:
         self.owed: dict[str, tuple[str, ...]] = {}
         self.missing: dict[str, tuple[str, ...]] = {}
         self.copies: dict[str, Mapping[str, Copies]] = {}
+        self.ahead: dict[str, Ahead] = {}
         self.satisfied = with_dropped(now, self.there)
         self._redone: set[tuple[str, str]] = set()
         self._taken: set[tuple[str, str]] = set()
@@ -84,6 +94,7 @@ class Comparison:
         ahead = self.copies[step.key]
         if to_run is not missing:
             ahead = known_rows(grown.stage, to_run, self._known(grown.stage))
+        self.ahead[step.key] = Ahead(grown, frozenset(block.name for block in to_run), ahead)
         copied = sum(map(len, ahead.values()))
         items = sum(len(block.items) for block in to_run) - copied
         cached = len(grown.blocks) - len(to_run)
@@ -111,6 +122,7 @@ class Comparison:
     def _of_other(self, step: Step) -> StagePlan:
         there = self.there[step.key]
         missing = tuple(block.name for block in step.blocks if block.name not in there)
+        self.ahead[step.key] = Ahead(step, frozenset(), {})
         if missing or not step.blocks:
             self.missing[step.key] = missing
         owes = f"owes {len(missing)} of {len(step.blocks)} blocks" if step.blocks else "has read no panoramas yet"

@@ -9,7 +9,7 @@ from typing import Any
 from configs.execution import Execution
 from configs.pipeline import Config
 from configs.trial import WHOLE, Trial
-from flows.comparison import Comparison, StagePlan, of_source
+from flows.comparison import Ahead, Comparison, StagePlan, of_source
 from flows.reasons import source_reasons
 from flows.receipts import Receipts
 from flows.sources import Source
@@ -30,8 +30,8 @@ class Plan:
 
     ``missing`` names, by stage of another pipeline, the blocks that are not there, and that no run of this one makes.
     ``receipts`` are those that were read to make the plan; a run adds what it makes. ``copies`` tells, by stage and owed block,
-    which rows lie in other blocks. ``trial`` says what it was cut down to: it has all ``steps`` of the file, and ``stages`` and
-    ``chosen`` are those that it makes.
+    which rows lie in other blocks, and ``ahead`` how each stage will be once all files are read. ``trial`` says what it was cut
+    down to: it has all ``steps`` of the file, and ``stages`` and ``chosen`` are those that it makes.
     """
 
     stages: tuple[StagePlan, ...]
@@ -42,6 +42,7 @@ class Plan:
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     copies: Mapping[str, Mapping[str, Copies]] = field(default_factory=dict, repr=False)
     trial: Trial = WHOLE
+    ahead: Mapping[str, Ahead] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def chosen(self) -> tuple[Step, ...]:
@@ -156,7 +157,7 @@ def make_plan(
     plans += [row for row in compared if row.stage in part.reach.makes]
     owed = {key: blocks for key, blocks in comparison.owed.items() if key in part.reach.makes}
     found = (comparison.receipts, comparison.missing, comparison.copies)
-    return Plan(tuple(plans), part.sources, owed, tuple(now), *found, trial)
+    return Plan(tuple(plans), part.sources, owed, tuple(now), *found, trial, comparison.ahead)
 
 
 def refuse_unfit(plan: Plan) -> None:

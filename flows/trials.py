@@ -140,7 +140,13 @@ def choose(trial: Trial, sources: Sequence[Stage], scans: Mapping[str, Scan]) ->
         chosen = {key: {item for item in names if place(item) <= trial.sample} for key, names in chosen.items()}
         _refuse_none(trial, chosen, f"--sample {trial.sample:g}", f"the least share that has one is {least + 5e-5:.4f}")
     _refuse_none(trial, chosen, trial.told, "its sources have none")
-    return {key: frozenset(sorted(names)[: trial.limit]) for key, names in chosen.items()}
+    return {key: frozenset(_first(names, scans[key].absent, trial.limit)) for key, names in chosen.items()}
+
+
+def _first(names: Collection[str], gone: Collection[str], limit: int | None) -> list[str]:
+    """The first names; those of panoramas that are gone come after all that can be made."""
+    left = set(gone)
+    return sorted(names, key=lambda name: (name in left, name))[:limit]
 
 
 def place(item: str) -> float:

@@ -23,6 +23,7 @@ import yaml
 from benchmarks.machine import machine
 from benchmarks.runs.direct import carry_out
 from configs.pipeline import Config
+from configs.trial import WHOLE, Trial
 from flows.plan import make_plan
 from tasks.pipeline import load
 
@@ -72,8 +73,8 @@ process. Every change comes on top of those above it."""
 
 def changes(folder: Path, block_size: int) -> Iterator[Change]:
     """One change after the other, of a store with one full block and a small one."""
-    images = folder / "images"
-    config = load(write_config(folder, block_size))
+    images, file = folder / "images", write_config(folder, block_size)
+    config = load(file)
     write_images(images, [f"p{number:04d}" for number in range(block_size + MORE)])
     steps: list[tuple[str, Callable[[], None]]] = [
         ("first run", lambda: None),
@@ -87,15 +88,21 @@ def changes(folder: Path, block_size: int) -> Iterator[Change]:
     for what, change in steps:
         change()
         yield measured(what, config, folder)
+        if what == "nothing":
+            yield measured("a setting of fuse", load(file, {"fuse.edge_feather": 0.4}), folder)
+    write_images(images, [f"r{number:04d}" for number in range(12)])
+    tried = Trial(items=tuple(f"r{number:04d}" for number in range(10)))
+    yield measured("ten of twelve more tried", config, folder, tried)
+    yield measured("then all", config, folder)
 
 
-def measured(what: str, config: Config, folder: Path) -> Change:
+def measured(what: str, config: Config, folder: Path, trial: Trial = WHOLE) -> Change:
     """Bring a store to where its config wants it, and count."""
     calls = folder / "calls"
     calls.write_text("")
-    planned = next(row.items for row in make_plan(config).stages if row.stage == TEACHER)
+    planned = next(row.items for row in make_plan(config, trial=trial).stages if row.stage == TEACHER)
     started = time.monotonic()
-    plan = carry_out(config)
+    plan = carry_out(config, trial=trial)
     seconds = time.monotonic() - started
     looked_at = len(calls.read_text().split())
     step = plan.step(TEACHER)

@@ -8,6 +8,7 @@ from typing import Any
 
 from configs.pipeline import Config
 from configs.reading import as_mapping, folder_of, lay_over, read_settings
+from configs.trial import WHOLE, Trial
 from flows.plan import Plan, make_plan
 from storage.manifest import Block, blocks_of
 from storage.receipts import Receipt, read_receipt
@@ -69,11 +70,11 @@ def make_all(config: Config, blocks: Sequence[Block], run: str = "direct") -> It
             yield read_receipt(job.url) or step.stage.make(job)
 
 
-def carry_out(config: Config, run: str = "direct") -> Plan:
+def carry_out(config: Config, run: str = "direct", trial: Trial = WHOLE) -> Plan:
     """Do what a config owes, as a run does, copied rows included; the plan that was carried out."""
     ingested(config)
-    plan = make_plan(config)
-    for step in plan.steps:
+    plan = make_plan(config, trial=trial)
+    for step in plan.chosen:
         for block in plan.owed_blocks(step):
             plan.receipts.keep(step.stage, step.stage.make(plan.job(step, block, run, config.execution)))
     return plan

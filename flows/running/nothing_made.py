@@ -15,7 +15,7 @@ from flows.errors import RunFailed
 from flows.invocation import typed
 from flows.plan import Plan
 from flows.stores.failures import cause_of, read_waivers, waiver, without_numbers
-from flows.stores.items import same_panoramas
+from flows.stores.items import left_behind
 from storage.receipts import ItemRow, Receipt
 from tasks.stage.kind import Stage, Step
 
@@ -78,7 +78,7 @@ def _alike(row: ItemRow) -> str:
 def _refuse(config: Config, plan: Plan, stage: Stage, rows: Sequence[ItemRow]) -> None:
     """Raise, unless somebody has looked at all of these and waived them, or they are gone from their source."""
     waivers = read_waivers(config.root)
-    gone = {item for source in plan.sources if same_panoramas(source.stage, stage.panoramas) for item in source.left}
+    gone = left_behind(plan, stage)
     left = [row for row in rows if row.item not in gone and waiver(waivers, stage.panoramas, row.item) is None]
     if not left:
         return

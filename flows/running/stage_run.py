@@ -14,6 +14,7 @@ from flows.running.block_task import BlockTask, block_task
 from flows.running.cutoff import Cutoff
 from flows.running.schedule import Work
 from flows.running.workers import Workers
+from flows.stores.items import left_behind
 from flows.telling.artifacts import StageProgress
 from flows.telling.lineage_events import RunEvents
 from flows.telling.progress import observer
@@ -48,7 +49,8 @@ class StageRun:
         self._config, self._plan, self._events, self._log = config.name, plan, events, log
         self._max_quarantined = config.execution.max_quarantined
         self._unsettled = len(works)
-        self._quarantined = 0
+        self._left_behind = left_behind(plan, step.stage)
+        self._quarantined = self._tried = 0
         self._started = 0.0
         self._progress: StageProgress | None = None
 
@@ -104,14 +106,16 @@ class StageRun:
         self._log.given_up(self.step.key, own)
         self.items += len(receipt.items)
         self.seconds += receipt.made["seconds"]
-        self._quarantined += len(own)
+        bad = [row for row in own if row.item not in self._left_behind]
+        self._quarantined += len(bad)
+        self._tried += sum(row.item not in self._left_behind for row in receipt.items)
         observer().items_done(self.step.key, len(receipt.items), len(receipt.quarantined))
         if self._progress:
             self._progress.block_done()
-        if self.items >= LEAST_TRIED and self._quarantined > self._max_quarantined * self.items:
+        if bad and self._tried >= LEAST_TRIED and self._quarantined > self._max_quarantined * self._tried:
             self.stop = (
-                f"{self._quarantined} of {self.items} items were given up, more than execution.max_quarantined = "
-                f"{self._max_quarantined:g}; the last: {own[-1].item if own else '-'}: {own[-1].reason if own else '-'}"
+                f"{self._quarantined} of {self._tried} items were given up, more than execution.max_quarantined = "
+                f"{self._max_quarantined:g}; the last: {bad[-1].item}: {bad[-1].reason}"
             )
 
     def failed(self, work: Work, error: BaseException | None, message: str) -> None:

@@ -28,6 +28,11 @@ def same_panoramas(one: Stage, other: Stage) -> bool:
     return one is other or (one.root == other.root and one.identity == other.identity)
 
 
+def left_behind(plan: Plan, stage: Stage) -> set[str]:
+    """Names of the items of a stage of which nothing is to be done: gone from their source, or forgotten."""
+    return {item for source in plan.sources if same_panoramas(source.stage, stage.panoramas) for item in source.left}
+
+
 def different(sources: Sequence[Source]) -> list[Source]:
     """The sources of a plan; of several that are one only the first."""
     first: dict[str, Source] = {}
@@ -45,7 +50,7 @@ def called(plan: Plan) -> Callable[[str, str], str]:
 def find_item(plan: Plan, name: str) -> tuple[Stage, Item, Block]:
     """An item of a manifest that has a place, or one that a stage took from those, with the stage that gave it and its block;
     otherwise as :func:`known_item`."""
-    stage, item, block = _called_so(plan, name, list(_given(plan)))
+    stage, item, block = called_so(plan, name, list(_given(plan)))
     if block is None:
         raise ConfigError(f"item {name!r} has no labels; it was quarantined at {stage.key}: {item.reason}")
     return stage, item, block
@@ -66,11 +71,11 @@ def known_item(plan: Plan, name: str) -> tuple[Source, Item]:
         No item, or several, have that name; the message names what to write.
     """
     known = [(source.stage, item, source) for source in different(plan.sources) for item in source.scan.known]
-    _, item, source = _called_so(plan, name, known)
+    _, item, source = called_so(plan, name, known)
     return source, item
 
 
-def _called_so(plan: Plan, name: str, known: Sequence[tuple[Stage, Item, Known]]) -> tuple[Stage, Item, Known]:
+def called_so(plan: Plan, name: str, known: Sequence[tuple[Stage, Item, Known]]) -> tuple[Stage, Item, Known]:
     """The one item that is called so."""
     found = [one for one in known if one[1].item == name] or [one for one in known if f"{one[0].key}/{one[1].item}" == name]
     if not found:

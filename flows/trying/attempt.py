@@ -17,6 +17,8 @@ from flows.trials import behind
 from flows.trying.rows import Items, Row
 from storage.manifest import Block
 from storage.receipts import read_receipt
+from tasks.ingest import ingest
+from tasks.pipeline import sources
 from tasks.stage.job import Job
 from tasks.stage.kind import Stage, Step, stages_read
 
@@ -98,13 +100,27 @@ def tryout(config: Config, key: str, item: str | None = None) -> Tryout:
     """
     plan = stored_plan(config)
     step = _step(plan, key)
-    if item is not None and Items(step).known.keys().isdisjoint({item, item.removeprefix(f"{step.stage.panoramas.key}/")}):
-        plan = make_plan(config, rehash=False, trial=Trial(items=(item,)))  # places are given once all files are read
+    if not _knows(step, item):
+        plan = _tried_plan(config, item)
         step = plan.step(key)
-        if not step.blocks:
+        if item is not None and not _knows(step, item):
             ahead = _inputs(step.stage) or [step.stage.panoramas]
             raise ConfigError(f"{item} was not read yet; make what {key} is made from with {_command(plan, item, ahead)}")
     return Tryout(plan, Items(step))
+
+
+def _knows(step: Step, item: str | None) -> bool:
+    """Whether a stage has an item, or any at all, by what a plan knows."""
+    known = Items(step).known.keys()
+    return bool(known) if item is None else not known.isdisjoint({item, item.removeprefix(f"{step.stage.panoramas.key}/")})
+
+
+def _tried_plan(config: Config, item: str | None) -> Plan:
+    """The plan of all that trials have read, and of an item: places are given once all files are read."""
+    scans = {one.key: ingest.scan(ingest.as_read(one)) for one in sources(config)}
+    read = [one.item for scan in scans.values() for one in scan.checked]
+    trial = Trial(items=tuple(dict.fromkeys([*([item] if item else []), *read])))
+    return make_plan(config, scans=scans, rehash=False, trial=trial)
 
 
 def _step(plan: Plan, key: str) -> Step:

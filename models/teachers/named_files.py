@@ -94,3 +94,13 @@ def missing_files(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield key, text
         except OSError:
             yield key, text
+
+
+def require_weights(settings: Mapping[str, Any]) -> None:
+    """FileNotFoundError if a setting that holds the path of weights is written as a path of this machine, where nothing lies.
+
+    Other words in their place may be names that the teacher knows how to find.
+    """
+    for key, text in missing_files(settings):
+        if _holds_a_path(key) and as_written(text).startswith(("/", "~", "./", "../", "file://")):
+            raise FileNotFoundError(f"{key}: there is no {text} on this machine; put it there, or correct settings.{key}")

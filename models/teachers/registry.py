@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, get_args
 
 from models.teachers.base import Loader, Sees, Teacher, WantedViews
-from models.teachers.named_files import named_files
+from models.teachers.named_files import named_files, require_weights
 from models.teachers.plugin_code import code_of
 from models.teachers.settings import FileSettings, LitertSettings, OnnxSettings, TransformersSettings, parse
 from models.teachers.weights import (
@@ -189,5 +189,6 @@ def _own_digest(kind: str, settings: Mapping[str, Any]) -> str:
     module = _module(kind)
     if hasattr(module, "weights_digest"):
         return str(module.weights_digest(settings))
+    require_weights(settings)
     knowing = {key: value for key, value in settings.items() if key != "batch_size"}
     return digest_settings({"settings": knowing, "files": digest_files(named_files(settings)), "code": code_of(module.__name__)})

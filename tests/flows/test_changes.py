@@ -16,6 +16,7 @@ from flows.comparison import StagePlan
 from flows.plan import make_plan
 from flows.setup.cost import measured_rate
 from flows.stores.explained import explain_item
+from flows.stores.forgetting import forget
 from models.teachers import registry
 from tasks.pipeline import load
 from tests.support.pipelines import data_bytes
@@ -28,11 +29,14 @@ def test_a_change_costs_what_changed(tmp_path: Path, size: int) -> None:
     assert found == {
         "first run": (everything, everything, 0),
         "nothing": (0, 0, 0),
+        "a setting of fuse": (0, 0, 0),
         "one pixel of one panorama": (1, 1, size - 1),
         "a new column of metadata, of all": (0, 0, everything),
         "one renamed": (1, 0, 1),
         "one removed": (0, 0, 0),
         "ten more": (10, 10, 0),
+        "ten of twelve more tried": (10, 10, 0),
+        "then all": (2, 2, 10),
     }
 
 
@@ -124,8 +128,12 @@ def test_the_way_of_one_panorama_tells_what_is_made_copied_and_there(config: Con
         (key, "there") for key in (everything.sources[0].key, *(step.key for step in everything.steps))
     }
     change_pixel(tmp_path / "images/p1.png")
+    before = make_plan(config)  # p1 is not read yet
     ingested(config)
     plan = make_plan(config)
+    assert [row["state"] for row in explain_item(before, "p1")][:2] == ["changed", "made"]
+    for name in ("p0", "p4"):
+        assert [row["state"] for row in explain_item(before, name)] == [row["state"] for row in explain_item(plan, name)]
     states = {name: {row["stage"]: row["state"] for row in explain_item(plan, name)} for name in ("p1", "p0", "p4")}
     assert states["p1"]["fuse"] == "made"
     assert states["p0"]["fuse"] == "copied"
@@ -134,3 +142,21 @@ def test_the_way_of_one_panorama_tells_what_is_made_copied_and_there(config: Con
     assert row["why"].startswith("its row lies in 000000-")
     with pytest.raises(ConfigError, match="did you mean 'p0'"):
         explain_item(plan, "p00")
+
+
+def test_the_way_of_a_panorama_that_came_went_is_forgotten_or_no_image(config: Config, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    write_images(images, ["q0"])
+    (images / "p2.png").unlink()
+    (images / "q1.png").write_bytes(b"no image")
+    forget(config, ["p3"], "asked to")
+    plan = make_plan(config)
+    states = {name: [row["state"] for row in explain_item(plan, name)] for name in ("q0", "p2", "p3", "q1")}
+    assert states["q0"] == ["new", *["made"] * len(plan.steps)]
+    assert states["p2"][0] == "gone"
+    assert set(states["p3"]) == {"forgotten"}
+    assert states["q1"][0] == "new"
+    ingested(config)
+    (row,) = explain_item(make_plan(config), "q1")
+    assert row["state"] == "given up"
+    assert row["why"].startswith("not an image")

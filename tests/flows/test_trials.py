@@ -26,6 +26,7 @@ from tasks.pipeline import load
 from tests.support.chains import BLOCKS, LABELLING, STAGES, write_chain
 from tests.support.pipelines import run_pipeline, write_panoramas, write_pipeline
 from tests.support.prefect_runs import blocks_made
+from tests.support.stages import ingested
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -117,6 +118,18 @@ def test_a_sample_is_the_same_panoramas_and_a_larger_one_has_them_too(tmp_path: 
     assert 3 <= len(small) <= 14 < len(large) <= 27
 
 
+def test_the_first_panoramas_are_those_that_are_there(tmp_path: Path) -> None:
+    config = load(write_pipeline(tmp_path, 5))
+    ingested(config)
+    for name in ("p00", "p01"):
+        (tmp_path / "images" / f"{name}.png").unlink()
+    taken = [
+        sorted(item.item for source in make_plan(config, trial=Trial(limit=limit)).sources for item in source.scan.known)
+        for limit in (2, 5)
+    ]
+    assert taken == [["p02", "p03"], ["p00", "p01", "p02", "p03", "p04"]]
+
+
 def test_ten_tried_then_all(tmp_path: Path) -> None:
     config = load(write_pipeline(tmp_path, 7))
     run(config, limit=3)
@@ -201,5 +214,8 @@ def test_a_plan_without_the_weights_is_partial_and_a_run_refuses(tmp_path: Path)
     assert list(plan.as_json()["weights_not_here"]) == ["geometry"]
     with pytest.raises(ConfigError, match=r"stages\.geometry"):
         run(config)
+    (tmp_path / "geometry.json").unlink()
+    (why,) = make_plan(load(path), weigh="here").lacks.values()
+    assert why.startswith(f"weights: there is no {tmp_path}/geometry.json on this machine"), "of a teacher of one's own too"
     with pytest.raises(ConfigError, match="unknown teacher"):
         make_plan(load(path, {"geometry.kind": "transfomers"}), weigh="here")

@@ -71,7 +71,11 @@ def carry_out(config: Config, trial: Trial | None = None, retry: bool = False) -
     for source in sources(config):
         scan = ingest.scan(source)
         ingest.save(source, scan.known, [check(entry, source.settings, None) for entry in scan.to_read])
-    plan = make_plan(config, retry, trial=trial or Trial())
+    return carry_out_plan(config, make_plan(config, retry, trial=trial or Trial()))
+
+
+def carry_out_plan(config: Config, plan: Plan) -> Plan:
+    """Make what a plan owes of panoramas that are read."""
     for step in plan.chosen:
         for block in plan.owed_blocks(step):
             plan.receipts.keep(step.stage, step.stage.make(plan.job(step, block, "direct", config.execution)))

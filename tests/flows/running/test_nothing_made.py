@@ -8,13 +8,15 @@ import pytest
 
 from flows.invocation import remember
 from flows.plan import make_plan
+from flows.running import stage_run
 from flows.running.nothing_made import NothingMade, tried
 from storage.receipts import ItemRow, Receipt, blocks_with_receipts
 from storage.runs import latest_run
 from tests.flows.commands.test_cli import panolabel
 from tests.support.faulty import switch
-from tests.support.pipelines import load, run_pipeline, write_panoramas
+from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
 from tests.support.processes import write_faulty_pipeline
+from tests.support.stages import ingested
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -56,6 +58,16 @@ def test_items_that_all_fail_alike_beside_good_ones_are_told_and_one_is_not(tmp_
     record = latest_run(str(tmp_path / "store"))
     assert record is not None
     assert record["state"] == "failed"
+
+
+def test_what_was_removed_is_no_failure_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_pipeline(tmp_path, 4)
+    ingested(load(path))
+    for name in ("p00", "p01", "p02"):
+        (tmp_path / "images" / f"{name}.png").unlink()
+    monkeypatch.setattr(stage_run, "LEAST_TRIED", 2)  # of twenty removed panoramas the same is true
+    assert run_pipeline(load(path))["state"] == "completed"
+    assert not make_plan(load(path)).anything_to_run
 
 
 def test_a_teacher_that_refuses_all_is_no_success_whatever_its_words(tmp_path: Path, prefect_api: str) -> None:

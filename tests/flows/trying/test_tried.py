@@ -16,11 +16,14 @@ import panolabel
 from configs.settings import ConfigError
 from configs.trial import Trial
 from flows.cli import app
+from flows.plan import make_plan
 from flows.trying.tried import golden, try_item
 from tasks.catalogue import kind_named
+from tasks.ingest import ingest
+from tasks.ingest.check import check
 from tasks.label import fuse
-from tasks.pipeline import load
-from tests.support.chains import STAGES, carry_out, write_chain
+from tasks.pipeline import load, sources
+from tests.support.chains import STAGES, carry_out, carry_out_plan, write_chain
 from tests.support.pipelines import write_pipeline
 
 BARRIERS = {"train", "adapt.scores", "adapt.thresholds", "adapt"}
@@ -129,6 +132,18 @@ def test_what_the_refusal_names_makes_the_item_s_inputs_in_a_block_of_a_trial(pa
     assert said["state"] == "done"
     assert said["stored"]["fingerprint"] == try_item(load(path), "fuse", "p01")["tried"]["fingerprint"]
     assert any(change.startswith("upstream project") for change in said["stored"]["changes"])
+
+
+def test_what_a_trial_of_a_new_source_made_is_tried_again(tmp_path: Path) -> None:
+    config = load(write_pipeline(tmp_path, 3))
+    for source in sources(config):  # as a trial does: places are given once all files are read
+        wanted = [entry for entry in ingest.scan(source).to_read if entry.item != "p02"]
+        ingest.keep(source, [check(entry, source.settings, None) for entry in wanted])
+    carry_out_plan(config, make_plan(config, trial=Trial(limit=2)))
+    assert try_item(config, "fuse", "p01")["difference"]["same"]
+    assert golden(config, "fuse", 9, 0)["same"] == 2
+    with pytest.raises(ConfigError, match="p02 was not read yet; make what fuse is made from with `panolabel run"):
+        try_item(config, "fuse", "p02")
 
 
 def test_golden_sees_code_that_moves_labels_whatever_its_version_says(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
