@@ -131,6 +131,7 @@ class Comparison:
 
     def _of_joined(self, step: Step) -> StagePlan:
         self.owed[step.key] = ()
+        self.ahead[step.key] = Ahead(step, frozenset(), {})
         readers = [one.key for one in self._steps if one.stage.reads(step.stage)]
         reasons = lacking(step.stage) or [f"is made within {readers[0]}, item by item"]
         return StagePlan(step.key, step.stage.identity.fingerprint, 0, 0, 0, tuple(reasons), 0.0, 0)

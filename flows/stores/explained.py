@@ -22,7 +22,7 @@ def explain_item(plan: Plan, name: str) -> list[dict[str, Any]]:
     -------
     list of dict
         ``stage``, ``block``, ``state`` and ``why``, of its own stages, of those that learn from it, and of all that read these.
-        The state is ``there``, ``made``, ``copied``, ``given up`` or ``forgotten``; at the source also ``new``, ``changed`` or
+        The state is ``there``, ``made``, ``copied``, ``joined``, ``given up`` or ``forgotten``; at the source also ``new``, ``changed`` or
         ``gone``. Of a block with a file that is not read yet only the number is known.
 
     Raises
@@ -87,6 +87,8 @@ def _state(plan: Plan, ahead: Ahead, block: Block, item: Item, reasons: tuple[st
         if slot is not None and slot in copies:
             return {"state": "copied", "why": f"its row lies in {copies[slot][0]}"}
         return {"state": "made", "why": "; ".join(reasons)}
+    if ahead.step.stage.is_joined:
+        return {"state": "joined", "why": "; ".join(reasons)}
     receipt = plan.receipts.get(ahead.step.stage, block.name)
     row = receipt.items[slot] if receipt and slot is not None else None
     if row is not None and row.state == "quarantined":
