@@ -101,7 +101,10 @@ def carry_out(
             record.planned(plan)
             publish_plan(config.name, plan)
             refuse_empty_source(config, plan)
-            found = Engine(config, plan, run, only, workers, events, nodes, watch, log).make()
+            engine = Engine(config, plan, run, only, workers, events, nodes, watch, log)
+            found = engine.make()
+        if told := engine.efficiency.as_json():
+            outcome["efficiency"] = told
         outcome |= write_run_report(config, record, found)
         if only is None:
             refuse_failed_alike(config, plan)

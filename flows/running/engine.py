@@ -20,6 +20,7 @@ from flows.plan import Plan
 from flows.report import Found
 from flows.running.block_task import DIED, STOPPED, cached_task, submit
 from flows.running.drain import asked_to_stop
+from flows.running.efficiency import Efficiency
 from flows.running.nothing_made import NothingMade, refuse_nothing_made
 from flows.running.outlook import Outlook
 from flows.running.schedule import Key, Schedule, Work, parts_of, works_of
@@ -41,7 +42,7 @@ LOOK_SECONDS = 1.0
 
 
 class Engine:
-    """Makes what a plan owes; ``found`` is what its stages show.
+    """Makes what a plan owes; ``found`` is what its stages show, ``efficiency`` how well networks were kept busy.
 
     Parameters
     ----------
@@ -81,6 +82,7 @@ class Engine:
         }
         self._running = [*self._stages.values()]
         estimates = {row.stage: row.seconds for row in plan.stages}
+        self.efficiency = Efficiency(workers.settings.workers)
         self._log, self._outlook = log, Outlook(self._running, estimates, workers.settings.workers)
         self._sources, self._watch = nodes, watch
         self._shown_last: list[Step] = []
@@ -161,6 +163,7 @@ class Engine:
     def _submit(self, work: Work) -> PrefectFuture[Any]:
         stage = self._stages[work.step.key]
         stage.begin()
+        self.efficiency.begun(work.step.stage)
         future = submit(stage.task, "job", {"job": quote(self._job(work))}, self._before(work))
         stage.nodes[work.block.name] = future.task_run_id
         return future
@@ -190,7 +193,9 @@ class Engine:
         if state.name == STOPPED:
             stage.left.append(state.message or "")
         elif state.is_completed():
-            stage.done(future.result())
+            receipt = future.result()
+            stage.done(receipt)
+            self.efficiency.done(work.step.stage, receipt)
             schedule.done(work)
             self._drop_read(work)
         elif state.name == DIED and not work.guarded:
@@ -259,6 +264,8 @@ class Engine:
         for stage in self._running:
             if stage.begun:
                 stage.end()
+        if line := self.efficiency.line():
+            self._log.tell(line)
         for step in self._shown_last:
             self._show(step)
         order = [step.key for step in self._plan.chosen]

@@ -26,6 +26,7 @@ from tasks.stage.making import About, Compute, Encode, Read, as_stored, check_as
 from tasks.stage.overlap import Background, prefetch
 from tasks.stage.rows import row_keys
 from tasks.stage.saved import Saved, Saving
+from tasks.stage.spent import Spent
 from tasks.stage.stopping import Stopped, out_of_time
 
 READ_AHEAD = 2  # items between reading and computing
@@ -93,6 +94,7 @@ def run_block(
         return run_block(replace(job, copies={}), compute, about, weights, read, encode, device, holds, joined, False)
     refuse_unwritten(job.url, written.files)
     made = made_of_block(job, started, device) | ({"copied": copied} if (copied := copying.told()) else {})
+    made |= written.spent.told()
     made |= {JOINED: {one.stage.name: one.told() for one in joined}} if joined else {}
     identity = job.identity
     receipt = Receipt(identity.stage, identity.fingerprint, job.block.name, written.rows, written.files, said, made)
@@ -110,6 +112,7 @@ class _Written:
     rows: list[ItemRow] = field(default_factory=list)
     files: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     made: int = 0
+    spent: Spent = field(default_factory=Spent)
 
 
 def _whole(job: Job, copying: Copying, keys: Sequence[str], holds: Holds) -> _Written | None:
@@ -135,9 +138,9 @@ def _stream(
     joined: Sequence[Joined],
 ) -> _Written:
     """All items of a block, in order; their arrays are written, and settled, when it returns."""
-    before = saving.before
+    before, spent = saving.before, Spent()
     writer = BlockWriter(job.url, len(job.block.items), begun=before.begun)
-    written = _Written([*before.rows], dict(before.files or {}))
+    written = _Written([*before.rows], dict(before.files or {}), spent=spent)
 
     def store(row: ItemRow, values: Any, encode: Encode) -> None:
         arrays = None if values is None else encode(values)
@@ -157,19 +160,26 @@ def _stream(
                 raise Stopped(f"left after {number} of {len(job.block.items)} items")
             row = ItemRow(item.item, "done", key=keys[number])
             try:
-                found = inputs()
-                output = found if isinstance(found, Copied) else compute(item, found)
+                with spent.on("input"):
+                    found = inputs()
+                if isinstance(found, Copied):
+                    output: Output | Copied = found
+                else:
+                    with spent.on("compute"):
+                        output = compute(item, found)
             except BadItem as error:
                 bad = ItemRow(item.item, "quarantined", str(error), given_up_at=error.given_up_at)
                 storing.submit(store, bad, None, encode)
                 continue
-            if isinstance(output, Copied):
-                copying.count(output.source)
-                storing.submit(store, replace(row, figures=output.figures), output.arrays, dict)
-            else:
-                written.files |= output.files
-                written.made += 1
-                storing.submit(store, replace(row, figures=output.figures), output.values, encode)
+            done = replace(row, figures=output.figures)
+            with spent.on("output"):
+                if isinstance(output, Copied):
+                    copying.count(output.source)
+                    storing.submit(store, done, output.arrays, dict)
+                else:
+                    written.files |= output.files
+                    written.made += 1
+                    storing.submit(store, done, output.values, encode)
     writer.close()
     settle(job.url)
     written.files = dict(sorted({**written.files, **writer.written}.items()))

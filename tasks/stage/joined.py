@@ -20,6 +20,7 @@ from tasks.stage.job import BadItem, Job
 from tasks.stage.kind import Stage, named_function
 from tasks.stage.making import Making, as_stored, check_as_planned, made_of_block
 from tasks.stage.rows import row_keys
+from tasks.stage.spent import Spent
 from tasks.stage.upstream import Upstream, given_up_before
 
 JOINED = "joined"
@@ -37,6 +38,7 @@ class Joined:
         self._reader = job
         self._job = replace(job, stage=stage, code="", copies={}, adopts="", replaces="")
         self._started = time.time()
+        self._spent = Spent()
         self._rows: dict[int, ItemRow] = {}
         self._said: Mapping[str, Any] | None = None
         self._layout: dict[str, tuple[Any, ...]] = {}
@@ -52,7 +54,11 @@ class Joined:
         """The arrays of one item, made now, as they would be stored; BadItem if it is given up."""
         item = self._job.block.items[slot]
         try:
-            output = self._making.compute(item, self._making.read(slot, item))
+            making = self._making  # before the clock: it loads a model
+            with self._spent.on("input"):
+                inputs = making.read(slot, item)
+            with self._spent.on("compute"):
+                output = making.compute(item, inputs)
         except BadItem as error:
             row = self._rows[slot] = ItemRow(item.item, "quarantined", str(error), given_up_at=error.given_up_at)
             raise given_up_before(row, self.stage.name) from error
@@ -66,7 +72,8 @@ class Joined:
 
     def told(self) -> dict[str, Any]:
         """What the reader's receipt says of it."""
-        return {"identity": self._job.identity.as_json(), "items": sum(row.state == "done" for row in self._rows.values())}
+        items = sum(row.state == "done" for row in self._rows.values())
+        return {"identity": self._job.identity.as_json(), "items": items, **self._spent.told()}
 
     def saved(self, rows: int) -> dict[str, Any]:
         """What the next attempt at the reader's block need not make once more, of the first items."""

@@ -241,10 +241,14 @@ class Stage:
         return self.keep == NEVER
 
     @property
+    def runs_network(self) -> bool:
+        """Whether it runs a network itself."""
+        return self.kind.network or bool(self.identity.weights)
+
+    @property
     def wants_gpu(self) -> bool:
         """Whether a block of it runs a network, its own or that of a stage that is joined to it."""
-        own = self.kind.network or bool(self.identity.weights)
-        return own or any(one.is_joined and one.wants_gpu for one in upstream_names(self.inputs).values())
+        return self.runs_network or any(one.is_joined and one.wants_gpu for one in upstream_names(self.inputs).values())
 
     @property
     def work(self) -> int:
