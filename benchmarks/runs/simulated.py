@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -105,7 +106,9 @@ def write_pipeline(folder: Path, count: int) -> Path:
 def with_server(folder: Path, use: Any) -> None:
     """A Prefect server with a home of its own for as long as ``use`` takes."""
     environment = {**os.environ, "PYTHONPATH": f"{folder / 'site'}:{ROOT}", "XDG_CACHE_HOME": str(folder / "cache")}
-    port = "4299"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
     server = subprocess.Popen([sys.executable, "-m", "flows.deploying.ui", port], env=environment, stdout=subprocess.DEVNULL)
     environment["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     try:
