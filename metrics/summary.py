@@ -114,7 +114,9 @@ def pooled_figures(items: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, fl
 
 
 def _matrices(items: Sequence[Mapping[str, Any]]) -> list[NDArray]:
-    return [np.array(item["semantics"]["confusion"], np.float64) for item in items if "semantics" in item]
+    """Confusion matrices; of truth that names no class there is nothing to be confused."""
+    found = [np.array(item["semantics"]["confusion"], np.float64) for item in items if "semantics" in item]
+    return [one for one in found if one.size]
 
 
 def _miou_interval(matrices: Sequence[NDArray]) -> dict[str, float | None]:

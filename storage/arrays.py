@@ -149,8 +149,9 @@ def _metadata(arrays: Mapping[str, NDArray], count: int, shard_items: Mapping[st
     documents: dict[str, Buffer] = {}
     group = zarr.open_group(MemoryStore(documents), mode="w", zarr_format=3)
     for name, value in arrays.items():
-        tile = tuple(min(size, TILE) if axis < 2 and value.ndim >= 2 else size for axis, size in enumerate(value.shape))
-        padded = tuple(-(-size // step) * step for size, step in zip(value.shape, tile, strict=True))
+        sides = [max(size, 1) for size in value.shape]  # a table of no class is one of a side of none, and its chunk of one
+        tile = tuple(min(size, TILE) if axis < 2 and value.ndim >= 2 else size for axis, size in enumerate(sides))
+        padded = tuple(-(-size // step) * step for size, step in zip(sides, tile, strict=True))
         group.create_array(
             name,
             shape=(count, *value.shape),

@@ -103,3 +103,13 @@ def test_memory_does_not_grow_with_the_block(tmp_path: Path, monkeypatch: pytest
 
     peak(2)
     assert peak(48) < 1.5 * peak(8)
+
+
+def test_a_table_of_no_rows_comes_back(tmp_path: Path) -> None:
+    arrays = {"shares": np.empty((0, 4), np.float32), "depth": np.ones((2, 3), np.float32)}
+    writer = BlockWriter(str(tmp_path), 2)
+    for _ in range(2):
+        writer.append(arrays)
+    writer.close()
+    read = BlockReader(str(tmp_path), writer.written).item(1)
+    assert {name: (one.shape, one.dtype) for name, one in read.items()} == {n: (a.shape, a.dtype) for n, a in arrays.items()}
