@@ -31,6 +31,8 @@ from tests.support.processes import PATIENCE, holder, write_faulty_pipeline
 
 ROOT = Path(__file__).parents[3]
 SECRET = "T0KEN"
+POOL = "nobody"
+"""A pool that no worker of any test polls."""
 
 
 class Webhook:
@@ -98,7 +100,7 @@ def test_done_quarantined_and_failed_runs_are_told(tmp_path: Path, webhook: Webh
         f"panolabel told: {what}" for what in ("dead", "done", "failed", "quarantined", "waiting")
     ]
 
-    run = scheduled(deploy(config, "panolabel"))
+    run = scheduled(deploy(config, POOL))
     run_flow(pipeline, run, parameters={"config": config, "run": "first"})
     told = webhook.next(2)
     assert {post["path"] for post in told.values()} == {f"/hooks/{SECRET}"}
@@ -130,7 +132,7 @@ def test_a_run_of_which_nothing_is_heard_is_dead_and_told(tmp_path: Path, webhoo
     """Its process, and the one that looks after it, are killed: as if the machine had gone. What is over is never dead."""
     path = write_faulty_pipeline(tmp_path, 2)
     automate(path, "--notify", webhook.url, "--dead-after", 10)
-    run = scheduled(deploy(load(path), "panolabel"))
+    run = scheduled(deploy(load(path), POOL))
     switch(tmp_path, hold_on="p00")
     environment = {**os.environ, "PREFECT_API_URL": prefect_api, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "prefect", "flow-run", "execute", str(run.id)]

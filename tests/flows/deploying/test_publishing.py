@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from prefect import get_client
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import FlowRun, StateType
 
 from configs.execution import Approval
 from configs.settings import ConfigError
@@ -45,8 +46,10 @@ def answered(make: Callable[[], Any], answer: dict[str, str]) -> tuple[Any, Flow
     with get_client(sync_client=True) as client:
 
         def waiting() -> list[FlowRun]:
-            found = client.read_flow_runs(limit=20, sort="ID_DESC")
-            return [one for one in found if one.name == "publish asks" and one.state and one.state.is_paused()]
+            assert thread.is_alive(), came
+            paused = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PAUSED]))
+            named = FlowRunFilter(name=FlowRunFilterName(any_=["publish asks"]), state=paused)
+            return client.read_flow_runs(flow_run_filter=named)
 
         until(waiting)
         [run] = waiting()
