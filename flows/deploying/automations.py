@@ -16,8 +16,8 @@ from flows.running.server.proxies import loopback_without_proxies
 from flows.running.server.settings import ServerError, server_that_must_be_named, settings_of_user
 from tasks.pipeline import load
 
-LEAST_SECONDS = 10
-"""The shortest time that Prefect waits for something that does not come."""
+LEAST_SECONDS = 60
+"""Prefect sends no two heartbeats within 30 seconds, by default one every 180."""
 app = typer.Typer(pretty_exceptions_enable=False)  # whose tracebacks would show the URL
 
 
@@ -34,7 +34,7 @@ def automate(
         ),
     ] = None,
     dead_after: Annotated[
-        float, typer.Option(min=LEAST_SECONDS, help="Seconds without a heartbeat, of which one is due every 180, to be dead.")
+        float, typer.Option(min=LEAST_SECONDS, help="Seconds without a sign of life; a heartbeat is due every 180.")
     ] = 600.0,
     remove: Annotated[bool, typer.Option("--remove", help="Remove them all.")] = False,
 ) -> None:

@@ -24,6 +24,7 @@ from pydantic import SecretStr
 from flows.telling.artifacts import artifact_key
 from flows.telling.events import QUARANTINED
 from flows.telling.tags import config_tag
+from flows.text import duration
 
 ENDED = "prefect.flow-run.*"
 """States are events by their names, of which some are our own (``Interrupted``), so they are told by their types."""
@@ -31,7 +32,6 @@ DEAD = "Dead"
 """Name of the state of a run of which nothing was heard for too long; it is of the type Crashed."""
 MOST_CHARACTERS = 1000
 RUN, STATE = 'event.resource["prefect.resource.name"]', 'event.resource["prefect.state-name"]'
-MESSAGE = f'(event.resource["prefect.state-message"] or "") | truncate({MOST_CHARACTERS})'
 GIVEN_UP = '"gave up " ~ event.payload.new ~ " items, " ~ event.payload.all ~ " in all"'
 FIRST = '"; the first: " ~ event.payload.first[0].item ~ ", " ~ event.payload.first[0].reason'
 
@@ -60,19 +60,31 @@ def forget(client: SyncPrefectClient, config: str) -> None:
 
 def automations(config: str, webhook: UUID, dead_after: timedelta) -> Sequence[AutomationCore]:
     """When is told what, by this webhook, of the deployed runs of a config."""
-    ended = {"pipeline": json.dumps(config), "run": RUN, "state": STATE, "message": MESSAGE}
-    ended |= {"id": "flow_run.id | string", "url": "flow_run | ui_url"}  # null where the server does not know its UI
-    ended["text"] = f'{json.dumps(config)} ~ ": run " ~ {RUN} ~ " is " ~ {STATE} ~ ": " ~ ({MESSAGE})'
+    ended, waiting = _telling(config), _telling(config, "it waits for somebody to resume it in the UI")
     payload = {"pipeline": json.dumps(config), "run": "event.payload.run", "state": '"Quarantined"'}
     payload |= {"new": "event.payload.new", "all": "event.payload.all", "first": "event.payload.first"}
     payload["text"] = f'{json.dumps(config)} ~ ": run " ~ event.payload.run ~ " " ~ {GIVEN_UP} ~ {FIRST}'
     return [
         _automation(config, "failed", _ending("FAILED", "CRASHED"), _calling(webhook, ended)),
         _automation(config, "done", _ending("COMPLETED"), _calling(webhook, ended)),
-        _automation(config, "waiting", _ending("PAUSED"), _calling(webhook, ended)),
+        _automation(config, "waiting", _ending("PAUSED"), _calling(webhook, waiting)),
         _automation(config, "quarantined", _giving_up(config), _calling(webhook, payload)),
         _automation(config, "dead", _falling_silent(dead_after), _declaring_dead(dead_after)),
     ]
+
+
+def _telling(config: str, otherwise: str = "") -> dict[str, str]:
+    """What is told of a state, by expressions; ``otherwise`` where the state has no message."""
+    message = f'(event.resource["prefect.state-message"] or {json.dumps(otherwise)}) | truncate({MOST_CHARACTERS})'
+    return {
+        "pipeline": json.dumps(config),
+        "run": RUN,
+        "state": STATE,
+        "message": message,
+        "id": "flow_run.id | string",
+        "url": "flow_run | ui_url",  # null where the server does not know its UI
+        "text": f'{json.dumps(config)} ~ ": run " ~ {RUN} ~ " is " ~ {STATE} ~ ": " ~ ({message})',
+    }
 
 
 def _automation(config: str, what: str, trigger: EventTrigger, action: CallWebhook | ChangeFlowRunState) -> AutomationCore:
@@ -128,7 +140,8 @@ def _falling_silent(dead_after: timedelta) -> EventTrigger:
 
 def _declaring_dead(dead_after: timedelta) -> ChangeFlowRunState:
     """The state is of the type Crashed: the automation for failed runs tells of it, and the deployment's limit is free again."""
-    message = f"no sign of life for {dead_after}: worker or machine is gone; what is done stays done, run it again to go on"
+    silence = duration(dead_after.total_seconds())
+    message = f"no sign of life for {silence}: worker or machine is gone; what is done stays done, run it again to go on"
     return ChangeFlowRunState(state=StateType.CRASHED, name=DEAD, message=message)
 
 

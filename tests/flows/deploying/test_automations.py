@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.flow_engine import run_flow
 from typer.testing import CliRunner
 
-from flows.deploying.automations import app
+from flows.deploying.automations import app, start_notifying
 from flows.deploying.deployment import deploy
 from flows.pipeline import pipeline
 from tests.support.faulty import switch
@@ -83,6 +84,21 @@ def scheduled(name: str) -> FlowRun:
         return client.create_flow_run_from_deployment(client.read_deployment_by_name(name).id)
 
 
+def test_what_cannot_be_registered_is_refused_and_shows_no_secret(tmp_path: Path, webhook: Webhook) -> None:
+    path = write_pipeline(tmp_path, 1, name="told")
+    refused = {
+        "is missing": [path],
+        "must be an http(s) URL": [path, "--notify", f"ftp://me:{SECRET}@example.com"],
+        "no such": [tmp_path / "nowhere.yaml", "--notify", webhook.url],
+    }
+    for said, arguments in refused.items():
+        done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        assert done.exit_code == 2
+        assert said in done.output.lower() or said in done.output
+        assert SECRET not in done.output
+    assert names_of_automations("told") == []
+
+
 def names_of_automations(config: str) -> list[str]:
     with get_client(sync_client=True) as client:
         return sorted(one.name for one in client.read_automations(limit=200) if one.name.startswith(f"panolabel {config}:"))
@@ -131,7 +147,7 @@ def test_done_quarantined_and_failed_runs_are_told(tmp_path: Path, webhook: Webh
 def test_a_run_of_which_nothing_is_heard_is_dead_and_told(tmp_path: Path, webhook: Webhook, prefect_api: str) -> None:
     """Its process, and the one that looks after it, are killed: as if the machine had gone. What is over is never dead."""
     path = write_faulty_pipeline(tmp_path, 2)
-    automate(path, "--notify", webhook.url, "--dead-after", 10)
+    start_notifying("small", webhook.url, timedelta(seconds=10))  # nobody would: it is shorter than a heartbeat takes
     run = scheduled(deploy(load(path), POOL))
     switch(tmp_path, hold_on="p00")
     environment = {**os.environ, "PREFECT_API_URL": prefect_api, "PYTHONPATH": str(ROOT)}
@@ -146,7 +162,7 @@ def test_a_run_of_which_nothing_is_heard_is_dead_and_told(tmp_path: Path, webhoo
     process.wait()
     [post] = webhook.next(1).values()
     assert (post["state"], post["id"]) == ("Dead", str(run.id))
-    assert "no sign of life for 0:00:10" in post["message"]
+    assert "no sign of life for 10.0 s: " in post["message"]
     with get_client(sync_client=True) as client:
         state = client.read_flow_run(run.id).state
     assert state is not None
