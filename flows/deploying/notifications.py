@@ -21,7 +21,6 @@ from prefect.exceptions import ObjectNotFound
 from prefect.types import SecretDict
 from pydantic import SecretStr
 
-from flows.telling.artifacts import artifact_key
 from flows.telling.events import QUARANTINED
 from flows.telling.tags import config_tag
 from flows.text import duration
@@ -156,4 +155,4 @@ def _owner(config: str) -> str:
 
 
 def _block(config: str) -> str:
-    return artifact_key("panolabel", config)
+    return f"panolabel-{config.replace('_', '-')}"  # names of blocks have no underscores, those of configs no dashes
