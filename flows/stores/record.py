@@ -81,7 +81,7 @@ def made_in_words(record: Mapping[str, Any]) -> str:
     made, cached = (sum(row[key] for row in record["stages"]) for key in ("ran", "cached"))
     count = len(record.get("quarantined", ()))
     given_up = f", {count:,} given up" if count else ""
-    return f"{made:,} blocks made, {cached:,} there before{given_up}, in {duration(record['seconds'])}"
+    return f"{made:,} block{'s' * (made != 1)} made, {cached:,} there before{given_up}, in {duration(record['seconds'])}"
 
 
 def trial_of(plan: Plan) -> dict[str, Any]:

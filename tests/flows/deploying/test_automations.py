@@ -117,13 +117,13 @@ def test_done_quarantined_and_failed_runs_are_told(tmp_path: Path, webhook: Webh
     ]
 
     run = scheduled(deploy(config, POOL))
-    run_flow(pipeline, run, parameters={"config": config, "run": "first"})
+    run_flow(pipeline, run, parameters={"config": config, "run": "first", "trial": {"until": ["project"]}})
     told = webhook.next(2)
     assert {post["path"] for post in told.values()} == {f"/hooks/{SECRET}"}
     assert {post["type"] for post in told.values()} == {"application/json"}
     assert {post["pipeline"] for post in told.values()} == {"told"}
     assert told["Completed"]["run"] == run.name
-    assert told["Completed"]["message"].startswith("5 blocks made, 0 there before, 1 given up, in ")
+    assert told["Completed"]["message"].startswith("1 block made, 0 there before, 1 given up, in ")
     assert told["Completed"]["id"] == str(run.id)
     assert (told["Quarantined"]["run"], told["Quarantined"]["new"], told["Quarantined"]["all"]) == ("first", 1, 1)
     assert told["Quarantined"]["first"][0]["item"] == "p01"
