@@ -69,6 +69,13 @@ class OpenLineage(Settings):
         return self
 
 
+class Approval(Settings):
+    """Somebody must say yes, in the UI of a Prefect server that stays, before labels are published."""
+
+    hours: float = Field(24.0, gt=0, le=24 * 30)
+    """Longest that the answer is waited for; without one nothing is published."""
+
+
 RENAMED = {
     "keep_patch_labels": "is said by stages now: take it out, and write `keep: until_read` in each stage `label` for false",
     "blocks_per_flow_run": "is called task_runs_per_flow_run now, and counts blocks of all stages",
@@ -80,6 +87,8 @@ class Execution(Settings):
 
     runner: Runner = Runner()
     openlineage: OpenLineage = OpenLineage()
+    approval: Approval | None = None
+    """What is asked before labels are published, such as ``{hours: 24}``; by default nothing."""
     max_quarantined: float = Field(0.5, gt=0, le=1)
     """Share of given-up items, of at least 20 tried in a stage, at which a run stops: a sign of a mistake, not of bad items."""
     task_runs_per_flow_run: int = Field(1000, ge=1, le=1000)

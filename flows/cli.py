@@ -1,9 +1,9 @@
 """The command line. Every command prints tables, or JSON with ``--json``.
 
 Exit codes: 0 done; 1 a run failed, ``plan --check`` found work, ``verify`` found damage, ``try --golden`` a difference, or
-``doctor`` a failure; 2 the config, source or item cannot be used, or ``init`` would overwrite a config; 3 ``run --from-plan``
-found that something changed since; 4 a stage gave up all its items, or the one that was tried; 5 ``plan`` could not tell all,
-since weights are not here; 130 stopped by Ctrl-C.
+``doctor`` a failure, or nobody allowed a ``publish``; 2 the config, source or item cannot be used, or ``init`` would overwrite a
+config; 3 ``run --from-plan`` found that something changed since; 4 a stage gave up all its items, or the one that was tried;
+5 ``plan`` could not tell all, since weights are not here; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ EXIT_CODES = {
     "StoreError": 1,
     "DamagedBlock": 1,
     "PublishConflict": 1,
+    "NotApproved": 1,
     "PlanDrift": 3,
     "Interrupted": 130,
 }

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from prefect import State, flow, tags
 from prefect.runtime import flow_run
+from prefect.states import Completed
 
 from configs.pipeline import Config
 from configs.trial import WHOLE, Trial
@@ -30,7 +31,7 @@ from flows.running.reading import read_sources
 from flows.running.server.embedded import outlives_the_run
 from flows.running.watch import stopped_state, watching
 from flows.running.workers import Workers, start_workers
-from flows.stores.record import RunRecord, new_run_name
+from flows.stores.record import RunRecord, made_in_words, new_run_name
 from flows.telling.artifacts import publish_outcome, publish_plan
 from flows.telling.events import report_quarantined
 from flows.telling.lineage_events import RunEvents
@@ -75,9 +76,10 @@ def pipeline(
         The run was asked to stop, by a signal or in Prefect, and has drained: run again to go on.
     """
     try:
-        return carry_out(config, run or flow_run.name, retry, only, trial)
+        record = carry_out(config, run or flow_run.name, retry, only, trial)
     except Interrupted as stopped:
         return stopped_state(stopped)
+    return Completed(message=made_in_words(record), data=record)
 
 
 def carry_out(

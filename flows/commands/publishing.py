@@ -29,6 +29,7 @@ def publish(
     as_json: JsonOption = False,
 ) -> None:
     """Publish finished labels as an immutable version under a stable name, for training."""
+    from flows.deploying.asked_first import publish_when_approved
     from flows.publishing.publish import publish as publish_labels
     from flows.publishing.publish import published_versions
 
@@ -36,7 +37,8 @@ def publish(
     if list_versions:
         shown = published_versions(wanted, name, to)
     else:
-        shown = [publish_labels(wanted, name, allow_incomplete, to, stage, keep_removed)]
+        make = publish_when_approved if wanted.execution.approval else publish_labels
+        shown = [make(wanted, name, allow_incomplete, to, stage, keep_removed)]
     if as_json:
         print_json(shown if list_versions else shown[0])
         return

@@ -15,9 +15,10 @@ def main(port: int) -> None:
     home = prefect_home()
     home.mkdir(parents=True, exist_ok=True)
     print(f"Prefect UI: {url}\nShow runs there: export PREFECT_API_URL={url}/api\nStop: Ctrl-C", flush=True)
-    environment = {**server_environment(home), "PREFECT_UI_ENABLED": "true", "PREFECT_UI_API_URL": f"{url}/api"}
+    # The last for links in notifications.
+    ui = {"PREFECT_UI_ENABLED": "true", "PREFECT_UI_API_URL": f"{url}/api", "PREFECT_UI_URL": url}
     os.chdir(home)  # away from settings of Prefect that lie where the user stands
-    os.execve(sys.executable, server_command(str(port)), environment)
+    os.execve(sys.executable, server_command(str(port)), {**server_environment(home), **ui})
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
@@ -33,6 +35,23 @@ def published_versions(config: Config, name: str | None = None, to: str = "zarr"
     return _keeper(to).versions(published_folder(config, name, to))
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A version as it would be published: ``folder`` it goes to, what it is made of, its name and what is known of it."""
+
+    config: Config
+    to: str
+    folder: str
+    finished: Finished
+    rows: Sequence[Mapping[str, str | bool]]
+    version: str
+
+    @property
+    def is_latest(self) -> bool:
+        """Whether it is what readers see now, so that publishing it changes nothing."""
+        return any(one["latest"] and one["version"] == self.version for one in _keeper(self.to).versions(self.folder))
+
+
 def publish(
     config: Config,
     name: str | None = None,
@@ -60,25 +79,44 @@ def publish(
     ConfigError
         ``name`` cannot be a folder's name, or ``to`` is none of ``KINDS``, or icechunk is not installed.
     """
+    return write(prepare(config, name, allow_incomplete, to, stage, keep_removed))
+
+
+def prepare(
+    config: Config,
+    name: str | None = None,
+    allow_incomplete: bool = False,
+    to: str = "zarr",
+    stage: str | None = None,
+    keep_removed: bool = False,
+) -> Prepared:
+    """What :func:`publish` would publish, without doing so; raises what it raises."""
     folder = published_folder(config, name, to)
-    keeper = _keeper(to)
+    _keeper(to)
     finished = finished_labels(config, allow_incomplete, stage=stage, keep_removed=keep_removed)
     rows = _rows(finished)
     version = version_of([_facts(finished), rows, [[block.name, receipt.files] for _, block, receipt in finished.blocks]])
+    return Prepared(config, to, folder, finished, rows, version)
+
+
+def write(prepared: Prepared, approval: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Publish a version; see :func:`publish`. ``approval``, who allowed it and why, becomes an attribute of a new one."""
+    folder, version, finished, keeper = prepared.folder, prepared.version, prepared.finished, _keeper(prepared.to)
     new = not keeper.is_published(folder, version)
     if new:
         attributes = {
             **_facts(finished),
             "created": datetime.now(UTC).isoformat(timespec="microseconds"),
-            "config": config.model_dump(mode="json"),
+            "config": prepared.config.model_dump(mode="json"),
             "run": max(receipt.made["run"] for _, _, receipt in finished.blocks),
+            **({"approval": dict(approval)} if approval else {}),
         }
-        keeper.write_version(folder, version, finished.arrays(), rows, attributes)
+        keeper.write_version(folder, version, finished.arrays(), prepared.rows, attributes)
     else:
         keeper.point_at(folder, version)
     record = next(one for one in keeper.versions(folder) if one["version"] == version)
     told = {"left_out": sorted(finished.left_out), "kept_removed": list(finished.kept)}
-    return {**record, "url": folder if to == "icechunk" else join(folder, version), "new": new, **told}
+    return {**record, "url": folder if prepared.to == "icechunk" else join(folder, version), "new": new, **told}
 
 
 def _keeper(to: str) -> ModuleType:

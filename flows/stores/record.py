@@ -13,6 +13,7 @@ from typing import Any
 from configs.pipeline import Config
 from configs.trial import WHOLE, Trial
 from flows.plan import Plan
+from flows.text import duration
 from storage.credentials import mask_credentials, mask_settings
 from storage.receipts import Receipt
 from storage.runs import write_run
@@ -73,6 +74,14 @@ class RunRecord:
     def as_json(self) -> dict[str, Any]:
         """The record as JSON values."""
         return dict(self._data)
+
+
+def made_in_words(record: Mapping[str, Any]) -> str:
+    """What a run that is completed made, in one line: blocks, and items that are given up."""
+    made, cached = (sum(row[key] for row in record["stages"]) for key in ("ran", "cached"))
+    count = len(record.get("quarantined", ()))
+    given_up = f", {count:,} given up" if count else ""
+    return f"{made:,} block{'s' * (made != 1)} made, {cached:,} there before{given_up}, in {duration(record['seconds'])}"
 
 
 def trial_of(plan: Plan) -> dict[str, Any]:

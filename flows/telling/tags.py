@@ -50,8 +50,12 @@ def untagged() -> TagsContext:
 
 @harmless
 def tag_this_run(*tags: str) -> None:
-    """Add tags to the flow run that is going on; its own are fixed before its parameters are known."""
+    """Add tags to the flow run that is going on; its own are fixed before its parameters are known.
+
+    That of another config, which its deployment was registered with, goes: the run has its config from the run form.
+    """
     if flow_run.id is None:
         return
+    own = [tag for tag in flow_run.tags if not tag.startswith(config_tag(""))]
     with get_client(sync_client=True) as client:
-        client.update_flow_run(flow_run.id, tags=sorted({*flow_run.tags, *tags}))
+        client.update_flow_run(flow_run.id, tags=sorted({*own, *tags}))

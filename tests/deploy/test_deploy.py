@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from configs.pipeline import Config
+from flows.running.server.embedded import RETENTION
 from tasks.pipeline import load
 
 ROOT = Path(__file__).parents[2]
@@ -137,6 +138,11 @@ def test_compose_publishes_on_loopback_only_and_checks_health() -> None:
     for name, service in COMPOSE["services"].items():
         assert service["healthcheck"]["test"], name
         assert "network_mode" not in service
+
+
+def test_the_server_forgets_as_our_own_does() -> None:
+    environment = COMPOSE["services"]["prefect"]["environment"]
+    assert {name: environment[name] for name in RETENTION} == RETENTION
 
 
 def test_no_secret_is_written_down() -> None:

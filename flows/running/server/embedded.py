@@ -33,6 +33,11 @@ START_SECONDS = 90
 NAMED_SECONDS = 10
 STOP_SECONDS = 15
 PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+RETENTION = {
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(90 * 24 * 3600),
+}
+"""A server forgets flow runs, with all that belongs to them, 90 days after their end; records of runs stay in the store."""
 _embedded: set[str] = set()
 
 
@@ -118,6 +123,7 @@ def server_environment(home: Path) -> dict[str, str]:
         **environment_without_proxies(environment_without_prefect(home)),
         "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        **RETENTION,
     }
 
 

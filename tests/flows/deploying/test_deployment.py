@@ -10,14 +10,20 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prefect import get_client
+from prefect.client.schemas.objects import StateType
 
-from flows.deploying.deployment import anywhere, deploy
+from configs.settings import ConfigError
+from configs.trial import Trial
+from flows.deploying.deployment import FLOWS, anywhere, deploy
 from flows.plan import make_plan
 from storage.runs import latest_run
 from tasks.pipeline import load, stages, validated
 from tests.support.pipelines import write_pipeline
 
 ROOT = Path(__file__).parents[3]
+NOBODY = "nobody"
+"""A pool that no worker of any test polls."""
 
 
 def write_relative(folder: Path) -> Path:
@@ -33,8 +39,6 @@ def write_relative(folder: Path) -> Path:
 @pytest.mark.slow
 def test_a_registered_config_runs_as_a_worker_runs_it(tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker stands elsewhere: what it makes has the fingerprints, and lies at the places, that the command knows."""
-    from prefect.client.orchestration import get_client
-
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     path = write_relative(tmp_path / "here")
     monkeypatch.chdir(tmp_path / "here")
@@ -84,6 +88,36 @@ def test_the_demo_of_the_deployments_is_that_of_the_command(monkeypatch: pytest.
     monkeypatch.chdir(ROOT)
     declared = yaml.safe_load((ROOT / "prefect.yaml").read_text())["definitions"]["demo"]
     assert validated(declared) == load("configs/demo.yaml")
+
+
+def test_stages_that_are_not_there_are_refused_before_the_server_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    config = load(write_pipeline(tmp_path, 1))
+    for wrong, said in (
+        ({"trial": Trial(stage="fuze")}, "fuze"),
+        ({"flow": "publich"}, "--flow publich: must be one of pipeline, publish, verify, gc"),
+        ({"flow": "gc", "trial": Trial(limit=1)}, "--limit 1: is for --flow pipeline"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            deploy(config, "panolabel", **wrong)  # type: ignore[arg-type]
+
+
+def test_every_flow_can_be_registered_for_a_config(tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that trains and adapts; the server checks the parameters by the flow's schema."""
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    config = load(ROOT / "configs" / "street.yaml")
+    names = [deploy(config, NOBODY, "0 3 * * *", flow) for flow in FLOWS]
+    names.append(deploy(config, NOBODY, trial=Trial(stage="adapt", limit=2)))
+    assert names[0] == "panolabel/street"
+    assert names[-1] == "panolabel/street-adapt-trial"
+    with get_client(sync_client=True) as client:
+        for name, place in zip(names, [*FLOWS.values(), FLOWS["pipeline"]], strict=True):
+            one = client.read_deployment_by_name(name)
+            assert one.entrypoint == place
+            assert client.create_flow_run_from_deployment(one.id).state_type == StateType.SCHEDULED
+        assert one.parameters["trial"] == {"stage": "adapt", "limit": 2}
 
 
 def test_registering_needs_a_server_that_stays(tmp_path: Path) -> None:

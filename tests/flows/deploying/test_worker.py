@@ -18,15 +18,21 @@ from uuid import UUID
 
 import pytest
 import yaml
+from prefect import get_client
 
+from configs.pipeline import Config
+from flows.plan import make_plan
+from flows.publishing.publish import published_versions
 from flows.running.server.embedded import _die_with_parent
+from tasks.pipeline import load as load_chain
+from tests.support.chains import ADAPTATION, ADAPTED, STUDENT, write_chain
 from tests.support.faulty import switch
-from tests.support.pipelines import load, write_pipeline
-from tests.support.processes import PATIENCE, holder, write_faulty_pipeline
+from tests.support.pipelines import load, make_owed, write_pipeline
+from tests.support.processes import PATIENCE, holder, until, write_faulty_pipeline
 
 ROOT = Path(__file__).parents[3]
 DEPLOYMENTS = {one["name"]: one for one in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]}
-NAMES = {"nightly": "panolabel/nightly", "verify": "panolabel-verify/verify", "gc": "panolabel-gc/gc"}
+NAMES = {"nightly": "panolabel/nightly"} | {name: f"panolabel-{name}/{name}" for name in ("publish", "verify", "gc")}
 BAD = ("Traceback", "ModuleNotFoundError", "ScriptError", "Hook subprocess exited")
 PREFECT = [sys.executable, "-m", "prefect"]
 
@@ -42,11 +48,18 @@ class Worker:
         """What it and the processes of its runs have said so far."""
         return (self.folder / "worker.log").read_text()
 
-    def submit(self, name: str, config: Path) -> UUID:
-        """Have a deployment run with a config in place of that of prefect.yaml, and changed parameters left as they are."""
-        parameters = json.dumps({"config": load(config).model_dump(mode="json")})
-        said = self.prefect("deployment", "run", name, "--params", "-", stdin=parameters)
+    def submit(self, name: str, config: Path | None = None, **changes: Any) -> UUID:
+        """Have a deployment run, with a config in place of that of prefect.yaml, and other parameters left as they are."""
+        config_too = {"config": load(config, **changes).model_dump(mode="json")} if config else {}
+        said = self.prefect("deployment", "run", name, "--params", "-", stdin=json.dumps(config_too))
         return UUID(said.split("UUID: ")[1].split()[0])
+
+    def register(self, config: Path, *options: str) -> str:
+        """The name of a deployment that the command registers."""
+        command = [sys.executable, "-m", "flows.deploying.deployment", str(config), *options]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.split()[-1]
 
     def prefect(self, *arguments: str, stdin: str = "") -> str:
         """What a command of Prefect says, typed in the checkout."""
@@ -163,3 +176,44 @@ def test_a_deployment_that_fails_says_why_in_its_own_words(worker: Worker, tmp_p
     failed = ended(worker, worker.submit(NAMES["verify"], path), "Failed")
     assert "1 of" in failed.state.message
     assert "Hook subprocess exited" not in worker.log[before:]
+
+
+def owed_by(config: Config) -> set[str]:
+    return {row.stage for row in make_plan(config).stages if row.to_run}
+
+
+@pytest.mark.slow
+def test_stages_of_a_training_and_an_adaptation_and_then_all_of_it_run_as_deployments(worker: Worker, tmp_path: Path) -> None:
+    path = write_chain(tmp_path)
+    config = load_chain(path)
+    name = worker.register(path, "--until", "train", "--cron", "0 4 * * *")
+    assert name == "panolabel/chain-train"
+    with get_client(sync_client=True) as client:
+        registered = client.read_deployment_by_name(name)
+        assert [str(one.schedule.cron) for one in registered.schedules] == ["0 4 * * *"]  # type: ignore[union-attr]
+        assert {"panolabel", "config:chain"} == set(registered.tags)
+    ended(worker, worker.submit(name), "Completed")
+    owed = {"evaluate", *STUDENT, *ADAPTATION, *ADAPTED}
+    assert {row.stage for row in make_plan(config).stages if row.to_run} == owed | {"target"}, (
+        "what the training is made from, and no more"
+    )
+    ended(worker, worker.submit(worker.register(path, "--until", "student")), "Completed")
+    assert owed_by(config) == owed - {"student"}
+    ended(worker, worker.submit(worker.register(path, "--stage", "evaluate")), "Completed")
+    ended(worker, worker.submit(worker.register(path)), "Completed")
+    assert not make_plan(config).anything_to_run
+
+
+@pytest.mark.slow
+def test_the_deployment_that_publishes_waits_for_somebody_to_say_yes(worker: Worker, tmp_path: Path) -> None:
+    labels = write_pipeline(tmp_path, 1, name="asks")
+    make_owed(load(labels))
+    config = load(labels, execution__approval__hours=1)
+    run = worker.submit(NAMES["publish"], labels, execution__approval__hours=1)
+    with get_client(sync_client=True) as client:
+        until(lambda: (state := client.read_flow_run(run).state) and state.is_paused())
+        time.sleep(1)  # the form is saved after the state
+        assert published_versions(config) == []
+        client.resume_flow_run(run, run_input={"decision": "yes", "reason": "seen"})
+    ended(worker, run, "Completed")
+    assert [one["latest"] for one in published_versions(config)] == [True]
