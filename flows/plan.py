@@ -21,7 +21,8 @@ from tasks.ingest.ingest import Retry, Scan
 from tasks.pipeline import sources, steps
 from tasks.stage.graph import Weigh
 from tasks.stage.job import Copies, Job
-from tasks.stage.kind import Stage, Step, named_function
+from tasks.stage.kind import Stage, Step
+from tasks.stage.plain import named_function
 
 
 @dataclass(frozen=True)

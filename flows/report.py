@@ -15,8 +15,9 @@ from flows.stores.made import made_of
 from flows.stores.record import RunRecord, stage_counts
 from storage.urls import join, location, write_bytes
 from tasks.pages.shown import Section, render_page
-from tasks.stage.kind import Step, named_function
+from tasks.stage.kind import Step
 from tasks.stage.made import Made
+from tasks.stage.plain import named_function
 from tasks.stage.tables import Pictures, Words, as_json
 
 

@@ -14,7 +14,8 @@ from tasks.ingest.datasets.listing import look_at
 from tasks.ingest.entries import Entry
 from tasks.pipeline import plain_stages, sources
 from tasks.stage.devices import resolve_device
-from tasks.stage.kind import Stage, named_function
+from tasks.stage.kind import Stage
+from tasks.stage.plain import named_function
 
 
 def check_device(config: Config) -> Iterator[Check]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from configs.pipeline import Config
 from flows.setup.checks import Check, guarded
 from tasks.pipeline import plain_stages
-from tasks.stage.kind import Stage, named_function
+from tasks.stage.kind import Stage
+from tasks.stage.plain import named_function
 
 
 def check_teachers(config: Config) -> Iterator[Check]:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from flows.trying.rows import Row
 from storage.arrays import arrays_digest
 from storage.fingerprint import canonical_json
-from tasks.stage.kind import Stage, named_function
+from tasks.stage.kind import Stage
+from tasks.stage.plain import named_function
 
 CLASSES = "classes"
 """What blocks call the vocabulary of their class maps."""

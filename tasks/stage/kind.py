@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any, Literal
 
 from configs.pipeline import ALWAYS, NEVER, Keep
@@ -16,6 +15,7 @@ from configs.settings import Settings
 from storage.fingerprint import Identity
 from storage.manifest import Block
 from storage.receipts import block_url
+from tasks.stage.plain import all_facts, all_settings, always_fits, like_none, named_function, no_weights, plainest
 
 Grain = Literal["source", "block", "derived", "all"]
 """What one block of a stage is made of: the ``block`` that it reads; files that a ``source`` lists, whose manifest has the
@@ -65,30 +65,6 @@ class Part:
     kind: str
     values: Mapping[str, Any]
     named: Mapping[str, Any] = field(default_factory=dict)
-
-
-def _all_settings(settings: Any, _inputs: Inputs) -> Mapping[str, Any]:
-    return dict(settings.fingerprinted())
-
-
-def _all_facts(_settings: Any, _inputs: Inputs) -> Facts:
-    return ("name", "metadata")
-
-
-def _no_weights(_settings: Any, _inputs: Inputs) -> Mapping[str, str]:
-    return {}
-
-
-def _fits(_stage: Stage) -> None:
-    return None
-
-
-def _plainest(_inputs: Inputs) -> int:
-    return 1
-
-
-def _like_none(_settings: Any, _key: str) -> str:
-    return ""
 
 
 @dataclass(frozen=True)
@@ -156,14 +132,14 @@ class Kind:
     make: str = ""
     joins: str = ""
     grain: Grain = "block"
-    says: Callable[[Any, Inputs], Mapping[str, Any]] = _all_settings
-    weights: Callable[[Any, Inputs], Mapping[str, str]] = _no_weights
-    facts: Callable[[Any, Inputs], Facts] = _all_facts
+    says: Callable[[Any, Inputs], Mapping[str, Any]] = all_settings
+    weights: Callable[[Any, Inputs], Mapping[str, str]] = no_weights
+    facts: Callable[[Any, Inputs], Facts] = all_facts
     network: bool = False
     expand: Callable[[Any, Mapping[str, Any]], Sequence[Part]] | None = None
     becomes: Callable[[Any], Kind | None] | None = None
     derive: Callable[[Stage, Block], Block] | None = None
-    fits: Callable[[Stage], None] = _fits
+    fits: Callable[[Stage], None] = always_fits
     notes: str = ""
     check: str = ""
     looks: str = ""
@@ -171,8 +147,8 @@ class Kind:
     shows: str = ""
     summary: str = ""
     decode: str = ""
-    work: Callable[[Inputs], int] = _plainest
-    like: Callable[[Any, str], str] = _like_none
+    work: Callable[[Inputs], int] = plainest
+    like: Callable[[Any, str], str] = like_none
 
     def stored_name(self, key: str) -> str:
         """The stage's name in identities and paths."""
@@ -316,10 +292,3 @@ def stages_read(stage: Stage) -> list[Stage]:
     for one in upstream_names(stage.inputs).values():
         found |= {more.key: more for more in (one, *(stages_read(one) if one.is_joined else ()))}
     return list(found.values())
-
-
-def named_function(reference: str) -> Callable[..., Any]:
-    """The function that ``module:function`` names, imported now."""
-    module, _, name = reference.partition(":")
-    found: Callable[..., Any] = getattr(import_module(module), name)
-    return found

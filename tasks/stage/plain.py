@@ -1,0 +1,43 @@
+"""What a kind of stage does where it says nothing else, and how the functions that it names are found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def named_function(reference: str) -> Callable[..., Any]:
+    """The function that ``module:function`` names, imported now."""
+    module, _, name = reference.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found
+
+
+def all_settings(settings: Any, _inputs: Any) -> Mapping[str, Any]:
+    """All of them enter the fingerprint."""
+    return dict(settings.fingerprinted())
+
+
+def all_facts(_settings: Any, _inputs: Any) -> tuple[str, ...]:
+    """Name and metadata of an item may be read."""
+    return ("name", "metadata")
+
+
+def no_weights(_settings: Any, _inputs: Any) -> Mapping[str, str]:
+    """There are none."""
+    return {}
+
+
+def always_fits(_stage: Any) -> None:
+    """Nothing is refused."""
+
+
+def plainest(_inputs: Any) -> int:
+    """An item takes what it takes in the kind's plainest form."""
+    return 1
+
+
+def like_none(_settings: Any, _key: str) -> str:
+    """No other stage does the same work."""
+    return ""
