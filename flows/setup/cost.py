@@ -7,10 +7,10 @@ teacher or another machine would give others.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from configs.pipeline import Config
+from configs.pipeline import ALWAYS, NEVER, UNTIL_READ, Config
 from configs.settings import ConfigError
 from configs.trial import WHOLE, Trial
 from flows.estimates import measured
@@ -53,6 +53,8 @@ class StageCost:
     bytes: int | None = None
     measured_on: int = 0
     note: str = ""
+    kept: Mapping[str, int] = field(default_factory=dict)
+    """Bytes at a time by what ``keep`` may say, for a stage whose data may go."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,13 @@ class Cost:
         """Sum over the stages that have this figure; None if none has."""
         known = [value for stage in self.stages if (value := getattr(stage, name)) is not None]
         return sum(known) if known else None
+
+    @property
+    def store(self) -> Mapping[str, int]:
+        """Bytes in the store at most, by what ``keep`` of all stages might say whose data may go; empty if there is none."""
+        rest = sum(stage.bytes or 0 for stage in self.stages if not stage.kept)
+        modes = next((stage.kept for stage in self.stages if stage.kept), {})
+        return {mode: rest + sum(stage.kept[mode] for stage in self.stages if stage.kept) for mode in modes}
 
     def as_json(self) -> dict[str, Any]:
         """The cost as JSON values; the totals lack the stages ``not_measured``, of which a run measures those ``to_measure``."""
@@ -93,6 +102,7 @@ class Cost:
                 "flow_runs": 1 + parts,
                 "database_bytes": (task_runs + parts) * BYTES_PER_TASK_RUN,
             },
+            "store": self.store,
             "not_measured": [stage.stage for stage in self.stages if stage.worker_seconds is None],
             "to_measure": [stage.stage for stage in self.stages if stage.note == MEASURE_FIRST],
         }
@@ -223,20 +233,22 @@ def _source_cost(stage: Stage, panoramas: int) -> StageCost:
 
 
 def _stage_cost(config: Config, stage: Stage, known: Sequence[Stage], panoramas: int, workers: int) -> StageCost:
-    if stage.is_joined:
-        told = "keep: never, so its time is that of the stage that reads it, once that was measured with it"
-        return StageCost(stage.key, 0, worker_seconds=0.0, wall_seconds=0.0, gpu_seconds=0.0, bytes=0, note=told)
     block_size = stage.panoramas.settings.block_size if stage.panoramas.is_source else panoramas
     blocks = 1 if stage.kind.grain == "all" else -(-panoramas // block_size)
     panoramas = panoramas if stage.kind.grain == "block" else blocks
     rate, measured_as = rate_of(stage)
     if rate is None and (like := next((one for one in known if stage.like and one.name == stage.like), None)):
         rate, measured_as = rate_of(like)[0], f"not measured yet; as {like.key}"
+    window = min(panoramas, config.execution.runner.most_begun * block_size)
+    kept = _kept(rate, panoramas, window) if rate and stage.kind.joins else {}
+    if stage.is_joined:
+        told = "keep: never, so its time is that of the stage that reads it, once that was measured with it"
+        return StageCost(stage.key, 0, worker_seconds=0.0, wall_seconds=0.0, gpu_seconds=0.0, bytes=0, note=told, kept=kept)
     if rate is None:
         return StageCost(stage.key, blocks, note=MEASURE_FIRST)
     # A block goes through all stages before the next, so workers wait for each other only at the end.
     wall = rate.seconds * panoramas / min(blocks, workers)
-    at_once = panoramas if stage.keeps_data else min(panoramas, config.execution.runner.most_begun * block_size)
+    at_once = panoramas if stage.keeps_data else window
     gpu_seconds, note = _gpu_seconds(config, stage, rate, panoramas)
     notes = [one for one in (measured_as, note) if one] + ["keep: until_read, so these bytes at a time"] * (not stage.keeps_data)
     return StageCost(
@@ -248,7 +260,12 @@ def _stage_cost(config: Config, stage: Stage, known: Sequence[Stage], panoramas:
         bytes=round(rate.bytes * at_once),
         measured_on=rate.panoramas,
         note="; ".join(notes),
+        kept=kept,
     )
+
+
+def _kept(rate: Rate, panoramas: int, window: int) -> dict[str, int]:
+    return {ALWAYS: round(rate.bytes * panoramas), UNTIL_READ: round(rate.bytes * window), NEVER: 0}
 
 
 def _gpu_seconds(config: Config, stage: Stage, rate: Rate, panoramas: int) -> tuple[float | None, str]:

@@ -157,7 +157,9 @@ def check_disk(config: Config) -> Iterator[Check]:
     free = shutil.disk_usage(next(one for one in [path, *path.parents] if one.exists())).free
     seen = f"{free / 1e9:.1f} GB free; {estimate}"
     if free < needed:
-        yield Check("disk", "failure", seen, "make room, or set root to a larger disk")
+        may_go = [step.key for step in plan.steps if step.stage.kind.joins and step.stage.keeps_data]
+        less = f", or write `keep: until_read` in {', '.join(may_go)} (`panolabel cost` tells what it saves)" if may_go else ""
+        yield Check("disk", "failure", seen, f"make room, or set root to a larger disk{less}")
     elif free < 1.2 * needed or free < 1e9:
         yield Check("disk", "warning", seen, "little would be left; make room before a long run")
     else:

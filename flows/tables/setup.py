@@ -72,6 +72,10 @@ def print_cost(config: Path, cost: Cost) -> None:
     table.add_row("total", *figures, str(total["task_runs"]), f"in {total['flow_runs']} flow runs")
     console.print(table)
     console.print(f"Prefect's database: about {size(total['database_bytes'])}")
+    if len(set(cost.store.values())) > 1:
+        modes = ", ".join(f"{size(count)} with `keep: {mode}`" for mode, count in cost.store.items())
+        stages = ", ".join(row.stage for row in cost.stages if row.kept)
+        console.print(f"The store holds at most {modes} in {stages}")
     if total["price"] is not None:
         console.print(f"GPUs: {total['price']:.2f} at {cost.price_per_gpu_hour:g} an hour")
     if missing := cost.as_json()["to_measure"]:

@@ -257,6 +257,17 @@ def test_cost_is_what_the_receipts_add_up_to(path: Path) -> None:
     assert (total["task_runs"], total["flow_runs"]) == (4 + 1 + 5 * 501 + 3, 1 + 3)
     assert total["database_bytes"] == 19_000 * total["task_runs"]
     assert total["gpu_hours"] is None  # nothing was measured on a GPU
+    views = by_stage["geometry"]["bytes"] + by_stage["classes"]["bytes"]
+    begun = 2 * 2 * 2  # blocks of two, of which twice as many are begun as there are workers
+    assert estimate["store"] == {
+        "always": total["bytes"],
+        "until_read": pytest.approx(total["bytes"] - views * (1 - begun / 1001), abs=2),
+        "never": total["bytes"] - views,
+    }
+    joined = json.loads(panolabel("cost", path, "--panoramas", 1001, "--set", "geometry.keep=never", "--json").stdout)
+    assert joined["total"]["bytes"] == total["bytes"] - by_stage["geometry"]["bytes"]
+    assert joined["store"] == estimate["store"]
+    assert "with `keep: never` in geometry, classes" in " ".join(panolabel("cost", path, "--panoramas", 1001).stdout.split())
 
 
 def test_cost_counts_the_runs_that_prefect_counts(ran: tuple[Path, dict[str, int]]) -> None:
