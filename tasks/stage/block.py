@@ -85,6 +85,8 @@ def run_block(
     for one in joined:
         if there := saving.before.joined.get(one.stage.name):
             one.resume(there)
+        if not job.all_copied:
+            one.get_ready()
     if job.replaces:  # without it a receipt that is there by now is another run's, whose data are the same
         drop_receipt(job.url)
     rows = partial(_read, job, copying, read, holds)

@@ -51,11 +51,15 @@ class Joined:
             return self._said
         return as_stored(self._making.about)
 
+    def get_ready(self) -> None:
+        """Load what makes items, before any is in hand: what kills the process here is no item's fault."""
+        _ = self._making
+
     def item(self, slot: int) -> dict[str, NDArray]:
         """The arrays of one item, made now, as they would be stored; BadItem if it is given up."""
         item = self._job.block.items[slot]
         try:
-            making = self._making  # before the clock: it loads a model
+            making = self._making
             with self._spent.on("input"):
                 inputs = making.read(slot, item)
             with self._spent.on("compute"):
