@@ -9,6 +9,13 @@ from pydantic import Field, model_validator
 from configs.settings import PlainSettings, Settings
 
 
+class Pools(Settings):
+    """Two kinds of workers in one cluster: blocks that run a network go to those with a GPU, all others to the rest."""
+
+    gpu: int = Field(ge=1)
+    cpu: int = Field(ge=1)
+
+
 class Runner(Settings):
     """Who does the work: threads of this process, or the workers of a Dask cluster."""
 
@@ -22,6 +29,9 @@ class Runner(Settings):
     """Arguments of the cluster's class."""
     workers: int = Field(2, ge=1)
     """Blocks in work at the same time; with a cluster of our own, its workers, each doing one block at a time."""
+    pools: Pools | None = None
+    """For Dask: so many workers with a GPU and without, in the place of ``workers``. Those of a cluster that is there already are
+    started with ``--resources GPU=1`` or ``--resources CPU=1``."""
     window: int | None = Field(None, ge=1)
     """Blocks submitted and not finished; by default twice the workers. Bounds the memory of flow and scheduler."""
     gpu_blocks: int | None = Field(None, ge=1)
@@ -35,6 +45,27 @@ class Runner(Settings):
     def most_begun(self) -> int:
         """Blocks that are begun and not finished, at most."""
         return self.window or 2 * self.workers
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pooled(cls, values: Any) -> Any:
+        """Pools say how many workers there are."""
+        pools = values.get("pools") if isinstance(values, dict) else None
+        said = [pools.get(name) for name in Pools.model_fields] if isinstance(pools, dict) else []
+        counts = [one for one in said if isinstance(one, int)]
+        if not counts or len(counts) < len(said):
+            return values
+        if values.get("workers", sum(counts)) != sum(counts):
+            raise ValueError(f"workers: is {values['workers']}, but pools have {sum(counts)}; take `workers` out")
+        return {**values, "workers": sum(counts)}
+
+    @model_validator(mode="after")
+    def _fits_pools(self) -> Runner:
+        if self.pools and (self.kind != "dask" or self.cluster not in ("local", "address")):
+            raise ValueError("pools: are for kind: dask with cluster: local or address; take them out")
+        if self.pools and (self.gpus_per_block or self.cluster_settings):
+            raise ValueError("pools: a block takes a whole worker of its pool; take gpus_per_block and cluster_settings out")
+        return self
 
     @model_validator(mode="after")
     def _reachable(self) -> Runner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from configs.execution import Pools
 from flows.comparison import StagePlan
 from flows.plan import Plan
 from flows.text import duration, size
@@ -32,3 +33,19 @@ def plan_words(plan: Plan) -> list[dict[str, str]]:
 
 def _to_run(row: StagePlan) -> str:
     return f"at most {row.to_run}" if row.at_most else str(row.to_run)
+
+
+def binding_pool(plan: Plan, pools: Pools) -> str:
+    """Which pool of workers a run will wait for, by rates that were measured; empty where some stage's is not known."""
+    rows = {row.stage: row for row in plan.stages}
+    steps = [step for step in plan.chosen if not step.stage.is_source and rows[step.key].to_run]
+    if not steps or any(rows[step.key].seconds is None for step in steps):
+        return ""
+    work = {
+        name: sum(rows[step.key].seconds or 0.0 for step in steps if step.stage.wants_gpu == gpu) / count
+        for name, gpu, count in (("gpu", True, pools.gpu), ("cpu", False, pools.cpu))
+    }
+    binds, other = sorted(work, key=lambda name: -work[name])
+    return (
+        f"pool {binds} binds: {duration(work[binds])} for each of its workers, {duration(work[other])} for each of pool {other}"
+    )

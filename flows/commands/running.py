@@ -54,6 +54,7 @@ def plan(
 ) -> None:
     """Say per stage what is cached, what would run, and why. The JSON can be kept and run: ``run --from-plan``."""
     from flows.plan import make_plan, refuse_unfit
+    from flows.plan_words import binding_pool
     from flows.running.acceptance import accept as accept_change
     from flows.stores.explained import explain_item
     from flows.stores.life import items_told
@@ -76,6 +77,8 @@ def plan(
         console.print(plan_table(made))
         print_life(items_told(made))
         print_notes(made.notes)
+        if (pools := wanted.execution.runner.pools) and (binds := binding_pool(made, pools)):
+            print_notes([binds])
         print_lacks(made)
     if not made.missing:
         refuse_unfit(made)

@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from prefect.settings import PREFECT_LOGGING_LEVEL
 
-from configs.execution import Runner
+from configs.execution import Pools, Runner
 from configs.settings import ConfigError
 from flows.telling.tags import limits_of_server
 from tasks.stage.children import pickled_error
@@ -57,7 +57,8 @@ class Workers:
     @property
     def gpu_blocks(self) -> int:
         """Blocks that run a network at the same time, at most."""
-        return self.settings.gpu_blocks or self.at_once
+        pools = self.settings.pools
+        return self.settings.gpu_blocks or (2 * pools.gpu if pools else self.at_once)  # so that no worker waits for its next
 
     @property
     def window(self) -> int:
@@ -85,11 +86,10 @@ class Workers:
         from distributed.comm import CommClosedError
         from distributed.scheduler import KilledWorker, NoValidWorkerError
 
-        share = self.settings.gpus_per_block if needs_gpu else None
         call = uuid4().hex
         self._listeners[call] = tell
         sealed = Sealed(call, function, arguments)
-        future = self.client.submit(on_worker, sealed, pure=False, retries=0, resources={"GPU": share} if share else None)
+        future = self.client.submit(on_worker, sealed, pure=False, retries=0, resources=self._resources(needs_gpu))
         try:
             made, answer = future.result()
         except (KilledWorker, CommClosedError, NoValidWorkerError, CancelledError) as error:
@@ -101,6 +101,13 @@ class Workers:
             raise pickle.loads(answer)
         result: Result = answer
         return result
+
+    def _resources(self, needs_gpu: bool) -> dict[str, float] | None:
+        """What a block takes of its worker, by Dask's names of resources."""
+        if self.settings.pools:
+            return {"GPU" if needs_gpu else "CPU": 1}
+        share = self.settings.gpus_per_block if needs_gpu else None
+        return {"GPU": share} if share else None
 
     def hear(self, event: tuple[Any, tuple[str, str]]) -> None:
         """What a worker tells of a call."""
@@ -203,9 +210,26 @@ def _cluster(settings: Runner) -> Iterator[Any]:
                 "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "warning",
             }
         ),
-        _cluster_class(settings.cluster)(**_arguments(settings)) as cluster,
+        _pooled(settings.pools) if settings.pools else _cluster_class(settings.cluster)(**_arguments(settings)) as cluster,
     ):
         yield cluster
+
+
+def _pooled(pools: Pools) -> Any:
+    """A cluster of this machine with two kinds of workers; each of the first sees one GPU, the others none."""
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    def worker(resource: str, gpu: str) -> dict[str, Any]:
+        shown = {"CUDA_VISIBLE_DEVICES": gpu}
+        options = {"host": "127.0.0.1", "nthreads": 1, "resources": {resource: 1}, "dashboard": False, "env": shown}
+        return {"cls": Nanny, "options": options}
+
+    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    gpus = [*map(str, range(pools.gpu))] if gpus == [""] else gpus
+    workers = {f"gpu-{number}": worker("GPU", gpus[number % len(gpus)]) for number in range(pools.gpu)}
+    workers |= {f"cpu-{number}": worker("CPU", "") for number in range(pools.cpu)}
+    scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}}
+    return SpecCluster(scheduler=scheduler, workers=workers, silence_logs=logging.WARNING)
 
 
 def _arguments(settings: Runner) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Any
 
-from configs.execution import Runner
+from configs.execution import Pools, Runner
 from configs.pipeline import Config
 from flows.setup.checks import Check
 from tasks.pipeline import plain_stages
@@ -75,11 +75,22 @@ def _check_cluster(runner: Runner, address: str, client: Any, packages: Sequence
     else:
         yield Check(CLUSTER, "ok", seen)
     yield from _check_versions(client.get_versions())
+    if runner.pools:
+        yield _check_pools(runner.pools, there)
     lacking = [name for name, one in there.items() if (one.get("resources") or {}).get("GPU", 0) < (runner.gpus_per_block or 0)]
     if lacking:
         text = f"{len(lacking)} of {len(there)} workers offer less than {runner.gpus_per_block:g} GPU, such as {lacking[0]}"
         state: Any = "failure" if len(lacking) == len(there) else "warning"
         yield Check("gpus", state, text, "start them with --resources GPU=1, or remove gpus_per_block")
+
+
+def _check_pools(pools: Pools, there: Mapping[str, Any]) -> Check:
+    """Whether workers of both pools are there."""
+    offered = {name: sum((one.get("resources") or {}).get(name, 0) >= 1 for one in there.values()) for name in ("GPU", "CPU")}
+    seen = f"{offered['GPU']} workers offer GPU, {offered['CPU']} CPU"
+    if offered["GPU"] and offered["CPU"]:
+        return Check("pools", "ok" if (offered["GPU"], offered["CPU"]) == (pools.gpu, pools.cpu) else "warning", seen, "")
+    return Check("pools", "failure", seen, "start workers with --resources GPU=1, and others with --resources CPU=1")
 
 
 def _check_versions(versions: Mapping[str, Any]) -> Iterator[Check]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from configs.execution import Pools
 from configs.settings import ConfigError
 from flows.plan import make_plan
+from flows.plan_words import binding_pool
 from flows.running.workers import start_workers
+from flows.text import duration
 from storage.receipts import read_receipt
 from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_pipeline
 from tests.support.prefect_runs import blocks_made
@@ -28,6 +32,44 @@ def test_a_cluster_makes_the_bytes_of_threads(tmp_path: Path) -> None:
     assert sum(blocks_made(record["run"]).values()) == 15
     processes = {read_receipt(str(path.parent)).made["process"] for path in (tmp_path / "cluster").rglob("receipt.json")}  # type: ignore[union-attr]
     assert len(processes) == 2, "both workers must have worked"
+
+
+@pytest.mark.slow
+def test_networks_and_all_else_go_to_workers_of_their_own(tmp_path: Path) -> None:
+    threads, pools = write_pipeline(tmp_path / "threads"), write_pipeline(tmp_path / "pools")
+    run_pipeline(load(threads))
+    config = load(pools, execution__runner={"kind": "dask", "pools": {"gpu": 1, "cpu": 1}})
+    run_pipeline(config)
+    assert without_fingerprints(threads.parent / "store") == without_fingerprints(pools.parent / "store")
+    processes: dict[bool, set[int]] = {True: set(), False: set()}
+    for path in (tmp_path / "pools").rglob("receipt.json"):
+        processes["label." in str(path)].add(read_receipt(str(path.parent)).made["process"])  # type: ignore[union-attr]
+    assert (len(processes[True]), len(processes[False]), processes[True] & processes[False]) == (1, 1, set())
+
+
+@pytest.mark.parametrize(
+    ("runner", "message"),
+    [
+        ({"kind": "dask", "workers": 3, "pools": {"gpu": 1, "cpu": 1}}, "workers: is 3, but pools have 2"),
+        ({"pools": {"gpu": 1, "cpu": 1}}, "pools: are for kind: dask with cluster: local or address"),
+        ({"kind": "dask", "pools": {"gpu": 1, "cpu": 1}, "gpus_per_block": 1}, "a block takes a whole worker of its pool"),
+        ({"kind": "dask", "pools": {"gpu": 0, "cpu": 1}}, "greater than or equal to 1"),
+    ],
+)
+def test_pools_that_cannot_be_are_told(tmp_path: Path, runner: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(write_pipeline(tmp_path, 1), execution__runner=runner)
+
+
+def test_the_pool_that_a_run_waits_for_is_told(tmp_path: Path, prefect_api: str) -> None:
+    path = write_pipeline(tmp_path, 2)
+    run_pipeline(load(path))
+    plan = make_plan(load(path, fuse__edge_feather=0.3))
+    rows = {row.stage: row.seconds or 0.0 for row in plan.stages}
+    binds = binding_pool(plan, Pools(gpu=1, cpu=2))
+    each = duration((rows["fuse"] + rows["evaluate"]) / 2)
+    assert binds == f"pool cpu binds: {each} for each of its workers, {duration(0.0)} for each of pool gpu"
+    assert not binding_pool(make_plan(load(path)), Pools(gpu=1, cpu=2))
 
 
 @pytest.mark.slow

@@ -127,6 +127,8 @@ def test_a_cluster_that_is_there_does_a_task_and_is_compared(tmp_path: Path) -> 
         there = {"kind": "dask", "cluster": "address", "address": address}
         found = {row.name: row for row in check_runner(load(path, execution__runner={**there, "workers": 2}))}
         more = {row.name: row for row in check_runner(load(path, execution__runner={**there, "workers": 3, "gpus_per_block": 1}))}
+        pooled = {row.name: row for row in check_runner(load(path, execution__runner={**there, "pools": {"gpu": 1, "cpu": 1}}))}
+    assert (pooled["pools"].state, pooled["pools"].seen) == ("failure", "0 workers offer GPU, 0 CPU")
     assert {name: row.state for name, row in found.items()} == {"execution.runner": "ok", "dask versions": "ok"}
     assert {name: row.state for name, row in more.items()} == {
         "execution.runner": "warning",
