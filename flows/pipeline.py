@@ -33,7 +33,7 @@ from flows.running.watch import stopped_state, watching
 from flows.running.workers import Workers, start_workers
 from flows.stores.record import RunRecord, made_in_words, new_run_name
 from flows.telling.artifacts import publish_outcome, publish_plan
-from flows.telling.events import report_quarantined
+from flows.telling.events import report_models, report_quarantined
 from flows.telling.lineage_events import RunEvents
 from flows.telling.run_log import RunLog
 from flows.telling.tags import TRIAL, config_tag, tag_this_run
@@ -123,6 +123,7 @@ def carry_out(
     events.ended()
     publish_outcome(config.name, record.as_json())
     report_quarantined(config, record.plan, record.run)
+    report_models(config, record.plan, record.run)
     return record.as_json()
 
 

@@ -11,6 +11,7 @@ from configs.execution import Approval
 from flows.deploying.approval import REFUSED, NotApproved, ask, refuse_if_nobody_can_answer
 from flows.publishing.publish import Prepared, prepare, write
 from flows.running.parameters import ConfigParameter
+from flows.telling.events import report_asset
 from flows.telling.tags import config_tag, tag_this_run
 
 
@@ -58,6 +59,9 @@ def publish(
         except NotApproved as no:
             return Cancelled(name=REFUSED, message=f"not published: {no}")
     record = write(prepared, given)
+    if record["new"]:
+        facts = {"config": config.name, "version": record["version"], "panoramas": record["panoramas"]}
+        report_asset(record["url"], f"{config.name} labels", facts)
     done = "published as" if record["new"] else "are published already:"
     return Completed(message=f"{record['panoramas']} panoramas {done} version {record['version']}", data=record)
 

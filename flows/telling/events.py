@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from prefect.events import emit_event
@@ -12,7 +13,11 @@ from configs.pipeline import Config
 from flows.plan import Plan
 from flows.stores.items import quarantined_items
 from flows.telling.artifacts import harmless
+from storage.credentials import mask_credentials
+from storage.receipts import maker_of
 from storage.runs import read_runs
+from storage.urls import is_local
+from tasks.stage.models import MODEL
 
 QUARANTINED = "panolabel.items.quarantined"
 FIRST_REASONS = 5
@@ -39,6 +44,31 @@ def report_quarantined(config: Config, plan: Plan | None, run: str) -> None:
                 "first": new[:FIRST_REASONS],
             },
         )
+
+
+@harmless
+def report_models(config: Config, plan: Plan | None, run: str) -> None:
+    """Tell of the models that this run has made, as Prefect's assets."""
+    for step in plan.chosen if plan else ():
+        for block, receipt in plan.receipts.of(step) if plan and step.stage.kind.gives == MODEL else ():
+            if maker_of(receipt) == run:
+                facts = {"config": config.name, "stage": step.key, "fingerprint": receipt.fingerprint, "run": run}
+                report_asset(step.stage.block_url(block.name), f"{config.name} {step.key}", facts)
+
+
+@harmless
+def report_asset(url: str, name: str, facts: Mapping[str, Any]) -> None:
+    """Tell that something was made which others use: a version of labels, or a model. The open server shows it as an event."""
+    place = mask_credentials(url)
+    emit_event(
+        event="prefect.asset.materialization.succeeded",
+        resource={
+            "prefect.resource.id": Path(place).absolute().as_uri() if is_local(url) else place,
+            "prefect.resource.name": name,
+        },
+        related=_this_run(),
+        payload=dict(facts),
+    )
 
 
 def _key(row: dict[str, Any]) -> tuple[str, str, str]:

@@ -16,13 +16,13 @@ from tasks.pipeline import load, sources
 from tests.support.pipelines import write_panoramas, write_pipeline
 
 
-def write_street(folder: Path) -> Path:
+def write_street(folder: Path, count: int = 2) -> Path:
     """Labels, a student of them, and its predictions of another place; both sources have their manifests."""
-    path = write_pipeline(folder, 2)
+    path = write_pipeline(folder, count)
     write_panoramas(folder / "target", ["t0", "t1", "t2"])
     values = yaml.safe_load(path.read_text())
     values["stages"] |= {
-        "train": {"size": "tiny", "backbone": "convnext", "height": 32, "steps": 2},
+        "train": {"size": "tiny", "backbone": "convnext", "height": 32, "steps": 2, "held_out": None},
         "target": {"stage": "ingest", "source": {"url": str(folder / "target")}},
         "student": {"stage": "predict", "model": "train", "panoramas": "target"},
         "score": {"stage": "evaluate", "labels": "student"},
