@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from configs.pipeline import Config
 from flows.estimates import estimate
+from flows.lost import Lost
 from flows.reasons import differs_upstream_alone, lacking, reasons_of
 from flows.receipts import Receipts
 from flows.sources import Source
@@ -27,7 +28,8 @@ class StagePlan:
     """One stage of a plan. ``seconds`` and ``bytes`` are estimates from receipts of the stage, None where there are none.
 
     ``at_most``: it differs in nothing but what it reads; what comes out of that as it was before stops there.
-    ``items`` are those of the blocks ``to_run`` that must be made; the rows of ``copied`` others lie in other blocks.
+    ``items`` are those of the blocks ``to_run`` that must be made; the rows of ``copied`` others lie in other blocks, and nothing is
+    made of ``gone`` others, which are forgotten, or whose files are gone.
     """
 
     stage: str
@@ -40,6 +42,7 @@ class StagePlan:
     bytes: int | None = None
     at_most: bool = False
     copied: int = 0
+    gone: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Comparison:
         self.copies: dict[str, Mapping[str, Copies]] = {}
         self.ahead: dict[str, Ahead] = {}
         self.satisfied = with_dropped(now, self.there)
+        self._lost = Lost(found, receipts)
         self._redone: set[tuple[str, str]] = set()
         self._taken: set[tuple[str, str]] = set()
 
@@ -96,14 +100,15 @@ class Comparison:
             ahead = known_rows(grown.stage, to_run, self._known(grown.stage))
         self.ahead[step.key] = Ahead(grown, frozenset(block.name for block in to_run), ahead)
         copied = sum(map(len, ahead.values()))
-        items = sum(len(block.items) for block in to_run) - copied
+        gone = self._lost.count(grown.stage, to_run, ahead)
+        items = sum(len(block.items) for block in to_run) - copied - gone
         cached = len(grown.blocks) - len(to_run)
         accepted = read_accepted(stage.root, stage.name, stage.identity.fingerprint) if to_run else None
         reasons += [f"accepted by {accepted['by']}: {accepted['because']}"] if accepted else []
         less = bool(to_run) and not to_come and not redo and (bool(accepted) or differs_upstream_alone(stage, self.previous))
         seconds, size = estimate(stage, items, self.receipts, copied)
         counts = (cached, len(to_run), items)
-        return StagePlan(step.key, stage.identity.fingerprint, *counts, tuple(reasons), seconds, size, less, copied)
+        return StagePlan(step.key, stage.identity.fingerprint, *counts, tuple(reasons), seconds, size, less, copied, gone)
 
     def _missing(self, step: Step, there: set[str], redo: set[str]) -> list[Block]:
         """The blocks of a stage that are not there, or are to be made once more; none that an earlier stage alike makes."""

@@ -22,8 +22,8 @@ def explain_item(plan: Plan, name: str) -> list[dict[str, Any]]:
     -------
     list of dict
         ``stage``, ``block``, ``state`` and ``why``, of its own stages, of those that learn from it, and of all that read these.
-        The state is ``there``, ``made``, ``copied``, ``joined``, ``given up`` or ``forgotten``; at the source also ``new``, ``changed`` or
-        ``gone``. Of a block with a file that is not read yet only the number is known.
+        The state is ``there``, ``made``, ``copied``, ``joined``, ``given up`` or ``forgotten``; at the source also ``new``,
+        ``changed`` or ``gone``. Of a block with a file that is not read yet only the number is known.
 
     Raises
     ------

@@ -75,6 +75,10 @@ def _all_facts(_settings: Any, _inputs: Inputs) -> Facts:
     return ("name", "metadata")
 
 
+def _reads_panoramas(_settings: Any, inputs: Inputs) -> bool:
+    return any(one.kind.gives == OVER for found in inputs.values() for one in found if isinstance(one, Stage))
+
+
 def _no_weights(_settings: Any, _inputs: Inputs) -> Mapping[str, str]:
     return {}
 
@@ -118,6 +122,9 @@ class Kind:
         Name of each set of weights -> digest; ``{key}`` in a name is the key of the entry.
     facts : function of (settings, inputs)
         What it reads of an item beyond pixels and earlier stages, by default name and metadata: rows of alike ones are copied.
+    opens : function of (settings, inputs)
+        Whether it opens the panoramas' own files, by default whether it reads what gives them: a plan counts none of it for those
+        that are gone.
     network : bool
         Runs a network, and so wants a GPU, though no weights of it may be known beforehand.
     expand : function of (settings, named inputs)
@@ -159,6 +166,7 @@ class Kind:
     says: Callable[[Any, Inputs], Mapping[str, Any]] = _all_settings
     weights: Callable[[Any, Inputs], Mapping[str, str]] = _no_weights
     facts: Callable[[Any, Inputs], Facts] = _all_facts
+    opens: Callable[[Any, Inputs], bool] = _reads_panoramas
     network: bool = False
     expand: Callable[[Any, Mapping[str, Any]], Sequence[Part]] | None = None
     becomes: Callable[[Any], Kind | None] | None = None
