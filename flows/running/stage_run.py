@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from configs.pipeline import Config
+from flows.cutoff import Cutoff
 from flows.errors import RunFailed
 from flows.plan import Plan
 from flows.running.block_task import BlockTask, block_task
-from flows.running.cutoff import Cutoff
 from flows.running.schedule import Work
 from flows.running.workers import Workers
 from flows.stores.items import left_behind
