@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +14,7 @@ from storage.receipts import Receipt, block_url, receipt_files
 from storage.urls import children, join
 from tasks.stage.adopt import seen_by_readers
 from tasks.stage.grain import read_blocks
+from tasks.stage.job import Job
 from tasks.stage.kind import OVER, Stage, upstream_names
 
 
@@ -25,6 +27,12 @@ class Cutoff:
 
     def __init__(self, stage: Stage, receipts: Receipts) -> None:
         self._stage, self._receipts = stage, receipts
+
+    def told(self, job: Job) -> Job:
+        """A job that knows which block its own would come out as; one that is finished and owed all the same, to try items again,
+        is made in any case."""
+        there = self._receipts.get(self._stage, job.block.name)
+        return job if there else replace(job, adopts=self.adoptable(job.block))
 
     def adoptable(self, block: Block) -> str:
         """URL of an earlier block that a block would come out as; empty if none is known."""
