@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from configs.pipeline import Config
 from flows.cutoff import Cutoff
@@ -48,11 +48,13 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class Ahead:
-    """A stage once all files are read: its blocks, those that it must make, and which of their rows lie in other blocks."""
+    """A stage once all files are read: its blocks, those that it must make, which of their rows lie in other blocks, and of which
+    of their panoramas nothing is made."""
 
     step: Step
     owed: frozenset[str]
     copies: Mapping[str, Copies]
+    lost: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 class Comparison:
@@ -100,9 +102,10 @@ class Comparison:
         ahead = self.copies[step.key]
         if to_run is not missing:
             ahead = known_rows(grown.stage, to_run, self._known(grown.stage))
-        self.ahead[step.key] = Ahead(grown, frozenset(block.name for block in to_run), ahead)
+        lost = self._lost.find(grown.stage, to_run, ahead)
+        self.ahead[step.key] = Ahead(grown, frozenset(block.name for block in to_run), ahead, lost)
         copied = sum(map(len, ahead.values()))
-        gone = self._lost.count(grown.stage, to_run, ahead)
+        gone = sum(map(len, lost.values()))
         items = sum(len(block.items) for block in to_run) - copied - gone
         cached = len(grown.blocks) - len(to_run)
         accepted = read_accepted(stage.root, stage.name, stage.identity.fingerprint) if to_run else None

@@ -16,19 +16,20 @@ Copied = Mapping[str, Copies]
 
 
 class Lost:
-    """Counts such panoramas of one stage after the other. One that is gone stays work where what is made of it is stored."""
+    """Finds such panoramas of one stage after the other. One that is gone stays work where what is made of it is stored."""
 
     def __init__(self, sources: Sequence[Source], receipts: Receipts) -> None:
         self._gone = {source.key: source.left for source in sources}
         self._receipts = receipts
         self._found: dict[tuple[str, str], frozenset[str]] = {}
 
-    def count(self, stage: Stage, to_make: Sequence[Block], copies: Copied) -> int:
-        """How many panoramas of blocks that a stage must make; those whose rows are copied are none."""
+    def find(self, stage: Stage, to_make: Sequence[Block], copies: Copied) -> dict[str, frozenset[str]]:
+        """Names of such panoramas, by block that a stage must make; those whose rows are copied are none."""
         left = self._gone.get(stage.origin.key, frozenset())
-        for block in to_make if left and stage.kind.grain == "block" else ():
-            self._found[stage.key, block.name] = frozenset(self._in(stage, block, copies.get(block.name, {}), left))
-        return sum(len(self._found.get((stage.key, block.name), ())) for block in to_make)
+        own = to_make if left and stage.kind.grain == "block" else ()
+        found = {block.name: frozenset(self._in(stage, block, copies.get(block.name, {}), left)) for block in own}
+        self._found |= {(stage.key, name): lost for name, lost in found.items()}
+        return found
 
     def _in(self, stage: Stage, block: Block, copies: Copies, left: frozenset[str]) -> Iterator[str]:
         for slot, item in enumerate(block.items):

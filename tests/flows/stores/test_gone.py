@@ -12,6 +12,7 @@ from configs.pipeline import Config
 from flows.plan import make_plan
 from flows.plan_words import plan_words
 from flows.publishing.publish import publish
+from flows.stores.explained import explain_item
 from flows.stores.forgetting import forget
 from flows.stores.record import stage_counts
 from tasks.pipeline import load
@@ -38,6 +39,7 @@ def test_nothing_is_planned_of_a_file_that_would_be_opened(config: Config, tmp_p
     other = load(tmp_path / "changes.yaml", {"project.patch_size": 24})
     assert planned(other) == {"project": (4, 1), TEACHER: (3, 2), "fuse": (3, 2), "evaluate": (3, 2)}
     assert "gone" in plan_words(make_plan(other))[0]
+    assert [row["state"] for row in explain_item(make_plan(other), "p1")] == ["gone", "made", "gone", "gone", "gone"]
     plan = carry_out(other)
     assert len((tmp_path / "calls").read_text().split()) == 3
     counts = {row["stage"]: (row["quarantined"], row["gone"]) for row in stage_counts(plan, "direct")}
