@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from configs.pipeline import Config
+from flows.cutoff import Cutoff
 from flows.estimates import estimate
-from flows.reasons import differs_upstream_alone, lacking, reasons_of
+from flows.lost import Lost
+from flows.reasons import lacking, reasons_of
 from flows.receipts import Receipts
+from flows.runs_before import RunsBefore
 from flows.sources import Source
-from flows.trials import last_whole_run
 from storage.accepted import read_accepted
 from storage.manifest import Block
 from storage.receipts import Receipt, dropped_blocks
@@ -26,8 +28,9 @@ from tasks.stage.rows import known_rows
 class StagePlan:
     """One stage of a plan. ``seconds`` and ``bytes`` are estimates from receipts of the stage, None where there are none.
 
-    ``at_most``: it differs in nothing but what it reads; what comes out of that as it was before stops there.
-    ``items`` are those of the blocks ``to_run`` that must be made; the rows of ``copied`` others lie in other blocks.
+    ``at_most``: blocks are there that differ in nothing but what they read; what comes out of that as it was before stops there.
+    ``items`` are those of the blocks ``to_run`` that must be made; the rows of ``copied`` others lie in other blocks, and of
+    ``gone`` others, which are forgotten, or whose files are gone, nothing is made.
     """
 
     stage: str
@@ -40,15 +43,18 @@ class StagePlan:
     bytes: int | None = None
     at_most: bool = False
     copied: int = 0
+    gone: int = 0
 
 
 @dataclass(frozen=True)
 class Ahead:
-    """A stage once all files are read: its blocks, those that it must make, and which of their rows lie in other blocks."""
+    """A stage once all files are read: its blocks, those that it must make, which of their rows lie in other blocks, and of which
+    of their panoramas nothing is made."""
 
     step: Step
     owed: frozenset[str]
     copies: Mapping[str, Copies]
+    lost: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 class Comparison:
@@ -58,7 +64,7 @@ class Comparison:
         self.receipts, self.retry = receipts, retry
         self._steps = now
         self.there = {step.key: receipts.existing(step.stage) for step in now}
-        self.previous = last_whole_run(config, found)
+        self._runs = RunsBefore(config, found)
         self.to_come = {source.key: source.to_come for source in found}
         self.forgotten = {name for source in found for name in source.forgotten}
         self.owed: dict[str, tuple[str, ...]] = {}
@@ -66,6 +72,7 @@ class Comparison:
         self.copies: dict[str, Mapping[str, Copies]] = {}
         self.ahead: dict[str, Ahead] = {}
         self.satisfied = with_dropped(now, self.there)
+        self._lost = Lost(found, receipts)
         self._redone: set[tuple[str, str]] = set()
         self._taken: set[tuple[str, str]] = set()
 
@@ -80,7 +87,8 @@ class Comparison:
         redo = self._to_redo(step)
         missing = self._missing(step, satisfied, redo)
         self.owed[step.key] = tuple(block.name for block in missing)
-        reasons = lacking(stage) or reasons_of(stage, missing, redo, self.previous, self.forgotten) or self._waits(step)
+        before = self._runs.of(stage) if missing else None
+        reasons = lacking(stage) or reasons_of(stage, missing, redo, before, self.forgotten) or self._waits(step)
         to_come = self.to_come.get(stage.origin.key, [])
         reasons += to_come
         # What is made of a whole data set has another fingerprint once that has grown.
@@ -94,16 +102,18 @@ class Comparison:
         ahead = self.copies[step.key]
         if to_run is not missing:
             ahead = known_rows(grown.stage, to_run, self._known(grown.stage))
-        self.ahead[step.key] = Ahead(grown, frozenset(block.name for block in to_run), ahead)
+        lost = self._lost.find(grown.stage, to_run, ahead)
+        self.ahead[step.key] = Ahead(grown, frozenset(block.name for block in to_run), ahead, lost)
         copied = sum(map(len, ahead.values()))
-        items = sum(len(block.items) for block in to_run) - copied
+        gone = sum(map(len, lost.values()))
+        items = sum(len(block.items) for block in to_run) - copied - gone
         cached = len(grown.blocks) - len(to_run)
         accepted = read_accepted(stage.root, stage.name, stage.identity.fingerprint) if to_run else None
         reasons += [f"accepted by {accepted['by']}: {accepted['because']}"] if accepted else []
-        less = bool(to_run) and not to_come and not redo and (bool(accepted) or differs_upstream_alone(stage, self.previous))
+        less = not to_come and not redo and (bool(accepted) or Cutoff(grown.stage, self.receipts).may_adopt(to_run))
         seconds, size = estimate(stage, items, self.receipts, copied)
         counts = (cached, len(to_run), items)
-        return StagePlan(step.key, stage.identity.fingerprint, *counts, tuple(reasons), seconds, size, less, copied)
+        return StagePlan(step.key, stage.identity.fingerprint, *counts, tuple(reasons), seconds, size, less, copied, gone)
 
     def _missing(self, step: Step, there: set[str], redo: set[str]) -> list[Block]:
         """The blocks of a stage that are not there, or are to be made once more; none that an earlier stage alike makes."""

@@ -14,15 +14,15 @@ def plan_title(plan: Plan) -> str:
 
 
 def plan_words(plan: Plan) -> list[dict[str, str]]:
-    """By stage what a table shows, heads to texts; ``copied`` where any row is, ``why`` with a line for each reason."""
-    copies = any(row.copied for row in plan.stages)
+    """By stage what a table shows, heads to texts; ``copied`` and ``gone`` where any is, ``why`` with a line for each reason."""
+    more = [name for name in ("copied", "gone") if any(getattr(row, name) for row in plan.stages)]
     return [
         {
             "stage": row.stage,
             "cached": str(row.cached),
             "to run": _to_run(row),
             "items": str(row.items),
-            **({"copied": str(row.copied)} if copies else {}),
+            **{name: str(getattr(row, name)) for name in more},
             "time": duration(row.seconds),
             "bytes": size(row.bytes),
             "why": "\n".join(row.reasons) or "nothing changed",

@@ -36,7 +36,7 @@ def reasons_of(
     stage : Stage
     missing : blocks that it must make
     redo : names of those among them that are there, and must be made once more
-    previous : the record of the last run of the config, if there is one
+    previous : the record of the run that they are compared with, if there is one
     forgotten : names of blocks in which an item is forgotten
     """
     if not missing:
@@ -46,25 +46,16 @@ def reasons_of(
     rest = [block for block in missing if block.name not in redo]
     if not rest:
         return reasons
-    before = _identity_before(stage, previous)
+    before = identity_before(stage, previous)
     if before is None:
         return [*reasons, "first run"]
     if before["fingerprint"] != stage.identity.fingerprint:
         return [*reasons, *(str(change) for change in differences(before, stage.identity.as_json(), stage.key))]
-    return [*reasons, *_causes(stage, rest, _known(stage, previous or {}), set(forgotten))]
+    return [*reasons, *_causes(stage, rest, previous or {}, set(forgotten))]
 
 
-def differs_upstream_alone(stage: Stage, previous: Mapping[str, Any] | None) -> bool:
-    """Whether nothing of a stage changed since the last run but stages that it reads."""
-    before, now = _identity_before(stage, previous), stage.identity.as_json()
-    return (
-        before is not None
-        and before["upstream"] != now["upstream"]
-        and all(before[key] == now[key] for key in ("version", "settings", "weights"))
-    )
-
-
-def _identity_before(stage: Stage, previous: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def identity_before(stage: Stage, previous: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What the record of a run says of a stage."""
     identities = (previous or {}).get("identities", {})
     found: Mapping[str, Any] | None = identities.get(stage.key) or identities.get(stage.name)
     return found  # records of old name stages as receipts do
@@ -86,7 +77,8 @@ def _known(stage: Stage, previous: Mapping[str, Any]) -> set[str]:
     return set(own) if own is not None else {name for names in blocks.values() for name in names}
 
 
-def _causes(stage: Stage, missing: Sequence[Block], known: set[str], forgotten: set[str]) -> list[str]:
+def _causes(stage: Stage, missing: Sequence[Block], previous: Mapping[str, Any], forgotten: set[str]) -> list[str]:
+    known, made = _known(stage, previous), _made_all(stage, previous)
     numbers = {_number(name) for name in known}
     folder = join(stage.root, "stages", stage.name, stage.identity.fingerprint)
     on_disk = set(children(folder))
@@ -98,9 +90,14 @@ def _causes(stage: Stage, missing: Sequence[Block], known: set[str], forgotten: 
         elif not known.issuperset(made_of):
             cause = "items forgotten" if forgotten.intersection(made_of) - known else "items changed"
         else:
-            cause = "receipt missing" if block.name in on_disk else "not run yet"
+            cause = "receipt missing" if block.name in on_disk else "there no more" if made else "not run yet"
         causes[cause] = causes.get(cause, 0) + 1
     return [f"{cause}: {count} block{'s' * (count > 1)}" for cause, count in sorted(causes.items())]
+
+
+def _made_all(stage: Stage, record: Mapping[str, Any]) -> bool:
+    """Whether a run has made, or found, every block of a stage."""
+    return record.get("state") == "completed" and any(row.get("stage") == stage.key for row in record.get("stages", ()))
 
 
 def _number(block: str) -> str:

@@ -61,8 +61,12 @@ class Receipts:
         if place in self._listed:
             return [self._kept[place][name] for name in sorted(self._kept[place])[:most]]
         if place not in self._sampled:
-            urls = [block_url(*place, name) for name in receipt_files(*place)[:most]]
-            self._sampled[place] = {receipt.block: receipt for receipt in read_receipts(urls) if receipt}
+            urls, found = [block_url(*place, name) for name in receipt_files(*place)], dict[str, Receipt]()
+            for start in range(0, len(urls), most):  # one that is torn hides no others
+                found |= {receipt.block: receipt for receipt in read_receipts(urls[start : start + most]) if receipt}
+                if len(found) >= most:
+                    break
+            self._sampled[place] = found
         return list(self._sampled[place].values())[:most]
 
     def at(self, root: str, stage: str, fingerprint: str, block: str) -> Receipt | None:

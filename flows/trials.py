@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
@@ -17,7 +16,6 @@ from configs.trial import Trial
 from flows.invocation import typed
 from flows.sources import Part, Source, part_of
 from storage.fingerprint import digest
-from storage.runs import latest_run
 from tasks.ingest import ingest
 from tasks.ingest.ingest import Scan
 from tasks.pipeline import plain_stages
@@ -82,22 +80,6 @@ def _as_known(source: Source) -> Source:
     """A source that is not read: its files that are not known yet are left alone."""
     own = replace(source.scan, to_read=[], checked=())
     return Part(source.stage, own, source, tuple(own.known))
-
-
-def last_whole_run(config: Config, sources: Sequence[Source]) -> dict[str, Any] | None:
-    """The record of the last run that chose no panoramas, as if it had been one of the panoramas that ``sources`` have now."""
-    record = latest_run(config.root, config.name, trials=False)
-    known = (record or {}).get("blocks")
-    if record is None or not isinstance(known, Mapping):
-        return record
-    parts = [source for source in sources if isinstance(source, Part)]
-    return {**record, "blocks": {**known, **{one.key: _known_then(one, known.get(one.key, ())) for one in parts}}}
-
-
-def _known_then(source: Part, names: Collection[str]) -> list[str]:
-    """The blocks of a part of a source whose whole blocks a run knew."""
-    indices = {block.index for block in source.of.blocks if block.name in names}
-    return [block.name for block in source.blocks if block.index in indices]
 
 
 def reach(trial: Trial, config: Config) -> Reach:

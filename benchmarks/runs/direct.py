@@ -9,6 +9,7 @@ from typing import Any
 from configs.pipeline import Config
 from configs.reading import as_mapping, folder_of, lay_over, read_settings
 from configs.trial import WHOLE, Trial
+from flows.cutoff import Cutoff
 from flows.plan import Plan, make_plan
 from storage.manifest import Block, blocks_of
 from storage.receipts import Receipt, read_receipt
@@ -16,6 +17,7 @@ from tasks.ingest import ingest
 from tasks.ingest.check import check
 from tasks.migration import migrated
 from tasks.pipeline import sources, steps, validated
+from tasks.stage.attempt import make_block
 from tasks.stage.job import Job
 from tasks.stage.kind import Stage, Step
 
@@ -71,10 +73,12 @@ def make_all(config: Config, blocks: Sequence[Block], run: str = "direct") -> It
 
 
 def carry_out(config: Config, run: str = "direct", trial: Trial = WHOLE) -> Plan:
-    """Do what a config owes, as a run does, copied rows included; the plan that was carried out."""
+    """Do what a config owes, as a run does, copied rows and adopted blocks included; the plan that was carried out."""
     ingested(config)
     plan = make_plan(config, trial=trial)
     for step in plan.chosen:
+        cutoff = Cutoff(step.stage, plan.receipts)
         for block in plan.owed_blocks(step):
-            plan.receipts.keep(step.stage, step.stage.make(plan.job(step, block, run, config.execution)))
+            job = cutoff.told(plan.job(step, block, run, config.execution))
+            plan.receipts.keep(step.stage, make_block(job, lambda _line: None))
     return plan

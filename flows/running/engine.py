@@ -169,11 +169,9 @@ class Engine:
         return future
 
     def _job(self, work: Work) -> Job:
-        """What makes a block; one that is finished and owed all the same, to try items again, is made in any case."""
+        """What makes a block, or copies the one that it would come out as."""
         job = self._plan.job(work.step, work.block, self._run, self._config.execution)
-        fresh = self._plan.receipts.get(work.step.stage, work.block.name) is None
-        adopts = self._stages[work.step.key].cutoff.adoptable(work.block) if fresh else ""
-        return replace(job, guarded=work.guarded, adopts=adopts)
+        return self._stages[work.step.key].cutoff.told(replace(job, guarded=work.guarded))
 
     def _before(self, work: Work) -> set[UUID]:
         """Task runs that stand for what a block reads."""

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from configs.pipeline import Config
+from flows.cutoff import Cutoff
 from flows.errors import RunFailed
 from flows.plan import Plan
 from flows.running.block_task import BlockTask, block_task
-from flows.running.cutoff import Cutoff
 from flows.running.schedule import Work
 from flows.running.workers import Workers
 from flows.stores.items import left_behind
@@ -103,13 +103,14 @@ class StageRun:
         self._plan.receipts.keep(self.step.stage, receipt)
         self._unsettled -= 1
         own = [row for row in receipt.quarantined if not row.inherited]
-        self._log.given_up(self.step.key, own)
         self.items += len(receipt.items)
         self.seconds += receipt.made["seconds"]
         bad = [row for row in own if row.item not in self._left_behind]
+        self._log.given_up(self.step.key, bad)
         self._quarantined += len(bad)
         self._tried += sum(row.item not in self._left_behind for row in receipt.items)
-        observer().items_done(self.step.key, len(receipt.items), len(receipt.quarantined))
+        given_up = sum(row.item not in self._left_behind for row in receipt.quarantined)
+        observer().items_done(self.step.key, len(receipt.items), given_up)
         if self._progress:
             self._progress.block_done()
         if bad and self._tried >= LEAST_TRIED and self._quarantined > self._max_quarantined * self._tried:

@@ -22,8 +22,8 @@ def explain_item(plan: Plan, name: str) -> list[dict[str, Any]]:
     -------
     list of dict
         ``stage``, ``block``, ``state`` and ``why``, of its own stages, of those that learn from it, and of all that read these.
-        The state is ``there``, ``made``, ``copied``, ``joined``, ``given up`` or ``forgotten``; at the source also ``new``,
-        ``changed`` or ``gone``. Of a block with a file that is not read yet only the number is known.
+        The state is ``there``, ``made``, ``copied``, ``joined``, ``given up``, ``gone`` or ``forgotten``; at the source also
+        ``new`` or ``changed``. Of a block with a file that is not read yet only the number is known.
 
     Raises
     ------
@@ -86,6 +86,8 @@ def _state(plan: Plan, ahead: Ahead, block: Block, item: Item, reasons: tuple[st
         copies = ahead.copies.get(block.name, {})
         if slot is not None and slot in copies:
             return {"state": "copied", "why": f"its row lies in {copies[slot][0]}"}
+        if item.item in ahead.lost.get(block.name, ()):
+            return {"state": "gone", "why": "it would be made of a file that is in the source no more"}
         return {"state": "made", "why": "; ".join(reasons)}
     if ahead.step.stage.is_joined:
         return {"state": "joined", "why": "; ".join(reasons)}

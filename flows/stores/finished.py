@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +36,7 @@ class Finished:
     """Blocks of labels and their receipts, in the order of the manifest; ``owed`` counts the blocks that each stage still owes.
 
     ``about`` is what all blocks with labels say of them; ``remake`` the command that makes what is owed. ``left_out`` are items
-    that are forgotten, or gone from the source; ``kept`` those that are gone, and stay since somebody asked for it.
+    that are forgotten, or gone from the source; ``kept`` those that are gone, and whose labels stay since somebody asked for it.
     """
 
     blocks: tuple[tuple[str, Block, Receipt], ...]
@@ -108,7 +108,7 @@ def finished_labels(
     stage : str, optional
         Key of the stage that gives the labels; may be left out where there is only one.
     keep_removed : bool
-        Take panoramas too that are in the source no more.
+        Take panoramas too that are in the source no more, if they have labels.
 
     Raises
     ------
@@ -135,7 +135,8 @@ def finished_labels(
             f"not all labels are finished; owed by stage: {told}. "
             f"Finish them with {remake}, or pass --allow-incomplete to take what is there"
         )
-    left, kept = _left_out(plan, step, keep_removed)
+    labelled = {row.item for _, _, receipt in blocks for row in receipt.items if row.state == "done"}
+    left, kept = _left_out(plan, step, labelled, keep_removed)
     about = common_about(receipt for _, _, receipt in blocks)
     found = Finished(blocks, step.stage, plan, owed, about, remake, left, kept)
     if not any(row.state == "done" for _, row in found.rows()):
@@ -143,13 +144,15 @@ def finished_labels(
     return found
 
 
-def _left_out(plan: Plan, step: Step, keep_removed: bool) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Items with a place that are left out of the labels, and those that are gone and kept. What is forgotten is never kept."""
+def _left_out(plan: Plan, step: Step, labelled: Collection[str], keep_removed: bool) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Items with a place that are left out of the labels, and those that are gone and kept: of the ``labelled`` ones those that
+    are not forgotten."""
     own = [source for source in plan.sources if same_panoramas(source.stage, step.stage.panoramas)][:1]
     items = [(item, item.item in source.scan.present) for source in own for item in source.scan.known if item.block >= 0]
     forgotten = {item.item for item, _ in items if is_forgotten(item)}
     gone = {item.item for item, present in items if not present} - forgotten
-    return frozenset(forgotten if keep_removed else forgotten | gone), tuple(sorted(gone)) if keep_removed else ()
+    kept = gone.intersection(labelled) if keep_removed else set()
+    return frozenset(forgotten | gone - kept), tuple(sorted(kept))
 
 
 def labels_step(plan: Plan, key: str | None) -> Step:

@@ -1,7 +1,7 @@
 """Forgetting a panorama: its labels go from all fingerprints and plain published versions, and never come again.
 
 The record is written first; from then on its item is given up for all who look, whatever becomes of this process. All that
-follows may be done again, and is, by typing the same command, until nothing is left.
+follows may be done again, and is, by typing the same command, until nothing is left. Its neighbours in a block keep their rows.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from flows.stores.held import blocks_with, wanted
 from flows.stores.items import called, different, known_item
 from flows.stores.needed import is_going
 from flows.stores.record import user_name
+from flows.stores.rest import Rests
 from flows.stores.stored import stored_plan
 from flows.stores.versions_held import blank_versions, expirable
-from storage.erasing import erase
+from storage.erasing import Stored, erase
 from storage.forgotten import Event, Forgotten, read_forgotten, write_forgotten
 from storage.manifest import Item
 from storage.receipts import Receipt
@@ -38,8 +39,9 @@ def forget(config: Config, names: Sequence[str], because: str) -> dict[str, Any]
     Returns
     -------
     dict
-        The records as ``forgotten``, how many ``blocks`` and ``bytes`` went, the plain ``published`` versions that lost a row,
-        what was ``made_with`` them and is owed again, and as ``left`` what to type to remove the history of Icechunk.
+        The records as ``forgotten``, how many ``blocks`` and ``bytes`` went, of how many blocks the rows of other panoramas were
+        ``kept``, the plain ``published`` versions that lost a row, what was ``made_with`` them and is owed again, and as ``left``
+        what to type to remove the history of Icechunk.
 
     Raises
     ------
@@ -57,14 +59,24 @@ def forget(config: Config, names: Sequence[str], because: str) -> dict[str, Any]
     for record in records:
         write_forgotten(config.root, record)
     published = blank_versions(config.root, what, records[0])
-    size = sum(erase(one.url) for one in going)
+    kept, size = _erase(config.root, going)
     again = command("forget", *names, "--because", because)
     left = [{**one, "type": [*_to_type(config, one), again]} for one in expirable(config.root, what)]
-    removed = {"at": _now(), "blocks": len(going), "bytes": size, "published": published}
+    removed = {"at": _now(), "blocks": len(going), "kept": kept, "bytes": size, "published": published}
     for record in records if not left else ():
         write_forgotten(config.root, replace(record, removed=removed))
     made_with = list({str(one): dict(one) for record in records for one in record.made_with}.values())
     return {"forgotten": [_told(record) for record in records], **removed, "made_with": made_with, "left": left}
+
+
+def _erase(root: str, going: Sequence[Stored]) -> tuple[int, int]:
+    """Remove blocks, each once the rows of its other panoramas lie elsewhere; of how many blocks some do, and the bytes less."""
+    rests, kept, size = Rests(root, read_forgotten(root)), 0, 0
+    for one in going:
+        rest = rests.write(one)
+        kept += rest is not None
+        size += erase(one.url) - (rest or 0)
+    return kept, size
 
 
 def remember(config: Config, names: Sequence[str], because: str) -> list[dict[str, Any]]:

@@ -20,7 +20,8 @@ class Wanted:
     """Panoramas by all that tells them, in all manifests of a store.
 
     ``names`` and ``digests`` are theirs, ``numbers`` those of their blocks, and ``blocks`` these blocks' names with their labels
-    in them. ``others`` are names and digests of other items that are called so, and ``spared`` the blocks of those.
+    in them. ``others`` are names and digests of other items that are called so, and ``spared`` the blocks of those; ``known`` are
+    all names of all manifests.
     """
 
     names: set[str] = field(default_factory=set)
@@ -29,10 +30,15 @@ class Wanted:
     blocks: set[str] = field(default_factory=set)
     others: set[tuple[str, str]] = field(default_factory=set)
     spared: set[str] = field(default_factory=set)
+    known: set[str] = field(default_factory=set)
+
+    def is_of(self, item: str) -> bool:
+        """Whether an item is called as one of them, or was taken from one: frames are named below their clip."""
+        return item in self.names or (item.rpartition("/")[0] in self.names and item not in self.known)
 
     def is_row(self, item: str, digest: str) -> bool:
         """Whether a row of a published version is one of them: by its pixels, or, older ones of them, by its name."""
-        return digest in self.digests or (item in self.names and (item, digest) not in self.others)
+        return digest in self.digests or (self.is_of(item) and (item, digest) not in self.others)
 
 
 def wanted(root: str, records: Sequence[Forgotten], all_records: Sequence[Forgotten]) -> Wanted:
@@ -41,6 +47,7 @@ def wanted(root: str, records: Sequence[Forgotten], all_records: Sequence[Forgot
     named = {(record.source, record.item) for record in records}
     of_manifest = {url: read_manifest(url) for url in manifests(root)}
     for url, items in of_manifest.items():
+        found.known.update(item.item for item in items)
         own = [item for item in items if (_source(url), item.item) in named or item.digest in found.digests]
         found.names.update(item.item for item in own)
         places = {item.block for item in own if item.block >= 0}
@@ -86,7 +93,7 @@ def blocks_with(root: str, what: Wanted) -> tuple[list[Stored], list[Stored]]:
 def _holds(one: Stored, what: Wanted) -> bool:
     if one.receipt is None or one.block in what.spared:
         return False
-    return any(row.item in what.names and row.state == "done" for row in one.receipt.items)
+    return any(row.state == "done" and what.is_of(row.item) for row in one.receipt.items)
 
 
 def _stands_for_all(one: Stored) -> bool:

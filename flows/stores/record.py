@@ -13,6 +13,7 @@ from typing import Any
 from configs.pipeline import Config
 from configs.trial import WHOLE, Trial
 from flows.plan import Plan
+from flows.stores.items import left_behind
 from flows.text import duration
 from storage.credentials import mask_credentials, mask_settings
 from storage.receipts import Receipt
@@ -123,12 +124,15 @@ def made_by(receipts: Mapping[str, Sequence[Receipt]], run: str) -> dict[str, li
 
 
 def stage_counts(plan: Plan, run: str) -> list[Mapping[str, Any]]:
-    """For every stage: blocks that were there, made or adopted, rows copied into these, quarantined items, seconds and bytes."""
+    """For every stage: blocks that were there, made or adopted, rows copied into these, quarantined items, seconds and bytes; as
+    ``gone`` items that were given up and are in the source no more, or forgotten."""
     counts: list[Mapping[str, Any]] = []
     found = stage_receipts(plan)
     made_once = made_by(found, run)
     for stage, receipts in found.items():
         made = made_once[stage]
+        left = left_behind(plan, plan.step(stage).stage)
+        given_up = [row.item in left for receipt in receipts for row in receipt.quarantined]
         adopted = [receipt for receipt in made if ADOPTED in receipt.made]
         counts.append(
             {
@@ -138,7 +142,8 @@ def stage_counts(plan: Plan, run: str) -> list[Mapping[str, Any]]:
                 "adopted": len(adopted),
                 "copied": sum(receipt.copied for receipt in made),
                 "items": sum(len(receipt.items) for receipt in receipts),
-                "quarantined": sum(len(receipt.quarantined) for receipt in receipts),
+                "quarantined": given_up.count(False),
+                "gone": given_up.count(True),
                 "seconds": round(sum(receipt.made["seconds"] for receipt in made), 2),
                 "bytes": sum(receipt.bytes for receipt in receipts),
             }

@@ -23,7 +23,8 @@ def print_forgotten(found: Mapping[str, Any]) -> None:
     for one in found["forgotten"]:
         told = f"{one['item']} by {one['by']} at {one['at']}: {one['because']}"
         console.print(f"[yellow]forgotten[/] {escape(told)}", soft_wrap=True)
-    console.print(f"removed {found['blocks']} blocks, {size(found['bytes'])}; the next run makes them again, without it")
+    kept = f"; the rows of other panoramas in {found['kept']} of them are kept" if found["kept"] else ""
+    console.print(f"removed {found['blocks']} blocks, {size(found['bytes'])}{kept}", soft_wrap=True)
     for version in found["published"]:
         console.print(f"published {escape(version)}: its labels are zero now, valid is false", soft_wrap=True)
     for one in found["made_with"]:

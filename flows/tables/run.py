@@ -79,14 +79,14 @@ def print_outcome(record: Mapping[str, Any]) -> None:
     """What a run did, how accurate its labels are, and where to look next."""
     table = Table(title=f"Run {record['run']}", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("stage")
-    copies = any(row.get("copied") for row in record["stages"])
-    for name in ("cached", "ran", *(["copied"] * copies), "quarantined", "work", "stored"):
+    copies, left = (any(row.get(name) for row in record["stages"]) for name in ("copied", "gone"))
+    for name in ("cached", "ran", *(["copied"] * copies), "quarantined", *(["gone"] * left), "work", "stored"):
         table.add_column(name, justify="right")
     for row in record["stages"]:
         quarantined = f"[yellow]{row['quarantined']}[/]" if row["quarantined"] else "0"
         ran = f"{row['ran']}" + (f" [dim]+ {row['adopted']} adopted[/]" if row.get("adopted") else "")
-        counts = [str(row["cached"]), ran, *([str(row["copied"])] * copies)]
-        table.add_row(row["stage"], *counts, quarantined, duration(row["seconds"]), size(row["bytes"]))
+        counts = [str(row["cached"]), ran, *([str(row["copied"])] * copies), quarantined, *([str(row["gone"])] * left)]
+        table.add_row(row["stage"], *counts, duration(row["seconds"]), size(row["bytes"]))
     console.print(table)
     if trial := record.get("trial"):
         console.print(escape(trial_line(trial)), soft_wrap=True)

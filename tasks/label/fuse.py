@@ -40,6 +40,8 @@ from tasks.stage.kind import Edge, Inputs, Kind, stages_of
 from tasks.stage.upstream import Upstream
 
 VERSION = "5"
+GRADIENT = "image_gradient"
+"""The auxiliary label that is made of the panorama's pixels."""
 
 PatchLabels = tuple[list[Labelling], Panorama | None]
 """All labellings of a panorama, and itself where its pixels or what was photographed of it are needed."""
@@ -52,6 +54,10 @@ def _says(settings: Settings, inputs: Inputs) -> dict[str, Any]:
 
 def _work(inputs: Inputs) -> int:
     return fuse_work(max((one.settings.rotation for one in stages_of(inputs, "turned")), default=0))
+
+
+def _opens(settings: Settings, _inputs: Inputs) -> bool:
+    return GRADIENT in settings.auxiliaries
 
 
 KIND = Kind(
@@ -67,6 +73,7 @@ KIND = Kind(
     make="tasks.label.fuse:fuse_block",
     says=_says,
     facts=decoded,
+    opens=_opens,
     fits=refuse_misfit,
     shows="tasks.label.shown:shows",
     summary="tasks.label.shown:summary",
@@ -90,7 +97,7 @@ def fuse_block(job: Job) -> Receipt:
             fields, views = labellings[teacher.stage.settings.rotation]
             fields |= (said := decode_fields(teacher.item(slot), teacher.about))
             views |= dict.fromkeys(said, cameras.of(teacher.stage, slot))
-        needed = "image_gradient" in settings.auxiliaries or partly_observed(item)
+        needed = GRADIENT in settings.auxiliaries or partly_observed(item)
         return labellings, shared_panorama(item, job.panoramas) if needed else None
 
     def fuse_item(_item: Item, patch_labels: PatchLabels) -> Output:

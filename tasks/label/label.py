@@ -27,7 +27,7 @@ from tasks.label.teachers.looking import Patches, look_at_observed
 from tasks.stage.block import run_block
 from tasks.stage.devices import device_name, resolve_device
 from tasks.stage.job import Job, Output
-from tasks.stage.kind import Edge, Facts, Inputs, Kind, Part
+from tasks.stage.kind import Edge, Facts, Inputs, Kind, Part, stages_of
 from tasks.stage.making import Making
 from tasks.stage.upstream import Upstream
 
@@ -52,6 +52,10 @@ def _weights(settings: Settings, inputs: Inputs) -> dict[str, str]:
 
 def _facts(settings: Settings, _inputs: Inputs) -> Facts:
     return (*DECODED, *facts_read(settings.kind))
+
+
+def _opens(settings: Settings, inputs: Inputs) -> bool:
+    return settings.rotation > 0 or not all(one.settings.keep_pixels for one in stages_of(inputs, "views"))
 
 
 def _parts(settings: Settings, named: Mapping[str, Any]) -> list[Part]:
@@ -80,6 +84,7 @@ VIEWS = Kind(
     says=_says,
     weights=_weights,
     facts=_facts,
+    opens=_opens,
     like=_own_key,
     notes="tasks.label.teachers.licences:notes",
     looks="tasks.label.teachers.trial:look_at_files",

@@ -27,6 +27,10 @@ def _facts(settings: Settings, _inputs: Inputs) -> Facts:
     return DECODED if settings.keep_pixels else ()
 
 
+def _opens(settings: Settings, _inputs: Inputs) -> bool:
+    return settings.keep_pixels
+
+
 KIND = Kind(
     "project",
     VERSION,
@@ -35,6 +39,7 @@ KIND = Kind(
     "views",
     make="tasks.label.project:project_block",
     facts=_facts,
+    opens=_opens,
 )
 
 

@@ -73,7 +73,7 @@ class Copying:
     def whole(self, holds: Holds) -> Receipt | None:
         """The block whose rows all go into the same slots here, its files copied; None if there is none, or it is not sound."""
         items, (block, _) = self._job.block.items, self._job.copies.get(0, ("", 0))
-        if not self._job.all_copied or any(self._job.copies[slot] != (block, slot) for slot in range(len(items))):
+        if self._job.given_up or any(self._job.copies.get(slot) != (block, slot) for slot in range(len(items))):
             return None
         receipt = read_receipt(url := self._job.stage.block_url(block))
         if receipt is None or block == self._job.block.name or len(receipt.items) != len(items):

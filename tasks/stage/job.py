@@ -9,6 +9,7 @@ from typing import Any
 from configs.execution import Execution
 from storage.credentials import mask_credentials
 from storage.fingerprint import Identity
+from storage.forgotten import is_forgotten
 from storage.manifest import Block
 from storage.urls import join
 from tasks.stage.code import code_of
@@ -74,7 +75,8 @@ class Job:
     @property
     def all_copied(self) -> bool:
         """Whether no item has to be made, as far as is known: what makes them need not be loaded."""
-        return not self.given_up and len(self.copies) == len(self.block.items)
+        items = enumerate(self.block.items)
+        return not self.given_up and all(slot in self.copies or is_forgotten(item) for slot, item in items)
 
     @property
     def source(self) -> Any:

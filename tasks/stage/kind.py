@@ -15,13 +15,13 @@ from configs.settings import Settings
 from storage.fingerprint import Identity
 from storage.manifest import Block
 from storage.receipts import block_url
-from tasks.stage.plain import all_facts, all_settings, always_fits, like_none, named_function, no_weights, plainest
+from tasks.stage import plain
 
 Grain = Literal["source", "block", "derived", "all"]
 """What one block of a stage is made of: the ``block`` that it reads; files that a ``source`` lists, whose manifest has the
 blocks; one new block for each block read (``derived``); or one for everything (``all``), which waits for all of it."""
 
-OVER = "panoramas"
+OVER = plain.PANORAMAS
 """The input that chooses the panoramas; all others must be over the same ones."""
 
 Facts = tuple[str, ...]
@@ -94,6 +94,9 @@ class Kind:
         Name of each set of weights -> digest; ``{key}`` in a name is the key of the entry.
     facts : function of (settings, inputs)
         What it reads of an item beyond pixels and earlier stages, by default name and metadata: rows of alike ones are copied.
+    opens : function of (settings, inputs)
+        Whether it opens the panoramas' own files, by default whether it reads what gives them: a plan counts none of it for those
+        that are gone.
     network : bool
         Runs a network, and so wants a GPU, though no weights of it may be known beforehand.
     expand : function of (settings, named inputs)
@@ -119,7 +122,7 @@ class Kind:
     decode : str
         ``module:function`` of (an item's arrays, ``about``): values in their units, NaN where not valid; by default as stored.
     work : function of inputs
-        How much an item takes, in items of the kind in its plainest form.
+        How much an item takes, in items of the kind in its plain.plainest form.
     like : function of (settings, key)
         Key of a stage that does the same work, where one was likely measured first; empty if there is none.
     """
@@ -132,14 +135,15 @@ class Kind:
     make: str = ""
     joins: str = ""
     grain: Grain = "block"
-    says: Callable[[Any, Inputs], Mapping[str, Any]] = all_settings
-    weights: Callable[[Any, Inputs], Mapping[str, str]] = no_weights
-    facts: Callable[[Any, Inputs], Facts] = all_facts
+    says: Callable[[Any, Inputs], Mapping[str, Any]] = plain.all_settings
+    weights: Callable[[Any, Inputs], Mapping[str, str]] = plain.no_weights
+    facts: Callable[[Any, Inputs], Facts] = plain.all_facts
+    opens: Callable[[Any, Inputs], bool] = plain.reads_panoramas
     network: bool = False
     expand: Callable[[Any, Mapping[str, Any]], Sequence[Part]] | None = None
     becomes: Callable[[Any], Kind | None] | None = None
     derive: Callable[[Stage, Block], Block] | None = None
-    fits: Callable[[Stage], None] = always_fits
+    fits: Callable[[Stage], None] = plain.always_fits
     notes: str = ""
     check: str = ""
     looks: str = ""
@@ -147,8 +151,8 @@ class Kind:
     shows: str = ""
     summary: str = ""
     decode: str = ""
-    work: Callable[[Inputs], int] = plainest
-    like: Callable[[Any, str], str] = like_none
+    work: Callable[[Inputs], int] = plain.plainest
+    like: Callable[[Any, str], str] = plain.like_none
 
     def stored_name(self, key: str) -> str:
         """The stage's name in identities and paths."""
@@ -228,13 +232,13 @@ class Stage:
 
     @property
     def work(self) -> int:
-        """How much an item takes, in items of the kind in its plainest form."""
+        """How much an item takes, in items of the kind in its plain.plainest form."""
         return self.kind.work(self.inputs)
 
     @property
     def make(self) -> Callable[..., Any]:
         """The function of one block."""
-        return named_function(self.kind.make)
+        return plain.named_function(self.kind.make)
 
     def stages(self, name: str) -> list[Stage]:
         """The stages that it reads under the name of an input; none where nothing is read."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
+
+PANORAMAS = "panoramas"
+"""What a stage gives that others may be over."""
 
 
 def named_function(reference: str) -> Callable[..., Any]:
@@ -22,6 +25,12 @@ def all_settings(settings: Any, _inputs: Any) -> Mapping[str, Any]:
 def all_facts(_settings: Any, _inputs: Any) -> tuple[str, ...]:
     """Name and metadata of an item may be read."""
     return ("name", "metadata")
+
+
+def reads_panoramas(_settings: Any, inputs: Mapping[str, Sequence[Any]]) -> bool:
+    """Whoever reads a stage that gives panoramas opens their files."""
+    kinds = [getattr(one, "kind", None) for found in inputs.values() for one in found]  # a model from outside has none
+    return any(kind is not None and kind.gives == PANORAMAS for kind in kinds)
 
 
 def no_weights(_settings: Any, _inputs: Any) -> Mapping[str, str]:

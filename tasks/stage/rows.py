@@ -91,8 +91,8 @@ def known_rows(stage: Stage, owed: Sequence[Block], receipts: Mapping[str, Recei
     receipts : by block, those under the stage's fingerprint
     """
     making = {block.name for block in owed}
-    before = {name: receipts[name] for name in making & receipts.keys() if _may_be_copied(receipts[name])}
-    sources = [receipt for name, receipt in receipts.items() if name not in making and _may_be_copied(receipt)]
+    before = {name: receipts[name] for name in making & receipts.keys() if may_be_copied(receipts[name])}
+    sources = [receipt for name, receipt in receipts.items() if name not in making and may_be_copied(receipt)]
     sources.sort(key=_age)
     near: dict[str, list[Receipt]] = {}
     for receipt in sources:
@@ -107,7 +107,7 @@ def known_rows(stage: Stage, owed: Sequence[Block], receipts: Mapping[str, Recei
     return {name: search.copies for name, search in found.items() if search.copies}
 
 
-def _may_be_copied(receipt: Receipt) -> bool:
+def may_be_copied(receipt: Receipt) -> bool:
     """Whether a block has rows with keys, and no files of which nobody could say whose they are."""
     return any(row.key for row in receipt.items) and all(name.startswith(f"{DATA}/") for name in receipt.files)
 

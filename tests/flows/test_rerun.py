@@ -1,6 +1,7 @@
 """Only what changed runs again. Executed tasks are counted by the Prefect server, and compared with the plan."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -68,8 +69,16 @@ def test_a_fuse_setting_reruns_fuse_and_after(path: Path) -> None:
     changed = load(path, fuse__edge_feather=0.5)
     assert reasons(changed)["fuse"] == ("fuse.edge_feather: 0.2 -> 0.5",)
     assert reasons(changed)["evaluate"][0].startswith("upstream fuse: ")
+    fuse = make_plan(load(path)).step("fuse")
     assert executed(changed) == {"fuse": 3, "evaluate": 3}
-    assert executed(load(path)) == {}, "the old fingerprint's blocks are still there"
+    assert reasons(load(path)) == {}, "the old fingerprint's blocks are still there"
+    torn, gone = (Path(fuse.stage.block_url(block.name)) for block in fuse.blocks[:2])
+    (torn / "receipt.json").write_text("{")
+    shutil.rmtree(gone)
+    assert reasons(load(path)) == {"fuse": ("receipt missing: 1 block", "there no more: 1 block")}, "and no setting is why"
+    (path.parent / "classes.json").write_text('{"factor":  2.0}')  # other weights that say the same
+    marks = {row.stage: row.at_most for row in make_plan(load(path)).stages if row.to_run}
+    assert marks == {"classes": False, "fuse": True, "evaluate": True}, "though the last run had another setting"
 
 
 def test_a_teachers_weights_rerun_its_labels_and_after(path: Path) -> None:

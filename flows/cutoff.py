@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from flows.receipts import Receipts
 from storage.accepted import read_accepted
 from storage.manifest import Block
-from storage.receipts import Receipt, block_url
+from storage.receipts import Receipt, block_url, receipt_files
 from storage.urls import children, join
 from tasks.stage.adopt import seen_by_readers
 from tasks.stage.grain import read_blocks
+from tasks.stage.job import Job
 from tasks.stage.kind import OVER, Stage, upstream_names
 
 
@@ -26,6 +28,12 @@ class Cutoff:
     def __init__(self, stage: Stage, receipts: Receipts) -> None:
         self._stage, self._receipts = stage, receipts
 
+    def told(self, job: Job) -> Job:
+        """A job that knows which block its own would come out as; one that is finished and owed all the same, to try items again,
+        is made in any case."""
+        there = self._receipts.get(self._stage, job.block.name)
+        return job if there else replace(job, adopts=self.adoptable(job.block))
+
     def adoptable(self, block: Block) -> str:
         """URL of an earlier block that a block would come out as; empty if none is known."""
         stage = self._stage
@@ -34,6 +42,12 @@ class Cutoff:
             if self._reads_alike(block, identity) and _is_whole(self._receipts.at(*place)):
                 return block_url(*place)
         return ""
+
+    def may_adopt(self, blocks: Sequence[Block]) -> bool:
+        """Whether an earlier block is there for any of these, whatever it has read."""
+        names = {block.name for block in blocks}
+        places = ((self._stage.root, self._stage.name, one["fingerprint"]) for one in (self._earlier if names else ()))
+        return any(not names.isdisjoint(receipt_files(*place)) for place in places)
 
     @cached_property
     def _earlier(self) -> list[Mapping[str, Any]]:
