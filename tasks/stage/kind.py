@@ -122,7 +122,7 @@ class Kind:
     decode : str
         ``module:function`` of (an item's arrays, ``about``): values in their units, NaN where not valid; by default as stored.
     work : function of inputs
-        How much an item takes, in items of the kind in its plain.plainest form.
+        How much an item takes, in items of the kind in its plainest form.
     like : function of (settings, key)
         Key of a stage that does the same work, where one was likely measured first; empty if there is none.
     """
@@ -232,7 +232,7 @@ class Stage:
 
     @property
     def work(self) -> int:
-        """How much an item takes, in items of the kind in its plain.plainest form."""
+        """How much an item takes, in items of the kind in its plainest form."""
         return self.kind.work(self.inputs)
 
     @property
