@@ -118,6 +118,14 @@ def test_a_sample_is_the_same_panoramas_and_a_larger_one_has_them_too(tmp_path: 
     assert 3 <= len(small) <= 14 < len(large) <= 27
 
 
+def test_a_split_is_the_panoramas_that_a_list_puts_there(tmp_path: Path) -> None:
+    path = write_pipeline(tmp_path, 4, source={"url": str(tmp_path / "list.csv")})
+    rows = [f"{tmp_path / 'images' / f'p0{number}.png'},{'test' if number % 2 else 'train'}" for number in range(4)]
+    (tmp_path / "list.csv").write_text("\n".join(["uri,split", *rows]))
+    plan = make_plan(load(path), trial=Trial(split="test"))
+    assert {entry.item for source in plan.sources for entry in source.scan.to_read} == {"p01", "p03"}
+
+
 def test_the_first_panoramas_are_those_that_are_there(tmp_path: Path) -> None:
     config = load(write_pipeline(tmp_path, 5))
     ingested(config)
