@@ -29,6 +29,7 @@ class Receipts:
         self._kept: dict[tuple[str, str, str], dict[str, Receipt]] = {}
         self._listed: set[tuple[str, str, str]] = set()
         self._sampled: dict[tuple[str, str, str], dict[str, Receipt]] = {}
+        self._unread: dict[tuple[str, str, str], list[str]] = {}
         self._others: dict[tuple[str, str, str, str], Receipt | None] = {}
         self._dropped: set[tuple[str, str, str, str]] = set()
 
@@ -61,13 +62,13 @@ class Receipts:
         if place in self._listed:
             return [self._kept[place][name] for name in sorted(self._kept[place])[:most]]
         if place not in self._sampled:
-            urls, found = [block_url(*place, name) for name in receipt_files(*place)], dict[str, Receipt]()
-            for start in range(0, len(urls), most):  # one that is torn hides no others
-                found |= {receipt.block: receipt for receipt in read_receipts(urls[start : start + most]) if receipt}
-                if len(found) >= most:
-                    break
-            self._sampled[place] = found
-        return list(self._sampled[place].values())[:most]
+            self._sampled[place], self._unread[place] = {}, receipt_files(*place)
+        found, unread = self._sampled[place], self._unread[place]
+        while len(found) < most and unread:  # one that is torn hides no others
+            names = [unread.pop(0) for _ in range(min(most - len(found), len(unread)))]
+            read = read_receipts([block_url(*place, name) for name in names])
+            found |= {receipt.block: receipt for receipt in read if receipt}
+        return list(found.values())[:most]
 
     def at(self, root: str, stage: str, fingerprint: str, block: str) -> Receipt | None:
         """The receipt of any block of a store, its data may be dropped; None if it has none. Read once."""
@@ -103,6 +104,7 @@ class Receipts:
         self._kept.clear()
         self._listed.clear()
         self._sampled.clear()
+        self._unread.clear()
         self._others.clear()
 
     def _read(self, stage: Stage, blocks: list[str]) -> list[Receipt | None]:

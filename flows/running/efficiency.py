@@ -27,6 +27,7 @@ class Efficiency:
         self._started = time.monotonic()
         self._first: float | None = None
         self._last = self._started
+        self._ended: float | None = None
         self._stages: dict[str, dict[str, float]] = {}
         self._devices: set[str] = set()
 
@@ -44,11 +45,16 @@ class Efficiency:
             self._devices.add(receipt.made["device"])
             self._last = time.monotonic()
 
+    def end(self) -> None:
+        """All is made that can be: from here on the figures stay."""
+        self._ended = time.monotonic()
+
     def as_json(self) -> dict[str, Any] | None:
         """For the record of the run; None if no network ran. ``devices``: GPUs; where there is none, workers."""
         if not self._stages or self._first is None:
             return None
-        wall = time.monotonic() - self._started
+        now = time.monotonic() if self._ended is None else self._ended
+        wall = now - self._started
         gpus = sum(one.startswith("cuda") for one in self._devices)
         bare = sum(one["items"] * one["quickest"] for one in self._stages.values())
         stages = {name: {key: round(value, 3) for key, value in one.items()} for name, one in self._stages.items()}
@@ -59,7 +65,7 @@ class Efficiency:
             "seconds": round(wall, 2),
             "networks_alone": round(bare / devices, 2),
             "before_the_first": round(self._first - self._started, 2),
-            "after_the_last": round(time.monotonic() - self._last, 2),
+            "after_the_last": round(now - self._last, 2),
             "stages": stages,
         }
 

@@ -262,6 +262,7 @@ class Engine:
         for stage in self._running:
             if stage.begun:
                 stage.end()
+        self.efficiency.end()
         if line := self.efficiency.line():
             self._log.tell(line)
         for step in self._shown_last:

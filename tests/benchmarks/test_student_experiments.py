@@ -47,6 +47,7 @@ def test_arms_build_the_networks_that_they_name():
     )  # the truth and its nudged twin, in all four, and two of the decisive test
 
 
+@pytest.mark.slow
 def test_the_nested_arms_differ_by_one_switch_and_twins_have_the_same_weights():
     nested = ABLATION[len(SINGLE) : -1]
     whole = make_network(TRUTH, CLASSES, 0).config
@@ -59,6 +60,7 @@ def test_the_nested_arms_differ_by_one_switch_and_twins_have_the_same_weights():
     assert all(abs(size(arm) / size(TRUTH) - 1) < 0.15 for arm in PEERS)
 
 
+@pytest.mark.slow
 def test_tensors_of_one_name_and_shape_begin_alike_in_all_arms_of_a_seed():
     weights = [make_network(arm, CLASSES, 3).state_dict() for arm in all_arms() if arm is not NUDGED]
     seen = {}

@@ -40,7 +40,10 @@ TERMINATE = pytest.mark.fault("SIGTERM, as a scheduler of machines sends it", ex
 
 @pytest.mark.parametrize(
     "number",
-    [pytest.param(signal.SIGINT, marks=INTERRUPT, id="SIGINT"), pytest.param(signal.SIGTERM, marks=TERMINATE, id="SIGTERM")],
+    [
+        pytest.param(signal.SIGINT, marks=INTERRUPT, id="SIGINT"),
+        pytest.param(signal.SIGTERM, marks=[TERMINATE, pytest.mark.slow], id="SIGTERM"),
+    ],
 )
 def test_one_signal_drains(number: signal.Signals, tmp_path: Path, prefect_api: str, seen: Seen) -> None:
     path = write_faulty_pipeline(tmp_path, 20)

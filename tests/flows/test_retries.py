@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from flows.plan import make_plan
 from tasks.pipeline import load
 from tests.flows.test_changed_truth import rows, write_audited, write_truth
@@ -28,6 +30,7 @@ def test_truth_that_was_mended_costs_its_own_row(tmp_path: Path) -> None:
     assert not make_plan(config, True).anything_to_run
 
 
+@pytest.mark.slow
 def test_what_a_model_made_that_learns_anew_is_made_by_the_new_one(tmp_path: Path) -> None:
     """A panorama whose labels are tried again is one more to learn from: nothing is copied behind the training."""
     config = load(write_chain(tmp_path))

@@ -188,6 +188,7 @@ def test_a_chain_is_tried_whole_and_its_barriers_have_names_of_their_own(tmp_pat
     assert {one.url.split("/")[-3] for one in find_garbage(config, older_than_hours=0)} >= {"fuse", "project"}
 
 
+@pytest.mark.slow
 def test_what_reads_the_same_as_before_stops_on_its_own_side_of_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new version of a stage makes the same bytes: a model that learned from all is not taken for one of a trial."""
     config = load(write_chain(tmp_path, targets=4))

@@ -38,6 +38,8 @@ def test_it_is_the_quickest_item_over_the_time_that_there_was(
     now[0] = 9.0
     found.done(stage, receipt(device, input=0.0, compute=4.0, output=0.0, items=6, quickest=0.4))
     now[0] = 10.0
+    found.end()
+    now[0] = 70.0
     told = found.as_json()
     assert told is not None
     assert told["share"] == pytest.approx(10 * 0.4 / (10.0 * at_a_time))

@@ -199,6 +199,7 @@ def test_a_damaged_record_forbids_all(path: Path) -> None:
         make_plan(config)
 
 
+@pytest.mark.slow
 def test_icechunk_keeps_its_history_until_what_is_printed_is_typed(path: Path, prefect_api: str) -> None:
     config = load(path)
     publish(config, to="icechunk")
