@@ -75,6 +75,7 @@ def test_the_document_runs(folder):
     assert labels["depth_valid"].mean() > 0.9
 
 
+@pytest.mark.slow
 def test_a_class_that_no_panorama_shows_is_told_at_the_end_of_a_run(folder):
     code = folder / "mypackage" / "teachers.py"
     code.write_text(code.read_text().replace('CLASSES = ("dark", "bright")', 'CLASSES = ("dark", "bright", "purple")'))

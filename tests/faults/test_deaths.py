@@ -97,6 +97,7 @@ def test_a_killed_scheduler_fails_the_run_and_the_next_one_resumes(
     seen(f"the run exits with 1 ({told.strip().splitlines()[-1][:90]}); the next keeps all {len(stamps)} receipts; same bytes")
 
 
+@pytest.mark.slow
 @pytest.mark.fault("SIGKILL between data and receipt", expected="invisible; the same bytes are written again")
 def test_killed_between_data_and_receipt_the_bytes_are_the_same(tmp_path: Path, prefect_api: str, seen: Seen) -> None:
     """The process stops there by itself: it opens two named pipes to sync them, and nobody writes to the second."""

@@ -174,6 +174,7 @@ def test_what_was_tried_is_not_made_again_nor_what_is_tried_afterwards(tmp_path:
     assert stored(config, "fuse")[1:3] == [["p03"], names[8:10]]
 
 
+@pytest.mark.slow
 def test_a_chain_is_tried_whole_and_its_barriers_have_names_of_their_own(tmp_path: Path) -> None:
     config = load(write_chain(tmp_path, targets=4))
     assert executed(config, limit=3) == BLOCKS

@@ -47,6 +47,7 @@ def test_pictures_become_files_of_labels_once(tmp_path: Path, pictures: list[str
     assert not list((out / "labels").glob("p0/*")), "files of the first layout are gone"
 
 
+@pytest.mark.slow
 def test_a_network_of_six_faces_is_asked_with_its_views(tmp_path: Path, pictures: list[str], prefect_api: str) -> None:
     weights, out = write_checkpoint(tmp_path / "weights", without=("normals",)), tmp_path / "out"
     chosen = ["--model", weights, "--scene", "indoor"]

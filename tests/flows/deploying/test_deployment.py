@@ -120,6 +120,7 @@ def test_every_flow_can_be_registered_for_a_config(tmp_path: Path, prefect_api: 
         assert one.parameters["trial"] == {"stage": "adapt", "limit": 2}
 
 
+@pytest.mark.slow
 def test_registering_needs_a_server_that_stays(tmp_path: Path) -> None:
     """Prefect itself would start one for the command, and keep the deployment in the user's database, where no worker looks."""
     path, home = write_pipeline(tmp_path, 1), tmp_path / "home"

@@ -50,6 +50,7 @@ def test_a_raised_limit_costs_the_file_that_it_lets_in(with_a_pair: Path) -> Non
     assert set(owed(raised).values()) == {(5, 0), (3, 0)}
 
 
+@pytest.mark.slow
 def test_a_lowered_limit_costs_the_block_of_the_file_that_it_gives_up(with_a_pair: Path) -> None:
     lenient = load(with_a_pair, **LENIENT)
     run_pipeline(lenient)
