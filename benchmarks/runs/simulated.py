@@ -148,7 +148,8 @@ process, from a quarter of the blocks on.
         tasks = httpx.post(f"{environment['PREFECT_API_URL']}/task_runs/count", json={}).json()
         database = sum(file.stat().st_size for file in (folder / "cache").rglob("prefect.db*"))
         rate = f"{count / (took - ingested):,.0f}" if what == "everything" else "-"
-        cells = [what, f"{ingested:.0f} s", f"{took - ingested:.0f} s", rate, megabytes(highest), megabytes(highest - quarter)]
+        cells = [what, f"{ingested:.0f} s", f"{took - ingested:.0f} s", rate, megabytes(highest)]
+        cells.append(megabytes(highest - quarter) if what == "everything" else "-")
         cells += [megabytes(max(one.server for one in seen)), f"{tasks:,}", megabytes(database)]
         print(f"| {' | '.join(cells)} |", flush=True)
     print_answers(environment["PREFECT_API_URL"])
