@@ -21,7 +21,7 @@ from tasks.stage.grain import read_blocks
 from tasks.stage.job import Copies
 from tasks.stage.kind import Stage, Step, upstream_names
 from tasks.stage.models import READ, models_now
-from tasks.stage.rows import known_rows
+from tasks.stage.reuse.rows import known_rows
 
 
 @dataclass(frozen=True)

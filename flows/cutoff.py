@@ -12,10 +12,10 @@ from storage.accepted import read_accepted
 from storage.manifest import Block
 from storage.receipts import Receipt, block_url, receipt_files
 from storage.urls import children, join
-from tasks.stage.adopt import seen_by_readers
 from tasks.stage.grain import read_blocks
 from tasks.stage.job import Job
 from tasks.stage.kind import OVER, Stage, upstream_names
+from tasks.stage.reuse.adopt import seen_by_readers
 
 
 class Cutoff:

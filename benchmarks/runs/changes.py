@@ -30,8 +30,8 @@ from flows.plan import make_plan
 from tasks.catalogue import kind_named
 from tasks.label import project
 from tasks.pipeline import load
-from tasks.stage.adopt import ADOPTED
 from tasks.stage.kind import Kind
+from tasks.stage.reuse.adopt import ADOPTED
 
 TEACHER = "teacher"
 MORE = 3

@@ -17,7 +17,7 @@ from tasks.ingest import ingest
 from tasks.ingest.check import check
 from tasks.migration import migrated
 from tasks.pipeline import sources, steps, validated
-from tasks.stage.attempt import make_block
+from tasks.stage.attempts.attempt import make_block
 from tasks.stage.job import Job
 from tasks.stage.kind import Stage, Step
 

@@ -28,7 +28,7 @@ from tasks.ingest import ingest
 from tasks.ingest.ingest import Scan
 from tasks.pipeline import load, sources, steps
 from tasks.stage.kind import Stage
-from tasks.stage.rows import known_rows, row_keys
+from tasks.stage.reuse.rows import known_rows, row_keys
 
 BLOCK_SIZE = 512
 Changed = Callable[[Item], Item]

@@ -19,10 +19,10 @@ from flows.telling.progress import Observer
 from flows.telling.run_log import api_log
 from flows.telling.tags import GPU, resources, untagged
 from storage.receipts import Receipt
-from tasks.stage.attempt import is_fault_of_code, make_block
+from tasks.stage.attempts.attempt import is_fault_of_code, make_block
+from tasks.stage.attempts.stopping import Stopped
 from tasks.stage.job import Job
 from tasks.stage.kind import Stage
-from tasks.stage.stopping import Stopped
 
 STOPPED = "Stopped"
 """Name of the state of a block that was left before its end because the run was asked to stop."""

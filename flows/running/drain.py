@@ -16,7 +16,7 @@ from types import FrameType
 
 from flows.errors import Interrupted
 from storage.urls import remove, write_bytes
-from tasks.stage.stopping import ask_to_stop, asked_to_stop, go_on, stop_url
+from tasks.stage.attempts.stopping import ask_to_stop, asked_to_stop, go_on, stop_url
 
 EXIT_CODE = 130  # as a shell reports a process that SIGINT ended
 NOTICE_SECONDS = 0.5

@@ -35,8 +35,8 @@ from tasks.ingest.ingest import Retry, Scan
 from tasks.ingest.life import with_former_names
 from tasks.ingest.settings import Ingest
 from tasks.pipeline import sources
+from tasks.stage.attempts.telling import Tell
 from tasks.stage.kind import Stage
-from tasks.stage.telling import Tell
 
 
 def read_sources(

@@ -14,7 +14,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Cancelled, Crashed, State
 
 from flows.errors import Interrupted
-from tasks.stage.stopping import ask_to_stop, go_on
+from tasks.stage.attempts.stopping import ask_to_stop, go_on
 
 LOOK_SECONDS = 5.0
 """Between two looks at the state of the run: a short run asks nothing."""

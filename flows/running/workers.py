@@ -24,8 +24,8 @@ from prefect.settings import PREFECT_LOGGING_LEVEL
 from configs.execution import Pools, Runner
 from configs.settings import ConfigError
 from flows.telling.tags import limits_of_server
-from tasks.stage.children import pickled_error
-from tasks.stage.telling import Tell
+from tasks.stage.attempts.children import pickled_error
+from tasks.stage.attempts.telling import Tell
 
 if TYPE_CHECKING:
     from distributed import Client

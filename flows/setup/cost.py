@@ -21,8 +21,8 @@ from storage.receipts import Receipt, block_url, read_dropped, read_receipt, rec
 from storage.urls import children, join
 from tasks.ingest import ingest
 from tasks.pipeline import sources, steps
-from tasks.stage.adopt import ADOPTED
 from tasks.stage.kind import OVER, Stage, upstream_names
+from tasks.stage.reuse.adopt import ADOPTED
 
 BYTES_PER_TASK_RUN = 19_000
 """What a task run leaves in Prefect's SQLite database, with its states and events."""

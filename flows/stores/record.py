@@ -18,7 +18,7 @@ from flows.text import duration
 from storage.credentials import mask_credentials, mask_settings
 from storage.receipts import Receipt
 from storage.runs import write_run
-from tasks.stage.adopt import ADOPTED
+from tasks.stage.reuse.adopt import ADOPTED
 
 MOST_NAMES = 100
 """Names of panoramas that the record of a trial has of each source: the options say which all of them are."""

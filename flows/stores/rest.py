@@ -18,8 +18,8 @@ from storage.manifest import Block, Item, read_manifest
 from storage.receipts import ItemRow, Receipt, block_url, read_dropped, read_receipt, write_dropped, write_receipt
 from storage.urls import settle
 from tasks.ingest.ingest import KIND
-from tasks.stage.adopt import ADOPTED
-from tasks.stage.rows import may_be_copied
+from tasks.stage.reuse.adopt import ADOPTED
+from tasks.stage.reuse.rows import may_be_copied
 from tasks.stage.upstream import sound_arrays
 
 REST_OF = "rest_of"

@@ -21,7 +21,7 @@ from flows.text import duration
 from storage.credentials import mask_credentials
 from storage.receipts import ItemRow
 from storage.urls import join, write_bytes
-from tasks.stage.telling import Tell
+from tasks.stage.attempts.telling import Tell
 
 MOST_GIVEN_UP = 20
 """Items of a stage whose reason is told; the record of the run and ``failures`` have all of them."""

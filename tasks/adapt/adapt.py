@@ -19,12 +19,12 @@ from tasks.adapt.training import adapt_model
 from tasks.seamless.model import outside_weights, read_model, source_model, write_model
 from tasks.seamless.student_model import kept_of_student
 from tasks.seamless.vocabulary import vocabulary
+from tasks.stage.attempts.stopping import asked_to_stop
 from tasks.stage.block import make_whole
 from tasks.stage.devices import device_name, resolve_device
 from tasks.stage.job import Job, Output
 from tasks.stage.kind import Edge, Inputs, Kind
 from tasks.stage.models import MODEL, about_models
-from tasks.stage.stopping import asked_to_stop
 from tasks.stage.upstream import open_block
 from tasks.train.processes import in_processes
 from tasks.train.progress import Log, telling_of

@@ -26,9 +26,9 @@ from tasks.ingest.panorama import DECODED
 from tasks.ingest.settings import Source
 from tasks.label.fuse import decode_labels
 from tasks.stage.block import run_block
-from tasks.stage.copying import Holds
 from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.kind import Edge, Facts, Inputs, Kind, stages_of
+from tasks.stage.reuse.copying import Holds
 from tasks.stage.upstream import Upstream
 
 VERSION = "4"

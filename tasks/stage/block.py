@@ -19,15 +19,15 @@ from storage.forgotten import is_forgotten
 from storage.manifest import Item
 from storage.receipts import ItemRow, Receipt, drop_receipt, write_receipt
 from storage.urls import settle
-from tasks.stage.copying import Copied, Copying, Holds
+from tasks.stage.attempts.stopping import Stopped, out_of_time
 from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.joined import JOINED, Joined
 from tasks.stage.making import About, Compute, Encode, Read, as_stored, check_as_planned, made_of_block, made_with
 from tasks.stage.overlap import Background, prefetch
-from tasks.stage.rows import row_keys
-from tasks.stage.saved import Saved, Saving
+from tasks.stage.reuse.copying import Copied, Copying, Holds
+from tasks.stage.reuse.rows import row_keys
+from tasks.stage.reuse.saved import Saved, Saving
 from tasks.stage.spent import Spent
-from tasks.stage.stopping import Stopped, out_of_time
 
 READ_AHEAD = 2  # items between reading and computing
 WRITE_BEHIND = 2  # items between computing and writing

@@ -20,7 +20,7 @@ from tasks.stage.job import BadItem, Job
 from tasks.stage.kind import Stage
 from tasks.stage.making import Making, as_stored, check_as_planned, made_of_block
 from tasks.stage.plain import named_function
-from tasks.stage.rows import row_keys
+from tasks.stage.reuse.rows import row_keys
 from tasks.stage.spent import Spent
 from tasks.stage.upstream import Upstream, given_up_before
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from models.learner import Learner
-from tasks.stage.stopping import Stopped
+from tasks.stage.attempts.stopping import Stopped
 from tasks.train.checkpoints import load_best, load_checkpoint, save_best, save_checkpoint
 from tasks.train.progress import Diverged, Log, Progress
 from tasks.train.settings import LoopSettings

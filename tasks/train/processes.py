@@ -23,7 +23,7 @@ import torch
 import torch.distributed
 
 from configs.settings import ConfigError
-from tasks.stage.children import obey_parent_alone, pickled_error
+from tasks.stage.attempts.children import obey_parent_alone, pickled_error
 from tasks.train.progress import Log
 
 Work = Callable[[Any, Log, Callable[[], bool]], Any]

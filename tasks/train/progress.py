@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from accelerate import PartialState
 
 from storage.urls import exists, read_bytes, write_bytes
-from tasks.stage.stopping import Stopped as Stopped
-from tasks.stage.telling import tell
+from tasks.stage.attempts.stopping import Stopped as Stopped
+from tasks.stage.attempts.telling import tell
 
 Log = Callable[[int, Mapping[str, float]], None]
 """Takes the step and named figures: print, a file, TensorBoard, MLflow."""

@@ -17,12 +17,12 @@ from storage.entries import Entries, write_file
 from storage.manifest import Block
 from storage.receipts import Receipt
 from storage.urls import exists, files_below, join, read_bytes, remove
+from tasks.stage.attempts.stopping import asked_to_stop
 from tasks.stage.block import make_whole
 from tasks.stage.devices import device_name
 from tasks.stage.job import Job, Output
 from tasks.stage.kind import Edge, Inputs, Kind, Stage
 from tasks.stage.models import MODEL
-from tasks.stage.stopping import asked_to_stop
 from tasks.train.labels.confidence import check_confidences
 from tasks.train.labels.cut import check_depth_max
 from tasks.train.labels.data import Batch, DataSettings, LabelStore, TrainingData

@@ -21,10 +21,10 @@ from flows.plan import make_plan
 from flows.running.server.embedded import _die_with_parent
 from storage.runs import latest_run
 from tasks.pipeline import load
-from tasks.stage import stopping
-from tasks.stage.guard import run_guarded
+from tasks.stage.attempts import stopping
+from tasks.stage.attempts.guard import run_guarded
+from tasks.stage.attempts.stopping import Stopped, stop_url
 from tasks.stage.job import Job
-from tasks.stage.stopping import Stopped, stop_url
 from tests.support.chains import write_chain
 from tests.support.processes import until
 
@@ -127,7 +127,7 @@ def test_a_training_in_a_guarded_child_stops_too(tmp_path: Path, prefect_api: st
         told.append(line)
         stop.touch()
 
-    from tasks.stage.telling import telling
+    from tasks.stage.attempts.telling import telling
 
     with telling(tell), pytest.raises(Stopped, match="stopped after step"):
         run_guarded(Job(step.stage, step.blocks[0], "guarded", config.execution))

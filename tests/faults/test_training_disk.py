@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModel
 
 from storage.receipts import read_receipt
-from tasks.stage.telling import telling
+from tasks.stage.attempts.telling import telling
 from tasks.train.checkpoints import load_checkpoint
 from tasks.train.train import train_block
 from tests.faults.test_surroundings import small_disk  # noqa: F401  (a fixture)

@@ -25,7 +25,7 @@ from storage.receipts import Receipt, block_url, read_receipt, write_receipt
 from tasks.catalogue import kind_named
 from tasks.label import fuse
 from tasks.pipeline import load
-from tasks.stage.adopt import seen_by_readers
+from tasks.stage.reuse.adopt import seen_by_readers
 from tests.support.chains import ADAPTATION, ADAPTED, BLOCKS, LABELLING, STUDENT, write_chain
 from tests.support.pipelines import data_bytes, keep, restore, run_pipeline, write_panoramas
 from tests.support.prefect_runs import blocks_made

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from storage.receipts import read_receipt
-from tasks.stage.children import die_with_parent
+from tasks.stage.attempts.children import die_with_parent
 from tests.flows.test_train import labels, run, write_training  # noqa: F401  (two fixtures)
 from tests.support.pipelines import load, run_pipeline
 from tests.support.processes import until

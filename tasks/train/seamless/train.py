@@ -27,12 +27,12 @@ from tasks.seamless.reading import SeamlessData, open_seamless_data
 from tasks.seamless.scores import score
 from tasks.seamless.vocabularies import THINGS
 from tasks.seamless.vocabulary import vocabulary
+from tasks.stage.attempts.stopping import asked_to_stop
 from tasks.stage.block import make_whole
 from tasks.stage.devices import device_name, resolve_device
 from tasks.stage.job import Job, Output
 from tasks.stage.kind import Kind
 from tasks.stage.models import MODEL
-from tasks.stage.stopping import asked_to_stop
 from tasks.train.loop import train
 from tasks.train.processes import in_processes
 from tasks.train.progress import Log, LogFile, telling_of

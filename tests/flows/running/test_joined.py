@@ -18,7 +18,7 @@ from flows.plan import make_plan
 from flows.stores.items import verify_store
 from flows.stores.lineage import trace_item
 from storage.receipts import ROWS, read_dropped
-from tasks.stage.attempt import make_block
+from tasks.stage.attempts.attempt import make_block
 from tests.support.faulty import journal, switch
 from tests.support.pipelines import data_bytes, load, run_pipeline, without_fingerprints, write_pipeline
 from tests.support.processes import write_faulty_pipeline

@@ -23,7 +23,7 @@ from flows.telling.events import QUARANTINED
 from storage.runs import latest_run
 from tasks.pipeline import load as load_pipeline
 from tasks.pipeline import validated
-from tasks.stage import stopping
+from tasks.stage.attempts import stopping
 from tests.support.faulty import switch
 from tests.support.pipelines import load, run_pipeline, write_pipeline
 from tests.support.prefect_runs import flow_run_of, graph_of, task_runs_of

@@ -17,7 +17,7 @@ from storage.arrays import BlockReader, DamagedBlock
 from storage.receipts import drop_receipt
 from tasks.adapt.arrays import unpack_objects, unpack_scores
 from tasks.adapt.pool import read_pool, write_pool
-from tasks.stage.guard import run_guarded
+from tasks.stage.attempts.guard import run_guarded
 from tests.support.discs import (
     CLASSES,
     THINGS,

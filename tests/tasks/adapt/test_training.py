@@ -17,8 +17,8 @@ from tasks.adapt.adapt import adapt_block
 from tasks.adapt.examples import Examples, Panoramas
 from tasks.adapt.learner import rate_groups
 from tasks.adapt.training import adapt_model
+from tasks.stage.attempts.stopping import ask_to_stop, go_on
 from tasks.stage.job import Job
-from tasks.stage.stopping import ask_to_stop, go_on
 from tasks.train.progress import Stopped
 from tests.support.discs import block_of, job_of, make_owed, read, source_files, write_adaptation
 

@@ -10,7 +10,7 @@ import pytest
 from configs.execution import Execution
 from flows.plan import make_plan
 from storage.receipts import read_receipt
-from tasks.stage.attempt import make_block
+from tasks.stage.attempts.attempt import make_block
 from tasks.stage.job import Job
 from tests.support.pipelines import load, run_pipeline, write_pipeline
 from tests.support.stages import ingested

@@ -14,7 +14,7 @@ from storage.manifest import Block, Item
 from storage.receipts import Receipt, as_stored, damage, read_receipt
 from tasks.stage.block import run_block
 from tasks.stage.job import BadItem, Job, Output
-from tasks.stage.rows import known_rows
+from tasks.stage.reuse.rows import known_rows
 from tasks.stage.upstream import Upstream
 from tests.tasks.stage.test_block import job_in, values
 

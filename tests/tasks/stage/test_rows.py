@@ -14,9 +14,9 @@ from storage.fingerprint import Identity
 from storage.manifest import Block, Item
 from storage.receipts import ItemRow, Receipt
 from tasks.catalogue import KINDS, kind_named
-from tasks.stage import rows
 from tasks.stage.kind import Edge, Facts, Inputs, Kind, Nothing, Stage
-from tasks.stage.rows import facts_of, known_rows, row_keys
+from tasks.stage.reuse import rows
+from tasks.stage.reuse.rows import facts_of, known_rows, row_keys
 
 ITEM = Item(
     "a",

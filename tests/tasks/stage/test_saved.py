@@ -12,10 +12,10 @@ import pytest
 
 from storage.manifest import Item
 from storage.receipts import ROWS, Receipt
-from tasks.stage import stopping
+from tasks.stage.attempts import stopping
+from tasks.stage.attempts.stopping import Stopped, heeding
 from tasks.stage.block import run_block
 from tasks.stage.job import BadItem, Job, Output
-from tasks.stage.stopping import Stopped, heeding
 from tests.tasks.stage.test_block import job_in
 
 COUNT = 50

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.stage import stopping
-from tasks.stage.stopping import asked_to_stop, heeding, stop_url
+from tasks.stage.attempts import stopping
+from tasks.stage.attempts.stopping import asked_to_stop, heeding, stop_url
 from tests.support.processes import until
 
 

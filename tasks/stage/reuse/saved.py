@@ -17,8 +17,8 @@ from storage.arrays import Begun
 from storage.entries import differences
 from storage.receipts import ROWS, ItemRow, read_receipt
 from storage.urls import join, read_bytes, remove, write_bytes
-from tasks.stage.adopt import seen_by_readers
 from tasks.stage.job import Job
+from tasks.stage.reuse.adopt import seen_by_readers
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from storage.receipts import Receipt, read_receipt
-from tasks.stage.children import obey_parent_alone, pickled_error
+from tasks.stage.attempts.children import obey_parent_alone, pickled_error
+from tasks.stage.attempts.stopping import heeding
+from tasks.stage.attempts.telling import tell, telling
 from tasks.stage.job import Job
-from tasks.stage.stopping import heeding
-from tasks.stage.telling import tell, telling
 
 
 class GuardError(RuntimeError):
@@ -67,7 +67,7 @@ def _cause(code: int) -> str:
 def _attend(folder: str) -> int:
     """Run a child, and hand on what it says; returns its exit code."""
     reading, writing = os.pipe()
-    command = [sys.executable, "-m", "tasks.stage.guard", folder, str(writing)]
+    command = [sys.executable, "-m", "tasks.stage.attempts.guard", folder, str(writing)]
     with os.fdopen(reading, encoding="utf-8") as lines:
         try:
             child = subprocess.Popen(command, pass_fds=(writing,), preexec_fn=obey_parent_alone)

@@ -21,7 +21,7 @@ from storage.manifest import Item
 from storage.receipts import ItemRow, Receipt, read_receipt
 from tasks.stage.job import Job
 from tasks.stage.kind import stages_read
-from tasks.stage.saved import Saved
+from tasks.stage.reuse.saved import Saved
 from tasks.stage.upstream import sound_arrays
 
 Holds = Callable[[Item, ItemRow], bool]

@@ -10,11 +10,11 @@ from storage import attempts
 from storage.arrays import DamagedBlock
 from storage.receipts import Receipt, maker_of, read_receipt
 from storage.urls import existing_folder, is_local
-from tasks.stage.adopt import adopt
-from tasks.stage.guard import run_guarded
+from tasks.stage.attempts.guard import run_guarded
+from tasks.stage.attempts.stopping import heeding
+from tasks.stage.attempts.telling import Tell, telling
 from tasks.stage.job import Job
-from tasks.stage.stopping import heeding
-from tasks.stage.telling import Tell, telling
+from tasks.stage.reuse.adopt import adopt
 
 DEATHS_BEFORE_GUARD = 3
 FULL = (errno.ENOSPC, errno.EDQUOT)

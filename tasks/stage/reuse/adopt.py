@@ -17,7 +17,7 @@ from storage.fingerprint import canonical_json, digest
 from storage.receipts import Receipt, read_receipt, write_receipt
 from storage.urls import settle
 from tasks.stage.job import Job
-from tasks.stage.rows import row_keys
+from tasks.stage.reuse.rows import row_keys
 
 ADOPTED = "adopted"
 """What ``made`` of a receipt calls the block that was copied: stage, fingerprint and name, with slashes between them."""
