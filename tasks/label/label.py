@@ -24,7 +24,7 @@ from tasks.label.settings import Label as Settings
 from tasks.label.teachers.asking import refuse_unfit_views
 from tasks.label.teachers.licences import licence_of
 from tasks.label.teachers.looking import Patches, look_at_observed
-from tasks.stage.block import run_block
+from tasks.stage.block import make_items
 from tasks.stage.devices import device_name, resolve_device
 from tasks.stage.job import Job, Output
 from tasks.stage.kind import Edge, Facts, Inputs, Kind, Part, stages_of
@@ -98,8 +98,7 @@ TURNED_VIEWS = replace(VIEWS, gives=TURNED)
 
 def label_block(job: Job) -> Receipt:
     """Label every view of every panorama of a block with one teacher, the views turned if the stage is a rotation."""
-    by = labelling(job)
-    return run_block(job, by.compute, by.about, by.weights, by.read, by.encode, by.device)
+    return make_items(job, labelling(job))
 
 
 def labelling(job: Job) -> Making:
@@ -128,7 +127,7 @@ def labelling(job: Job) -> Making:
 
     weights = dict.fromkeys(job.identity.weights, weights_digest(settings.kind, settings.settings))
     about = partial(_about, settings, teacher, told)
-    return Making(read, label_item, encode_fields, about, weights, device_name(device))
+    return Making(label_item, about, weights, read, encode_fields, device_name(device))
 
 
 def _about(settings: Settings, load: Callable[[], Teacher], fields: Mapping[str, Any]) -> dict[str, Any]:

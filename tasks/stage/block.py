@@ -22,7 +22,7 @@ from storage.urls import settle
 from tasks.stage.attempts.stopping import Stopped, out_of_time
 from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.joined import JOINED, Joined
-from tasks.stage.making import About, Compute, Encode, Read, as_stored, check_as_planned, made_of_block, made_with
+from tasks.stage.making import About, Compute, Encode, Making, Read, as_stored, check_as_planned, made_of_block, made_with
 from tasks.stage.overlap import Background, prefetch
 from tasks.stage.reuse.copying import Copied, Copying, Holds
 from tasks.stage.reuse.rows import row_keys
@@ -43,7 +43,6 @@ def run_block(
     device: str = "cpu",
     holds: Holds = lambda _item, _row: True,
     joined: Sequence[Joined] = (),
-    reuse: bool = True,
 ) -> Receipt:
     """Stream the items of a block through read, compute and encode, and store what comes out; the receipt is written last.
 
@@ -67,8 +66,6 @@ def run_block(
         Whether a row may be copied that has the item's key.
     joined : sequence of Joined
         Those of the blocks that ``read`` reads that are made on the way.
-    reuse : bool
-        Go on from rows that an earlier attempt at the block has saved.
 
     Raises
     ------
@@ -77,26 +74,32 @@ def run_block(
     RuntimeError
         The weights or the code in use are not those that were planned.
     """
-    check_as_planned(job, weights)
+    return make_items(job, Making(compute, about, weights, read, encode, device), holds, joined)
+
+
+def make_items(
+    job: Job,
+    by: Making,
+    holds: Holds = lambda _item, _row: True,
+    joined: Sequence[Joined] = (),
+    reuse: bool = True,
+) -> Receipt:
+    """:func:`run_block`, for a stage that tells how its items are made; ``reuse`` goes on from rows of an earlier attempt."""
+    check_as_planned(job, by.weights)
     started = time.time()
     keys = row_keys(job.stage, job.block.items)
-    saving = Saving(job, keys, made_with(job, device), reuse)
+    saving = Saving(job, keys, made_with(job, by.device), reuse)
     copying = Copying(job, keys, saving.before)
-    for one in joined:
-        if there := saving.before.joined.get(one.stage.name):
-            one.resume(there)
-        if not job.all_copied:
-            one.get_ready()
+    _get_ready(job, joined, saving.before)
     if job.replaces:  # without it a receipt that is there by now is another run's, whose data are the same
         drop_receipt(job.url)
-    rows = partial(_read, job, copying, read, holds)
-    written = _whole(job, copying, keys, holds) or _stream(job, copying, saving, keys, rows, compute, encode, about, joined)
-    said = _said(copying, written, about)
+    written = _whole(job, copying, keys, holds) or _stream(job, by, copying, saving, keys, holds, joined)
+    said = _said(copying, written, by)
     if copying.about not in (None, said):  # no block says two things of its outputs
-        return run_block(replace(job, copies={}), compute, about, weights, read, encode, device, holds, joined, False)
+        return make_items(replace(job, copies={}), by, holds, joined, reuse=False)
     refuse_unwritten(job.url, written.files)
-    made = made_of_block(job, started, device) | ({"copied": copied} if (copied := copying.told()) else {})
-    made |= written.spent.told()
+    made = made_of_block(job, started, by.device) | written.spent.told()
+    made |= {"copied": copied} if (copied := copying.told()) else {}
     made |= {JOINED: {one.stage.name: one.told() for one in joined}} if joined else {}
     identity = job.identity
     receipt = Receipt(identity.stage, identity.fingerprint, job.block.name, written.rows, written.files, said, made)
@@ -105,6 +108,15 @@ def run_block(
     write_receipt(job.url, receipt)
     saving.forget()
     return receipt
+
+
+def _get_ready(job: Job, joined: Sequence[Joined], before: Saved) -> None:
+    """Joined stages go on from what was saved; those that have to make items load what makes them."""
+    for one in joined:
+        if there := before.joined.get(one.stage.name):
+            one.resume(there)
+        if not job.all_copied:
+            one.get_ready()
 
 
 @dataclass
@@ -129,15 +141,7 @@ def _whole(job: Job, copying: Copying, keys: Sequence[str], holds: Holds) -> _Wr
 
 
 def _stream(
-    job: Job,
-    copying: Copying,
-    saving: Saving,
-    keys: Sequence[str],
-    read: Read,
-    compute: Compute,
-    encode: Encode,
-    about: About,
-    joined: Sequence[Joined],
+    job: Job, by: Making, copying: Copying, saving: Saving, keys: Sequence[str], holds: Holds, joined: Sequence[Joined]
 ) -> _Written:
     """All items of a block, in order; their arrays are written, and settled, when it returns."""
     before, spent = saving.before, Spent()
@@ -152,40 +156,43 @@ def _stream(
         if saved < (whole := _worth_saving(writer, len(written.rows), len(job.block.items))):
             files = {**written.files, **writer.written}
             ahead = {one.stage.name: one.saved(whole) for one in joined}
-            saving.save(Saved(written.rows[:whole], files, _said(copying, written, about), copying.told(), ahead))
+            saving.save(Saved(written.rows[:whole], files, _said(copying, written, by), copying.told(), ahead))
 
     # A guarded job keeps a journal of the item in hand, so nothing may be read ahead.
     ahead = 0 if job.journal else READ_AHEAD
+    read = partial(_read, job, copying, by.read, holds)
     with Background(WRITE_BEHIND) as storing:
         for number, (item, inputs) in enumerate(prefetch(read, job.block.items, ahead, len(before.rows)), len(before.rows)):
             if out_of_time():
                 raise Stopped(f"left after {number} of {len(job.block.items)} items")
-            row = ItemRow(item.item, "done", key=keys[number])
             try:
-                with spent.on("input"):
-                    found = inputs()
-                if isinstance(found, Copied):
-                    output: Output | Copied = found
-                else:
-                    with spent.on("compute"):
-                        output = compute(item, found)
+                output = _made_or_copied(by.compute, item, inputs, spent)
             except BadItem as error:
                 bad = ItemRow(item.item, "quarantined", str(error), given_up_at=error.given_up_at)
-                storing.submit(store, bad, None, encode)
+                storing.submit(store, bad, None, by.encode)
                 continue
-            done = replace(row, figures=output.figures)
+            row = ItemRow(item.item, "done", figures=output.figures, key=keys[number])
             with spent.on("output"):
                 if isinstance(output, Copied):
                     copying.count(output.source)
-                    storing.submit(store, done, output.arrays, dict)
+                    storing.submit(store, row, output.arrays, dict)
                 else:
                     written.files |= output.files
                     written.made += 1
-                    storing.submit(store, done, output.values, encode)
+                    storing.submit(store, row, output.values, by.encode)
     writer.close()
     settle(job.url)
     written.files = dict(sorted({**written.files, **writer.written}.items()))
     return written
+
+
+def _made_or_copied(compute: Compute, item: Item, inputs: Callable[[], Any], spent: Spent) -> Output | Copied:
+    with spent.on("input"):
+        found = inputs()
+    if isinstance(found, Copied):
+        return found
+    with spent.on("compute"):
+        return compute(item, found)
 
 
 def _worth_saving(writer: BlockWriter, rows: int, items: int) -> int:
@@ -196,9 +203,9 @@ def _worth_saving(writer: BlockWriter, rows: int, items: int) -> int:
     return min(whole, rows)
 
 
-def _said(copying: Copying, written: _Written, about: About) -> Mapping[str, Any]:
+def _said(copying: Copying, written: _Written, by: Making) -> Mapping[str, Any]:
     """What is said of a block; where nothing was made so far, what the blocks say that its rows were copied from."""
-    return copying.about if copying.about is not None and not written.made else as_stored(about)
+    return copying.about if copying.about is not None and not written.made else as_stored(by.about)
 
 
 def make_whole(

@@ -35,13 +35,13 @@ About = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Making:
-    """What :func:`tasks.stage.block.run_block` needs to know of a job, for a stage whose reader may ask for its items instead."""
+    """How the items of a job are made; see :func:`tasks.stage.block.run_block` for what each of these is."""
 
-    read: Read
     compute: Compute
-    encode: Encode
     about: About
-    weights: Mapping[str, str]
+    weights: Mapping[str, str] | None
+    read: Read
+    encode: Encode
     device: str
 
 
