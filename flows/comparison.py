@@ -83,37 +83,42 @@ class Comparison:
             return self._of_other(step)
         if stage.is_joined:
             return self._of_joined(step)
-        satisfied = self.satisfied[step.key]
         redo = self._to_redo(step)
-        missing = self._missing(step, satisfied, redo)
+        missing = self._missing(step, self.satisfied[step.key], redo)
+        to_run = self._to_run(step, grown, missing, redo)
+        self._taken |= {(one.identity.fingerprint, block.name) for one in (stage, grown.stage) for block in (*missing, *to_run)}
         self.owed[step.key] = tuple(block.name for block in missing)
+        copies = self.copies[step.key] = known_rows(stage, missing, self._known(stage))
+        if to_run is not missing:
+            copies = known_rows(grown.stage, to_run, self._known(grown.stage))
+        lost = self._lost.find(grown.stage, to_run, copies)
+        self.ahead[step.key] = Ahead(grown, frozenset(block.name for block in to_run), copies, lost)
+        copied, gone = (sum(map(len, found.values())) for found in (copies, lost))
+        items = sum(len(block.items) for block in to_run) - copied - gone
+        accepted = read_accepted(stage.root, stage.name, stage.identity.fingerprint) if to_run else None
+        reasons = self._reasons(step, missing, to_run, redo)
+        reasons += [f"accepted by {accepted['by']}: {accepted['because']}"] if accepted else []
+        less = not self.to_come.get(stage.origin.key) and not redo
+        less = less and (bool(accepted) or Cutoff(grown.stage, self.receipts).may_adopt(to_run))
+        seconds, size = estimate(stage, items, self.receipts, copied)
+        counts = (len(grown.blocks) - len(to_run), len(to_run), items)
+        return StagePlan(step.key, stage.identity.fingerprint, *counts, tuple(reasons), seconds, size, less, copied, gone)
+
+    def _to_run(self, step: Step, grown: Step, missing: list[Block], redo: set[str]) -> list[Block]:
+        """What a stage must make once all files are read: ``missing`` itself where they change nothing of it."""
+        # What is made of a whole data set has another fingerprint once that has grown.
+        alike = grown.stage.identity == step.stage.identity
+        if grown.blocks == step.blocks and alike:
+            return missing
+        return self._missing(grown, self.satisfied[step.key] if alike else self.receipts.existing(grown.stage), redo)
+
+    def _reasons(self, step: Step, missing: Sequence[Block], to_run: Sequence[Block], redo: set[str]) -> list[str]:
+        stage = step.stage
         before = self._runs.of(stage) if missing else None
         reasons = lacking(stage) or reasons_of(stage, missing, redo, before, self.forgotten) or self._waits(step)
         to_come = self.to_come.get(stage.origin.key, [])
-        reasons += to_come
-        # What is made of a whole data set has another fingerprint once that has grown.
-        alike = grown.stage.identity == stage.identity
-        then = satisfied if alike else self.receipts.existing(grown.stage)
-        to_run = missing if grown.blocks == step.blocks and alike else self._missing(grown, then, redo)
-        self._taken |= {(one.identity.fingerprint, block.name) for one in (stage, grown.stage) for block in (*missing, *to_run)}
-        if len(to_run) > len(missing) and not to_come:
-            reasons.append("panoramas that it learns from are new")
-        self.copies[step.key] = known_rows(stage, missing, self._known(stage))
-        ahead = self.copies[step.key]
-        if to_run is not missing:
-            ahead = known_rows(grown.stage, to_run, self._known(grown.stage))
-        lost = self._lost.find(grown.stage, to_run, ahead)
-        self.ahead[step.key] = Ahead(grown, frozenset(block.name for block in to_run), ahead, lost)
-        copied = sum(map(len, ahead.values()))
-        gone = sum(map(len, lost.values()))
-        items = sum(len(block.items) for block in to_run) - copied - gone
-        cached = len(grown.blocks) - len(to_run)
-        accepted = read_accepted(stage.root, stage.name, stage.identity.fingerprint) if to_run else None
-        reasons += [f"accepted by {accepted['by']}: {accepted['because']}"] if accepted else []
-        less = not to_come and not redo and (bool(accepted) or Cutoff(grown.stage, self.receipts).may_adopt(to_run))
-        seconds, size = estimate(stage, items, self.receipts, copied)
-        counts = (cached, len(to_run), items)
-        return StagePlan(step.key, stage.identity.fingerprint, *counts, tuple(reasons), seconds, size, less, copied, gone)
+        grows = len(to_run) > len(missing) and not to_come
+        return [*reasons, *to_come, *["panoramas that it learns from are new"] * grows]
 
     def _missing(self, step: Step, there: set[str], redo: set[str]) -> list[Block]:
         """The blocks of a stage that are not there, or are to be made once more; none that an earlier stage alike makes."""
