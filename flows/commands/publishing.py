@@ -38,7 +38,7 @@ def publish(
         shown = published_versions(wanted, name, to)
     else:
         make = publish_when_approved if wanted.execution.approval else publish_labels
-        shown = [make(wanted, name, allow_incomplete, to, stage, keep_removed)]
+        shown = [make(wanted, name=name, allow_incomplete=allow_incomplete, to=to, stage=stage, keep_removed=keep_removed)]
     if as_json:
         print_json(shown if list_versions else shown[0])
         return

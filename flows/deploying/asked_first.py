@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
+from flows.publishing.publish import Wanted
 from flows.running.server.embedded import prefect_server
 from flows.running.server.settings import HOW_TO_NAME, named_server
 
 
-def publish_when_approved(
-    config: Config,
-    name: str | None = None,
-    allow_incomplete: bool = False,
-    to: str = "zarr",
-    stage: str | None = None,
-    keep_removed: bool = False,
-) -> dict[str, Any]:
+def publish_when_approved(config: Config, **wanted: Unpack[Wanted]) -> dict[str, Any]:
     """As :func:`flows.publishing.publish.publish`, once somebody said yes in Prefect's UI.
 
     Raises
@@ -36,7 +30,7 @@ def publish_when_approved(
         from flows.deploying.approval import REFUSED, NotApproved
         from flows.deploying.publishing import publish
 
-        state = publish(config, name, to, stage, allow_incomplete, keep_removed, return_state=True)
+        state = publish(config, return_state=True, **wanted)
         if state.name == REFUSED:
             raise NotApproved(state.message)
         return cast(dict[str, Any], state.result())

@@ -101,21 +101,17 @@ def _automation(config: str, what: str, trigger: EventTrigger, action: CallWebho
 
 
 def _ending(*types: str) -> EventTrigger:
-    match = {"prefect.resource.id": "prefect.flow-run.*", "prefect.state-type": list(types)}
-    return EventTrigger(
-        expect={ENDED},
-        match=ResourceSpecification(match),
-        for_each={"prefect.resource.id"},
-        posture=Posture.Reactive,
-        threshold=1,
-        within=timedelta(0),
-    )
+    return _on(ENDED, {"prefect.resource.id": "prefect.flow-run.*", "prefect.state-type": list(types)})
 
 
 def _giving_up(config: str) -> EventTrigger:
-    match = {"prefect.resource.id": f"panolabel.config.{config}"}
+    return _on(QUARANTINED, {"prefect.resource.id": _owner(config)})
+
+
+def _on(event: str, match: dict[str, str | list[str]]) -> EventTrigger:
+    """At once, for each event of such a resource."""
     return EventTrigger(
-        expect={QUARANTINED},
+        expect={event},
         match=ResourceSpecification(match),
         for_each={"prefect.resource.id"},
         posture=Posture.Reactive,

@@ -51,7 +51,7 @@ def publish(
     asked = approval or config.execution.approval
     if asked:
         refuse_if_nobody_can_answer()
-    prepared = prepare(config, name, allow_incomplete, to, stage, keep_removed)
+    prepared = prepare(config, name=name, allow_incomplete=allow_incomplete, to=to, stage=stage, keep_removed=keep_removed)
     given = None
     if asked and not prepared.is_latest:
         try:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import ModuleType
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
@@ -52,14 +52,19 @@ class Prepared:
         return any(one["latest"] and one["version"] == self.version for one in _keeper(self.to).versions(self.folder))
 
 
-def publish(
-    config: Config,
-    name: str | None = None,
-    allow_incomplete: bool = False,
-    to: str = "zarr",
-    stage: str | None = None,
-    keep_removed: bool = False,
-) -> dict[str, Any]:
+class Wanted(TypedDict, total=False):
+    """What is published, and how: ``name`` of the publication (the config's own if none is given), ``stage`` that gives the
+    labels (by default the only one), ``to`` one of :data:`KINDS` (zarr), what is finished though blocks are owed
+    (``allow_incomplete``), and panoramas that are in the source no more (``keep_removed``)."""
+
+    name: str | None
+    allow_incomplete: bool
+    to: str
+    stage: str | None
+    keep_removed: bool
+
+
+def publish(config: Config, **wanted: Unpack[Wanted]) -> dict[str, Any]:
     """Publish the finished labels of a config and make them the latest version.
 
     Publishing the same labels twice changes nothing. What dies on the way leaves the former version in place. Panoramas that
@@ -79,21 +84,16 @@ def publish(
     ConfigError
         ``name`` cannot be a folder's name, or ``to`` is none of ``KINDS``, or icechunk is not installed.
     """
-    return write(prepare(config, name, allow_incomplete, to, stage, keep_removed))
+    return write(prepare(config, **wanted))
 
 
-def prepare(
-    config: Config,
-    name: str | None = None,
-    allow_incomplete: bool = False,
-    to: str = "zarr",
-    stage: str | None = None,
-    keep_removed: bool = False,
-) -> Prepared:
+def prepare(config: Config, **wanted: Unpack[Wanted]) -> Prepared:
     """What :func:`publish` would publish, without doing so; raises what it raises."""
-    folder = published_folder(config, name, to)
+    to = wanted.get("to", "zarr")
+    folder = published_folder(config, wanted.get("name"), to)
     _keeper(to)
-    finished = finished_labels(config, allow_incomplete, stage=stage, keep_removed=keep_removed)
+    kept = wanted.get("keep_removed", False)
+    finished = finished_labels(config, wanted.get("allow_incomplete", False), stage=wanted.get("stage"), keep_removed=kept)
     rows = _rows(finished)
     version = version_of([_facts(finished), rows, [[block.name, receipt.files] for _, block, receipt in finished.blocks]])
     return Prepared(config, to, folder, finished, rows, version)

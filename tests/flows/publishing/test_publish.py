@@ -119,7 +119,7 @@ def test_what_icechunk_needs_is_said(path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ConfigError, match="zarr, icechunk"):
         publish(load(path), to="parquet")
     with pytest.raises(ConfigError, match="--name"):
-        publish(load(path), "demo.icechunk")
+        publish(load(path), name="demo.icechunk")
     for module in ("storage.published.icechunk", "storage.published.repository"):
         monkeypatch.delitem(sys.modules, module, raising=False)
         monkeypatch.delattr(module, raising=False)
@@ -148,7 +148,7 @@ def test_owed_or_damaged_labels_are_refused(tmp_path: Path, prefect_api: str) ->
         publish(load(path))
     assert latest_version(str(tmp_path / "store/published/small")) == partial["version"]
     with pytest.raises(ConfigError, match="--name"):
-        publish(load(path), "../elsewhere")
+        publish(load(path), name="../elsewhere")
 
 
 @pytest.mark.slow
