@@ -14,9 +14,7 @@ from flows.text import duration
 from storage.receipts import Receipt
 from tasks.stage.joined import JOINED
 from tasks.stage.kind import Stage
-from tasks.stage.spent import SPENT
-
-PARTS = ("input", "compute", "output")
+from tasks.stage.spent import PARTS, SPENT
 
 
 class Efficiency:

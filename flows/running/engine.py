@@ -32,7 +32,7 @@ from flows.stores.made import made_of
 from flows.telling.lineage_events import RunEvents
 from flows.telling.run_log import RunLog, counted
 from flows.telling.shown import publish_section
-from storage.receipts import drop_data
+from storage.receipts import drop_data, maker_of
 from tasks.stage.grain import read_blocks
 from tasks.stage.job import Job
 from tasks.stage.kind import Stage, Step, stages_read
@@ -193,7 +193,8 @@ class Engine:
         elif state.is_completed():
             receipt = future.result()
             stage.done(receipt)
-            self.efficiency.done(work.step.stage, receipt)
+            if maker_of(receipt) == self._run:
+                self.efficiency.done(work.step.stage, receipt)
             schedule.done(work)
             self._drop_read(work)
         elif state.name == DIED and not work.guarded:

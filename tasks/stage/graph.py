@@ -100,7 +100,8 @@ def _resolve(entry: Typed, before: Mapping[str, Step], root: str, blocks: Mappin
     lacks = {key: why for one in upstream_names(inputs).values() for key, why in one.lacks.items()} | lacks
     like_name = like.stage.name if like else ""
     stage = Stage(entry.key, kind, entry.settings, inputs, identity, root, over, True, like_name, lacks, entry.keep)
-    kind.fits(stage)
+    if kind.fits is not None:
+        kind.fits(stage)
     return Step(stage, _blocks(stage, before))
 
 

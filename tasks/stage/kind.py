@@ -143,7 +143,7 @@ class Kind:
     expand: Callable[[Any, Mapping[str, Any]], Sequence[Part]] | None = None
     becomes: Callable[[Any], Kind | None] | None = None
     derive: Callable[[Stage, Block], Block] | None = None
-    fits: Callable[[Stage], None] = plain.always_fits
+    fits: Callable[[Stage], None] | None = None
     notes: str = ""
     check: str = ""
     looks: str = ""

@@ -38,10 +38,6 @@ def no_weights(_settings: Any, _inputs: Any) -> Mapping[str, str]:
     return {}
 
 
-def always_fits(_stage: Any) -> None:
-    """Nothing is refused."""
-
-
 def plainest(_inputs: Any) -> int:
     """An item takes what it takes in the kind's plainest form."""
     return 1

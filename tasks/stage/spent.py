@@ -6,18 +6,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 SPENT = "spent"
 """What ``made`` of a receipt calls it."""
 Part = Literal["input", "compute", "output"]
+PARTS: tuple[Part, ...] = get_args(Part)
 
 
 @dataclass
 class Spent:
     """Seconds of the thread that computes: waiting for ``input``, computing, and waiting until ``output`` is taken off it."""
 
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("input", "compute", "output"), 0.0))
+    seconds: dict[Part, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
     items: int = 0
     quickest: float = float("inf")
 
