@@ -16,7 +16,7 @@ from flows.stores.items import verify_store
 from storage.arrays import BlockReader
 from storage.receipts import read_receipt
 from tasks.stage.job import Job
-from tests.flows.commands.test_cli import panolabel
+from tests.support.commands import panolabel
 from tests.support.faulty import journal, switch
 from tests.support.pipelines import data_bytes, load, run_pipeline, without_fingerprints, write_pipeline
 from tests.support.processes import holder, start_run, write_faulty_pipeline

@@ -1,7 +1,6 @@
 """The command line as a user meets it: a real process, its output and its exit code."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -10,16 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import panolabel
 from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
 
 STAGES = ("project", "geometry", "classes", "fuse", "evaluate")
-
-
-def panolabel(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "160", **environment}, check=False
-    )
 
 
 @pytest.fixture(scope="module")

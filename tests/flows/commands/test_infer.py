@@ -12,8 +12,8 @@ import yaml
 from typer.testing import CliRunner
 
 from flows.cli import app
-from tests.flows.commands.test_cli import panolabel
 from tests.models.teachers.panoramic.checkpoints import write_checkpoint
+from tests.support.commands import panolabel
 from tests.support.pipelines import write_panoramas
 
 SETTINGS = ("project.patch_size=48", "execution.runner.workers=1", "execution.pictures=1")

@@ -14,7 +14,7 @@ import yaml
 
 from flows import invocation
 from flows.invocation import command, remember
-from tests.flows.commands.test_cli import panolabel
+from tests.support.commands import panolabel
 from tests.support.pipelines import write_pipeline
 
 LINE = re.compile(r"(?:^|`|: +)(panolabel [^`\n]*)", re.MULTILINE)

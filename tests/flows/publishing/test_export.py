@@ -18,7 +18,7 @@ from storage.published.samples import shard_counts
 from tasks.ingest.check import check_entry
 from tasks.ingest.entries import Entry
 from tasks.ingest.panorama import load_panorama
-from tests.flows.commands.test_cli import panolabel
+from tests.support.commands import panolabel
 from tests.support.pipelines import load, run_pipeline, write_pipeline
 from tests.support.stages import source_of
 

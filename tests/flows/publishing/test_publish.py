@@ -26,7 +26,7 @@ from storage.published import open_published
 from storage.published.plain import latest_version, versions
 from storage.published.repository import lock
 from storage.urls import files_below
-from tests.flows.commands.test_cli import panolabel
+from tests.support.commands import panolabel
 from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
 from tests.support.publications import put
 

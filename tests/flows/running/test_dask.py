@@ -35,6 +35,26 @@ def test_a_cluster_makes_the_bytes_of_threads(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_joined_teacher_works_on_the_gpu_of_its_reader(tmp_path: Path) -> None:
+    threads, pools = write_pipeline(tmp_path / "threads"), write_pipeline(tmp_path / "pools")
+    run_pipeline(load(threads))
+    never = {"geometry__keep": "never", "classes__keep": "never"}
+    run_pipeline(load(pools, **never, execution__runner={"kind": "dask", "pools": {"gpu": 1, "cpu": 1}}))
+    fused, joined = (
+        {name: data for name, data in without_fingerprints(path.parent / "store").items() if "fuse/" in name}
+        for path in (threads, pools)
+    )
+    assert fused == joined
+    made = {
+        stage: {
+            read_receipt(str(path.parent)).made["process"] for path in (tmp_path / "pools").rglob(f"{stage}/*/*/receipt.json")
+        }  # type: ignore[union-attr]
+        for stage in ("fuse", "evaluate")
+    }
+    assert (len(made["fuse"]), made["fuse"] & made["evaluate"]) == (1, set()), "where there is a GPU, since it runs a network"
+
+
+@pytest.mark.slow
 def test_networks_and_all_else_go_to_workers_of_their_own(tmp_path: Path) -> None:
     threads, pools = write_pipeline(tmp_path / "threads"), write_pipeline(tmp_path / "pools")
     run_pipeline(load(threads))

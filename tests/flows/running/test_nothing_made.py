@@ -12,7 +12,7 @@ from flows.running import stage_run
 from flows.running.nothing_made import NothingMade, tried
 from storage.receipts import ItemRow, Receipt, blocks_with_receipts
 from storage.runs import latest_run
-from tests.flows.commands.test_cli import panolabel
+from tests.support.commands import panolabel
 from tests.support.faulty import switch
 from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
 from tests.support.processes import write_faulty_pipeline

@@ -10,8 +10,10 @@ from configs.settings import ConfigError
 from tasks.catalogue import kind_named
 from tasks.pipeline import validated
 from tasks.schema import schema_text
-from tests.flows.setup.test_setup_commands import CONFIGS, panolabel
+from tests.support.commands import panolabel
 from tests.support.pipelines import write_panoramas, write_pipeline
+
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 
 
 def test_the_committed_schema_is_that_of_the_code() -> None:

@@ -18,18 +18,13 @@ import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from tests.support.commands import panolabel
 from tests.support.pipelines import load, write_panoramas, write_pipeline
 from tests.support.stages import stage_of
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 STAGES = {"project": "project", "geometry": "label.geometry", "classes": "label.classes", "fuse": "fuse", "evaluate": "evaluate"}
 """Stages of the pipeline by their keys, with the names that they are stored under."""
-
-
-def panolabel(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
-    variables = {**os.environ, "COLUMNS": "200", **environment}
-    return subprocess.run(command, capture_output=True, text=True, env=variables, check=False)
 
 
 def rows(result: subprocess.CompletedProcess) -> dict[str, dict[str, str]]:

@@ -28,7 +28,7 @@ from storage.forgotten import ForgottenError, read_forgotten
 from storage.published import open_published
 from storage.receipts import read_receipt
 from storage.runs import write_run
-from tests.flows.commands.test_cli import panolabel
+from tests.support.commands import panolabel
 from tests.support.pipelines import data_bytes, keep, load, restore, run_pipeline, write_pipeline
 
 pytestmark = pytest.mark.usefixtures("prefect_api")

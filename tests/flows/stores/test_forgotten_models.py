@@ -9,8 +9,8 @@ import pytest
 from flows.plan import make_plan
 from flows.stores.forgetting import forget
 from storage.receipts import read_receipt
-from tests.flows.setup.test_cost_of_stages import write_street
 from tests.support.pipelines import load, run_pipeline
+from tests.support.streets import write_street
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from flows.stores.life import items_told
 from flows.stores.status import store_status
 from storage.published import open_published
 from tasks.ingest import life
-from tests.flows.commands.test_cli import panolabel
+from tests.support.commands import panolabel
 from tests.support.pipelines import keep, load, restore, run_pipeline, write_panoramas, write_pipeline
 
 pytestmark = pytest.mark.usefixtures("prefect_api")

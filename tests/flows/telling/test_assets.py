@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from flows.deploying.publishing import publish
-from tests.flows.setup.test_cost_of_stages import write_street
 from tests.support.pipelines import load, make_owed, run_pipeline, write_pipeline
+from tests.support.streets import write_street
 
 EVENT = "prefect.asset.materialization.succeeded"
 
