@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
-from uuid import UUID
 
 from prefect import State, flow, tags
 from prefect.runtime import flow_run
@@ -19,20 +18,19 @@ from prefect.states import Completed
 from configs.pipeline import Config
 from configs.trial import WHOLE, Trial
 from flows.errors import Interrupted
-from flows.plan import Plan, make_plan, refuse_unfit
 from flows.report import write_run_report
 from flows.running.drain import draining_in_flow, telling_workers
 from flows.running.engine import Engine
 from flows.running.handover import handed_plan
-from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike
-from flows.running.others import refuse_missing
+from flows.running.nothing_made import refuse_failed_alike
 from flows.running.parameters import ConfigParameter
-from flows.running.reading import read_sources
+from flows.running.planning import Planning
+from flows.running.reading import Reading, reading_of
 from flows.running.server.embedded import outlives_the_run
 from flows.running.watch import stopped_state, watching
 from flows.running.workers import Workers, start_workers
 from flows.stores.record import RunRecord, made_in_words, new_run_name
-from flows.telling.artifacts import publish_outcome, publish_plan
+from flows.telling.artifacts import publish_outcome
 from flows.telling.events import report_models, report_quarantined
 from flows.telling.lineage_events import RunEvents
 from flows.telling.run_log import RunLog
@@ -99,17 +97,15 @@ def carry_out(
             start_workers(config.execution.runner) as workers,
             watching() as watch,
         ):
-            plan, nodes = _plan(config, retry, only is None, trial, workers, events)
-            record.planned(plan)
-            publish_plan(config.name, plan)
-            refuse_empty_source(config, plan)
-            engine = Engine(config, plan, run, only, workers, events, nodes, watch, log)
+            reading = _reading(config, retry, only is None, trial, events, workers)
+            planning = Planning(config, retry, trial, reading, record)
+            engine = Engine(config, planning, run, only, workers, events, reading, watch, log)
             found = engine.make()
         if told := engine.efficiency.as_json():
             outcome["efficiency"] = told
         outcome |= write_run_report(config, record, found)
-        if only is None:
-            refuse_failed_alike(config, plan)
+        if only is None and record.plan is not None:
+            refuse_failed_alike(config, record.plan)
         log.save()
         record.finished("completed", **outcome)
     except BaseException as error:
@@ -127,22 +123,20 @@ def carry_out(
     return record.as_json()
 
 
-def _plan(
-    config: Config, retry: Retry, reads: bool, trial: Trial, workers: Workers, events: RunEvents
-) -> tuple[Plan, Mapping[str, UUID]]:
-    """What the run makes, once new files of its sources are read, if it ``reads`` any; by source what stands for it in Prefect.
+def _reading(config: Config, retry: Retry, reads: bool, trial: Trial, events: RunEvents, workers: Workers) -> Reading:
+    """The files of the sources that are new, if the run ``reads`` any; so many are read by now that there are blocks to make.
 
-    ConfigError refuses it.
+    Interrupted, or what kept files from being read, if there are none.
     """
     handed = handed_plan()
     scans = {source.key: source.whole for source in handed.sources} if handed else {}
-    nodes: Mapping[str, UUID] = {}
-    if reads:
-        scans, nodes = read_sources(config, scans, retry, trial, events, workers)
-    plan = make_plan(config, retry, scans or None, rehash=False, receipts=handed.receipts if handed else None, trial=trial)
-    refuse_missing(config, plan)
-    refuse_unfit(plan)
-    return plan, nodes
+    if not reads:
+        return Reading(scans, [], events, workers, config.execution.task_runs_per_flow_run)
+    reading = reading_of(config, scans, retry, trial, events, workers)
+    reading.go_on()
+    if not reading.ready:
+        reading.refuse_end()
+    return reading
 
 
 def _note_failure(record: RunRecord, error: BaseException, outcome: Mapping[str, Any]) -> None:

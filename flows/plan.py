@@ -21,7 +21,7 @@ from tasks.ingest.ingest import Retry, Scan
 from tasks.pipeline import sources, steps
 from tasks.stage.graph import Weigh
 from tasks.stage.job import Copies, Job
-from tasks.stage.kind import Stage, Step
+from tasks.stage.kind import Stage, Step, waits_for_all
 from tasks.stage.plain import named_function
 
 
@@ -161,11 +161,15 @@ def make_plan(
     return Plan(tuple(plans), part.sources, owed, tuple(now), *found, trial, comparison.ahead)
 
 
-def refuse_unfit(plan: Plan) -> None:
-    """Let every stage that has blocks to make, and of which all is known, refuse a run before any runs. ConfigError says why."""
+def refuse_unfit(plan: Plan, whole: bool = True) -> None:
+    """Let every stage that has blocks to make, and of which all is known, refuse a run before any runs. ConfigError says why.
+
+    Unless all panoramas are read (``whole``), stages that wait for all of them are not asked yet.
+    """
     to_run = {row.stage for row in plan.stages if row.to_run}
     for step in plan.chosen:
-        if step.key in to_run and step.stage.kind.check and not step.stage.lacks:
+        asked = whole or not waits_for_all(step.stage)
+        if asked and step.key in to_run and step.stage.kind.check and not step.stage.lacks:
             named_function(step.stage.kind.check)(step.stage, step.blocks)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -21,13 +20,12 @@ import pyarrow.parquet as pq
 
 from storage.credentials import mask_credentials
 from storage.fingerprint import canonical_json, digest
-from storage.urls import exists, read_bytes, write_bytes
-
-DRIVE = re.compile(r"[A-Za-z]:(?!:)")
-BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that make a terminal or browser show a name backwards."""
+from storage.names import unsafe_name
+from storage.urls import children, exists, join, read_bytes, write_bytes
 
 ROWS_AT_ONCE = 10_000  # rows become Python objects in batches: a manifest may have millions
+PLACED = "placed-"
+"""How the files begin that hold, beside a manifest, whole blocks which were given their places since it was written."""
 
 SCHEMA = pa.schema(
     [
@@ -96,13 +94,55 @@ class ManifestError(ValueError):
 
 
 def read_manifest(url: str) -> list[Item]:
-    """The items of a manifest file; none if there is no file yet.
+    """The items of a manifest file, and those that were placed since it was written; none if there is nothing yet.
 
     Raises
     ------
     ManifestError
         The file is damaged, or was written by something else.
     """
+    items = _read_file(url)
+    parts = [name for name in sorted(children(parts_url(url))) if name.startswith(PLACED)]
+    return _with_placed(items, [_part(join(parts_url(url), name)) for name in parts]) if parts else items
+
+
+def parts_url(url: str) -> str:
+    """The folder beside a manifest for items that were read since it was written."""
+    return url.removesuffix(".parquet") + ".parts"
+
+
+def add_placed(url: str, items: Sequence[Item]) -> None:
+    """Note items of whole blocks beside a manifest, at a cost that does not grow with it."""
+    name = digest(canonical_json([[item.item, item.digest, item.block, item.slot] for item in items]))[:16]
+    write_manifest(join(parts_url(url), f"{PLACED}{name}.parquet"), items)
+
+
+def _part(url: str) -> list[Item]:
+    """Items of a file beside the manifest; a damaged one counts as none: what it told is read and placed again."""
+    try:
+        return _read_file(url)
+    except ManifestError:
+        return []
+
+
+def _with_placed(items: Sequence[Item], parts: Iterable[Sequence[Item]]) -> list[Item]:
+    """Items with those that were placed since. Of two runs that gave a place twice, or an item two, the first is right."""
+    merged = {item.item: item for item in items}
+    holders = {_place(item): item.item for item in items if item.block >= 0}
+    for block in (block for part in parts for block in blocks_of(part)):
+        before = [(merged.get(one.item, one), one) for one in block.items]
+        stay = all(was.block < 0 or _place(was) == _place(one) for was, one in before)
+        if stay and all(holders.get(_place(one), one.item) == one.item for one in block.items):
+            merged |= {one.item: one for one in block.items}
+            holders |= {_place(one): one.item for one in block.items}
+    return sorted(merged.values(), key=lambda item: item.item)
+
+
+def _place(item: Item) -> tuple[int, int]:
+    return item.block, item.slot
+
+
+def _read_file(url: str) -> list[Item]:
     if not exists(url):
         return []
     try:
@@ -145,7 +185,7 @@ def _refuse_contradictions(items: Sequence[Item]) -> None:
     """Raise ManifestError where two items have one name, or one place."""
     for what, values in (
         ("names", [item.item for item in items]),
-        ("places", [(item.block, item.slot) for item in items if item.block >= 0]),
+        ("places", [_place(item) for item in items if item.block >= 0]),
     ):
         if len(set(values)) < len(values):
             raise ManifestError(f"two of its items have the same {what[:-1]}")
@@ -229,21 +269,6 @@ def place(known: Sequence[Item], checked: Sequence[Item], block_size: int) -> li
         merged[item.item] = replace(item, block=next_block + position // block_size, slot=position % block_size)
     refuse_clashes(list(merged))
     return sorted(merged.values(), key=lambda item: item.item)
-
-
-def unsafe_name(name: str) -> str:
-    """Why an item may not have this name, as the rest of a sentence that starts with it; empty if it may.
-
-    Names become parts of paths, of URLs and of what terminals show, on this system and on others.
-    """
-    parts = name.split("/")
-    if any(part in ("", ".", "..") for part in parts) or "\\" in name or DRIVE.match(name):
-        return "may not leave its folder: it has an empty part, '.', '..', a backslash or a drive letter"
-    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in BIDI for letter in name):
-        return "may not hold control characters or bytes that are no UTF-8"
-    if len(name.encode()) > 1024 or any(len(part.encode()) > 240 for part in parts):
-        return "is longer than file systems allow (240 bytes a part, 1024 in all)"
-    return ""
 
 
 def refuse_clashes(names: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from storage.manifest import unsafe_name
+from storage.names import unsafe_name
 
 
 def _inside_its_folder(name: str) -> str:

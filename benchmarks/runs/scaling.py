@@ -29,9 +29,12 @@ from configs.pipeline import Config
 from configs.trial import Trial
 from flows.plan import make_plan
 from flows.running.engine import Engine
+from flows.running.planning import Planning
+from flows.running.reading import Reading
 from flows.running.server.embedded import prefect_server
 from flows.running.watch import Watch
 from flows.running.workers import Workers, start_workers
+from flows.stores.record import RunRecord
 from flows.telling.lineage_events import RunEvents
 from flows.telling.run_log import RunLog
 from storage.manifest import Block
@@ -124,13 +127,13 @@ def time_to_label(config: Config, workers: int, kind: str = "dask", threads: int
     with start_workers(runner) as started:
         warm(started, threads)
         stage, _ = _labelled(config)
-        plan = make_plan(config, trial=Trial(stage=stage.key))
 
         @flow(name="scaling")
         def label() -> None:
-            Engine(
-                config, plan, "scaling", None, started, RunEvents(config, "scaling"), {}, Watch(), RunLog(config.root, "scaling")
-            ).make()
+            events, log = RunEvents(config, "scaling"), RunLog(config.root, "scaling")
+            reading = Reading({}, [], events, started, config.execution.task_runs_per_flow_run)
+            planning = Planning(config, False, Trial(stage=stage.key), reading, RunRecord(config, "scaling"))
+            Engine(config, planning, "scaling", None, started, events, reading, Watch(), log).make()
 
         begin, busy = time.monotonic(), processor_time()
         label()

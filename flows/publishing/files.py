@@ -10,7 +10,7 @@ from configs.settings import ConfigError
 from flows.stores.finished import fingerprints, finished_labels
 from storage.arrays import BlockReader
 from storage.credentials import mask_credentials
-from storage.manifest import unsafe_name
+from storage.names import unsafe_name
 from storage.urls import exists, join, read_bytes, remove, write_bytes
 from tasks.label.as_files import LABELS, LAYOUTS
 

@@ -12,7 +12,7 @@ from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.stores.finished import Finished, fingerprints, finished_labels
 from storage.fingerprint import canonical_json
-from storage.manifest import unsafe_name
+from storage.names import unsafe_name
 from storage.published import plain as published
 from storage.published.contents import ICECHUNK, version_of
 from storage.urls import join

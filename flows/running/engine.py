@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property, partial
-from queue import Empty, SimpleQueue
+from functools import partial
+from queue import Empty
 from typing import Any
-from uuid import UUID
 
 from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import quote
 
 from configs.pipeline import Config
 from flows.errors import Interrupted, RunFailed
-from flows.plan import Plan
 from flows.report import Found
 from flows.running.block_task import DIED, STOPPED, cached_task, submit
 from flows.running.drain import asked_to_stop
+from flows.running.dropping import Dropping
+from flows.running.edges import CACHED, before_block, before_cached
 from flows.running.efficiency import Efficiency
+from flows.running.flight import Flight
 from flows.running.nothing_made import NothingMade, refuse_nothing_made
 from flows.running.outlook import Outlook
+from flows.running.planning import Planning
+from flows.running.reading import Notes, Reading
 from flows.running.schedule import Key, Schedule, Work, parts_of, works_of
 from flows.running.stage_run import StageRun
 from flows.running.subflow import in_subflow
@@ -32,10 +34,9 @@ from flows.stores.made import made_of
 from flows.telling.lineage_events import RunEvents
 from flows.telling.run_log import RunLog, counted
 from flows.telling.shown import publish_section
-from storage.receipts import drop_data, maker_of
-from tasks.stage.grain import read_blocks
+from storage.receipts import maker_of
 from tasks.stage.job import Job
-from tasks.stage.kind import Stage, Step, stages_read
+from tasks.stage.kind import Step, stages_read
 
 LOOK_SECONDS = 1.0
 """Between two looks at what is asked of the run, while nothing is finished."""
@@ -47,14 +48,15 @@ class Engine:
     Parameters
     ----------
     config : Config
-    plan : Plan
+    planning : Planning
+        Makes the plan, again each time that more of the sources is read.
     run : str
     only : mapping of stage to block names, optional
         Make just these of the blocks that are owed, and judge no stage by what it has.
     workers : Workers
     events : RunEvents
-    nodes : mapping
-        By the key of a source the task run in Prefect that stands for it.
+    reading : Reading
+        Files of the sources that are read while blocks of others are made.
     watch : Watch
         What is asked of the run in Prefect.
     log : RunLog
@@ -63,31 +65,42 @@ class Engine:
     def __init__(
         self,
         config: Config,
-        plan: Plan,
+        planning: Planning,
         run: str,
         only: Mapping[str, Sequence[str]] | None,
         workers: Workers,
         events: RunEvents,
-        nodes: Mapping[str, UUID],
+        reading: Reading,
         watch: Watch,
         log: RunLog,
     ) -> None:
-        self.found = Found()
-        self._config, self._plan, self._run, self._workers = config, plan, run, workers
-        self._judged = only is None
-        self._works = works_of(plan, only)
-        self._stages = {
-            step.key: StageRun(config, plan, step, [work for work in self._works if work.step is step], workers, events, log)
-            for step in plan.chosen
-        }
-        self._running = [*self._stages.values()]
-        estimates = {row.stage: row.seconds for row in plan.stages}
-        self.efficiency = Efficiency(workers.settings.workers)
-        self._log, self._outlook = log, Outlook(self._running, estimates, workers.settings.workers)
-        self._sources, self._watch = nodes, watch
+        self.found, self.efficiency = Found(), Efficiency(workers.settings.workers)
+        self._config, self._planning, self._run, self._only, self._workers = config, planning, run, only, workers
+        self._events, self._reading, self._watch, self._log = events, reading, watch, log
+        self._works: list[Work] = []
+        self._stages: dict[str, StageRun] = {}
         self._shown_last: list[Step] = []
         self._lost: set[Key] = set()
         self._refused: NothingMade | None = None
+        self._new = self._look()
+        self._running = [*self._stages.values()]
+        estimates = {row.stage: row.seconds for row in self._plan.stages}
+        self._outlook = Outlook(self._running, estimates, workers.settings.workers)
+
+    def _look(self) -> list[Work]:
+        """Make the plan, or make it again; what it has more than before."""
+        plan = self._plan = self._planning.plan(self._works)
+        self._dropping, self._whole = Dropping(plan), self._reading.over
+        known = {work.key for work in self._works}
+        new = [work for work in works_of(plan, self._only, self._whole) if work.key not in known]
+        for step in plan.chosen:
+            works = [work for work in new if work.step is step]
+            if step.key in self._stages:
+                self._stages[step.key].grow(plan, step, works)
+            else:
+                self._stages[step.key] = StageRun(self._config, plan, step, works, self._workers, self._events, self._log)
+        self._works += new
+        return new
 
     def make(self) -> Found:
         """Make all of it, and return what the stages show.
@@ -98,20 +111,33 @@ class Engine:
             The run was asked to stop; what was submitted is finished, or left where the next run goes on.
         RunFailed
             After all others are done, if any block could not be made; at once, if going on makes no sense.
+        Exception
+            Whatever kept files of a source from being read, once what was read is made.
         """
         for stage in self._running:
             self._show_cached(stage)
+        self._make_new()
+        while not self._whole and not self._reading.error and not self._halted:
+            self._reading.go_on()
+            if self._reading.ready:
+                self._new = self._look()
+                self._make_new()
+        self._tell_end()
+        return self.found
+
+    def _make_new(self) -> None:
+        """Make what the last look at the plan brought."""
         self._settle()
-        parts = parts_of(self._works, self._config.execution.task_runs_per_flow_run)
+        most = self._config.execution.task_runs_per_flow_run
+        in_parts = len(self._works) + self._reading.groups > most
+        parts = parts_of(self._new, most if self._whole else most // 2) if in_parts else [self._new]
         for number, part in enumerate(parts, 1):
             if self._halted:
-                break
-            if len(parts) == 1 or part[0].chain is None:
+                return
+            if not in_parts or part[0].chain is None:
                 self._make(part)
             else:
                 self._make_in_subflow(part, number, len(parts))
-        self._tell_end()
-        return self.found
 
     @property
     def _halted(self) -> bool:
@@ -124,37 +150,41 @@ class Engine:
         """Whether the next block may be begun now."""
         return not self._halted and not self._watch.paused
 
-    def _make(self, works: Sequence[Work]) -> None:
-        """Make works within the flow run that is going on: as many at once as there are workers."""
+    def _make(self, works: Sequence[Work], files: int | None = None) -> None:
+        """Make works within the flow run that is going on: as many at once as there are workers.
+
+        Meanwhile files are read, at most so many groups of ``files``; if that is given, all are waited for.
+        """
         schedule = Schedule(works, self._workers.window, self._lost)
         for work in works:
             if work.key in schedule.lost:
                 self._stages[work.step.key].lose()
-        finished: SimpleQueue[tuple[Work, PrefectFuture[Any]]] = SimpleQueue()
-        flying = on_gpu = 0
+        flight = Flight(self._workers, self._reading, len({work.chain for work in works}), files)
         while True:
             self._settle()
-            while flying < self._workers.at_once and self._goes_on:
-                ready = schedule.next(idle=not flying, gpu=on_gpu < self._workers.gpu_blocks)
-                if ready is None:
+            while self._goes_on and flight.has_room:
+                if flight.reads_first:
+                    flight.read()
+                elif ready := schedule.next(idle=not flight.blocks, gpu=flight.on_gpu < self._workers.gpu_blocks):
+                    future = self._submit(ready)
+                    flight.begin(ready)
+                    future.add_done_callback(partial(_put, self._reading.notes, partial(self._note, schedule, flight, ready)))
+                elif flight.may_read:
+                    flight.read()
+                else:
                     break
-                self._submit(ready).add_done_callback(partial(_put, finished, ready))
-                flying += 1
-                on_gpu += ready.on_gpu
-            if not flying and (self._halted or not self._watch.paused):
+            if flight.is_over and (self._halted or not self._watch.paused):
                 break
             with suppress(Empty):
-                work, future = finished.get(timeout=LOOK_SECONDS)
-                flying -= 1
-                on_gpu -= work.on_gpu
-                self._note(schedule, work, future)
+                self._reading.notes.get(timeout=LOOK_SECONDS)()
             if line := self._outlook.line():
                 self._log.tell(line)
         self._lost |= schedule.lost
 
     def _make_in_subflow(self, works: Sequence[Work], number: int, parts: int) -> None:
         """Make works in a flow run of their own."""
-        node = in_subflow("blocks", f"{self._run} {number} of {parts}", len(works), lambda: self._make(works))
+        files = max(0, self._config.execution.task_runs_per_flow_run - len(works))
+        node = in_subflow("blocks", f"{self._run} {number} of {parts}", len(works), lambda: self._make(works, files))
         if node:  # later edges cannot begin at a task run of another flow run
             for work in works:
                 self._stages[work.step.key].nodes[work.block.name] = node
@@ -164,7 +194,8 @@ class Engine:
         stage = self._stages[work.step.key]
         stage.begin()
         self.efficiency.begun(work.step.stage)
-        future = submit(stage.task, "job", {"job": quote(self._job(work))}, self._before(work))
+        after = before_block(work, self._stages, self._reading.nodes)
+        future = submit(stage.task, "job", {"job": quote(self._job(work))}, after)
         stage.nodes[work.block.name] = future.task_run_id
         return future
 
@@ -173,20 +204,10 @@ class Engine:
         job = self._plan.job(work.step, work.block, self._run, self._config.execution)
         return self._stages[work.step.key].cutoff.told(replace(job, guarded=work.guarded))
 
-    def _before(self, work: Work) -> set[UUID]:
-        """Task runs that stand for what a block reads."""
-        nodes: set[UUID] = set()
-        for read in stages_read(work.step.stage):
-            if read.key in self._sources:
-                nodes.add(self._sources[read.key])
-            elif stage := self._stages.get(read.key):
-                own = [stage.nodes.get(name) or stage.nodes.get("") for name in read_blocks(work.step.stage, work.block, read)]
-                nodes |= {node for node in own if node}
-        return nodes
-
-    def _note(self, schedule: Schedule, work: Work, future: PrefectFuture[Any]) -> None:
+    def _note(self, schedule: Schedule, flight: Flight, work: Work, future: PrefectFuture[Any]) -> None:
         """What came of a block."""
         future.wait()
+        flight.end(work)
         stage, state = self._stages[work.step.key], future.state
         if state.name == STOPPED:
             stage.left.append(state.message or "")
@@ -196,7 +217,7 @@ class Engine:
             if maker_of(receipt) == self._run:
                 self.efficiency.done(work.step.stage, receipt)
             schedule.done(work)
-            self._drop_read(work)
+            self._dropping.made(work)
         elif state.name == DIED and not work.guarded:
             schedule.offer(replace(work, guarded=True))
         else:
@@ -207,28 +228,10 @@ class Engine:
             for lost in schedule.lose(work):
                 self._stages[lost.step.key].lose()
 
-    def _drop_read(self, work: Work) -> None:
-        """Drop the data of blocks that a block has read last, of stages that keep it only so long."""
-        for read in [one for one in stages_read(work.step.stage) if one.owes and not one.keeps_data]:
-            for name in read_blocks(work.step.stage, work.block, read):
-                readers = self._readers[read.identity.fingerprint, name]
-                if all(self._plan.receipts.get(stage, block) for stage, block in readers):
-                    drop_data(read.block_url(name))
-                    self._plan.receipts.drop(read, name)
-
-    @cached_property
-    def _readers(self) -> Mapping[Key, Sequence[tuple[Stage, str]]]:
-        """Who reads each block of stages whose data goes then."""
-        readers: dict[Key, list[tuple[Stage, str]]] = defaultdict(list)
-        for step in [one for one in self._plan.steps if not one.stage.is_joined]:
-            for read in [one for one in stages_read(step.stage) if not one.keeps_data]:
-                for block in step.blocks:
-                    for name in read_blocks(step.stage, block, read):
-                        readers[read.identity.fingerprint, name].append((step.stage, block.name))
-        return readers
-
     def _settle(self) -> None:
         """Tell of stages that are over, and of which all that they read is: what they made, and whether that is anything."""
+        if not self._whole:  # there may be more of each
+            return
         for stage in [one for one in self._running if one.over]:
             read = {one.key for one in stages_read(stage.step.stage)}
             if self._halted or any(one.step.key in read for one in self._running):
@@ -237,7 +240,7 @@ class Engine:
             if stage.begun or not stage.owed:
                 stage.end()
             try:
-                if self._judged and not stage.lost and not stage.failures and not stage.step.stage.is_joined:
+                if self._only is None and not stage.lost and not stage.failures and not stage.step.stage.is_joined:
                     refuse_nothing_made(self._config, self._plan, stage.step)
             except NothingMade as error:
                 self._refused = error
@@ -252,14 +255,13 @@ class Engine:
     def _show_cached(self, stage: StageRun) -> None:
         """One task run in Prefect for the blocks of a stage that were there before."""
         if stage.cached and not stage.step.stage.is_joined:
-            read = [one.key for one in stages_read(stage.step.stage)]
-            known = [self._sources.get(key) or (self._stages[key].nodes.get("") if key in self._stages else None) for key in read]
-            after = [node for node in known if node]
-            future = submit(cached_task, "after", {"stage": stage.step.key, "blocks": stage.cached, "after": None}, after)
-            stage.nodes[""] = future.task_run_id
+            after = before_cached(stage.step.stage, self._stages, self._reading.nodes)
+            told = {"stage": stage.step.key, "blocks": stage.cached, "after": None}
+            stage.nodes[CACHED] = submit(cached_task, "after", told, after).task_run_id
 
     def _tell_end(self) -> None:
         """Raise what kept the run from making everything."""
+        self._reading.wait()
         for stage in self._running:
             if stage.begun:
                 stage.end()
@@ -280,6 +282,7 @@ class Engine:
             raise _as_one(errors, sum(stage.lost for stage in stages))
         if self._refused:
             raise self._refused
+        self._reading.refuse_end()
 
 
 def _as_one(errors: Sequence[RunFailed], lost: int) -> RunFailed:
@@ -289,5 +292,5 @@ def _as_one(errors: Sequence[RunFailed], lost: int) -> RunFailed:
     return RunFailed("\n".join(told), [failure for error in errors for failure in error.failures])
 
 
-def _put(finished: SimpleQueue[tuple[Work, PrefectFuture[Any]]], work: Work, future: PrefectFuture[Any]) -> None:
-    finished.put((work, future))
+def _put(notes: Notes, note: Callable[[PrefectFuture[Any]], None], future: PrefectFuture[Any]) -> None:
+    notes.put(partial(note, future))

@@ -1,176 +1,200 @@
-"""The sources of a run: new and changed files are read, decoded and placed before its blocks are made."""
+"""The sources of a run: files are read while blocks of those that are read are made, so that nothing waits for the last file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from queue import SimpleQueue
-from typing import Any
 from uuid import UUID
 
-from prefect import task
 from prefect.futures import PrefectFuture
-from prefect.tasks import Task
-from prefect.utilities.annotations import quote
 
 from configs.pipeline import Config
 from configs.trial import Trial
 from flows.comparison import of_source
 from flows.errors import Interrupted
-from flows.running.block_task import passing_fault, source_task, submit
+from flows.running.block_task import source_task, submit
 from flows.running.drain import asked_to_stop
-from flows.running.file_groups import file_groups
+from flows.running.source_reading import SourceReading
 from flows.running.subflow import in_subflow
 from flows.running.workers import Workers
 from flows.telling.lineage_events import RunEvents
 from flows.telling.progress import observer
-from flows.telling.tags import STORAGE
-from flows.trials import Chosen, choose, reach
+from flows.trials import choose, reach
 from storage.manifest import Item
 from tasks.ingest import ingest
-from tasks.ingest.check import check
-from tasks.ingest.entries import Entry
 from tasks.ingest.ingest import Retry, Scan
-from tasks.ingest.life import with_former_names
-from tasks.ingest.settings import Ingest
 from tasks.pipeline import sources
-from tasks.stage.attempts.telling import Tell
-from tasks.stage.kind import Stage
+
+Notes = SimpleQueue[Callable[[], None]]
+"""What came of task runs that are over, to be noted by the thread of the flow."""
+GROWTH = 10
+"""The plan is made again for a tenth more blocks at least, so that it takes little however many there are."""
 
 
-def read_sources(
-    config: Config, scans: Mapping[str, Scan], retry: Retry, trial: Trial, events: RunEvents, workers: Workers
-) -> tuple[dict[str, Scan], dict[str, UUID]]:
-    """Read what is new of all sources that a trial takes, those of its panoramas alone.
+class Reading:
+    """Reads what is new of all sources that a trial takes, one source after the other.
 
-    ``scans`` are those that were made before. By key, what is known then, and the task run in Prefect that stands for it.
+    Attributes
+    ----------
+    scans : by the key of a source what is known of it, so far as it is placed
+    nodes : by the key of a source the task run in Prefect that stands for its panoramas
+    notes : what came of its task runs, and of others that share them
+    error : what ended it before its end
     """
-    found, known, nodes = reach(trial, config), dict(scans), dict[str, UUID]()
-    own = [stage for stage in sources(config) if stage.key in found.looks]
 
-    def look(stage: Stage) -> Scan:
-        known[stage.key] = known.get(stage.key) or ingest.scan(stage, of_source(retry, stage.key))
-        return known[stage.key]
+    def __init__(
+        self,
+        scans: Mapping[str, Scan],
+        left: Sequence[SourceReading],
+        events: RunEvents,
+        workers: Workers,
+        task_runs_per_flow_run: int,
+    ) -> None:
+        self.scans, self.nodes, self.notes = dict(scans), dict[str, UUID](), Notes()
+        self.error: BaseException | None = None
+        self._left, self._events, self._workers = deque(left), events, workers
+        self._most = task_runs_per_flow_run
+        self._planned, self._ended = 0, False
+        for one in left:
+            self.scans[one.stage.key] = one.place_whole()
+        self._begin()
 
-    if trial.chooses:
-        known |= {stage.key: look(stage) for stage in own}
-    chosen = choose(trial, own, known)
-    for stage in own:
-        if stage.key not in found.makes:
-            look(stage)
-            continue
-        with events.source(stage):
-            known[stage.key], read = ingest_source(stage, look(stage), workers, config, chosen)
-        told = {"stage": stage.key, "panoramas": len(known[stage.key].known), "read": len(read), "after": None}
-        nodes[stage.key] = submit(source_task, "after", told, read).task_run_id
-    return known, nodes
+    @property
+    def over(self) -> bool:
+        """Whether all is read and placed."""
+        return not self._left
 
+    @property
+    def more(self) -> bool:
+        """Whether another group of files may be read now."""
+        return self.groups > 0 and self.error is None and not asked_to_stop()
 
-def ingest_source(
-    stage: Stage, scan: Scan, workers: Workers, config: Config, chosen: Chosen | None = None
-) -> tuple[Scan, list[UUID]]:
-    """Check new and changed files of the source, and write the manifest. Returns what is known then, and who read the files.
+    @property
+    def groups(self) -> int:
+        """Groups of files of the present source that nobody reads yet."""
+        return self._left[0].groups if self._left else 0
 
-    What is read is kept group by group, so that a run that is killed or stopped need not read it again; places are given once
-    all of it is there. A trial, for which panoramas are ``chosen``, reads and keeps theirs, and gives no places.
+    @property
+    def flying(self) -> int:
+        """Groups that are being read."""
+        return self._left[0].flying if self._left else 0
 
-    Raises
-    ------
-    Interrupted
-        The process was asked to stop; files in work are finished, and what is read stays read.
-    """
-    wanted = scan.to_read if chosen is None else [entry for entry in scan.to_read if entry.item in chosen[stage.key]]
-    if not wanted and (chosen is not None or not scan.checked):
-        return scan, []
-    read, nodes = _read(stage, wanted, {item.item: item for item in scan.known}, workers, config)
-    checked = [*scan.checked, *read]
-    if chosen is None:
-        return ingest.placed(stage, scan, ingest.save(stage, scan.known, with_former_names(scan, checked))), nodes
-    names = {entry.item for entry in wanted}
-    left = [entry for entry in scan.to_read if entry.item not in names]
-    return replace(scan, to_read=left, checked=tuple(checked)), nodes
+    @property
+    def blocks(self) -> int:
+        """Blocks whose files are all read, and that no plan has yet."""
+        return self._left[0].blocks if self._left else 0
 
+    @property
+    def ready(self) -> bool:
+        """Whether there is enough for another plan."""
+        return self.over or self._ended or self.blocks >= max(self._workers.window, self._planned // GROWTH)
 
-def _read(
-    stage: Stage, wanted: Sequence[Entry], before: Mapping[str, Item], workers: Workers, config: Config
-) -> tuple[list[Item], list[UUID]]:
-    """Check files of a source; what is known of them from ``before`` need not be found again."""
-    groups = file_groups(wanted, workers.at_once)
-    most = config.execution.task_runs_per_flow_run
-    checked: list[Item] = []
-    nodes: list[UUID] = []
-    if wanted:
-        observer().stage_started(stage.key, len(wanted))
-    if len(groups) <= most:
-        nodes = _read_groups(stage, groups, before, workers, checked)
-    else:
-        for start in range(0, len(groups), most):
-            part, title = groups[start : start + most], f"{stage.key} {start + 1} of {len(groups)}"
-            in_subflow("files", title, len(part), partial(_read_groups, stage, part, before, workers, checked))
-    if len(checked) < len(wanted):
-        raise Interrupted(f"stopped at stage {stage.key}; files that were read need not be read again")
-    return checked, nodes
+    def submit(self) -> None:
+        """Let the next group of files be read."""
+        one = self._left[0]
+        future = one.submit()
+        future.add_done_callback(lambda _: self.notes.put(partial(self._done, one, future)))
 
+    def _done(self, one: SourceReading, future: PrefectFuture[list[Item]]) -> None:
+        try:
+            one.done(future)
+            self._end_if_over()
+        except Exception as error:
+            self.error = self.error or error
 
-def _read_groups(
-    stage: Stage, groups: Sequence[list[Entry]], before: Mapping[str, Item], workers: Workers, checked: list[Item]
-) -> list[UUID]:
-    """A task run for each group of files, as many at once as there are workers; what they read goes to ``checked``."""
-    check = files_task(stage, workers)
+    def _begin(self) -> None:
+        """Pass over sources of which nothing is to be read, and begin the next."""
+        while self._left and not self._left[0].owes:
+            self._finish()
+        if self._left:
+            self._events.stage_started(self._left[0].stage)
+            if wanted := self._left[0].wanted:
+                observer().stage_started(self._left[0].stage.key, len(wanted))
+            self._end_if_over()
 
-    def submissions() -> Iterator[PrefectFuture[Any]]:
-        for number, group in enumerate(groups, 1):
-            if asked_to_stop():
+    def _end_if_over(self) -> None:
+        if self._left[0].over and self.error is None:
+            stage = self._left[0].stage
+            self._finish()
+            self._events.stage_ended(stage)
+            self._ended = True
+            self._begin()
+
+    def _finish(self) -> None:
+        one = self._left[0]
+        self.scans[one.stage.key] = one.place_all()
+        self._stand_for(one)
+        self._left.popleft()
+
+    def _stand_for(self, one: SourceReading) -> None:
+        """Have a task run in Prefect for the panoramas of a source that have their places."""
+        told = {"stage": one.stage.key, "panoramas": len(self.scans[one.stage.key].known), "read": len(one.nodes), "after": None}
+        self.nodes[one.stage.key] = submit(source_task, "after", told, one.nodes).task_run_id
+
+    def place(self) -> Mapping[str, Scan]:
+        """Give what is read its places, and return what is known of all sources, so far as it is placed."""
+        self._ended = False
+        if self._left:
+            self._planned += self.blocks
+            self.scans[self._left[0].stage.key] = self._left[0].place_whole()
+            self._stand_for(self._left[0])
+        return self.scans
+
+    def go_on(self) -> None:
+        """Read until there is enough for another plan, or no more can be read."""
+        while not self.ready and (self.more or self.flying):
+            if self.groups > self._most:
+                title = f"{self._left[0].stage.key}, {self.groups} groups left"
+                in_subflow("files", title, self._most, partial(self._read, self._most))
+            else:
+                self._read()
+
+    def _read(self, most: int | None = None) -> None:
+        """Read until there is enough; if at most so many groups are to be read, the last of them is waited for."""
+        count = 0
+        while True:
+            while self.more and not self.ready and self.flying < self._workers.at_once and (most is None or count < most):
+                self.submit()
+                count += 1
+            if not self.flying or (self.ready and most is None):
                 return
-            files = [(entry, before.get(entry.item)) for entry in group]
-            yield submit(check, "files", {"files": quote(files), "number": number}, ())
+            self.notes.get()()
 
-    nodes: list[UUID] = []
-    for future in in_a_window(submissions(), workers.at_once):
-        nodes.append(future.task_run_id)
-        _keep(stage, future, checked)
-    return nodes
+    def wait(self) -> None:
+        """Wait for the files that are being read."""
+        while self.flying:
+            self.notes.get()()
 
+    def refuse_end(self) -> None:
+        """Raise what ended it before its end, once nothing is being read any more.
 
-def in_a_window(submissions: Iterator[PrefectFuture[Any]], size: int) -> Iterator[PrefectFuture[Any]]:
-    """Futures as they finish, with at most ``size`` in flight."""
-    finished: SimpleQueue[PrefectFuture[Any]] = SimpleQueue()
-    flying = 0
-    for future in submissions:
-        future.add_done_callback(finished.put)
-        flying += 1
-        if flying >= size:
-            yield finished.get()
-            flying -= 1
-    for _ in range(flying):
-        yield finished.get()
-
-
-def _keep(stage: Stage, future: PrefectFuture[Any], checked: list[Item]) -> None:
-    items: list[Item] = future.result()
-    ingest.keep(stage, items)
-    checked.extend(items)
-    observer().items_done(stage.key, len(items), sum(bool(item.reason) for item in items))
+        Raises
+        ------
+        Interrupted
+            The process was asked to stop. Files in work are finished, and what is read stays read.
+        Exception
+            Whatever kept a group of files from being read, after all tries.
+        """
+        if self.error is not None:
+            self._events.stage_ended(self._left[0].stage, error=self.error)
+            raise self.error
+        if not self.over and asked_to_stop():
+            error = Interrupted(f"stopped at stage {self._left[0].stage.key}; files that were read need not be read again")
+            self._events.stage_ended(self._left[0].stage, error=error)
+            raise error
 
 
-def files_task(stage: Stage, workers: Workers) -> Task[..., list[Item]]:
-    """The Prefect task that reads and decodes some files of a source."""
-
-    def check_files(files: list[tuple[Entry, Item | None]], number: int) -> list[Item]:
-        return workers.call(check_entries, stage.settings, files, tell=lambda _line: None)
-
-    return task(
-        name="check_files",
-        task_run_name=f"{stage.key} files {{number}}",
-        tags=workers.limits & {STORAGE},
-        persist_result=False,
-        retries=2,
-        retry_delay_seconds=[1, 5],
-        retry_condition_fn=passing_fault,
-    )(check_files)
-
-
-def check_entries(settings: Ingest, files: list[tuple[Entry, Item | None]], _tell: Tell) -> list[Item]:
-    """Read and decode some files of the source, each with what is known of it from before."""
-    return [check(entry, settings, known) for entry, known in files]
+def reading_of(
+    config: Config, scans: Mapping[str, Scan], retry: Retry, trial: Trial, events: RunEvents, workers: Workers
+) -> Reading:
+    """What a run has to read: all that is new of the sources that a trial takes. ``scans`` are those that were made before."""
+    found, known = reach(trial, config), dict(scans)
+    own = [stage for stage in sources(config) if stage.key in found.looks]
+    for stage in own:
+        known[stage.key] = known.get(stage.key) or ingest.scan(stage, of_source(retry, stage.key))
+    chosen = choose(trial, own, known)
+    makes = [stage for stage in own if stage.key in found.makes]
+    left = [SourceReading(stage, known[stage.key], None if chosen is None else chosen[stage.key], workers) for stage in makes]
+    return Reading(known, left, events, workers, config.execution.task_runs_per_flow_run)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from flows.plan import Plan
 from storage.manifest import Block
 from tasks.stage.grain import read_blocks
-from tasks.stage.kind import Stage, Step, stages_read
+from tasks.stage.kind import Stage, Step, stages_read, waits_for_all
 
 Key = tuple[str, str]
 """Fingerprint of a stage, and name of a block of it."""
@@ -49,14 +49,19 @@ class Work:
         return None if stage.kind.grain == "all" else (stage.panoramas.identity.fingerprint, self.block.name, self.stretch)
 
 
-def works_of(plan: Plan, only: Mapping[str, Sequence[str]] | None = None) -> list[Work]:
-    """All that a plan makes, in the order of its stages; of ``only`` these blocks, by stage, if it is given."""
+def works_of(plan: Plan, only: Mapping[str, Sequence[str]] | None = None, whole: bool = True) -> list[Work]:
+    """All that a plan makes, in the order of its stages; of ``only`` these blocks, by stage, if it is given.
+
+    Unless all panoramas are read (``whole``), nothing of stages that wait for all of them.
+    """
     works: list[Work] = []
     stretches: dict[str, int] = {}
     there = {step.stage.identity.fingerprint: {block.name for block in step.blocks} for step in plan.steps}
     made: dict[str, set[str]] = defaultdict(set)  # by fingerprint, names of the blocks that are made
     for order, step in enumerate(plan.chosen):
         stage = step.stage
+        if not whole and waits_for_all(stage):
+            continue
         read = stages_read(stage)
         stretches[step.key] = max((stretches.get(one.key, 0) + (one.kind.grain == "all") for one in read), default=0)
         wanted = None if only is None else set(only.get(step.key, ()))

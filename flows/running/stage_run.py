@@ -19,6 +19,7 @@ from flows.telling.artifacts import StageProgress
 from flows.telling.lineage_events import RunEvents
 from flows.telling.progress import observer
 from flows.telling.run_log import RunLog
+from storage.manifest import Block
 from storage.receipts import Receipt
 from tasks.stage.kind import Step
 
@@ -36,28 +37,38 @@ class StageRun:
     def __init__(
         self, config: Config, plan: Plan, step: Step, works: Sequence[Work], workers: Workers, events: RunEvents, log: RunLog
     ) -> None:
-        self.step, self.owed = step, [work.block for work in works]
+        self.owed: list[Block] = []
         self.nodes: dict[str, UUID] = {}
         self.failures: list[tuple[str, str, str]] = []
         self.lost = 0
         self.left: list[str] = []
         self.stop = ""
-        self.items, self.seconds = 0, 0.0
-        self.items_owed = sum(len(work.block.items) for work in works)
-        self.cutoff = Cutoff(step.stage, plan.receipts)
-        self.task: BlockTask = block_task(step.stage, workers, observer())
-        self._config, self._plan, self._events, self._log = config.name, plan, events, log
+        self.items, self.seconds, self.items_owed = 0, 0.0, 0
+        self._config, self._workers, self._events, self._log = config.name, workers, events, log
         self._max_quarantined = config.execution.max_quarantined
-        self._unsettled = len(works)
-        self._left_behind = left_behind(plan, step.stage)
-        self._quarantined = self._tried = 0
+        self._unsettled = self._quarantined = self._tried = 0
         self._started = 0.0
         self._progress: StageProgress | None = None
+        self.grow(plan, step, works)
+
+    def grow(self, plan: Plan, step: Step, works: Sequence[Work]) -> None:
+        """There is more to make of it, as a newer plan says."""
+        self.step, self._plan = step, plan
+        self.owed += [work.block for work in works]
+        self.items_owed += sum(len(work.block.items) for work in works)
+        self._unsettled += len(works)
+        self.cutoff = Cutoff(step.stage, plan.receipts)
+        self.task: BlockTask = block_task(step.stage, self._workers, observer())
+        self._left_behind = left_behind(plan, step.stage)
+        if self._progress is not None and works:
+            observer().stage_grew(step.key, self.items_owed)
+            self._progress.grew(len(self.owed))
 
     @property
     def cached(self) -> int:
         """Blocks that were there before."""
-        return len(self.step.blocks) - len(self._plan.owed.get(self.step.key, ()))
+        owed = {block.name for block in self.owed}.union(self._plan.owed.get(self.step.key, ()))
+        return sum(block.name not in owed for block in self.step.blocks)
 
     @property
     def over(self) -> bool:

@@ -84,6 +84,10 @@ class StageProgress:
         assert isinstance(created, UUID)
         self._artifact = created
 
+    def grew(self, blocks: int) -> None:
+        """There are so many now."""
+        self._blocks = blocks
+
     @harmless
     def block_done(self) -> None:
         """Count one block."""

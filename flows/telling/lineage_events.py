@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -142,17 +141,6 @@ class RunEvents:
     ) -> None:
         """The work of one stage on ``owed``, which are among ``blocks``, is over; a source has neither, nor ``receipts``."""
         self._emitter.emit(lambda: self._event(_outcome(error), stage, self._work(stage, blocks, owed, receipts), error))
-
-    @contextmanager
-    def source(self, stage: Stage) -> Iterator[None]:
-        """Around the reading of a source."""
-        self.stage_started(stage)
-        try:
-            yield
-        except BaseException as error:
-            self.stage_ended(stage, error=error)
-            raise
-        self.stage_ended(stage)
 
     def _work(self, stage: Stage, blocks: Sequence[Block], owed: Sequence[Block], receipts: Receipts | None) -> Work | None:
         if receipts is None or not blocks:

@@ -27,6 +27,9 @@ class Observer(Protocol):
     def stage_started(self, stage: str, items: int) -> None:
         """A stage begins, with so many items to do."""
 
+    def stage_grew(self, stage: str, items: int) -> None:
+        """A stage has so many items to do by now."""
+
     def items_done(self, stage: str, done: int, quarantined: int) -> None:
         """So many more items of a stage are finished, some of them given up."""
 
@@ -41,6 +44,9 @@ class Silent:
     """Shows nothing."""
 
     def stage_started(self, stage: str, items: int) -> None:
+        """Nothing to show."""
+
+    def stage_grew(self, stage: str, items: int) -> None:
         """Nothing to show."""
 
     def items_done(self, stage: str, done: int, quarantined: int) -> None:
@@ -83,6 +89,10 @@ class TerminalProgress:
         """Add a bar."""
         self._bars[stage] = self._progress.add_task(stage, total=items, rate="", note="")
         self._quarantined[stage] = 0
+
+    def stage_grew(self, stage: str, items: int) -> None:
+        """Make a bar longer."""
+        self._progress.update(self._bars[stage], total=items)
 
     def items_done(self, stage: str, done: int, quarantined: int) -> None:
         """Move a bar on."""

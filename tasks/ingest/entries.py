@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from storage.credentials import mask_credentials
 from storage.fingerprint import digest
-from storage.manifest import unsafe_name
+from storage.names import unsafe_name
 from storage.urls import filesystem
 
 WAYS_OUT = {

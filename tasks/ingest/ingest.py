@@ -11,7 +11,7 @@ from storage.addresses import url_at
 from storage.credentials import mask_credentials
 from storage.fingerprint import canonical_json, digest
 from storage.forgotten import as_told, is_forgotten, names_of, read_forgotten
-from storage.manifest import Item, ManifestError, place, read_manifest, write_manifest
+from storage.manifest import PLACED, Item, ManifestError, add_placed, parts_url, place, read_manifest, write_manifest
 from storage.urls import children, filesystem, is_local, join, remove
 from tasks.ingest.check import NO_RIGHT, judged_otherwise
 from tasks.ingest.datasets.listing import look_at
@@ -160,19 +160,21 @@ def unchanged(entry: Entry, item: Item) -> bool:
 def keep(stage: Stage, checked: Sequence[Item]) -> None:
     """Write checked items beside the manifest, where they have no place yet: a run that is stopped has not read them in vain."""
     name = digest(canonical_json([_state(item) for item in checked]))[:16]
-    write_manifest(join(_parts_url(stage), f"{name}.parquet"), checked)
+    write_manifest(join(parts_url(manifest_url(stage)), f"{name}.parquet"), checked)
 
 
-def _parts_url(stage: Stage) -> str:
-    return manifest_url(stage).removesuffix(".parquet") + ".parts"
+def admit(stage: Stage, items: Sequence[Item]) -> None:
+    """Write whole blocks of items, with their places, beside the manifest: nothing that others read will move them."""
+    add_placed(manifest_url(stage), items)
 
 
 def _read_parts(stage: Stage) -> list[Item]:
     """Items that stopped runs and trials have read. A part that is damaged counts as none: its files are read again."""
     items: list[Item] = []
-    for name in children(_parts_url(stage)):
+    folder = parts_url(manifest_url(stage))
+    for name in [name for name in children(folder) if not name.startswith(PLACED)]:
         try:
-            items += read_manifest(join(_parts_url(stage), name))
+            items += read_manifest(join(folder, name))
         except ManifestError:
             continue
     return items
@@ -183,8 +185,9 @@ def save(stage: Stage, known: Sequence[Item], checked: Sequence[Item]) -> list[I
     items = place(_as_recorded(stage, known), checked, stage.settings.block_size)
     if checked:
         write_manifest(manifest_url(stage), items)
-    for name in children(_parts_url(stage)):
-        remove(join(_parts_url(stage), name))
+    folder = parts_url(manifest_url(stage))
+    for name in children(folder):
+        remove(join(folder, name))
     return items
 
 

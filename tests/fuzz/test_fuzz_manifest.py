@@ -13,7 +13,8 @@ import pytest
 from hypothesis import strategies as st
 
 from storage.fingerprint import canonical_json
-from storage.manifest import Item, ManifestError, blocks_of, place, read_manifest, unsafe_name, write_manifest
+from storage.manifest import Item, ManifestError, blocks_of, place, read_manifest, write_manifest
+from storage.names import unsafe_name
 from tasks.ingest.entries import SourceError
 from tasks.ingest.sources import list_source
 from tests.fuzz.support import bounded, corpus, fuzz, mutated, outcome

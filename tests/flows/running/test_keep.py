@@ -10,7 +10,7 @@ import pytest
 from configs.settings import ConfigError
 from flows.plan import make_plan
 from flows.publishing.audit import owed_by, with_stage
-from flows.running import engine
+from flows.running import dropping
 from flows.stores.items import verify_store
 from flows.stores.made import made_of
 from scenes.dataset import write_dataset
@@ -34,7 +34,7 @@ def test_labels_are_the_same_and_what_they_were_made_from_goes_as_it_is_read(
         most[0] = max(most[0], len(there))
         return drop_data(url)
 
-    monkeypatch.setattr(engine, "drop_data", counted)
+    monkeypatch.setattr(dropping, "drop_data", counted)
     config = load(until_read, **KEPT, execution__runner__workers=1, execution__runner__window=1)
     record = run_pipeline(config)
     fused, kept = (

@@ -1,32 +1,97 @@
-"""Files of a source are read by as many task runs at once as there are workers, and none is waited for that was not begun."""
+"""Blocks are made while files of others are read; what comes of it is what comes of reading all files first."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
-from concurrent.futures import Future
-from typing import Any, cast
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from flows.running.reading import in_a_window
+from flows.errors import RunFailed
+from storage.manifest import blocks_of, read_manifest
+from storage.receipts import existing_receipts
+from tasks.ingest.ingest import manifest_url
+from tests.support.gate import Gate
+from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_panoramas, write_pipeline
+from tests.support.stages import source_of
+
+FILES = 48
+"""Three groups; a file of the last is held back."""
 
 
-@pytest.mark.parametrize("size", [1, 2, 5])
-@pytest.mark.parametrize("begun", [0, 1, 2, 3, 7])
-def test_those_that_were_begun_are_waited_for_and_no_more(size: int, begun: int) -> None:
-    """A run that is stopped submits no further ones: ``begun`` of many."""
-    flying: list[Future[int]] = []
-    most = [0]
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    names = [f"p{number:02d}" for number in range(FILES)]
+    write_panoramas(tmp_path / "served", names, 32)
+    gate = Gate(tmp_path / "served", "p40.png")
+    (tmp_path / "list.csv").write_text("\n".join(["uri", *(f"{gate.url}/{name}.png" for name in names)]))
+    yield gate
+    gate.close()
 
-    def submissions() -> Iterator[Future[int]]:
-        for number in range(begun):
-            future: Future[int] = Future()
-            flying.append(future)
-            most[0] = max(most[0], sum(not one.done() for one in flying))
-            threading.Timer(0.001, future.set_result, (number,)).start()
-            yield future
 
-    done = [future.result() for future in in_a_window(cast(Any, submissions()), size)]
-    assert sorted(done) == list(range(begun))
-    assert most[0] <= size
+def fused(store: Path) -> list[str]:
+    """Names of the blocks that are fused, and whose receipts are there."""
+    return [path.parent.name for path in store.glob("stages/fuse/*/*/receipt.json")]
+
+
+def open_once(gate: Gate, store: Path, blocks: int, seen: list[list[str]]) -> None:
+    """Open the gate once so many blocks are fused, or nothing came of waiting; what was fused by then goes to ``seen``."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end and len(fused(store)) < blocks:
+        time.sleep(0.05)
+    seen.append(fused(store))
+    gate.open.set()
+
+
+@pytest.mark.parametrize(
+    ("task_runs", "blocks"),
+    [(1000, 6), pytest.param(40, 4, marks=pytest.mark.slow)],
+    ids=["one flow", "flows within it"],
+)
+def test_blocks_are_fused_while_a_file_of_others_is_read(
+    tmp_path: Path, prefect_api: str, gate: Gate, task_runs: int, blocks: int
+) -> None:
+    told: dict[str, Any] = {"source": {"url": str(tmp_path / "list.csv")}, "block_size": 4}
+    path = write_pipeline(tmp_path, 1, **told)
+    config = load(path, execution__task_runs_per_flow_run=task_runs)
+    store, seen = tmp_path / "store", list[list[str]]()
+    opener = threading.Thread(target=open_once, args=(gate, store, blocks, seen))
+    opener.start()
+    record = run_pipeline(config)
+    opener.join()
+    assert len(seen[0]) >= blocks, "p40 is in block 10: eight are whole before it"
+    assert record["state"] == "completed"
+    placed = [block.name for block in blocks_of(read_manifest(manifest_url(source_of(config))))]
+    assert sorted(fused(store)) == placed == record["blocks"]["ingest"]
+    assert set(seen[0]) < set(placed), "no block was made twice under other names"
+    planned = {row["stage"]: row["to_run"] for row in record["plan"]["stages"] if row["stage"] != "ingest"}
+    assert planned == {row["stage"]: row["ran"] for row in record["stages"]}, "the plan of the record is that of the whole run"
+    assert set(planned.values()) == {FILES // 4}
+
+    undisturbed = load(write_pipeline(tmp_path / "other", 1, **told))
+    run_pipeline(undisturbed)
+    mine, theirs = without_fingerprints(store), without_fingerprints(tmp_path / "other" / "store")
+    assert {name: data for name, data in mine.items() if name.startswith("fuse")} == {
+        name: data for name, data in theirs.items() if name.startswith("fuse")
+    }
+
+
+@pytest.mark.slow
+def test_a_source_that_fails_in_the_middle_fails_the_run_but_not_what_was_read(
+    tmp_path: Path, prefect_api: str, gate: Gate
+) -> None:
+    gate.open.set()
+    gate.broken.add("p40.png")
+    path = write_pipeline(tmp_path, 1, source={"url": str(tmp_path / "list.csv")}, block_size=4)
+    config = load(path)
+    with pytest.raises((OSError, RunFailed), match="p40"):
+        run_pipeline(config)
+    made = fused(tmp_path / "store")
+    assert len(made) >= 4
+    gate.broken.clear()
+    record = run_pipeline(config)
+    assert {row["stage"]: row["cached"] for row in record["stages"]}["fuse"] == len(made)
+    assert len(existing_receipts(config.root, "fuse", Path(next((tmp_path / "store/stages/fuse").iterdir())).name)) == FILES // 4

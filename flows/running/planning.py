@@ -1,0 +1,61 @@
+"""The plan of a run, made again each time that more of its sources is read: what was planned stays, and more is added."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from configs.pipeline import Config
+from configs.trial import Trial
+from flows.plan import Plan, make_plan, refuse_unfit
+from flows.running.handover import handed_plan
+from flows.running.nothing_made import refuse_empty_source
+from flows.running.others import refuse_missing
+from flows.running.reading import Reading
+from flows.running.schedule import Work
+from flows.stores.record import RunRecord
+from flows.telling.artifacts import publish_plan
+from tasks.ingest.ingest import Retry
+
+
+class Planning:
+    """Makes the plans of a run, and has its record and Prefect tell of them."""
+
+    def __init__(self, config: Config, retry: Retry, trial: Trial, reading: Reading, record: RunRecord) -> None:
+        self._config, self._retry, self._trial, self._reading, self._record = config, retry, trial, reading, record
+        handed = handed_plan()
+        self._receipts = handed.receipts if handed else None
+
+    def plan(self, works: Sequence[Work] = ()) -> Plan:
+        """What is to be made of what is read by now. ``works`` were planned before: they stand in it as if it were the first.
+
+        Raises
+        ------
+        ConfigError
+            Something of it cannot be made; the message says what to change.
+        NothingMade
+            All files of a source are read, and all were given up.
+        """
+        scans, whole = self._reading.place(), self._reading.over
+        plan = make_plan(self._config, self._retry, scans or None, rehash=False, receipts=self._receipts, trial=self._trial)
+        self._receipts = plan.receipts
+        refuse_missing(self._config, plan)
+        refuse_unfit(plan, whole)
+        plan = with_planned(plan, works)
+        self._record.planned(plan)
+        if whole or not works:
+            publish_plan(self._config.name, plan)
+        if whole:
+            refuse_empty_source(self._config, plan)
+        return plan
+
+
+def with_planned(plan: Plan, works: Sequence[Work]) -> Plan:
+    """A plan in which blocks that were planned before, and are made by now, count as they did."""
+    rows = []
+    for row in plan.stages:
+        still = set(plan.owed.get(row.stage, ()))
+        blocks = [work.block for work in works if work.step.key == row.stage and work.block.name not in still]
+        count, items = len(blocks), sum(len(block.items) for block in blocks)
+        rows.append(replace(row, cached=max(0, row.cached - count), to_run=row.to_run + count, items=row.items + items))
+    return replace(plan, stages=tuple(rows))
