@@ -19,6 +19,7 @@ from configs.pipeline import Config
 from configs.trial import WHOLE, Trial
 from flows.errors import Interrupted
 from flows.report import write_run_report
+from flows.running.chips import watching_chips
 from flows.running.drain import draining_in_flow, telling_workers
 from flows.running.engine import Engine
 from flows.running.handover import handed_plan
@@ -96,10 +97,11 @@ def carry_out(
             tags(config_tag(config.name)),
             start_workers(config.execution.runner) as workers,
             watching() as watch,
+            watching_chips() as chips,
         ):
             reading = _reading(config, retry, only is None, trial, events, workers)
             planning = Planning(config, retry, trial, reading, record)
-            engine = Engine(config, planning, run, only, workers, events, reading, watch, log)
+            engine = Engine(config, planning, run, only, workers, events, reading, watch, log, chips)
             found = engine.make()
         if told := engine.efficiency.as_json():
             outcome["efficiency"] = told

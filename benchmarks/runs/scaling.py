@@ -28,6 +28,7 @@ from configs.execution import Runner
 from configs.pipeline import Config
 from configs.trial import Trial
 from flows.plan import make_plan
+from flows.running.chips import Chips
 from flows.running.engine import Engine
 from flows.running.planning import Planning
 from flows.running.reading import Reading
@@ -133,7 +134,7 @@ def time_to_label(config: Config, workers: int, kind: str = "dask", threads: int
             events, log = RunEvents(config, "scaling"), RunLog(config.root, "scaling")
             reading = Reading({}, [], events, started, config.execution.task_runs_per_flow_run)
             planning = Planning(config, False, Trial(stage=stage.key), reading, RunRecord(config, "scaling"))
-            Engine(config, planning, "scaling", None, started, events, reading, Watch(), log).make()
+            Engine(config, planning, "scaling", None, started, events, reading, Watch(), log, Chips()).make()
 
         begin, busy = time.monotonic(), processor_time()
         label()

@@ -53,13 +53,14 @@ def plan(
     explain: Annotated[str | None, typer.Option(help="One panorama's way through all stages, in the place of the plan.")] = None,
 ) -> None:
     """Say per stage what is cached, what would run, and why. The JSON can be kept and run: ``run --from-plan``."""
+    from flows.growth import growth_of
     from flows.plan import make_plan, refuse_unfit
     from flows.plan_words import binding_pool
     from flows.running.acceptance import accept as accept_change
     from flows.stores.explained import explain_item
     from flows.stores.life import items_told
     from flows.tables.life import print_life
-    from flows.tables.run import plan_table, print_lacks, print_notes, way_table
+    from flows.tables.run import plan_table, print_growth, print_lacks, print_notes, way_table
     from flows.text import console
 
     wanted = load(config, source, root, settings)
@@ -72,9 +73,11 @@ def plan(
         way = explain_item(made, explain)
         print_json({"item": explain, "way": way}) if as_json else console.print(way_table(explain, way))
     elif as_json:
-        print_json({**made.as_json(), "life": items_told(made)})
+        grows = growth_of(wanted, made)
+        print_json({**made.as_json(), "life": items_told(made), "store": grows and dict(grows.bytes)})
     else:
         console.print(plan_table(made))
+        print_growth(growth_of(wanted, made))
         print_life(items_told(made))
         print_notes(made.notes)
         if (pools := wanted.execution.runner.pools) and (binds := binding_pool(made, pools)):

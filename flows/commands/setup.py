@@ -61,15 +61,16 @@ def init(
     as_json: JsonOption = False,
 ) -> None:
     """Look at a source and write a commented config that fits it. Never overwrites a config."""
-    from flows.setup.init import look_at, write_config
+    from flows.setup.init import growth_of_all, look_at, write_config
     from flows.tables.setup import print_survey
 
     survey = look_at(source)
     path = write_config(survey, out)
+    grows = growth_of_all(survey, str(path.absolute().parent))
     if as_json:
-        print_json({"config": str(path), **survey.as_json()})
+        print_json({"config": str(path), **survey.as_json(), "store": dict(grows.bytes)})
     else:
-        print_survey(survey, path)
+        print_survey(survey, path, grows)
 
 
 def schema(

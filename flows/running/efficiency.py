@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from flows.running.chips import Chips
 from flows.text import duration
 from storage.receipts import Receipt
 from tasks.stage.joined import JOINED
@@ -18,10 +19,10 @@ from tasks.stage.spent import PARTS, SPENT
 
 
 class Efficiency:
-    """What the blocks of a run's networks tell of their time; ``workers`` make blocks at the same time."""
+    """What the blocks of a run's networks tell of their time; ``workers`` make blocks at the same time, on ``chips``."""
 
-    def __init__(self, workers: int) -> None:
-        self._workers = workers
+    def __init__(self, workers: int, chips: Chips) -> None:
+        self._workers, self._chips = workers, chips
         self._started = time.monotonic()
         self._first: float | None = None
         self._last = self._started
@@ -48,7 +49,8 @@ class Efficiency:
         self._ended = time.monotonic()
 
     def as_json(self) -> dict[str, Any] | None:
-        """For the record of the run; None if no network ran. ``devices``: GPUs; where there is none, workers."""
+        """For the record of the run; None if no network ran. ``devices``: GPUs; where there is none, workers. ``chip_use``: share
+        of the time that the GPUs of the flow's machine computed."""
         if not self._stages or self._first is None:
             return None
         now = time.monotonic() if self._ended is None else self._ended
@@ -57,6 +59,7 @@ class Efficiency:
         bare = sum(one["items"] * one["quickest"] for one in self._stages.values())
         stages = {name: {key: round(value, 3) for key, value in one.items()} for name, one in self._stages.items()}
         devices = gpus or self._workers
+        chip_use = {"chip_use": round(self._chips.share, 4)} if gpus and self._chips.share is not None else {}
         return {
             "share": round(bare / (wall * devices), 4),
             "devices": devices,
@@ -65,6 +68,7 @@ class Efficiency:
             "before_the_first": round(self._first - self._started, 2),
             "after_the_last": round(now - self._last, 2),
             "stages": stages,
+            **chip_use,
         }
 
     def line(self) -> str | None:
@@ -79,10 +83,11 @@ class Efficiency:
             duration(told[name]) for name in ("networks_alone", "seconds", "before_the_first", "after_the_last")
         )
         share = f"{told['share']:.0%}"
+        chips = f"; the chips computed {told['chip_use']:.0%} of the time" if "chip_use" in told else ""
         return (
             f"efficiency {share}: networks alone would take {alone} of {whole}, {told['devices']} at a time ({each}). "
             f"Their blocks waited {waited['input']:.0%} of their time for input and {waited['output']:.0%} for output; "
-            f"{before} before the first, {after} after the last"
+            f"{before} before the first, {after} after the last{chips}"
         )
 
 

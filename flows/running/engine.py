@@ -16,6 +16,7 @@ from configs.pipeline import Config
 from flows.errors import Interrupted, RunFailed
 from flows.report import Found
 from flows.running.block_task import DIED, STOPPED, cached_task, submit
+from flows.running.chips import Chips
 from flows.running.drain import asked_to_stop
 from flows.running.dropping import Dropping
 from flows.running.edges import CACHED, before_block, before_cached
@@ -60,6 +61,8 @@ class Engine:
     watch : Watch
         What is asked of the run in Prefect.
     log : RunLog
+    chips : Chips
+        What is seen of the GPUs meanwhile.
     """
 
     def __init__(
@@ -73,8 +76,9 @@ class Engine:
         reading: Reading,
         watch: Watch,
         log: RunLog,
+        chips: Chips,
     ) -> None:
-        self.found, self.efficiency = Found(), Efficiency(workers.settings.workers)
+        self.found, self.efficiency = Found(), Efficiency(workers.settings.workers, chips)
         self._config, self._planning, self._run, self._only, self._workers = config, planning, run, only, workers
         self._events, self._reading, self._watch, self._log = events, reading, watch, log
         self._works: list[Work] = []

@@ -12,7 +12,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from configs.execution import Runner
+from configs.pipeline import ALWAYS, NEVER, UNTIL_READ
 from configs.settings import ConfigError
+from flows.growth import Growth, free_at
 from flows.setup.first_look import figures_in_words, look_into
 from storage.urls import exists, filesystem, is_local, join, write_bytes
 from tasks.ingest.datasets.listing import guess_kind
@@ -28,6 +31,8 @@ MOST_HEADERS = 32
 SCHEMA_FILE = "panolabel.schema.json"
 FINEST_HEIGHT = 1024
 """Labels with more rows would be finer than what teachers see in their patches."""
+PATCH_SIZE = 192
+"""Rows and columns of what the bundled network was trained on."""
 SMALL_WIDTH = 768
 """Up to this width six views of 192 pixels hold all of a panorama's detail; more views would cost and add nothing."""
 
@@ -205,9 +210,27 @@ def fitting_values(survey: Survey) -> dict[str, Any]:
     }
 
 
+PATCH_BYTES, LABEL_BYTES = 6.3, 8.0
+"""Of a pixel of a patch, and of the sphere, with depth, normals and classes, as stored: measured with the network that ships and
+with sharp photographs."""
+VIEWS = {"cubemap": 6, "icosahedron": 20}
+
+
+def growth_of_all(survey: Survey, root: str) -> Growth:
+    """About how much the labels of all panoramas will take: nothing of them is measured yet."""
+    fit = fitting_values(survey)
+    views = next(count for kind, count in VIEWS.items() if kind in fit["layout"])
+    patches = views * PATCH_SIZE**2 * PATCH_BYTES
+    labels = round(survey.panoramas * 2 * fit["height"] ** 2 * LABEL_BYTES)
+    at_once = min(survey.panoramas, Runner().most_begun * fit["block_size"])
+    counts = {ALWAYS: survey.panoramas, UNTIL_READ: at_once, NEVER: 0}
+    return Growth(("dense",), {mode: labels + round(count * patches) for mode, count in counts.items()}, free_at(root))
+
+
 def config_text(survey: Survey, name: str, root: str) -> str:
     """The YAML text of a source's config, with a comment for each choice."""
-    fit = fitting_values(survey)
+    fit, growth = fitting_values(survey), growth_of_all(survey, root)
+    fits = growth.free is None or growth.bytes[ALWAYS] <= growth.free
     lines = [
         *_heading(survey),
         f"name: {json.dumps(name)}",
@@ -222,12 +245,13 @@ def config_text(survey: Survey, name: str, root: str) -> str:
         f"    max_megapixels: {fit['max_megapixels']:g}   # larger files are quarantined",
         "",
         "  project:",
-        "    patch_size: 192   # what the bundled network was trained on; foundation models take about 504",
+        f"    patch_size: {PATCH_SIZE}   # what the bundled network was trained on; foundation models take about 504",
         f"    layout: {fit['layout']}",
         "",
         "  dense:   # the network that ships with panolabel; configs/indoor.yaml shows foundation models",
         "    stage: label",
         "    kind: transformers",
+        *([] if fits else ["    keep: until_read   # patch labels of a few blocks at a time: the disk has no room for all"]),
         "    fields: [depth, normals, semantics]",
         "    settings: {model: demo}",
         "",

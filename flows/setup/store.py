@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 import time
 import uuid
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from configs.pipeline import Config
+from flows.growth import free_at
 from flows.plan import make_plan
 from flows.setup.checks import Check, guarded
 from storage.urls import children, exists, filesystem, is_local, join, read_bytes, remove, settle, write_bytes
@@ -153,8 +153,7 @@ def check_disk(config: Config) -> Iterator[Check]:
     if not is_local(config.root):
         yield Check("disk", "ok", f"a bucket tells no free space; {estimate}")
         return
-    path = Path(filesystem(config.root)[1]).absolute()
-    free = shutil.disk_usage(next(one for one in [path, *path.parents] if one.exists())).free
+    free = free_at(config.root) or 0
     seen = f"{free / 1e9:.1f} GB free; {estimate}"
     if free < needed:
         may_go = [step.key for step in plan.steps if step.stage.kind.joins and step.stage.keeps_data]

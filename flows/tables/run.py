@@ -13,6 +13,7 @@ from rich.text import Text
 
 from configs.pipeline import Config
 from configs.trial import Trial
+from flows.growth import Growth
 from flows.invocation import command
 from flows.plan import Plan
 from flows.plan_words import plan_title, plan_words
@@ -55,6 +56,13 @@ def print_notes(notes: Sequence[str]) -> None:
     """What else there is to know of a source."""
     for note in notes:
         console.print(f"[yellow]source:[/] {escape(note)}", soft_wrap=True)
+
+
+def print_growth(growth: Growth | None) -> None:
+    """By how much the store will grow, where that is known."""
+    if growth is not None:
+        told = growth.words
+        console.print(escape(told[:1].upper() + told[1:]), soft_wrap=True, highlight=False)
 
 
 def print_lacks(plan: Plan) -> None:

@@ -10,6 +10,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from flows.growth import Growth
 from flows.invocation import command_for
 from flows.text import console, duration, size
 
@@ -36,7 +37,7 @@ def print_checks(checks: Sequence[Check]) -> None:
     console.print(f"{counts['ok']} ok, {counts['warning']} warnings, {counts['failure']} failures")
 
 
-def print_survey(survey: Survey, path: Path) -> None:
+def print_survey(survey: Survey, path: Path, grows: Growth) -> None:
     """What was found, and what to do next."""
     formats = ", ".join(f"{count} {name}" for name, count in survey.formats.items())
     console.print(f"{survey.panoramas} panoramas ({formats}), {survey.with_metadata} with capture metadata", soft_wrap=True)
@@ -50,6 +51,7 @@ def print_survey(survey: Survey, path: Path) -> None:
         console.print(f"[yellow]source:[/] {escape(note)}", soft_wrap=True)
     if survey.truth:
         console.print(f"ground truth: {escape(survey.truth)}", soft_wrap=True)
+    console.print(f"about: {grows.words}", soft_wrap=True, highlight=False)
     console.print(f"\nwritten: {escape(str(path))}", soft_wrap=True)
     console.print(f"next:    {escape(command_for(path, 'plan'))}", soft_wrap=True, highlight=False)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flows.running import efficiency
+from flows.running.chips import Chips
 from flows.running.efficiency import Efficiency
 from storage.receipts import Receipt
 from tests.support.faulty import switch
@@ -30,7 +31,7 @@ def test_it_is_the_quickest_item_over_the_time_that_there_was(
     now = [0.0]
     monkeypatch.setattr(efficiency.time, "monotonic", lambda: now[0])
     stage = stage_of(load(write_faulty_pipeline(tmp_path, 1)), "geometry")
-    found = Efficiency(2)
+    found = Efficiency(2, Chips())
     now[0] = 3.0
     found.begun(stage)
     now[0] = 8.0
@@ -49,7 +50,7 @@ def test_it_is_the_quickest_item_over_the_time_that_there_was(
 
 def test_a_run_without_networks_has_none(tmp_path: Path) -> None:
     stage = stage_of(load(write_faulty_pipeline(tmp_path, 1)), "project")
-    found = Efficiency(1)
+    found = Efficiency(1, Chips())
     found.begun(stage)
     found.done(stage, receipt("cpu", input=0.0, compute=1.0, output=0.0, items=1, quickest=1.0))
     assert (found.as_json(), found.line()) == (None, None)
