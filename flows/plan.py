@@ -19,9 +19,10 @@ from storage.receipts import maker_of
 from tasks.ingest import ingest
 from tasks.ingest.ingest import Retry, Scan
 from tasks.pipeline import sources, steps
+from tasks.stage.grain import waits_for_all
 from tasks.stage.graph import Weigh
 from tasks.stage.job import Copies, Job
-from tasks.stage.kind import Stage, Step, waits_for_all
+from tasks.stage.kind import Stage, Step
 from tasks.stage.plain import named_function
 
 

@@ -135,20 +135,20 @@ def print_runs(folder: Path, config: Path, count: int, environment: dict[str, st
     """A run that makes everything, and one that finds all there."""
     print(
         f"""{count:,} pictures of 64x32 pixels, {len(STAGES)} stages that write a number an item, blocks of {BLOCK_SIZE}, threads,
-a Prefect server of its own on the same machine. *Ingest* lists, reads and decodes every picture. *Growth*: of the flow's
-process, from a quarter of the blocks on.
+a Prefect server of its own on the same machine. *First block*: made by all stages, while pictures are read. *All*: every picture
+read and decoded too. *Growth*: of the flow's process, from a quarter of the blocks on.
 
-| run | ingest | stages | items a second | flow's memory | growth | server's memory | task runs | database |
+| run | first block | all | items a second | flow's memory | growth | server's memory | task runs | database |
 |---|---|---|---|---|---|---|---|---|"""
     )
     for what in ("everything", "nothing changed"):
-        seen, ingested, took = watched(folder, config, environment, server)
+        seen, first, took = watched(folder, config, environment, server)
         quarter = next((one.flow for one in seen if one.blocks >= max(one.blocks for one in seen) / 4), seen[-1].flow)
         highest = max(one.flow for one in seen)
         tasks = httpx.post(f"{environment['PREFECT_API_URL']}/task_runs/count", json={}).json()
         database = sum(file.stat().st_size for file in (folder / "cache").rglob("prefect.db*"))
-        rate = f"{count / (took - ingested):,.0f}" if what == "everything" else "-"
-        cells = [what, f"{ingested:.0f} s", f"{took - ingested:.0f} s", rate, megabytes(highest)]
+        rate, soon = (f"{count / took:,.0f}", f"{first:.0f} s") if what == "everything" else ("-", "-")
+        cells = [what, soon, f"{took:.0f} s", rate, megabytes(highest)]
         cells.append(megabytes(highest - quarter) if what == "everything" else "-")
         cells += [megabytes(max(one.server for one in seen)), f"{tasks:,}", megabytes(database)]
         print(f"| {' | '.join(cells)} |", flush=True)
@@ -156,16 +156,16 @@ process, from a quarter of the blocks on.
 
 
 def watched(folder: Path, config: Path, environment: dict[str, str], server: psutil.Process) -> tuple[list[Seen], float, float]:
-    """Run the pipeline; returns what was seen on the way, and the seconds until ingest was over and until all was."""
+    """Run the pipeline; returns what was seen on the way, and the seconds until a block and until all was made."""
     begin = time.monotonic()
     command = [sys.executable, "-m", "flows.cli", "run", str(config)]
     with (folder / "said").open("w") as said:
         run = subprocess.Popen(command, env=environment, cwd=folder, stdout=said, stderr=said)
-    flow, seen, ingested = psutil.Process(run.pid), [], 0.0
+    flow, seen, first = psutil.Process(run.pid), [], 0.0
     while run.poll() is None:
         blocks = sum(1 for _ in (folder / "store" / "stages" / STAGES[-1]).glob("*/*"))
-        if blocks and not ingested:
-            ingested = time.monotonic() - begin
+        if blocks and not first:
+            first = time.monotonic() - begin
         try:
             seen.append(Seen(time.monotonic() - begin, rss(flow), rss(server), blocks))
         except psutil.NoSuchProcess:
@@ -173,7 +173,7 @@ def watched(folder: Path, config: Path, environment: dict[str, str], server: psu
         time.sleep(SECONDS_BETWEEN_LOOKS)
     if run.wait() != 0:
         raise SystemExit((folder / "said").read_text()[-3000:])
-    return seen, ingested, time.monotonic() - begin
+    return seen, first, time.monotonic() - begin
 
 
 def rss(process: psutil.Process) -> int:

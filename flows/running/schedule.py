@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from flows.plan import Plan
 from storage.manifest import Block
-from tasks.stage.grain import read_blocks
-from tasks.stage.kind import Stage, Step, stages_read, waits_for_all
+from tasks.stage.grain import read_blocks, waits_for_all
+from tasks.stage.kind import Stage, Step, stages_read
 
 Key = tuple[str, str]
 """Fingerprint of a stage, and name of a block of it."""

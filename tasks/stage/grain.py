@@ -12,7 +12,7 @@ from functools import cached_property
 from storage.fingerprint import canonical_json, digest
 from storage.manifest import Block, Item
 from tasks.stage.job import Job
-from tasks.stage.kind import Stage
+from tasks.stage.kind import Stage, upstream_names
 
 ALL = "all panoramas"
 """The item of a block that stands for everything."""
@@ -67,3 +67,8 @@ def read_blocks(stage: Stage, block: Block, read: Stage) -> list[str]:
 def blocks_behind(job: Job) -> list[str]:
     """Names of the blocks that the job's own block stands for."""
     return stands_for(job.block)
+
+
+def waits_for_all(stage: Stage) -> bool:
+    """Whether a stage, or one that it is made from, stands for everything: it begins once all panoramas are known."""
+    return stage.kind.grain == "all" or any(waits_for_all(one) for one in upstream_names(stage.inputs).values() if one.owes)

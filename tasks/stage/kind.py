@@ -296,8 +296,3 @@ def stages_read(stage: Stage) -> list[Stage]:
     for one in upstream_names(stage.inputs).values():
         found |= {more.key: more for more in (one, *(stages_read(one) if one.is_joined else ()))}
     return list(found.values())
-
-
-def waits_for_all(stage: Stage) -> bool:
-    """Whether a stage, or one that it is made from, stands for everything: it begins once all panoramas are known."""
-    return stage.kind.grain == "all" or any(waits_for_all(one) for one in upstream_names(stage.inputs).values() if one.owes)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import random
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +22,7 @@ from storage.receipts import existing_receipts
 from tasks.ingest.ingest import manifest_url
 from tests.support.gate import Gate
 from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_panoramas, write_pipeline
+from tests.support.processes import until
 from tests.support.stages import source_of
 
 FILES = 48
@@ -95,3 +102,49 @@ def test_a_source_that_fails_in_the_middle_fails_the_run_but_not_what_was_read(
     record = run_pipeline(config)
     assert {row["stage"]: row["cached"] for row in record["stages"]}["fuse"] == len(made)
     assert len(existing_receipts(config.root, "fuse", Path(next((tmp_path / "store/stages/fuse").iterdir())).name)) == FILES // 4
+
+
+RUN = """
+import sys
+from pathlib import Path
+from tests.support.pipelines import load, run_pipeline
+run_pipeline(load(Path(sys.argv[1])))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.fault("SIGKILL while files are read and blocks are made", expected="the bytes of an undisturbed run; no rework")
+def test_killed_at_random_moments_while_files_are_read(tmp_path: Path, prefect_api: str, seen: Callable[[str], None]) -> None:
+    environment = {**os.environ, "PREFECT_API_URL": prefect_api}
+
+    def start(path: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", RUN, str(path)], env=environment, stderr=subprocess.DEVNULL)
+
+    undisturbed = write_pipeline(tmp_path / "undisturbed", FILES, block_size=4)
+    assert start(undisturbed).wait() == 0
+    expected = without_fingerprints(tmp_path / "undisturbed/store")
+    path = write_pipeline(tmp_path / "killed", FILES, block_size=4)
+    store, generator, kills, placed = tmp_path / "killed/store", random.Random(3), 0, set[int]()
+    while True:
+        finished = {file: file.stat().st_mtime_ns for file in store.rglob("receipt.json")}
+        run = start(path)
+        wanted = len(finished) + generator.randint(1, 12)
+        until(partial(_reached, run, store, wanted))
+        with suppress(subprocess.TimeoutExpired):
+            run.wait(generator.uniform(0, 0.5))
+        run.kill()
+        returned = run.wait()
+        placed.add(len(list(store.rglob("placed-*.parquet"))))
+        assert all(file.stat().st_mtime_ns == stamp for file, stamp in finished.items()), "a finished block was made again"
+        if returned == 0:
+            break
+        kills += 1
+    assert kills >= 2
+    assert without_fingerprints(store) == expected
+    manifests = [read_manifest(manifest_url(source_of(load(one)))) for one in (path, undisturbed)]
+    assert [(one.item, one.block, one.slot) for one in manifests[0]] == [(one.item, one.block, one.slot) for one in manifests[1]]
+    seen(f"{kills} kills, with {sorted(placed)} parts placed: nothing made twice, bytes and places identical")
+
+
+def _reached(run: subprocess.Popen[bytes], store: Path, receipts: int) -> bool:
+    return len(list(store.rglob("receipt.json"))) >= receipts or run.poll() is not None
