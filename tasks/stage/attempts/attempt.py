@@ -45,6 +45,10 @@ def make_block(job: Job, tell: Tell) -> Receipt:
             try:
                 adopted = adopt(job) if job.adopts else None
                 return adopted or (run_guarded(job) if guarded else job.stage.make(job))
+            except Exception:
+                if meanwhile := _made_meanwhile(job):  # then what it read may have gone, as one that is read by all does
+                    return meanwhile
+                raise
             finally:
                 attempts.end(job.url)
     except OSError as error:
