@@ -90,6 +90,9 @@ def points(
     folder: Annotated[str, typer.Argument(help="Folder or URL that the files go to.", show_default=False)],
     to: Annotated[str, typer.Option(help="ply or glb.")] = "ply",
     item: Annotated[list[str] | None, typer.Option(help="Only this panorama. May be repeated.")] = None,
+    max_incidence: Annotated[
+        float, typer.Option(help="Degrees. Surfaces seen more obliquely are tears, and make no points; 90 tears nothing.")
+    ] = 80,
     stage: StageOption = None,
     allow_incomplete: IncompleteOption = False,
     source: SourceOption = None,
@@ -100,7 +103,7 @@ def points(
     """Write finished labels or predictions as coloured point clouds, one file a panorama."""
     from flows.publishing.points import write_points
 
-    written = write_points(load(config, source, root, settings), folder, to, item or (), allow_incomplete, stage)
+    written = write_points(load(config, source, root, settings), folder, to, item or (), allow_incomplete, stage, max_incidence)
     if as_json:
         print_json(written)
         return

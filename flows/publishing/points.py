@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from storage.urls import join, location, write_bytes
 from tasks.ingest.images.resizing import resize_image
 from tasks.ingest.panorama import Reading, load_panorama
 from tasks.label.fuse import decode_labels
-from tasks.pages.point_clouds import FORMATS, encode, point_cloud
+from tasks.solids.point_clouds import FORMATS, MAX_INCIDENCE, encode, point_cloud
 from tasks.stage.job import BadItem
 
 GREY = 128
@@ -40,8 +41,12 @@ def write_points(
     names: Sequence[str] = (),
     allow_incomplete: bool = False,
     stage: str | None = None,
+    max_incidence: float = MAX_INCIDENCE,
 ) -> dict[str, Any]:
     """Write the panoramas that are named, or all, as ``folder/<item>.ply`` or ``.glb``.
+
+    ``max_incidence``, in degrees, is the most obliquely that a surface may be seen: steeper steps of distance are tears, and no
+    points.
 
     Returns
     -------
@@ -51,11 +56,13 @@ def write_points(
     Raises
     ------
     ConfigError
-        Another format is asked for, or an item that there is not.
+        Another format is asked for, an item that there is not, or an incidence of no surface.
     NotFinished
         Labels are owed, and ``allow_incomplete`` is false.
     """
     check_format(to)
+    if not 0 < max_incidence <= 90:
+        raise ConfigError(f"--max-incidence {max_incidence:g}: surfaces are seen at 0 to 90 degrees; 90 tears nothing")
     finished = finished_labels(config, allow_incomplete, need_source=False, stage=stage)
     known = [item.item for item, _ in finished.rows()]
     for name in names:
@@ -73,7 +80,8 @@ def write_points(
                 reader = BlockReader(url, receipt.files)
                 labels = decode_labels(reader.item(slot, tuple(name for name in NEEDED if name in reader.names) or None))
                 image, coloured = _picture(item, finished.stage.panoramas.settings)
-                cloud = point_cloud(labels, resize_image(image, len(labels.get("depth", image))))
+                image = resize_image(image, len(labels.get("depth", image)))
+                cloud = point_cloud(labels, image, math.radians(max_incidence))
             except BadItem as error:
                 skipped[item.item] = str(error)
                 continue

@@ -7,6 +7,7 @@ about x.
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geometry.surfaces import incidence
 from geometry.surfaces.auxiliaries import point_map
 from tasks.stage.job import BadItem
 
 FORMATS = ("ply", "glb")
+MAX_INCIDENCE = math.degrees(incidence.MAX_INCIDENCE)
+"""Degrees: the most obliquely that a surface is seen, if nobody says otherwise."""
 FLOAT32, UINT8, ARRAY_BUFFER, POINTS = 5126, 5121, 34962, 0
 """Numbers of the glTF 2.0 specification."""
 
@@ -36,22 +40,28 @@ class PointCloud:
     normals: NDArray[np.float32] | None = None
 
 
-def point_cloud(labels: Mapping[str, NDArray[Any]], image: NDArray[np.uint8]) -> PointCloud:
-    """One point for every pixel with a distance.
+def point_cloud(
+    labels: Mapping[str, NDArray[Any]], image: NDArray[np.uint8], max_incidence: float = incidence.MAX_INCIDENCE
+) -> PointCloud:
+    """One point for every pixel with a distance, but at tears of the surface.
 
     Parameters
     ----------
     labels : decoded ERP labels (H, W[, 3])
     image : (H, W, 3) uint8
+    max_incidence : float
+        Radians; see :func:`geometry.surfaces.incidence.torn`. At a right angle every pixel is kept.
 
     Raises
     ------
     BadItem
-        There is no depth, or no pixel has any.
+        There is no depth, or no pixel has any, or the surface is torn at every pixel.
     """
     if "depth" not in labels or not labels["depth_valid"].any():
         raise BadItem("has no distances, so it makes no points")
-    kept = labels["depth_valid"]
+    kept = labels["depth_valid"] & ~incidence.torn(labels["depth"], labels["depth_valid"], max_incidence)
+    if not kept.any():
+        raise BadItem("its distances make no surface, so it makes no points; --max-incidence 90 writes them all the same")
     normals = labels["normals"] * labels["normals_valid"][..., None] if "normals" in labels else None
     return PointCloud(point_map(labels["depth"])[kept], image[kept], None if normals is None else normals[kept])
 

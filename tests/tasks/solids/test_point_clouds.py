@@ -7,7 +7,7 @@ import pytest
 import trimesh
 
 from geometry.directions import erp_directions
-from tasks.pages.point_clouds import encode, point_cloud
+from tasks.solids.point_clouds import encode, point_cloud
 
 SIZE = (8, 16)
 
@@ -21,11 +21,24 @@ def labels(seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray]:
     return {"depth": depth, "depth_valid": valid, "normals": normals, "normals_valid": valid}, image
 
 
+def test_tears_make_no_points_unless_all_are_asked_for():
+    """A square of 2 m before a wall of 3 m: neither the rim of the square nor what it stands before."""
+    depth = np.full((64, 128), 3, np.float32)
+    depth[20:30, 50:60] = 2
+    known = {"depth": depth, "depth_valid": np.ones(depth.shape, bool)}
+    image = np.zeros((*depth.shape, 3), np.uint8)
+    points = point_cloud(known, image).points
+    assert len(points) == 64 * 128 - (12 * 12 - 8 * 8 - 4)  # of the outer ring, corners have no neighbour in the square
+    assert len(point_cloud(known, image, np.pi / 2).points) == 64 * 128
+    with pytest.raises(ValueError, match="--max-incidence 90 writes them"):
+        point_cloud({**known, "depth": 1 + 8 * (np.indices(depth.shape).sum(axis=0) % 2)}, image)
+
+
 @pytest.mark.parametrize(("to", "frame"), [("ply", (1, 1, 1)), ("glb", (1, -1, -1))])
 def test_trimesh_reads_what_is_written(to, frame):
     known, image = labels()
     kept = known["depth_valid"]
-    scene = trimesh.load(io.BytesIO(encode(point_cloud(known, image), to)), file_type=to)
+    scene = trimesh.load(io.BytesIO(encode(point_cloud(known, image, np.pi / 2), to)), file_type=to)
     read = scene if isinstance(scene, trimesh.PointCloud) else next(iter(scene.geometry.values()))
     expected = (erp_directions(*SIZE) * known["depth"][..., None])[kept] * frame
     np.testing.assert_allclose(read.vertices, expected, atol=1e-5)
@@ -34,7 +47,7 @@ def test_trimesh_reads_what_is_written(to, frame):
 
 def test_the_ply_has_normals():
     known, image = labels()
-    head, body = encode(point_cloud(known, image), "ply").split(b"end_header\n", 1)
+    head, body = encode(point_cloud(known, image, np.pi / 2), "ply").split(b"end_header\n", 1)
     assert b"property float nx" in head
     rows = np.frombuffer(body, np.dtype([("xyz", "<f4", 3), ("normal", "<f4", 3), ("rgb", "u1", 3)]))
     np.testing.assert_array_equal(rows["normal"], known["normals"][known["depth_valid"]])
