@@ -57,7 +57,7 @@ def predict(
     name: Annotated[str, typer.Option(help="Name of the file and of its runs.")] = "predictions",
     truth: TruthOption = None,
     height: Annotated[int | None, typer.Option(help="Rows of the predictions; by default those of training.")] = None,
-    points: Annotated[str | None, typer.Option(help="Point clouds too, to ROOT/points: ply or glb.")] = None,
+    points: Annotated[str | None, typer.Option(help="Points or meshes too, to ROOT/points: ply, glb, mesh.glb, ...")] = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -73,7 +73,7 @@ def predict(
     if points is not None:
         written = write_points(config, join(config.root, "points"), points)
         if not as_json:
-            typer.echo(f"{len(written['files'])} point clouds in {location(join(config.root, 'points'))}")
+            typer.echo(f"{len(written['files'])} files in {location(join(config.root, 'points'))}")
 
 
 def adapt(
@@ -102,7 +102,7 @@ def infer(
     scene: Annotated[str, typer.Option(help="auto, indoor or outdoor: which scale of such a network is believed.")] = "auto",
     height: Annotated[int, typer.Option(help="Rows of the labels.")] = 1024,
     to: Annotated[str, typer.Option(help="Files of the labels, in OUT/labels: files, or pager.")] = "files",
-    points: Annotated[str | None, typer.Option(help="Point clouds too, to OUT/points: ply or glb.")] = None,
+    points: Annotated[str | None, typer.Option(help="Points or meshes too, to OUT/points: ply, glb, mesh.glb, ...")] = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -88,10 +88,10 @@ def export(
 def points(
     config: ConfigFile,
     folder: Annotated[str, typer.Argument(help="Folder or URL that the files go to.", show_default=False)],
-    to: Annotated[str, typer.Option(help="ply or glb.")] = "ply",
+    to: Annotated[str, typer.Option(help="Ending of the files: ply or glb, points; mesh.glb or mesh.ply, surfaces.")] = "ply",
     item: Annotated[list[str] | None, typer.Option(help="Only this panorama. May be repeated.")] = None,
     max_incidence: Annotated[
-        float, typer.Option(help="Degrees. Surfaces seen more obliquely are tears, and make no points; 90 tears nothing.")
+        float, typer.Option(help="Degrees. Surfaces seen more obliquely are tears, and left out; 90 tears nothing.")
     ] = 80,
     stage: StageOption = None,
     allow_incomplete: IncompleteOption = False,
@@ -100,7 +100,7 @@ def points(
     settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write finished labels or predictions as coloured point clouds, one file a panorama."""
+    """Write finished labels or predictions in three dimensions: point clouds or meshes, one file a panorama."""
     from flows.publishing.points import write_points
 
     written = write_points(load(config, source, root, settings), folder, to, item or (), allow_incomplete, stage, max_incidence)
@@ -108,6 +108,7 @@ def points(
         print_json(written)
         return
     for one in written["files"]:
-        typer.echo(f"{one['points']:>9} points  {one['file']}")
+        counts = "  ".join(f"{one[what]:>9} {what}" for what in ("points", "triangles") if what in one)
+        typer.echo(f"{counts}  {one['file']}")
     for name, reason in written["skipped"].items():
         typer.echo(f"skipped {name}: {reason}")

@@ -1,4 +1,4 @@
-"""Point clouds of finished labels, whether teachers or a student made them: one file a panorama."""
+"""Finished labels in three dimensions, whether teachers or a student made them: points and meshes, one file a panorama."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from storage.arrays import BlockReader
 from storage.manifest import Item
 from storage.retries import StoreError
 from storage.urls import join, location, write_bytes
-from tasks.ingest.images.resizing import resize_image
 from tasks.ingest.panorama import Reading, load_panorama
 from tasks.label.fuse import decode_labels
-from tasks.solids.point_clouds import FORMATS, MAX_INCIDENCE, encode, point_cloud
+from tasks.solids.formats import FORMATS, MAX_INCIDENCE
+from tasks.solids.scans import Scan
 from tasks.stage.job import BadItem
 
 GREY = 128
@@ -29,9 +29,9 @@ NEEDED = ("depth", "depth_valid", "normals", "normals_valid")
 
 
 def check_format(to: str) -> None:
-    """Raises ConfigError for anything but the formats of point clouds."""
+    """Raises ConfigError for anything but the formats of points and meshes."""
     if to not in FORMATS:
-        raise ConfigError(f"{to}: point clouds are written as {' or '.join(FORMATS)}")
+        raise ConfigError(f"{to}: points and meshes are written as {', '.join(FORMATS)}")
 
 
 def write_points(
@@ -43,15 +43,15 @@ def write_points(
     stage: str | None = None,
     max_incidence: float = MAX_INCIDENCE,
 ) -> dict[str, Any]:
-    """Write the panoramas that are named, or all, as ``folder/<item>.ply`` or ``.glb``.
+    """Write the panoramas that are named, or all, as ``folder/<item>.<to>``: see :data:`tasks.solids.formats.FORMATS`.
 
     ``max_incidence``, in degrees, is the most obliquely that a surface may be seen: steeper steps of distance are tears, and no
-    points.
+    surface.
 
     Returns
     -------
     dict
-        ``files`` with their paths and numbers of points, and ``skipped``: item -> reason.
+        ``files`` with their paths and numbers of points or triangles, and ``skipped``: item -> reason.
 
     Raises
     ------
@@ -80,14 +80,13 @@ def write_points(
                 reader = BlockReader(url, receipt.files)
                 labels = decode_labels(reader.item(slot, tuple(name for name in NEEDED if name in reader.names) or None))
                 image, coloured = _picture(item, finished.stage.panoramas.settings)
-                image = resize_image(image, len(labels.get("depth", image)))
-                cloud = point_cloud(labels, image, math.radians(max_incidence))
+                data, counts = FORMATS[to]([Scan(item.item, labels, image, math.radians(max_incidence))])
             except BadItem as error:
                 skipped[item.item] = str(error)
                 continue
             file = join(folder, f"{item.item}.{to}")
-            write_bytes(file, encode(cloud, to))
-            files.append({"item": item.item, "file": location(file), "points": len(cloud.points), "coloured": coloured})
+            write_bytes(file, data)
+            files.append({"item": item.item, "file": location(file), **counts, "coloured": coloured})
     return {"files": files, "skipped": skipped}
 
 
