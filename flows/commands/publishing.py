@@ -88,11 +88,16 @@ def export(
 def points(
     config: ConfigFile,
     folder: Annotated[str, typer.Argument(help="Folder or URL that the files go to.", show_default=False)],
-    to: Annotated[str, typer.Option(help="Ending of the files: ply or glb, points; mesh.glb or mesh.ply, surfaces.")] = "ply",
+    to: Annotated[
+        str, typer.Option(help="Ending of the files: ply, glb, las or laz, points; mesh.glb or mesh.ply, surfaces; splat.ply.")
+    ] = "ply",
     item: Annotated[list[str] | None, typer.Option(help="Only this panorama. May be repeated.")] = None,
     max_incidence: Annotated[
         float, typer.Option(help="Degrees. Surfaces seen more obliquely are tears, and left out; 90 tears nothing.")
     ] = 80,
+    max_points: Annotated[
+        int | None, typer.Option(help="About how many points of each panorama, evenly over the sphere; one a pixel by default.")
+    ] = None,
     stage: StageOption = None,
     allow_incomplete: IncompleteOption = False,
     source: SourceOption = None,
@@ -103,7 +108,9 @@ def points(
     """Write finished labels or predictions in three dimensions: point clouds or meshes, one file a panorama."""
     from flows.publishing.points import write_points
 
-    written = write_points(load(config, source, root, settings), folder, to, item or (), allow_incomplete, stage, max_incidence)
+    written = write_points(
+        load(config, source, root, settings), folder, to, item or (), allow_incomplete, stage, max_incidence, max_points
+    )
     if as_json:
         print_json(written)
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -20,18 +21,20 @@ from storage.retries import StoreError
 from storage.urls import join, location, write_bytes
 from tasks.ingest.panorama import Reading, load_panorama
 from tasks.label.fuse import decode_labels
-from tasks.solids.formats import FORMATS, MAX_INCIDENCE
+from tasks.solids.formats import FORMATS, MAX_INCIDENCE, NEEDS
 from tasks.solids.scans import Scan
 from tasks.stage.job import BadItem
 
 GREY = 128
-NEEDED = ("depth", "depth_valid", "normals", "normals_valid")
+NEEDED = ("depth", "depth_valid", "normals", "normals_valid", "semantics", "semantics_valid")
 
 
 def check_format(to: str) -> None:
-    """Raises ConfigError for anything but the formats of points and meshes."""
+    """Raises ConfigError for anything but the formats of points and meshes, and where a format's library is not there."""
     if to not in FORMATS:
         raise ConfigError(f"{to}: points and meshes are written as {', '.join(FORMATS)}")
+    if to in NEEDS and find_spec(NEEDS[to][0]) is None:
+        raise ConfigError(f"{to} needs {NEEDS[to][0]}; install it with: pip install '{NEEDS[to][1]}'")
 
 
 def write_points(
@@ -42,11 +45,12 @@ def write_points(
     allow_incomplete: bool = False,
     stage: str | None = None,
     max_incidence: float = MAX_INCIDENCE,
+    most: int | None = None,
 ) -> dict[str, Any]:
     """Write the panoramas that are named, or all, as ``folder/<item>.<to>``: see :data:`tasks.solids.formats.FORMATS`.
 
     ``max_incidence``, in degrees, is the most obliquely that a surface may be seen: steeper steps of distance are tears, and no
-    surface.
+    surface. ``most`` is about how many points a panorama makes; by default one a pixel.
 
     Returns
     -------
@@ -63,6 +67,8 @@ def write_points(
     check_format(to)
     if not 0 < max_incidence <= 90:
         raise ConfigError(f"--max-incidence {max_incidence:g}: surfaces are seen at 0 to 90 degrees; 90 tears nothing")
+    if most is not None and most < 1:
+        raise ConfigError(f"--max-points {most}: must be at least 1")
     finished = finished_labels(config, allow_incomplete, need_source=False, stage=stage)
     known = [item.item for item, _ in finished.rows()]
     for name in names:
@@ -70,6 +76,7 @@ def write_points(
             raise ConfigError(f"item {name!r} has no place in {config.root}; {nearest_item(name, known, 'items with labels')}")
     files: list[dict[str, Any]] = []
     skipped: dict[str, str] = {}
+    classes = tuple(finished.about.get("classes", ()))
     for url, block, receipt in finished.blocks:
         for slot, item, row in finished.of_block(block, receipt):
             if names and item.item not in names:
@@ -80,7 +87,8 @@ def write_points(
                 reader = BlockReader(url, receipt.files)
                 labels = decode_labels(reader.item(slot, tuple(name for name in NEEDED if name in reader.names) or None))
                 image, coloured = _picture(item, finished.stage.panoramas.settings)
-                data, counts = FORMATS[to]([Scan(item.item, labels, image, math.radians(max_incidence))])
+                scan = Scan(item.item, labels, image, math.radians(max_incidence), most=most, classes=classes)
+                data, counts = FORMATS[to]([scan])
             except BadItem as error:
                 skipped[item.item] = str(error)
                 continue

@@ -20,17 +20,21 @@ from tasks.stage.job import BadItem
 class PointCloud:
     """Points in the world.
 
-    ``points`` (N, 3) float32 in the unit of the depth; ``colours`` (N, 3) uint8 RGB; ``normals`` (N, 3) float32, zero where there
-    is none, or None.
+    ``points`` (N, 3) float32 in the unit of the depth; ``colours`` (N, 3) uint8 RGB; ``spacing`` (N,) float32, about how far the
+    next point lies on a surface seen face on; ``classes`` (N,) int32, -1 where there is none; ``normals`` (N, 3) float32, zero
+    where there is none, or None; ``source`` (N,) uint16, number of the scan.
     """
 
     points: NDArray[np.float32]
     colours: NDArray[np.uint8]
-    normals: NDArray[np.float32] | None = None
+    spacing: NDArray[np.float32]
+    classes: NDArray[np.int32]
+    normals: NDArray[np.float32] | None
+    source: NDArray[np.uint16]
 
 
-def point_cloud(scan: Scan) -> PointCloud:
-    """The points of one panorama.
+def point_cloud(scan: Scan, number: int = 1) -> PointCloud:
+    """The points of one panorama; ``number`` becomes their source.
 
     Raises
     ------
@@ -41,20 +45,28 @@ def point_cloud(scan: Scan) -> PointCloud:
     kept = labels["depth_valid"] & ~torn(depth, labels["depth_valid"], scan.max_incidence)
     if not kept.any():
         raise BadItem("its distances make no surface, so it makes no points; --max-incidence 90 writes them all the same")
-    normals = None
+    kept, area = scan.drawn(kept)
+    classes, normals = np.full(depth.shape, -1, np.int32), None
+    if "semantics" in labels:
+        classes = np.where(labels["semantics_valid"], labels["semantics"], classes)
     if "normals" in labels:
         normals = scan.pose.turned((labels["normals"] * labels["normals_valid"][..., None])[kept])
-    return PointCloud(scan.pose.placed(point_map(depth)[kept]), scan.colours[kept], normals)
+    spacing = depth[kept] * np.sqrt(area[kept])
+    source = np.full(len(spacing), number, np.uint16)
+    return PointCloud(scan.pose.placed(point_map(depth)[kept]), scan.colours[kept], spacing, classes[kept], normals, source)
 
 
 def joint_cloud(scans: Sequence[Scan]) -> PointCloud:
     """The points of all panoramas; normals where every panorama has such."""
-    clouds = [point_cloud(scan) for scan in scans]
+    clouds = [point_cloud(scan, number) for number, scan in enumerate(scans, 1)]
     normals = [cloud.normals for cloud in clouds if cloud.normals is not None]
     return PointCloud(
-        np.concatenate([cloud.points for cloud in clouds]),
-        np.concatenate([cloud.colours for cloud in clouds]),
-        np.concatenate(normals) if len(normals) == len(clouds) else None,
+        points=np.concatenate([cloud.points for cloud in clouds]),
+        colours=np.concatenate([cloud.colours for cloud in clouds]),
+        spacing=np.concatenate([cloud.spacing for cloud in clouds]),
+        classes=np.concatenate([cloud.classes for cloud in clouds]),
+        normals=np.concatenate(normals) if len(normals) == len(clouds) else None,
+        source=np.concatenate([cloud.source for cloud in clouds]),
     )
 
 

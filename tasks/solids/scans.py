@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.cameras import rotation_from_angles
+from geometry.directions import erp_area_weights
 from geometry.surfaces.incidence import MAX_INCIDENCE
+from storage.fingerprint import digest
 from tasks.ingest.images.resizing import resize_image
 from tasks.stage.job import BadItem
 
@@ -44,7 +46,8 @@ class Scan:
     """A panorama.
 
     ``labels`` decoded ERP labels (H, W[, 3]); ``image`` (h, w, 3) uint8 in its own size; ``max_incidence`` in radians: see
-    :mod:`geometry.surfaces.incidence`.
+    :mod:`geometry.surfaces.incidence`; ``most`` points, drawn evenly over the sphere by the item's name, or all; ``classes`` is
+    the vocabulary of ``semantics``.
     """
 
     item: str
@@ -52,6 +55,8 @@ class Scan:
     image: NDArray[np.uint8]
     max_incidence: float = MAX_INCIDENCE
     pose: Pose = field(default_factory=Pose)
+    most: int | None = None
+    classes: tuple[str, ...] = ()
 
     @property
     def depth(self) -> NDArray[np.float32]:
@@ -66,7 +71,22 @@ class Scan:
             raise BadItem("has no distances, so there is nothing to write in three dimensions")
         return self.labels["depth"]
 
+    def drawn(self, kept: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """Which of the pixels ``kept`` (H, W) make points, and the solid angle (H, W) that each of those stands for."""
+        height, width = kept.shape
+        area = np.broadcast_to(erp_area_weights(height)[:, None], kept.shape) * (2 * np.pi**2 / (height * width))
+        if self.most is None or not kept.any():
+            return kept, area.astype(np.float32)
+        chance = np.minimum(1, self.most * area / area[kept].sum())
+        generator = np.random.default_rng(int(digest(self.item.encode())[:16], 16))
+        return kept & (generator.random(kept.shape) < chance), (area / chance).astype(np.float32)
+
     @property
     def colours(self) -> NDArray[np.uint8]:
         """Colours (H, W, 3) of the labels' pixels."""
         return resize_image(self.image, len(self.depth))
+
+
+def z_up(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+    """World vectors (..., 3) in the frame of surveys and maps: x right, y forward, z up."""
+    return np.stack([vectors[..., 0], vectors[..., 2], -vectors[..., 1]], axis=-1)

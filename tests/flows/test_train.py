@@ -23,28 +23,17 @@ from geometry.surfaces.incidence import torn
 from storage.receipts import read_receipt
 from storage.runs import latest_run
 from tasks.label.fuse import decode_labels
+from tests.support.commands import in_process
 from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline
 
 SMALL = {"bottlenecks": 1, "bridges": False}
-
-
-def panolabel(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, *arguments: object) -> tuple[int, str, str]:
-    """Exit code, output and errors of the command line, within this process: the imports take longest."""
-    monkeypatch.setattr(sys, "argv", ["panolabel", *map(str, arguments)])
-    capsys.readouterr()
-    try:
-        main()
-        code = 0
-    except SystemExit as error:
-        code = int(error.code or 0)
-    return code, *capsys.readouterr()
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, prefect_api: str) -> Callable[..., tuple[int, str, str]]:
     """The command line on the tests' server."""
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
-    return partial(panolabel, monkeypatch, capsys)
+    return partial(in_process, monkeypatch, capsys)
 
 
 OWN = {
