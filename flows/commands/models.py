@@ -62,16 +62,15 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Predict depth, normals and semantics of panoramas, with receipts and report; what is done is not done again."""
-    from flows.publishing.points import check_format, write_points
+    from flows.publishing.points import Solids, write_points
     from storage.urls import join, location
 
-    if points is not None:
-        check_format(points)
+    solids = Solids(points) if points is not None else None
     own = {"model": _from_root(model)} | ({"height": height} if height is not None else {})
     stages = {"target": _target(source, truth), "predict": own, "evaluate": {}}
     config = _carry_out(name, root, stages, settings, as_json)
-    if points is not None:
-        written = write_points(config, join(config.root, "points"), points)
+    if solids is not None:
+        written = write_points(config, join(config.root, "points"), solids)
         if not as_json:
             typer.echo(f"{len(written['files'])} files in {location(join(config.root, 'points'))}")
 
@@ -108,19 +107,18 @@ def infer(
 ) -> None:
     """Label pictures of your own: depth, normals, classes and sky as files; what is done is not done again."""
     from flows.publishing.files import export_files, refuse_layout
-    from flows.publishing.points import check_format, write_points
+    from flows.publishing.points import Solids, write_points
     from storage.urls import join, location
     from tasks.label.teachers.inferring import inferring_stages
 
     refuse_layout(to)
-    if points is not None:
-        check_format(points)
+    solids = Solids(points) if points is not None else None
     place = os.path.abspath(model) if os.path.isdir(model) else model
     stages = {"ingest": {"source": _listed(pictures, out)}, **inferring_stages(place, revision, scene, height)}
     config = _carry_out("infer", out, stages, settings, as_json, _refuse_unread if len(pictures) < MANY else None)
     told = export_files(config, to, join(config.root, "labels"))
-    if points is not None:
-        write_points(config, join(config.root, "points"), points)
+    if solids is not None:
+        write_points(config, join(config.root, "points"), solids)
     if not as_json:
         files = sum(len(one["files"]) for one in told["items"].values())
         typer.echo(f"labels of {len(told['items'])} panoramas, {files} files, in {location(join(config.root, 'labels'))}")

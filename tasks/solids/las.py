@@ -8,14 +8,15 @@ unclassified. The point source is the number of the panorama.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import laspy
 import numpy as np
 from laspy.vlrs.known import ClassificationLookupVlr
 
 from tasks.solids.point_clouds import PointCloud, joint_cloud
-from tasks.solids.scans import Scan, z_up
+from tasks.solids.poses import Z_UP
+from tasks.solids.scans import Scan
 from tasks.stage.job import BadItem
 
 UNCLASSIFIED, FIRST, LAST = 1, 64, 255
@@ -24,7 +25,7 @@ STEP = 1e-3
 LETTERS = 15
 
 
-def points_as_las(scans: Sequence[Scan], packed: bool = False) -> tuple[bytes, dict[str, int]]:
+def points_as_las(scans: Iterable[Scan], packed: bool = False) -> tuple[bytes, dict[str, int]]:
     """A file of all points, and how many they are.
 
     Raises
@@ -32,17 +33,17 @@ def points_as_las(scans: Sequence[Scan], packed: bool = False) -> tuple[bytes, d
     BadItem
         The vocabulary has more classes than the format has numbers.
     """
-    classes = scans[0].classes
-    if len(classes) > LAST - FIRST + 1:
-        raise BadItem(f"has a vocabulary of {len(classes)} classes, and LAS has numbers for {LAST - FIRST + 1}; write ply or glb")
     cloud = joint_cloud(scans)
+    if len(cloud.vocabulary) > LAST - FIRST + 1:
+        many = f"has a vocabulary of {len(cloud.vocabulary)} classes, and LAS has numbers for {LAST - FIRST + 1}"
+        raise BadItem(f"{many}; write ply or glb")
     header = laspy.LasHeader(point_format=7, version="1.4")
-    header.scales, header.offsets = np.full(3, STEP), np.floor(z_up(cloud.points).min(axis=0))
+    header.scales, header.offsets = np.full(3, STEP), np.floor((cloud.points @ Z_UP.T).min(axis=0))
     header.creation_date = None  # the same labels give the same bytes
     header.generating_software = "panolabel"
     header.global_encoding.wkt = True  # as the format asks, though there is no place on the Earth
     lookup = ClassificationLookupVlr()
-    for number, name in enumerate(classes):
+    for number, name in enumerate(cloud.vocabulary):
         lookup[FIRST + number] = name.encode("ascii", "replace").decode()[:LETTERS]
     header.vlrs.append(lookup)
     file = io.BytesIO()
@@ -53,7 +54,7 @@ def points_as_las(scans: Sequence[Scan], packed: bool = False) -> tuple[bytes, d
 
 def _records(cloud: PointCloud, header: laspy.LasHeader) -> laspy.ScaleAwarePointRecord:
     records = laspy.ScaleAwarePointRecord.zeros(len(cloud.points), header=header)
-    for name, values in zip("xyz", z_up(cloud.points).astype(np.float64).T):
+    for name, values in zip("xyz", Z_UP @ cloud.points.T.astype(np.float64)):
         records[name] = values
     for name, colour in zip(("red", "green", "blue"), cloud.colours.T):
         records[name] = colour.astype(np.uint16) * 257  # of 16 bits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -33,7 +33,7 @@ def mesh_of(scan: Scan) -> Mesh:
     return mesh
 
 
-def mesh_as_glb(scans: Sequence[Scan]) -> tuple[bytes, dict[str, int]]:
+def mesh_as_glb(scans: Iterable[Scan]) -> tuple[bytes, dict[str, int]]:
     """A mesh a panorama, with the panorama on it as it was photographed; and how many triangles."""
     parts = []
     for scan in scans:
@@ -43,7 +43,7 @@ def mesh_as_glb(scans: Sequence[Scan]) -> tuple[bytes, dict[str, int]]:
     return glb(parts), {"triangles": sum(len(part.triangles) for part in parts if part.triangles is not None)}
 
 
-def mesh_as_ply(scans: Sequence[Scan]) -> tuple[bytes, dict[str, int]]:
+def mesh_as_ply(scans: Iterable[Scan]) -> tuple[bytes, dict[str, int]]:
     """Closed surfaces with coloured corners, in the world's frame; and how many triangles."""
     points: list[NDArray[np.float32]] = []
     colours: list[NDArray[np.uint8]] = []

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geometry.surfaces.auxiliaries import point_map
-from geometry.surfaces.incidence import torn
 from tasks.solids.gltf import Part, glb, turned
 from tasks.solids.ply import columns_of, ply
 from tasks.solids.scans import Scan
-from tasks.stage.job import BadItem
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,8 @@ class PointCloud:
 
     ``points`` (N, 3) float32 in the unit of the depth; ``colours`` (N, 3) uint8 RGB; ``spacing`` (N,) float32, about how far the
     next point lies on a surface seen face on; ``classes`` (N,) int32, -1 where there is none; ``normals`` (N, 3) float32, zero
-    where there is none, or None; ``source`` (N,) uint16, number of the scan.
+    where there is none, or None; ``source`` (N,) uint16, number of the scan; ``vocabulary`` names
+    the classes.
     """
 
     points: NDArray[np.float32]
@@ -31,6 +30,7 @@ class PointCloud:
     classes: NDArray[np.int32]
     normals: NDArray[np.float32] | None
     source: NDArray[np.uint16]
+    vocabulary: tuple[str, ...] = ()
 
 
 def point_cloud(scan: Scan, number: int = 1) -> PointCloud:
@@ -42,10 +42,7 @@ def point_cloud(scan: Scan, number: int = 1) -> PointCloud:
         There is no depth, or the surface is torn at every pixel.
     """
     depth, labels = scan.depth, scan.labels
-    kept = labels["depth_valid"] & ~torn(depth, labels["depth_valid"], scan.max_incidence)
-    if not kept.any():
-        raise BadItem("its distances make no surface, so it makes no points; --max-incidence 90 writes them all the same")
-    kept, area = scan.drawn(kept)
+    kept, area = scan.drawn()
     classes, normals = np.full(depth.shape, -1, np.int32), None
     if "semantics" in labels:
         classes = np.where(labels["semantics_valid"], labels["semantics"], classes)
@@ -53,10 +50,11 @@ def point_cloud(scan: Scan, number: int = 1) -> PointCloud:
         normals = scan.pose.turned((labels["normals"] * labels["normals_valid"][..., None])[kept])
     spacing = depth[kept] * np.sqrt(area[kept])
     source = np.full(len(spacing), number, np.uint16)
-    return PointCloud(scan.pose.placed(point_map(depth)[kept]), scan.colours[kept], spacing, classes[kept], normals, source)
+    points = scan.pose.placed(point_map(depth)[kept])
+    return PointCloud(points, scan.colours[kept], spacing, classes[kept], normals, source, scan.classes)
 
 
-def joint_cloud(scans: Sequence[Scan]) -> PointCloud:
+def joint_cloud(scans: Iterable[Scan]) -> PointCloud:
     """The points of all panoramas; normals where every panorama has such."""
     clouds = [point_cloud(scan, number) for number, scan in enumerate(scans, 1)]
     normals = [cloud.normals for cloud in clouds if cloud.normals is not None]
@@ -67,10 +65,11 @@ def joint_cloud(scans: Sequence[Scan]) -> PointCloud:
         classes=np.concatenate([cloud.classes for cloud in clouds]),
         normals=np.concatenate(normals) if len(normals) == len(clouds) else None,
         source=np.concatenate([cloud.source for cloud in clouds]),
+        vocabulary=clouds[0].vocabulary,
     )
 
 
-def points_as_ply(scans: Sequence[Scan]) -> tuple[bytes, dict[str, int]]:
+def points_as_ply(scans: Iterable[Scan]) -> tuple[bytes, dict[str, int]]:
     """Points, normals and colours in the world's frame; and how many."""
     cloud = joint_cloud(scans)
     columns = columns_of(cloud.points, "xyz")
@@ -79,7 +78,7 @@ def points_as_ply(scans: Sequence[Scan]) -> tuple[bytes, dict[str, int]]:
     return ply(columns | columns_of(cloud.colours, ("red", "green", "blue"))), {"points": len(cloud.points)}
 
 
-def points_as_glb(scans: Sequence[Scan]) -> tuple[bytes, dict[str, int]]:
+def points_as_glb(scans: Iterable[Scan]) -> tuple[bytes, dict[str, int]]:
     """Points and colours, and normals where every point has one, for glTF knows no missing normal; and how many points."""
     cloud = joint_cloud(scans)
     opaque = np.full((len(cloud.points), 1), 255, np.uint8)  # four bytes a colour: attributes must be aligned

@@ -4,41 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.cameras import rotation_from_angles
 from geometry.directions import erp_area_weights
-from geometry.surfaces.incidence import MAX_INCIDENCE
+from geometry.surfaces.incidence import MAX_INCIDENCE, torn
 from storage.fingerprint import digest
 from tasks.ingest.images.resizing import resize_image
+from tasks.solids.poses import Pose
 from tasks.stage.job import BadItem
-
-
-@dataclass(frozen=True)
-class Pose:
-    """Where a panorama's camera stood, and which way it was turned: its frame -> the world's, both x right, y down, z forward.
-
-    ``position`` in the unit of the depth; ``heading`` in radians about the vertical, to the right.
-    """
-
-    position: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    heading: float = 0.0
-
-    @property
-    def matrix(self) -> NDArray[np.float64]:
-        """Rotation (3, 3), panorama -> world."""
-        return np.asarray(rotation_from_angles(self.heading, 0.0), np.float64)
-
-    def turned(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Directions (N, 3) of the panorama in the world."""
-        return vectors if self.heading == 0 else (vectors @ self.matrix.T).astype(np.float32)
-
-    def placed(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Points (N, 3) of the panorama in the world."""
-        return points if self == Pose() else (points @ self.matrix.T + self.position).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -71,22 +48,32 @@ class Scan:
             raise BadItem("has no distances, so there is nothing to write in three dimensions")
         return self.labels["depth"]
 
-    def drawn(self, kept: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-        """Which of the pixels ``kept`` (H, W) make points, and the solid angle (H, W) that each of those stands for."""
-        height, width = kept.shape
-        area = np.broadcast_to(erp_area_weights(height)[:, None], kept.shape) * (2 * np.pi**2 / (height * width))
-        if self.most is None or not kept.any():
-            return kept, area.astype(np.float32)
-        chance = np.minimum(1, self.most * area / area[kept].sum())
+    @cached_property
+    def kept(self) -> NDArray[np.bool_]:
+        """Pixels (H, W) that make points: with a distance, and not at a tear.
+
+        Raises
+        ------
+        BadItem
+            There is none.
+        """
+        depth, known = self.depth, self.labels["depth_valid"]
+        kept = known & ~torn(depth, known, self.max_incidence)
+        if not kept.any():
+            raise BadItem("its distances make no surface; --max-incidence 90 takes them all the same")
+        return kept
+
+    def drawn(self) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """Which of the pixels ``kept`` make points, (H, W), and the solid angle (H, W) that each of those stands for."""
+        height, width = self.kept.shape
+        area = np.broadcast_to(erp_area_weights(height)[:, None], self.kept.shape) * (2 * np.pi**2 / (height * width))
+        if self.most is None:
+            return self.kept, area.astype(np.float32)
+        chance = np.minimum(1, self.most * area / area[self.kept].sum())
         generator = np.random.default_rng(int(digest(self.item.encode())[:16], 16))
-        return kept & (generator.random(kept.shape) < chance), (area / chance).astype(np.float32)
+        return self.kept & (generator.random(area.shape) < chance), (area / chance).astype(np.float32)
 
     @property
     def colours(self) -> NDArray[np.uint8]:
         """Colours (H, W, 3) of the labels' pixels."""
         return resize_image(self.image, len(self.depth))
-
-
-def z_up(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
-    """World vectors (..., 3) in the frame of surveys and maps: x right, y forward, z up."""
-    return np.stack([vectors[..., 0], vectors[..., 2], -vectors[..., 1]], axis=-1)

@@ -6,7 +6,7 @@ World frame: x right, y down, z forward, as that of COLMAP's cameras.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ THIN = 0.1
 """How thick a disc is, as a share of its width."""
 
 
-def splats_as_ply(scans: Sequence[Scan]) -> tuple[bytes, dict[str, int]]:
+def splats_as_ply(scans: Iterable[Scan]) -> tuple[bytes, dict[str, int]]:
     """A file of one Gaussian a point, and how many points."""
     cloud = joint_cloud(scans)
     count = len(cloud.points)

@@ -247,7 +247,7 @@ def test_predictions_become_point_clouds(predicted, tmp_path: Path, run: Callabl
 def test_predict_writes_point_clouds_too_if_asked(student, predicted, run: Callable) -> None:
     command = predict_command(trained(student[1])["model"], predicted[0])[1:-1]
     code, _, errors = run(*command, "--points", "obj")
-    assert (code, "obj: points and meshes are written as ply, glb" in errors) == (2, True)
+    assert (code, "obj: points, surfaces and projects are written as ply, glb" in errors) == (2, True)
     code, out, errors = run(*command, "--points", "ply")
     assert code == 0, errors
     assert "2 files in" in out

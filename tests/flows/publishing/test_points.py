@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import trimesh
 
+from configs.settings import ConfigError
 from flows.publishing import points
 from tasks.solids.formats import FORMATS
+from tasks.solids.poses import Pose
 from tests.support.commands import in_process
 from tests.support.pipelines import load, make_owed, write_pipeline
 
@@ -58,7 +60,7 @@ def test_the_limit_and_the_number_of_points_are_obeyed(path: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (("--to", "obj"), "points and meshes are written as ply, glb, mesh.ply"),
+        (("--to", "obj"), "points, surfaces and projects are written as ply, glb, mesh.ply"),
         (("--max-incidence", "91"), "90 tears nothing"),
         (("--max-points", "0"), "at least 1"),
         (("--item", "p02"), "did you mean"),
@@ -68,6 +70,27 @@ def test_what_cannot_be_written_is_refused(path: Path, tmp_path: Path, run: Call
     code, _, errors = run("points", path, tmp_path, *given)
     assert (code, told in errors) == (2, True), errors
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("given", [("--together",), ("--to", "colmap"), ("--to", "nerfstudio")])
+def test_panoramas_without_a_place_do_not_become_one_model(
+    path: Path, tmp_path: Path, run: Callable, given: tuple[str, ...]
+) -> None:
+    code, _, errors = run("points", path, tmp_path, *given)
+    assert (code, "2 of 2 panoramas do not say where they stood (p00, p01)" in errors) == (2, True), errors
+    assert not list(tmp_path.iterdir())
+    code, out, errors = run("points", path, tmp_path, *given, "--item", "p01", "--json")  # one alone may stand anywhere
+    assert code == 0, errors
+    assert json.loads(out)["files"][0]["items"] == ["p01"]
+
+
+def test_depth_without_a_scale_does_not_fit_together() -> None:
+    poses = {"a": Pose(), "b": Pose()}
+    points._refuse_what_does_not_fit(poses, "metre")
+    with pytest.raises(ConfigError, match="several do not fit together"):
+        points._refuse_what_does_not_fit(poses, "scale")
+    with pytest.raises(ConfigError, match="rename one"):
+        points._refuse_what_does_not_fit({"a b": Pose(), "a_b": Pose()}, "metre")
 
 
 def test_a_library_that_is_not_there_is_named(path: Path, tmp_path: Path, run: Callable, monkeypatch: pytest.MonkeyPatch) -> None:

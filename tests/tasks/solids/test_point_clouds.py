@@ -33,7 +33,7 @@ def test_tears_make_no_points_unless_all_are_asked_for():
     assert len(points) == 64 * 128 - (12 * 12 - 8 * 8 - 4)  # of the outer ring, corners have no neighbour in the square
     assert len(point_cloud(Scan("a", known, image, np.pi / 2)).points) == 64 * 128
     chequered = {**known, "depth": 1 + 8 * (np.indices(depth.shape).sum(axis=0) % 2)}
-    with pytest.raises(ValueError, match="--max-incidence 90 writes them"):
+    with pytest.raises(ValueError, match="--max-incidence 90 takes them"):
         point_cloud(Scan("a", chequered, image))
 
 
