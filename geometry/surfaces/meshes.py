@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.directions import erp_directions
-from geometry.surfaces.incidence import MAX_INCIDENCE, TOLERANCE, joined, within_incidence
+from geometry.surfaces.incidence import MAX_INCIDENCE, TOLERANCE, joined, tolerances, within_incidence
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
@@ -60,9 +60,10 @@ def panorama_mesh(
     distances = np.zeros((height + 2, width), np.float32)
     distances[1:-1] = np.where(valid & (depth > 0), depth, 0)
     sides = down.copy()  # each row of corners with the one above
+    allowed = tolerances(depth, valid, tolerance)
     for end, beside in ((0, 1), (-1, -2)):
         distances[end] = _distance_of_pole(distances[beside], height)
-        sides[end] = within_incidence(distances[end], distances[beside], np.pi / (2 * height), max_incidence, tolerance)
+        sides[end] = within_incidence(distances[end], distances[beside], np.pi / (2 * height), max_incidence, allowed[end])
     triangles = _triangles(distances, right, sides)
     used, numbered = np.unique(triangles, return_inverse=True)
     row, column = np.divmod(used, width + 1)

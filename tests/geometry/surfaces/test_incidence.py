@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geometry.directions import erp_angles, erp_directions
-from geometry.surfaces.incidence import incidence, joined, torn, within_incidence
+from geometry.surfaces.incidence import incidence, joined, tolerances, torn, within_incidence
 from tests.geometry.surfaces.test_auxiliaries import box
 
 HEIGHTS = (64, 256)
@@ -114,3 +114,27 @@ def test_a_right_angle_tears_nothing_and_others_are_refused():
             joined(depth, everywhere(depth), limit, tolerance)
     with pytest.raises(ValueError, match="even number of columns"):
         joined(depth[:, 1:], everywhere(depth[:, 1:]))
+
+
+@pytest.mark.parametrize("noise", [0.005, 0.02])
+def test_a_floor_that_wavers_everywhere_is_hardly_torn_and_a_pillar_still_is(noise):
+    generator = np.random.default_rng(0)
+    depth, _ = box(erp_directions(256, 512))
+    pillar = np.zeros(depth.shape, bool)
+    pillar[60:200, 100:120] = True
+    depth = np.where(pillar, 0.5 * depth, depth) * np.exp(generator.normal(0, noise, depth.shape))
+    right, down = joined(depth, everywhere(depth))
+    edge = pillar != np.roll(pillar, -1, axis=1)
+    assert (~right & ~edge).mean() < 0.02
+    assert (~down[1:-1] & (pillar[1:] == pillar[:-1])).mean() < 0.02
+    assert not right[edge].any()
+
+
+def test_the_tolerance_is_the_least_one_on_planes_and_grows_with_noise_up_to_its_limit():
+    depth, _ = box(erp_directions(256, 512))
+    assert np.mean(tolerances(depth, everywhere(depth)) == np.float32(0.01)) > 0.95
+    wavering = depth * np.exp(np.random.default_rng(0).normal(0, 0.02, depth.shape))
+    assert 0.04 < np.median(tolerances(wavering, everywhere(depth))) < 0.1
+    wild = np.random.default_rng(0).uniform(1, 9, depth.shape)
+    assert tolerances(wild, everywhere(depth)).max() == np.float32(0.1)
+    assert (tolerances(depth, np.zeros(depth.shape, bool)) == np.float32(0.01)).all()
