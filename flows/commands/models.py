@@ -57,23 +57,22 @@ def predict(
     name: Annotated[str, typer.Option(help="Name of the file and of its runs.")] = "predictions",
     truth: TruthOption = None,
     height: Annotated[int | None, typer.Option(help="Rows of the predictions; by default those of training.")] = None,
-    points: Annotated[str | None, typer.Option(help="Point clouds too, to ROOT/points: ply or glb.")] = None,
+    points: Annotated[str | None, typer.Option(help="Points or meshes too, to ROOT/points: ply, glb, mesh.glb, ...")] = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Predict depth, normals and semantics of panoramas, with receipts and report; what is done is not done again."""
-    from flows.publishing.points import check_format, write_points
+    from flows.publishing.points import Solids, write_points
     from storage.urls import join, location
 
-    if points is not None:
-        check_format(points)
+    solids = Solids(points) if points is not None else None
     own = {"model": _from_root(model)} | ({"height": height} if height is not None else {})
     stages = {"target": _target(source, truth), "predict": own, "evaluate": {}}
     config = _carry_out(name, root, stages, settings, as_json)
-    if points is not None:
-        written = write_points(config, join(config.root, "points"), points)
+    if solids is not None:
+        written = write_points(config, join(config.root, "points"), solids)
         if not as_json:
-            typer.echo(f"{len(written['files'])} point clouds in {location(join(config.root, 'points'))}")
+            typer.echo(f"{len(written['files'])} files in {location(join(config.root, 'points'))}")
 
 
 def adapt(
@@ -102,25 +101,24 @@ def infer(
     scene: Annotated[str, typer.Option(help="auto, indoor or outdoor: which scale of such a network is believed.")] = "auto",
     height: Annotated[int, typer.Option(help="Rows of the labels.")] = 1024,
     to: Annotated[str, typer.Option(help="Files of the labels, in OUT/labels: files, or pager.")] = "files",
-    points: Annotated[str | None, typer.Option(help="Point clouds too, to OUT/points: ply or glb.")] = None,
+    points: Annotated[str | None, typer.Option(help="Points or meshes too, to OUT/points: ply, glb, mesh.glb, ...")] = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Label pictures of your own: depth, normals, classes and sky as files; what is done is not done again."""
     from flows.publishing.files import export_files, refuse_layout
-    from flows.publishing.points import check_format, write_points
+    from flows.publishing.points import Solids, write_points
     from storage.urls import join, location
     from tasks.label.teachers.inferring import inferring_stages
 
     refuse_layout(to)
-    if points is not None:
-        check_format(points)
+    solids = Solids(points) if points is not None else None
     place = os.path.abspath(model) if os.path.isdir(model) else model
     stages = {"ingest": {"source": _listed(pictures, out)}, **inferring_stages(place, revision, scene, height)}
     config = _carry_out("infer", out, stages, settings, as_json, _refuse_unread if len(pictures) < MANY else None)
     told = export_files(config, to, join(config.root, "labels"))
-    if points is not None:
-        write_points(config, join(config.root, "points"), points)
+    if solids is not None:
+        write_points(config, join(config.root, "points"), solids)
     if not as_json:
         files = sum(len(one["files"]) for one in told["items"].values())
         typer.echo(f"labels of {len(told['items'])} panoramas, {files} files, in {location(join(config.root, 'labels'))}")

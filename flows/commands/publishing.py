@@ -88,8 +88,20 @@ def export(
 def points(
     config: ConfigFile,
     folder: Annotated[str, typer.Argument(help="Folder or URL that the files go to.", show_default=False)],
-    to: Annotated[str, typer.Option(help="ply or glb.")] = "ply",
+    to: Annotated[
+        str,
+        typer.Option(help="ply, glb, las, laz: points; mesh.glb, mesh.ply: surfaces; splat.ply; colmap, nerfstudio."),
+    ] = "ply",
     item: Annotated[list[str] | None, typer.Option(help="Only this panorama. May be repeated.")] = None,
+    max_incidence: Annotated[
+        float, typer.Option(help="Degrees. Surfaces seen more obliquely are tears, and left out; 90 tears nothing.")
+    ] = 80,
+    max_points: Annotated[
+        int | None, typer.Option(help="About how many points of each panorama; by default one a pixel, in projects 100,000.")
+    ] = None,
+    together: Annotated[
+        bool, typer.Option("--together", help="One file of all, each where its metadata says that it stood, as projects do.")
+    ] = False,
     stage: StageOption = None,
     allow_incomplete: IncompleteOption = False,
     source: SourceOption = None,
@@ -97,14 +109,17 @@ def points(
     settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write finished labels or predictions as coloured point clouds, one file a panorama."""
-    from flows.publishing.points import write_points
+    """Write finished labels or predictions in three dimensions, one file a panorama, or all as one model."""
+    from flows.publishing.points import Solids, write_points
 
-    written = write_points(load(config, source, root, settings), folder, to, item or (), allow_incomplete, stage)
+    how = Solids(to, max_incidence, max_points, together)
+    written = write_points(load(config, source, root, settings), folder, how, item or (), allow_incomplete, stage)
     if as_json:
         print_json(written)
         return
     for one in written["files"]:
-        typer.echo(f"{one['points']:>9} points  {one['file']}")
+        counts = [f"{one[what]:>9} {what}" for what in ("pictures", "points", "triangles") if what in one]
+        counts += [f"of {len(one['items'])} panoramas"] if "items" in one else []
+        typer.echo(f"{' '.join(counts)}  {one['file']}")
     for name, reason in written["skipped"].items():
         typer.echo(f"skipped {name}: {reason}")

@@ -14,7 +14,7 @@ import yaml
 import zarr
 
 from flows.publishing.export import export
-from flows.publishing.points import write_points
+from flows.publishing.points import Solids, write_points
 from flows.publishing.publish import publish
 from flows.stores.finished import finished_labels
 from geometry.resampling.augment import Augmentation
@@ -142,7 +142,7 @@ def test_publications_exports_and_points_hold_nothing_else(path: Path, tmp_path:
         (key,) = (key for key, value in about.items() if value["item"] == "band")
         for name in (name for name in names if name.startswith(f"{key}.") and name.endswith("_valid.npy")):
             assert not np.load(io.BytesIO(tar.extractfile(name).read()))[OUTSIDE].any(), name  # type: ignore[union-attr]
-    (file,) = write_points(config, str(tmp_path / "points"), "ply", ["band"])["files"]
+    (file,) = write_points(config, str(tmp_path / "points"), Solids(), ["band"])["files"]
     assert file["points"] == block_arrays(path, "fuse")[0]["depth_valid"][at].sum()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from flows.plan import make_plan
 from flows.publishing.export import export
-from flows.publishing.points import write_points
+from flows.publishing.points import Solids, write_points
 from flows.publishing.publish import publish
 from flows.stores.finished import NotFinished, finished_labels
 from flows.stores.garbage import find_garbage
@@ -55,7 +55,7 @@ def test_it_is_owed_for_everybody(path: Path, damage: str, tmp_path: Path) -> No
     with pytest.raises(NotFinished, match="owed by stage: fuse 1"):
         export(config, "webdataset", str(tmp_path / "out"))
     with pytest.raises(NotFinished, match="owed by stage: fuse 1"):
-        write_points(config, str(tmp_path / "points"), "ply")
+        write_points(config, str(tmp_path / "points"), Solids())
     assert versions(str(path.parent / "store/published/small")) == []
     assert [one.why.split(":")[0] for one in find_garbage(config, older_than_hours=0)] == ["unfinished"]
     run_pipeline(config)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from flows.cli import app
 from flows.publishing.export import export
-from flows.publishing.points import write_points
+from flows.publishing.points import Solids, write_points
 from flows.publishing.publish import publish
 from flows.stores.finished import NotFinished
 from flows.stores.status import store_status
@@ -105,7 +105,7 @@ def test_what_is_finished_stays_so_under_rehash(tmp_path: Path, prefect_api: str
     rehash = load(path, ingest__rehash=True)
     assert run_pipeline(rehash)["state"] == "completed"
     assert publish(rehash)["complete"]
-    assert len(write_points(rehash, str(tmp_path / "points"), "ply")["files"]) == 2
+    assert len(write_points(rehash, str(tmp_path / "points"), Solids())["files"]) == 2
     assert export(rehash, "webdataset", str(tmp_path / "out"))["complete"]
     assert [source["not_ingested"] for source in store_status(rehash)["sources"]] == [0]
     assert call(path, ["audit"], "--set", "ingest.rehash=true", "--json").exit_code == 0
