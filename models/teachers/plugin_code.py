@@ -83,15 +83,14 @@ def _absolute(name: str, package: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _owners(_path: tuple[str, ...]) -> dict[str, list[str]]:
-    """Distributions by the top-level names that they own, found along a path: that of imports, which may change."""
+def _owners() -> dict[str, list[str]]:
     return dict(packages_distributions())
 
 
 def _distributions(top: str) -> dict[str, str]:
     """Versions of the distributions that own a top-level name; several share a namespace."""
     # What follows a + is the build, for a CPU or a GPU, which workers may differ in.
-    return {name: version(name).partition("+")[0] for name in sorted(set(_owners(tuple(sys.path)).get(top, ())))}
+    return {name: version(name).partition("+")[0] for name in sorted(set(_owners().get(top, ())))}
 
 
 def _find(name: str) -> ModuleSpec | None:

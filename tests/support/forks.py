@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from models.teachers.plugin_code import code_of
+from models.teachers import plugin_code
 from tasks.catalogue import KINDS, kind_named
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def serve() -> None:
         importlib.import_module(name)
     for kind in KINDS:
         kind_named(kind)
-    code_of("tests.support.brightness")  # whose which package is takes half a second, too
+    plugin_code.code_of("tests.support.brightness")  # whose which package is takes half a second, too
     gc.freeze()
     for line in sys.stdin:
         child = os.fork()
@@ -82,6 +82,8 @@ def _become(code: str | None, arguments: list[str], variables: dict[str, str], f
     os.environ.update(variables)
     os.chdir(folder)
     sys.path[:1] = [folder, *filter(None, variables.get("PYTHONPATH", "").split(os.pathsep))]
+    if "PYTHONPATH" in variables:
+        plugin_code._owners.cache_clear()  # there are other packages on it
     sys.argv = ["-c" if code else "panolabel", *arguments]
     if code:
         exec(code, {"__name__": "__main__"})
