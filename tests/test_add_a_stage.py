@@ -15,6 +15,9 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.support import commands
+from tests.support.forks import forked
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "add-a-stage.md"
 NAMED = re.compile(r"^```\w+\n# ([\w/.]+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -55,7 +58,7 @@ def install(package: Path, site: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
     """A folder with panoramas, the config of the page, and its package in ``site``, after a run."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "panoramas").mkdir()
@@ -64,18 +67,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pixels[row:] = GROUND
         cv2.imwrite(str(folder / "panoramas" / f"{name}.png"), pixels)
     install(write_package(folder), folder / "site")
-    assert "horizon" in succeed(folder, "run", "horizon.yaml").stdout
+    variables = {"PYTHONPATH": path_of(folder, "site"), "PREFECT_API_URL": prefect_api}
+    run = commands.panolabel_anew("run", "horizon.yaml", folder=folder, **variables)
+    assert (run.returncode, "horizon" in run.stdout) == (0, True), run.stdout + run.stderr
     return folder
 
 
-def python(folder: Path, *arguments: str, site: str = "site") -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(folder / site), str(ROOT)])
-    variables = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200"}
-    return subprocess.run([sys.executable, *arguments], cwd=folder, env=variables, capture_output=True, text=True, check=False)
+def path_of(folder: Path, site: str) -> str:
+    return os.pathsep.join([str(folder / site), str(ROOT)])
+
+
+def python(folder: Path, code: str, site: str = "site") -> subprocess.CompletedProcess[str]:
+    return forked((), {**os.environ, "PYTHONPATH": path_of(folder, site)}, folder, code)
 
 
 def panolabel(folder: Path, *arguments: str, site: str = "site") -> subprocess.CompletedProcess[str]:
-    return python(folder, "-m", "flows.cli", *arguments, site=site)
+    return commands.panolabel(*arguments, folder=folder, PYTHONPATH=path_of(folder, site))
 
 
 def succeed(folder: Path, *arguments: str, site: str = "site") -> subprocess.CompletedProcess[str]:
@@ -138,7 +145,8 @@ def test_verify_finds_a_changed_byte_of_it(folder: Path) -> None:
     assert not told(folder, "plan", "horizon.yaml")["anything_to_run"]
 
 
-def test_gc_takes_what_other_settings_made(folder: Path) -> None:
+def test_gc_takes_what_other_settings_made(folder: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     (own,) = receipts(folder)
     copy = folder.with_name("copy")
     shutil.copytree(folder, copy)
@@ -181,14 +189,14 @@ def test_a_worker_with_other_code_of_the_package_refuses(folder: Path, tmp_path:
         with open("job", "wb") as file:
             pickle.dump(Job(step.stage, step.blocks[0], "run", config.execution), file)
     """
-    assert python(folder, "-c", plan).returncode == 0
+    assert python(folder, plan).returncode == 0
     work = "import pickle; job = pickle.load(open('job', 'rb')); job.stage.make(job)"
     before = receipts(folder)
-    refused = python(folder, "-c", work, site="other")
+    refused = python(folder, work, site="other")
     assert "this worker runs other code" in refused.stderr, refused.stderr
     assert "install the same version of panolabel and panolabel-horizon on every worker" in refused.stderr
     assert receipts(folder) == before
-    accepted = python(folder, "-c", work)
+    accepted = python(folder, work)
     assert accepted.returncode == 0, accepted.stderr
 
 

@@ -1,10 +1,7 @@
 """docs/add-a-teacher.md is a module that runs: its code and its config, literally, from the doctor to the fused labels."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +9,7 @@ import pytest
 
 from storage.arrays import BlockReader
 from storage.receipts import read_receipt
+from tests.support import commands
 from tests.support.pipelines import write_panoramas
 
 ROOT = Path(__file__).parents[1]
@@ -39,10 +37,7 @@ def folder(tmp_path, prefect_api, monkeypatch):
 
 
 def panolabel(folder, *arguments):
-    path = os.pathsep.join([str(folder), str(ROOT)])
-    variables = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200"}
-    command = [sys.executable, "-m", "flows.cli", *arguments]
-    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+    return commands.panolabel(*arguments, folder=folder, PYTHONPATH=str(ROOT))
 
 
 def checks(result):
@@ -62,7 +57,7 @@ def test_the_document_runs(folder):
     assert sum(map(int, re.findall(r"(?:dark|bright) (\d+) %", semantics))) in (99, 100, 101)
     assert not (folder / "store").exists()  # a doctor leaves nothing
 
-    run = panolabel(folder, "run", "mine.yaml", *SMALL)
+    run = commands.panolabel_anew("run", "mine.yaml", *SMALL, folder=folder, PYTHONPATH=str(ROOT))
     assert run.returncode == 0, run.stdout + run.stderr
     made = sorted((folder / "store" / "stages" / "fuse").glob("*/*"))
     receipts = [receipt for one in made if (receipt := read_receipt(str(one)))]

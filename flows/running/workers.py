@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DEAF = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 """What workers of our own do first: Ctrl-C reaches the whole group of a terminal, and the flow alone says when to stop."""
+KNOCK_SECONDS = 10
 TOPIC = "panolabel"
 """Of Dask's events: what calls tell while they work."""
 Result = TypeVar("Result")
@@ -176,7 +177,7 @@ def _reachable(address: str) -> str:
     from distributed.security import Security
 
     async def knock() -> None:
-        await (await connect(address, timeout=10, **Security().get_connection_args("client"))).close()
+        await (await connect(address, timeout=KNOCK_SECONDS, **Security().get_connection_args("client"))).close()
 
     try:
         asyncio.run(knock())

@@ -51,7 +51,7 @@ def test_holm_is_the_closed_test_of_bonferroni():
 
 def test_a_table_of_nothing_has_a_star_in_five_of_a_hundred():
     generator = np.random.default_rng(4)
-    tables = [[over_seeds(DRAWS["normal"](generator)) for _ in range(24)] for _ in range(600)]
+    tables = [[over_seeds(DRAWS["normal"](generator)) for _ in range(24)] for _ in range(300)]
     assert 0.02 <= np.mean([any(stars(table)) for table in tables]) <= 0.08
     assert np.mean([any(one.chance < 0.05 for one in table) for table in tables]) > 0.6  # without Holm
     assert stars([over_seeds([0.9, 1.0, 1.1, 1.05, 0.95]), None]) == [" *", ""]

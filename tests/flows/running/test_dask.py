@@ -12,6 +12,7 @@ from configs.execution import Pools
 from configs.settings import ConfigError
 from flows.plan import make_plan
 from flows.plan_words import binding_pool
+from flows.running import workers
 from flows.running.workers import start_workers
 from flows.text import duration
 from storage.receipts import read_receipt
@@ -110,9 +111,10 @@ def test_an_item_that_kills_its_worker_is_found_and_the_others_are_done_once(tmp
     assert not list(folder.rglob("attempts.json"))
 
 
-def test_a_cluster_that_is_not_there_is_an_error_that_says_so() -> None:
+def test_a_cluster_that_is_not_there_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     from configs.execution import Runner
 
+    monkeypatch.setattr(workers, "KNOCK_SECONDS", 1)
     runner = Runner(kind="dask", cluster="address", address="tcp://127.0.0.1:9")
     with pytest.raises(ConfigError, match="no Dask scheduler answers at"), start_workers(runner):
         pass

@@ -20,6 +20,7 @@ import pytest
 from flows.running.server.answers import ask_version
 from flows.running.server.embedded import outlives_the_run
 from flows.running.server.settings import NamedServer, ServerError, environment_without_prefect, named_server, settings_of_ours
+from tests.support.forks import forked
 from tests.support.pipelines import write_pipeline
 
 URL = "http://127.0.0.1:9/api"
@@ -271,10 +272,20 @@ def test_the_server_of_the_users_profile_is_used(tmp_path: Path, prefect_api: st
     assert not (tmp_path / "cache/panolabel/prefect/prefect.db").exists(), "no server of its own"
 
 
+IMPATIENT = """
+from flows.cli import main
+from flows.running.server import embedded
+embedded.NAMED_SECONDS = 1
+main()
+"""
+
+
 def test_a_server_that_is_named_and_away_is_told_with_the_place_of_its_name(tmp_path: Path) -> None:
     path = write_pipeline(tmp_path, 1)
     (tmp_path / "prefect.toml").write_text(f'[api]\nurl = "{URL}"\n')
-    result = panolabel("run", path, cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path / "cache"), PREFECT_HOME=str(tmp_path / "home"))
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("PREFECT_")}
+    variables = {**kept, "XDG_CACHE_HOME": str(tmp_path / "cache"), "PREFECT_HOME": str(tmp_path / "home")}
+    result = forked(("run", str(path)), variables, tmp_path, IMPATIENT)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert f"error: no Prefect server answers at {URL} (api.url in {tmp_path / 'prefect.toml'})" in result.stderr

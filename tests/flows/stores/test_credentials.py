@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -19,6 +17,7 @@ from flows.plan import make_plan
 from flows.stores.lineage import trace_item
 from storage.manifest import read_manifest
 from tasks.ingest.ingest import manifest_url
+from tests.support.commands import panolabel
 from tests.support.pipelines import load, run_pipeline, write_pipeline
 from tests.support.stages import source_of
 
@@ -84,8 +83,7 @@ def test_a_secret_is_kept(tmp_path: Path, server: str, prefect_api: str, capfd: 
 def test_a_refused_secret_is_not_repeated(tmp_path: Path, server: str, kind: str) -> None:
     path = write_pipeline(tmp_path, 1)
     source = list_source(tmp_path, server, kind, "wr0ngw0rd")
-    command = [sys.executable, "-m", "flows.cli", "plan", str(path), "--source", source]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = panolabel("plan", path, "--source", source)
     assert done.returncode == 1
     assert "were refused (403)" in done.stderr
     assert "Traceback" not in done.stderr

@@ -29,6 +29,7 @@ from storage.published import open_published
 from storage.receipts import read_receipt
 from storage.runs import write_run
 from tests.support.commands import panolabel
+from tests.support.forks import forked
 from tests.support.pipelines import data_bytes, keep, load, restore, run_pipeline, write_pipeline
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
@@ -126,9 +127,7 @@ def test_who_when_and_why_are_told_everywhere(path: Path) -> None:
 @pytest.mark.parametrize("after", [0, 1, 9, 40])
 def test_killed_in_between_it_is_forgotten_and_the_same_again_ends_it(path: Path, after: int) -> None:
     config, root = load(path), path.parent / "store"
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(path), str(after)], check=False, capture_output=True, cwd=os.getcwd()
-    )
+    killed = forked((str(path), str(after)), dict(os.environ), code=KILLED)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert holding(root), "it died before all was gone"
     for step in make_plan(config).steps:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from storage import arrays
 from storage.manifest import Item
 from storage.receipts import ROWS, Receipt
 from tasks.stage.attempts import stopping
@@ -29,15 +30,21 @@ def large(number: int) -> dict[str, np.ndarray]:
     """Arrays of which a shard holds 16, and 5."""
     return {
         "small": np.full((4, 8), number, np.float32),
-        "large": np.full((2, 600, 2600), number, np.float32),
+        "large": np.full((2, 150, 650), number, np.float32),
     }
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sixteenth of what shards hold, of arrays that are a sixteenth as large: nothing else of it takes less."""
+    monkeypatch.setattr(arrays, "SHARD_BYTES", arrays.SHARD_BYTES // 16)
 
 
 class Maker:
     """Makes items, up to one at which it dies; counts them."""
 
-    def __init__(self, dies_at: int = COUNT, bad: tuple[int, ...] = (), arrays: Any = large) -> None:
-        self.dies_at, self.bad, self.arrays = dies_at, bad, arrays
+    def __init__(self, dies_at: int = COUNT, bad: tuple[int, ...] = (), give: Any = large) -> None:
+        self.dies_at, self.bad, self.give = dies_at, bad, give
         self.made: list[int] = []
 
     def __call__(self, item: Item, _inputs: Any) -> Output:
@@ -47,7 +54,7 @@ class Maker:
         if number in self.bad:
             raise BadItem("is bad")
         self.made.append(number)
-        return Output(self.arrays(number), {"number": number})
+        return Output(self.give(number), {"number": number})
 
 
 def attempt(job: Job, maker: Maker, about: Any = None) -> Receipt:
@@ -76,11 +83,11 @@ def test_what_is_in_whole_shards_is_not_made_again(tmp_path: Path, dies_at: int,
 def test_rows_without_arrays_are_saved_too(tmp_path: Path) -> None:
     job = job_in(tmp_path / "killed", COUNT)
     with pytest.raises(Killed):
-        attempt(job, Maker(40, arrays=lambda _number: {}))
-    again = Maker(arrays=lambda _number: {})
+        attempt(job, Maker(40, give=lambda _number: {}))
+    again = Maker(give=lambda _number: {})
     receipt = attempt(job, again)
     assert min(again.made) == 32
-    assert as_found(receipt) == as_found(attempt(job_in(tmp_path / "whole", COUNT), Maker(arrays=lambda _number: {})))
+    assert as_found(receipt) == as_found(attempt(job_in(tmp_path / "whole", COUNT), Maker(give=lambda _number: {})))
 
 
 @pytest.mark.parametrize("spoil", ["code", "device", "row", "shard", "torn"])
