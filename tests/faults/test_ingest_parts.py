@@ -19,7 +19,6 @@ from storage.manifest import read_manifest
 from tasks.ingest import ingest
 from tasks.ingest.check import check
 from tasks.ingest.entries import Entry
-from tests.support.forks import forked
 from tests.support.gate import Gate
 from tests.support.pipelines import load, write_panoramas, write_pipeline
 from tests.support.processes import until
@@ -68,11 +67,6 @@ def start(path: Path, prefect_api: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "-c", RUN, str(path)], stdout=errors, stderr=errors, env=environment)
 
 
-def go_on(path: Path, prefect_api: str) -> None:
-    done = forked((str(path),), {**os.environ, "PREFECT_API_URL": prefect_api}, code=RUN)
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.fault("A run ends in the middle of ingest", expected="what was read is kept; the manifest is that of one run")
 @pytest.mark.parametrize(
     "number",
@@ -104,7 +98,7 @@ def test_what_was_read_is_not_read_again(
     assert len(placed) <= 2 * (kept // 2), "whole blocks alone have their places before all is read"
     assert make_plan(config).as_json()["stages"][0]["items"] == FILES - kept
     before = Counter(gate.read)
-    go_on(path, prefect_api)
+    assert start(path, prefect_api).wait(120) == 0, (tmp_path / "stderr").read_text()
     again = [name for name in gate.read if before[name] and gate.read[name] > before[name]]
     assert len(again) <= (50 if number == signal.SIGKILL else 0), "at most the groups that were in work"
     manifest = Path(ingest.manifest_url(stage)).read_bytes()
@@ -114,7 +108,7 @@ def test_what_was_read_is_not_read_again(
     }
 
     undisturbed = write_pipeline(tmp_path / "other", 1, source={"url": str(tmp_path / "list.csv")})
-    go_on(undisturbed, prefect_api)
+    assert start(undisturbed, prefect_api).wait(120) == 0
     assert Path(ingest.manifest_url(source_of(load(undisturbed)))).read_bytes() == manifest
     seen(f"{kept} of {FILES} files kept; {len(again)} read twice; the manifest is byte-identical")
 
