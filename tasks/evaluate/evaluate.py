@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.settings import ConfigError
-from metrics.panorama import evaluate_item
+from metrics.panorama import evaluate_item, other_figures
 from metrics.protocols import for_unit, protocol_named
+from metrics.side_by_side import protocol_rows
 from metrics.summary import summarise
 from storage.fingerprint import digest
 from storage.manifest import Item
@@ -70,9 +71,10 @@ def truth_of(source: Source) -> str | None:
 
 
 def evaluate_block(job: Job) -> Receipt:
-    """Figures for every fused panorama of a block, by the configured protocol."""
+    """Figures for every fused panorama of a block, by the configured protocol; of further ones what they show."""
     fused, source = Upstream(job, job.input("labels")), job.source
-    protocol = for_unit(protocol_named(job.settings.protocol), fused.receipt.about.get("depth_unit", ""))
+    asked, unit = job.settings.protocols, fused.receipt.about.get("depth_unit", "")
+    protocol, *others = (for_unit(protocol_named(name), unit) for name in asked)
     label_classes = fused.receipt.about["classes"]
     truth_classes, things = read_truth_classes(source), read_truth_things(source)
 
@@ -83,9 +85,13 @@ def evaluate_block(job: Job) -> Receipt:
     def evaluate_one(_item: Item, inputs: tuple[dict[str, NDArray], dict[str, NDArray], Digests, Observed]) -> Output:
         labels, truth, truth_digest, observed = inputs
         figures = evaluate_item(labels, truth, label_classes, truth_classes, protocol, things, observed)
+        if others:
+            figures["protocols"] = other_figures(labels, truth, dict(zip(asked[1:], others)), observed)
         return Output(figures={**figures, "truth": truth_digest})
 
     about = {"protocol": protocol.name, "classes": label_classes, "truth_classes": truth_classes}
+    if others:
+        about["protocols"] = [{"name": name, "told": one.name} for name, one in zip(asked, (protocol, *others))]
     return run_block(job, evaluate_one, about, read=read, holds=has_its_truth(source))
 
 
@@ -187,5 +193,9 @@ def _checked(arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
 
 def summarise_rows(rows: Sequence[ItemRow], about: Mapping[str, Any]) -> dict[str, Any]:
     """The figures of all evaluated items together."""
-    figures = summarise([row.figures for row in rows if row.state == "done"], about["truth_classes"])
-    return {**figures, "protocol": about["protocol"]}
+    items = [row.figures for row in rows if row.state == "done"]
+    found = {**summarise(items, about["truth_classes"]), "protocol": about["protocol"]}
+    if several := about.get("protocols"):
+        told = {one["name"]: one["told"] for one in several}
+        found["protocols"] = [{**row, "told": told[row["protocol"]]} for row in protocol_rows(items, list(told))]
+    return found

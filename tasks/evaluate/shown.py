@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -20,13 +20,33 @@ HINT = (
     "upwards, blue backwards. Confidence and consistency: bright is sure. Depth error: relative to the truth. Grey: no label."
 )
 
+COLUMNS = {
+    "depth.abs_rel": "AbsRel",
+    "depth.rmse": "RMSE (m)",
+    "depth.delta1": "delta1",
+    "normals.mean": "normals mean",
+    "normals.median": "median",
+    "normals.within_5": "< 5 deg",
+    "normals.within_11_25": "< 11.25",
+    "normals.within_22_5": "< 22.5",
+    "normals.within_30": "< 30",
+    "seams.seam_defect_density": "seam density",
+    "seams.seam_prevalence": "seam prevalence",
+    "seams.seam_severity": "seam severity",
+    "seams.wrap_seam": "wrap seam",
+    "seams.pole_seam": "pole seam",
+}
+"""Place of a figure -> what stands above it where each protocol has a row."""
+BRIEF = frozenset({"depth.abs_rel", "depth.rmse", "depth.delta1", "normals.mean", "normals.within_22_5", "seams.seam_severity"})
+"""Those that a terminal has room for."""
+
 
 def shows(made: Made) -> list[Piece]:
     """Figures, and pictures of the first panoramas that have any, as many as ``execution.pictures`` says."""
     found = summary(made)
     if not found:
         return []
-    return [_headline(found), *_details(found), *_panoramas(made)]
+    return [_headline(found), *_protocols(found), *_details(found), *_panoramas(made)]
 
 
 def summary(made: Made) -> dict[str, Any]:
@@ -42,6 +62,27 @@ def _headline(found: Mapping[str, Any]) -> Table:
     note = f"{found['items']} panoramas · {name} · 95 % intervals over panoramas (t, jackknife)"
     columns = (Column("figure", text=True), Column("value", ".3f"), Column("95 % interval"))
     return Table("quality", "Labels", columns, rows, note, cards=True)
+
+
+def _protocols(found: Mapping[str, Any]) -> list[Piece]:
+    """A row of each protocol: some figures for a terminal, and on the page all of them."""
+    rows = found.get("protocols", [])
+    if not rows:
+        return []
+    there = [key for key in COLUMNS if any(row["figures"].get(key) is not None for row in rows)]
+    brief = [key for key in there if key in BRIEF]
+    note = "Means over the panoramas that each protocol judged; a dash where it reports no such figure."
+    legend_ = "; ".join(f"{row['told']}: {row['description']}" for row in rows)
+    pieces: list[Piece] = [_by_protocol("protocols", "By protocol", rows, brief, note)]
+    return [*pieces, _by_protocol("protocols-all", "By protocol, all figures", rows, there, legend_, True)]
+
+
+def _by_protocol(
+    name: str, title: str, rows: Sequence[Mapping[str, Any]], keys: Sequence[str], note: str, detail: bool = False
+) -> Table:
+    columns = (Column("protocol", text=True), Column("panoramas"), *(Column(COLUMNS[key], ".3f") for key in keys))
+    values = tuple((row["told"], row["panoramas"], *(row["figures"].get(key) for key in keys)) for row in rows)
+    return Table(name, title, columns, values, note, detail)
 
 
 def _details(found: Mapping[str, Any]) -> list[Piece]:
