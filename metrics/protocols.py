@@ -61,7 +61,7 @@ PAGER = Protocol(
     by_area=False,
     truth_range=(0.0101, 74.25),
     clip=(0.01, 75.0),
-    figures=(*DEPTH, "normals.mean", "normals.within_5", "normals.within_22_5", *CUBE_SEAMS),
+    figures=(*DEPTH, "normals.mean", "normals.rmse", "normals.within_5", "normals.within_22_5", *CUBE_SEAMS),
 )
 DA2 = Protocol("da2", "DA2: median alignment, pixels alike", alignment="median", by_area=False, figures=DEPTH)
 MOGE = Protocol("moge_metric", "MoGe: metric depth, pixels alike", by_area=False, figures=("depth.abs_rel", "depth.delta1"))
@@ -93,6 +93,7 @@ PROTOCOLS = {
         Protocol("seams", "seams at a cube's edges (PaGeR's), at the wrap and at the poles; without truth", figures=SEAMS),
     )
 }
+GIVEN_SCALE = ", but depth after one scale per image: the labels have none"
 
 
 def protocol_named(name: str) -> Protocol:
@@ -111,5 +112,9 @@ def for_unit(protocol: Protocol, unit: str) -> Protocol:
     """
     if protocol.alignment != "metric" or unit in ("metre", "") or not protocol.is_judge:
         return protocol
-    told = f"{protocol.name}, but depth after one scale per image: the labels have none"
-    return replace(protocol, name=told, alignment="scale")
+    return replace(protocol, name=protocol.name + GIVEN_SCALE, alignment="scale")
+
+
+def asked_for(told: str) -> str:
+    """The name that a protocol was asked for by, of what :func:`for_unit` calls it."""
+    return told.removesuffix(GIVEN_SCALE)

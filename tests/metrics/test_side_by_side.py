@@ -126,3 +126,23 @@ def test_without_truth_there_are_only_seams() -> None:
     )
     assert [row["panoramas"] for row in rows] == [1, 0, 1]
     assert set(rows[1]["figures"].values()) == {None}
+
+
+def test_a_panorama_fails_for_want_of_labels_and_not_of_truth() -> None:
+    labels, truth = panorama(1)
+    nowhere = np.zeros((HEIGHT, WIDTH), bool)
+    rows = {}
+    for name, said, known in (
+        ("good", labels["depth_valid"], ~nowhere),
+        ("blind", nowhere, ~nowhere),
+        ("void", ~nowhere, nowhere),
+    ):
+        item = evaluate_item(labels | {"depth_valid": said}, truth | {"depth_valid": known}, [], [], PROTOCOLS["moge_metric"])
+        rows[name] = protocol_rows([item], ["moge_metric"])[0]
+    assert {name: (row["panoramas"], row["failures"]) for name, row in rows.items()} == {
+        "good": (1, 0),
+        "blind": (0, 1),
+        "void": (0, 0),
+    }
+    item = evaluate_item(labels | {"depth_valid": nowhere}, {}, [], [], PROTOCOLS["panolabel"])
+    assert protocol_rows([item], ["moge_metric"], given_up=2)[0]["failures"] == 2, "without truth there is nothing to fail"
