@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.normals import weighted_median
+
 Array = NDArray[np.floating]
 Figures = dict[str, float | None]
 NEAREST = 0.01
@@ -65,14 +67,18 @@ def align(prediction: Array, truth: Array, valid: NDArray[np.bool_], weights: Ar
     """The prediction brought to the truth's scale.
 
     ``metric``: as it is. ``scale``: least squares, s = sum(w p g) / sum(w p^2). ``scale_and_shift``: least squares of s p + t.
-    ``median``: ratio of the medians of valid pixels, unweighted as the peers do. Without a valid pixel,
-    and where it is not positive, the prediction stays as it is.
+    ``median``: ratio of the medians of valid pixels, unweighted as the peers do. ``robust_scale``: least sum of w |s p - g| / g.
+    ``inverse``: least squares of s / p + t against 1 / g, no farther than the farthest truth. Without a valid pixel, and where it
+    is not positive, the prediction stays as it is.
     """
     usable = usable_pixels(prediction, truth, valid) & (weights > 0)
     if alignment == "metric" or not usable.any():
         return prediction
     said, true, weight = (array[usable].astype(np.float64) for array in (prediction, truth, weights))
     scale, shift = ALIGNMENTS[alignment](said, true, weight)
+    if alignment == "inverse":
+        inverse = scale / np.where(prediction > 0, prediction, 1) + shift
+        return np.where(prediction > 0, 1 / np.maximum(inverse, 1 / true.max()), prediction)
     return np.where(prediction > 0, np.maximum(prediction * scale + shift, NEAREST), prediction)
 
 
@@ -97,9 +103,20 @@ def _median(said: Array, true: Array, weight: Array) -> tuple[float, float]:
     return float(np.median(true)) / max(float(np.median(said)), 1e-12), 0.0
 
 
+def _robust_scale(said: Array, true: Array, weight: Array) -> tuple[float, float]:
+    # The sum of w p / g |s - g / p| is least at the median of g / p that is weighted so.
+    return weighted_median(true / said, weight * said / true), 0.0
+
+
+def _inverse(said: Array, true: Array, weight: Array) -> tuple[float, float]:
+    return _scale_and_shift(1 / said, 1 / true, weight)
+
+
 ALIGNMENTS: dict[str, Callable[[Array, Array, Array], tuple[float, float]]] = {
     "metric": _metric,
     "scale": _scale,
     "scale_and_shift": _scale_and_shift,
     "median": _median,
+    "robust_scale": _robust_scale,
+    "inverse": _inverse,
 }

@@ -68,6 +68,28 @@ def evaluate_item(
     return figures
 
 
+def other_figures(
+    labels: Labels, truth: Labels, protocols: Mapping[str, Protocol], observed: Mask | None = None
+) -> dict[str, dict[str, float | None]]:
+    """What further protocols say of depth and normals: name -> place -> figure, of those that the protocol shows.
+
+    Protocols are by the name that they were asked for by; other arguments are those of :func:`evaluate_item`. Seams are not
+    among the figures: they are alike in all protocols.
+    """
+    found: dict[str, dict[str, float | None]] = {}
+    for name, protocol in protocols.items() if truth else ():
+        counted = _counted(next(iter(truth.values())).shape[:2], protocol, observed)
+        places = [(key, *key.split(".")) for key in protocol.figures]
+        both = {group for _, group, _ in places} & labels.keys() & truth.keys()
+        groups: dict[str, dict[str, Any]] = {}
+        if "depth" in both:
+            groups["depth"] = _depth(labels, truth, counted, protocol)
+        if "normals" in both:
+            groups["normals"] = _normals(labels, truth, counted)
+        found[name] = {key: groups[group][figure] for key, group, figure in places if group in groups}
+    return found
+
+
 @dataclass(frozen=True)
 class _Counted:
     """Pixels (H, W) of the truth that were photographed and those of them that a protocol keeps, weights, rows (H,) of bands."""
@@ -87,7 +109,10 @@ def _counted(shape: tuple[int, int], protocol: Protocol, observed: Mask | None) 
 def _depth(labels: Labels, truth: Labels, counted: _Counted, protocol: Protocol) -> dict[str, Any]:
     said, true, valid = _depth_pair(labels, truth, protocol)
     valid &= counted.kept
-    pixels = (align(said, true, valid, counted.weights, protocol.alignment), true, valid, counted.weights)
+    aligned = align(said, true, valid, counted.weights, protocol.alignment)
+    if protocol.prediction_clip:
+        aligned = np.where(aligned > 0, np.clip(aligned, *protocol.prediction_clip), aligned)
+    pixels = (aligned, true, valid, counted.weights)
     return {**_with_bands(depth_figures, pixels, counted.bands, "abs_rel"), "sums": depth_sums(*pixels)}
 
 

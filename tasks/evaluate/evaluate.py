@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.settings import ConfigError
-from metrics.panorama import evaluate_item
-from metrics.protocols import for_unit, protocol_named
+from metrics.pager import is_pagers, pager_figures
+from metrics.panorama import evaluate_item, other_figures
+from metrics.protocols import asked_for, for_unit, protocol_named
+from metrics.side_by_side import protocol_rows
 from metrics.summary import summarise
 from storage.fingerprint import digest
 from storage.manifest import Item
@@ -70,9 +72,10 @@ def truth_of(source: Source) -> str | None:
 
 
 def evaluate_block(job: Job) -> Receipt:
-    """Figures for every fused panorama of a block, by the configured protocol."""
+    """Figures for every fused panorama of a block, by the configured protocol; of further ones what they show."""
     fused, source = Upstream(job, job.input("labels")), job.source
-    protocol = for_unit(protocol_named(job.settings.protocol), fused.receipt.about.get("depth_unit", ""))
+    asked, unit = job.settings.protocols, fused.receipt.about.get("depth_unit", "")
+    protocol, *others = (for_unit(protocol_named(name), unit) for name in asked)
     label_classes = fused.receipt.about["classes"]
     truth_classes, things = read_truth_classes(source), read_truth_things(source)
 
@@ -83,9 +86,13 @@ def evaluate_block(job: Job) -> Receipt:
     def evaluate_one(_item: Item, inputs: tuple[dict[str, NDArray], dict[str, NDArray], Digests, Observed]) -> Output:
         labels, truth, truth_digest, observed = inputs
         figures = evaluate_item(labels, truth, label_classes, truth_classes, protocol, things, observed)
+        if others:
+            figures["protocols"] = other_figures(labels, truth, dict(zip(asked[1:], others)), observed)
         return Output(figures={**figures, "truth": truth_digest})
 
     about = {"protocol": protocol.name, "classes": label_classes, "truth_classes": truth_classes}
+    if others:
+        about["protocols"] = [protocol.name, *(one.name for one in others)]
     return run_block(job, evaluate_one, about, read=read, holds=has_its_truth(source))
 
 
@@ -142,7 +149,7 @@ def read_truth(source: Source, item: Item) -> tuple[dict[str, NDArray], Digests]
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return _checked(dict(arrays)), digest(data)
     except Exception as error:  # zipfile, zlib and NumPy's parser of headers have many of their own
-        raise BadItem(f"{_truth_url(source, item)}: the truth cannot be read: {error}") from error
+        raise BadItem(f"{truth_url(source, item)}: the truth cannot be read: {error}") from error
 
 
 def has_its_truth(source: Source) -> Holds:
@@ -159,7 +166,8 @@ def has_its_truth(source: Source) -> Holds:
     return holds
 
 
-def _truth_url(source: Source, item: Item) -> str:
+def truth_url(source: Source, item: Item) -> str:
+    """Where the file of truth of an item is to lie, in a source that names a folder of truth."""
     return join(source.truth or "", "truth", f"{item.item}.npz")
 
 
@@ -167,7 +175,7 @@ def _truth_file(source: Source, item: Item) -> bytes | None:
     """The bytes of an item's file of truth, where the source has such files; None if there is none."""
     if source.truth is None:
         return None
-    url = _truth_url(source, item)
+    url = truth_url(source, item)
     return read_bytes(url) if exists(url) else None
 
 
@@ -185,7 +193,19 @@ def _checked(arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
     return known
 
 
-def summarise_rows(rows: Sequence[ItemRow], about: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of all evaluated items together."""
-    figures = summarise([row.figures for row in rows if row.state == "done"], about["truth_classes"])
-    return {**figures, "protocol": about["protocol"]}
+def summarise_rows(rows: Sequence[ItemRow], about: Mapping[str, Any], given_up: int = 0) -> dict[str, Any]:
+    """The figures of all evaluated items together; ``given_up``: how many more have truth and no labels.
+
+    Beside what :func:`metrics.summary.summarise` gives: the ``protocol``; of several ``protocols`` a row each; as ``pager`` the
+    figures of each of PaGeR's under PaGeR's names; and as ``failures`` the number ``given_up``.
+    """
+    items = [row.figures for row in rows if row.state == "done"]
+    told = about.get("protocols", [about["protocol"]])
+    names = [asked_for(name) for name in told]
+    found = {**summarise(items, about["truth_classes"]), "protocol": about["protocol"], "failures": given_up}
+    if len(names) > 1:
+        by_protocol = protocol_rows(items, names, given_up)
+        found["protocols"] = [{**row, "told": name} for row, name in zip(by_protocol, told, strict=True)]
+    if theirs := [name for name in names if is_pagers(name)]:
+        found["pager"] = {name: pager_figures(items, name, names[0], given_up) for name in theirs}
+    return found

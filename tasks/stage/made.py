@@ -27,6 +27,7 @@ class Made:
     dropped : receipts of those whose data was dropped once it was read
     inputs : the stages that it reads, by the names of its inputs
     execution : how many pictures are wanted, and on which device
+    given_up : panoramas of the source that it works on which were given up before they had a place in any block
     """
 
     stage: Stage
@@ -34,6 +35,7 @@ class Made:
     inputs: Mapping[str, tuple[Made, ...]]
     execution: Execution
     dropped: tuple[Receipt, ...] = ()
+    given_up: tuple[Item, ...] = ()
 
     @property
     def key(self) -> str:
