@@ -25,6 +25,7 @@ KINDS = {
     "audit": "tasks.evaluate.audit:KIND",
     "train": "tasks.train.recipe:KIND",
     "train.student": "tasks.train.train:KIND",
+    "train.cubemap": "tasks.train.cubemap.train:KIND",
     "train.seamless": "tasks.train.seamless.train:KIND",
     "predict": "tasks.predict.predict:KIND",
     "adapt": "tasks.adapt.recipe:KIND",

@@ -160,3 +160,12 @@ def small_config(face_size: int = 104, modalities: tuple[Modality, ...] = MODALI
         cross_view=cross_view, ffn="gelu", ffn_width=416, camera_blocks=1, camera_heads=4, channels=(16, 24, 32, 48), features=24,
         modalities=modalities, face_size=face_size, conventions=Conventions(),
     )  # fmt: skip
+
+
+def tiny_config(face_size: int = 32, modalities: tuple[Modality, ...] = MODALITIES) -> CubemapConfig:
+    """A network of a hundred thousand parameters, with all heads, that shows how training works."""
+    return CubemapConfig(
+        width=16, blocks=4, heads=2, patch=8, position_grid=face_size // 8, levels=(0, 1, 2, 3), alternate_from=1, ffn="gelu",
+        ffn_width=32, camera_blocks=1, camera_heads=2, channels=(4, 8, 8, 8), features=8, modalities=modalities,
+        face_size=face_size, conventions=Conventions(),
+    )  # fmt: skip

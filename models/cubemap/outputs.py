@@ -27,6 +27,10 @@ AXES = {
 """Rows: this project's right, down and forward, as sums of a convention's three channels."""
 
 
+LEAST_CONFIDENCE = np.float32(1 / 255)
+"""Of a distance that the network says: one step of what is stored."""
+
+
 @dataclass(frozen=True, eq=False)
 class Geometry:
     """One panorama as S views of h x w pixels; None for what the network has no head of.
@@ -133,7 +137,9 @@ def fields(geometry: Geometry) -> dict[str, Field]:
     if geometry.distance is not None:
         valid = np.isfinite(geometry.distance) & (geometry.distance > 0)
         unit = "metre" if geometry.metric else "shared"
-        found["depth"] = Field("depth", geometry.distance, valid, unit, "ray", geometry.confidence)
+        # A confidence of zero would mean that nothing was said; a network that is sure of nothing still says something.
+        sure = None if geometry.confidence is None else np.maximum(geometry.confidence, LEAST_CONFIDENCE)
+        found["depth"] = Field("depth", geometry.distance, valid, unit, "ray", sure)
     if geometry.normals is not None:
         told = np.isfinite(geometry.normals.sum(axis=-1))
         found["normals"] = Field("normals", geometry.normals, told, "unit", "world")

@@ -1,4 +1,4 @@
-"""The folder of a saved student, found wherever it lies."""
+"""The folder of a saved student, or of a cubemap network that was trained here, found wherever it lies."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from storage.urls import children, exists, is_local, join, read_bytes
 
 STUDENT = "panolabel_student"
 """What the config of a student says of its kind."""
+FACES = "panolabel_cubemap"
+"""The same of a network that sees six faces."""
 ABOUT = "panolabel.json"
 """File beside the weights: what they were trained on, and how they want to be used."""
 
@@ -44,21 +46,28 @@ def refuse_no_student(folder: Path) -> None:
     Raises
     ------
     ConfigError
-        Its config is no student's, or its weights are no safetensors.
+        Its config is that of no model that predicts, or its weights are no safetensors.
     """
-    try:
-        config = json.loads((folder / "config.json").read_bytes())
-    except ValueError:
-        config = None
-    said = config.get("model_type") if isinstance(config, dict) else None
-    if said != STUDENT:
-        raise ConfigError(f"model: {folder} holds no student (model_type in config.json is {said!r}, not {STUDENT!r})")
+    said = model_type(folder)
+    if said not in (STUDENT, FACES):
+        raise ConfigError(
+            f"model: {folder} holds no student (model_type in config.json is {said!r}, not {STUDENT!r} or {FACES!r})"
+        )
     for weights in sorted(folder.glob("*.safetensors")):
         try:
             with safe_open(weights, "numpy"):
                 pass
         except (SafetensorError, OSError) as error:
             raise ConfigError(f"model: {weights} is damaged ({error}); copy or train the student again") from error
+
+
+def model_type(folder: Path) -> str | None:
+    """What the config in a folder says of the kind of its model; None if it says nothing."""
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+    except ValueError:
+        return None
+    return config.get("model_type") if isinstance(config, dict) else None
 
 
 @lru_cache(maxsize=8)

@@ -5,7 +5,7 @@ So whatever reads fused labels (evaluate, report, trace, publish, export, traini
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from tasks.ingest.images.resizing import resize_image
 from tasks.ingest.observed import Observed, observed_of, require_observed, share
 from tasks.ingest.panorama import decoded, load_panorama
 from tasks.label.fuse import distances_to_store, encode_labels, fused_unit, require_labels
-from tasks.predict.folder import refuse_no_student, student_about, student_folder, without_progress_bars
+from tasks.predict.folder import FACES, model_type, refuse_no_student, student_about, student_folder, without_progress_bars
 from tasks.predict.settings import Predict as Settings
 from tasks.stage.block import run_block
 from tasks.stage.devices import OutOfMemory, device_name, is_out_of_memory, resolve_device
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from models.student import StudentModel
 
 VERSION = "5"
+
+Arrays = dict[str, NDArray[Any]]
+Say = Callable[[NDArray[np.uint8], Observed], tuple[Arrays, Mapping[str, float]]]
+"""A panorama (H, W, 3) and what was photographed of it -> ERP labels, as ``fuse`` makes them, and more figures of the whole."""
 
 
 def _weights(_settings: Settings, inputs: Inputs) -> dict[str, str]:
@@ -76,9 +80,9 @@ def predict_block(job: Job) -> Receipt:
     folder = student_folder(model_url(job))
     weights, height = digest_folder(folder), rows_of(folder, settings)
     unit = fused_unit(student_about(folder).get("depth_unit", ""))
-    student = cache(partial(load_student, folder, weights, device))
+    network = cache(partial(load_network, folder, weights, device))
     if not job.all_copied:
-        student()  # before any item is in hand: what is wrong with a model is no item's fault
+        network()  # before any item is in hand: what is wrong with a model is no item's fault
 
     def read(_slot: int, item: Item) -> tuple[NDArray[np.uint8], Observed]:
         panorama = load_panorama(item, job.panoramas)
@@ -87,20 +91,35 @@ def predict_block(job: Job) -> Receipt:
     def predict_item(_item: Item, inputs: tuple[NDArray[np.uint8], Observed]) -> Output:
         image, observed = inputs
         require_observed(observed)
-        model = student()
-        labels = as_labels(predict(model, image, device), sky_class(_classes(model)), observed)
+        labels, told = network()[1](image, observed)
         labels |= distances_to_store(labels, settings, metric=unit != "scale")
         require_labels(labels, observed)
         shares = {name: share(value, observed) for name, value in labels.items() if value.dtype == bool}
-        figures = shares | depth_normal_figures(labels)
+        figures = shares | depth_normal_figures(labels) | dict(told)
         return Output(labels, {name: round(value, 4) for name, value in figures.items()})
 
     def about() -> dict[str, Any]:
-        own = {"classes": _classes(student()), "depth_unit": unit, "normals_frame": "world", "student": weights}
+        own = {"classes": network()[0], "depth_unit": unit, "normals_frame": "world", "student": weights}
         return own | about_models(job)
 
     used = dict.fromkeys(job.identity.weights, weights)
     return run_block(job, predict_item, about, used, read, partial(encode_labels, settings=settings), device_name(device))
+
+
+def load_network(folder: Path, weights: str, device: str) -> tuple[list[str], Say]:
+    """The classes of the network in a folder, and what it says of panoramas. Raises as what loads it."""
+    if model_type(folder) == FACES:
+        from tasks.predict.faces import load_faces, said_of_faces
+
+        return [], partial(said_of_faces, load_faces(folder, weights, device))
+    model = load_student(folder, weights, device)
+    return _classes(model), said_by_student(model, device)
+
+
+def said_by_student(model: StudentModel, device: str) -> Say:
+    """A student's labels of a panorama."""
+    sky = sky_class(_classes(model))
+    return lambda image, observed: (as_labels(predict(model, image, device), sky, observed), {})
 
 
 def _classes(model: StudentModel) -> list[str]:

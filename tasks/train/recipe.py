@@ -12,12 +12,14 @@ from tasks.stage.kind import Edge, Kind, Part
 
 
 class Train(Settings):
-    """What every training says; the rest is the network's own: docs/student.md and docs/adapt.md have the tables."""
+    """What every training says; the rest is the network's own: docs/student.md, docs/panoramic-models.md and docs/adapt.md have
+    the tables."""
 
     model_config = ConfigDict(extra="allow")
 
-    kind: Literal["student", "seamless"] = "student"
-    """``student``: depth, normals and semantics, of labels. ``seamless``: whole objects, of labelled pinhole images."""
+    kind: Literal["student", "cubemap", "seamless"] = "student"
+    """``student``: depth, normals and semantics, of labels. ``cubemap``: depth, normals and sky, of labels, by a network that
+    sees six faces of a panorama at once. ``seamless``: whole objects, of labelled pinhole images."""
 
 
 def parts(settings: Train, named: Mapping[str, Any]) -> list[Part]:

@@ -30,7 +30,7 @@ def check_confidences(places: Sequence[Place], tasks: Sequence[str]) -> None:
     for stage in {id(place.stage): place.stage for place in places}.values():
         own = [place for place in places if place.stage is stage]
         chosen = [own[index] for index in np.unique(np.linspace(0, len(own) - 1, LOOKED_AT).astype(int))]
-        for task in (one for one in tasks if one not in UNJUDGED):
+        for task in (one for one in tasks if one in CONFIDENCES and one not in UNJUDGED):
             if all(_silent(place, task) for place in chosen):
                 raise ValueError(
                     f"labels {stage.key}: {CONFIDENCES[task]} is 0 in every valid pixel of the {len(chosen)} panoramas looked "

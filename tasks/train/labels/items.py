@@ -25,7 +25,9 @@ CONFIDENCES = {"depth": "depth_consistency", "normals": "normals_agreement", "se
 """Stored as 255 times what training multiplies a pixel's loss by."""
 UNJUDGED = ("depth",)
 """Tasks whose confidence is 0 where no two views judge each other: that says nothing against a pixel, which counts fully."""
-CHANNELS = {"depth": 1, "normals": 3, "semantics": 1}
+CHANNELS = {"depth": 1, "normals": 3, "semantics": 1, "sky": 1}
+LAND = ("depth_valid", "normals_valid", "semantics_valid")
+"""Stored masks of what is known to be no sky where it is not said to be one."""
 Arrays = Mapping[str, NDArray[Any]]
 Derive = Callable[[Arrays], Arrays]
 """Arrays of one item, after augmentation -> more of them: ``<task>`` (H, W, C) and ``<task>_valid`` (H, W).
@@ -151,8 +153,10 @@ def resize_labels(array: NDArray[Any], height: int) -> NDArray[Any]:
 def _wanted(names: Sequence[str], settings: ItemSettings) -> tuple[str, ...]:
     """The arrays that are needed, of those that are stored."""
     wanted = {name for task in settings.tasks for name in (task, f"{task}_valid")}
+    if "sky" in settings.tasks:
+        wanted |= set(LAND)
     if settings.confidence:
-        wanted |= {CONFIDENCES[task] for task in settings.tasks}
+        wanted |= {CONFIDENCES[task] for task in settings.tasks if task in CONFIDENCES}
     if settings.one_view:
         wanted = wanted - {name for task in settings.one_view for name in (task, f"{task}_valid", CONFIDENCES[task])} | {"sky"}
     return tuple(name for name in names if name in wanted)
@@ -170,9 +174,12 @@ def _of_task(task: str, labels: Arrays, settings: ItemSettings) -> dict[str, NDA
         shape = size if CHANNELS[task] == 1 else (*size, CHANNELS[task])
         blank = np.zeros(shape, np.uint8 if task == "semantics" else np.float32)
         arrays = {task: blank, f"{task}_valid": np.zeros(size, bool)}
+    elif task == "sky":
+        masks = [labels[name] for name in LAND if name in labels]
+        arrays = {task: labels[task].astype(np.float32), f"{task}_valid": np.any([labels[task], *masks], axis=0)}
     else:
         arrays = {task: labels[task], f"{task}_valid": labels[f"{task}_valid"]}
-    if settings.confidence:
+    if settings.confidence and task in CONFIDENCES:
         trust = labels.get(CONFIDENCES[task], np.full(size, 255, np.uint8))
         steps = np.where(trust == 0, 255, trust) if task in UNJUDGED else trust
         arrays[f"{task}_confidence"] = steps.astype(np.float32) / 255

@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geometry.fusion.sky import sky_class
 from metrics.panorama import evaluate_item
 from metrics.protocols import Protocol, for_unit, protocol_named
 from metrics.summary import summarise
-from models.student import StudentModel
 from tasks.evaluate.evaluate import read_truth, read_truth_classes
 from tasks.ingest.observed import Observed, read_observed
 from tasks.pages.pictures import panorama_picture
-from tasks.predict.predict import as_labels, predict
+from tasks.predict.predict import Say
 from tasks.stage.job import BadItem
 from tasks.train.labels.data import TrainingData
 from tasks.train.labels.items import ItemSettings, Place, training_item
@@ -46,8 +44,8 @@ class Seen:
     observed: Observed
 
 
-def look_at_held_out(model: StudentModel, data: TrainingData, device: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Compare a student with the labels and the truth of panoramas spread over ``data``.
+def look_at_held_out(say: Say, data: TrainingData) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Compare what a student says with the labels and the truth of panoramas spread over ``data``.
 
     Returns
     -------
@@ -62,7 +60,7 @@ def look_at_held_out(model: StudentModel, data: TrainingData, device: str) -> tu
     vocabulary = _truth_classes(data.places)
     for place in _spread(data.places, MOST_JUDGED):
         try:
-            seen = _look(model, place, data, device, read_truth_classes(place.source) == vocabulary)
+            seen = _look(say, place, data, read_truth_classes(place.source) == vocabulary)
         except BadItem:  # gone or changed since it was labelled: training skips it too
             continue
         for name, row in _compared(seen, place, data.classes, vocabulary).items():
@@ -86,12 +84,12 @@ def _spread(places: Sequence[Place], most: int) -> list[Place]:
     return [places[index] for index in chosen]
 
 
-def _look(model: StudentModel, place: Place, data: TrainingData, device: str, with_truth: bool) -> Seen:
+def _look(say: Say, place: Place, data: TrainingData, with_truth: bool) -> Seen:
     settings = data.settings.item
     plain = ItemSettings(settings.height, settings.tasks, confidence=False)
     arrays = training_item(place, plain, np.random.default_rng(0))
     observed = read_observed(place.item, place.reading, settings.height)
-    said = as_labels(predict(model, arrays["image"], device), sky_class(data.classes), observed)
+    said, _ = say(arrays["image"], observed)
     labels = {name: array for name, array in arrays.items() if name != "image"}
     truth = read_truth(place.source, place.item)[0] if with_truth else {}
     return Seen(place.item.item, arrays["image"], labels, said, truth, observed)

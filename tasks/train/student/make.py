@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from dataclasses import fields
 from pathlib import Path
@@ -14,12 +13,12 @@ from huggingface_hub.errors import StrictDataclassError
 from configs.settings import ConfigError
 from models.student import StudentConfig, StudentModel
 from models.student.configuration import tiny_config
-from models.teachers.weights import digest_folder
-from storage.entries import Entries, write_file
-from tasks.predict.folder import ABOUT, without_progress_bars
+from storage.entries import Entries
+from tasks.label.teachers.licences import stated_licence
+from tasks.predict.folder import without_progress_bars
 from tasks.stage.job import Job
-from tasks.stage.models import MODEL
-from tasks.train.student.model_card import model_card
+from tasks.train.student.folder import stored_folder
+from tasks.train.student.model_card import STUDENT
 from tasks.train.student.settings import TrainStudent
 
 
@@ -57,11 +56,13 @@ def save_student(model: StudentModel, job: Job, about: dict[str, Any]) -> tuple[
         folder = Path(temporary)
         with without_progress_bars():
             model.save_pretrained(folder)
-        weights = digest_folder(folder)
-        told = {**about, "weights": weights, "name": job.stage.key, "fingerprint": job.identity.fingerprint}
-        (folder / ABOUT).write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
-        (folder / "README.md").write_text(model_card(told, job.settings), encoding="utf-8")
-        entries: Entries = {}
-        for path in sorted(folder.iterdir()):
-            entries |= write_file(job.url, f"{MODEL}/{path.name}", path.read_bytes())
-    return weights, entries
+        return stored_folder(folder, job, about, STUDENT, _backbone(job.settings))
+
+
+def _backbone(config: TrainStudent) -> str:
+    """Where the first weights come from, for the model card."""
+    kind = config.settings.get("backbone_config", {}).get("model_type", config.backbone)
+    if config.pretrained is None:
+        return f"{kind}, from scratch"
+    licence = config.licence or stated_licence(config.pretrained)
+    return f"{kind}, from the weights in `{config.pretrained}`; licence: {licence}"

@@ -1,54 +1,83 @@
-"""The model card of a student: what it is, and which labels, weights and licences it comes from."""
+"""The model card of a network: what it is, and which labels, weights and licences it comes from."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from tasks.label.teachers.licences import UNKNOWN, stated_licence
-from tasks.train.student.settings import TrainStudent
+from tasks.label.teachers.licences import UNKNOWN
+from tasks.train.labels.settings import TrainOnLabels
 
-FRONT = """---
-library_name: transformers
+TEACHER = ("name", "model", "licence", "weights")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What model cards of one kind of network have in common: the ``library`` that reads it, its name, and its use."""
+
+    library: str
+    kind: str
+    use: str
+
+    @property
+    def front(self) -> str:
+        """The front matter."""
+        return f"""---
+library_name: {self.library}
 license: other
 license_name: that-of-its-labels-and-weights
 license_link: README.md
 tags: [panorama, depth-estimation, panolabel]
 ---"""
-TEACHER = ("name", "model", "licence", "weights")
 
 
-def model_card(about: dict[str, Any], config: TrainStudent) -> str:
-    """README.md of a student's folder, in the form of the Hugging Face hub.
+STUDENT = Card(
+    "transformers",
+    "student",
+    "```python\nfrom transformers import AutoModel\n\nimport models.student  # of panolabel: registers the class\n\n"
+    'student = AutoModel.from_pretrained("FOLDER")\noutput = student(pixels)  # (B, 3, H, W), RGB in [0, 1]\n```',
+)
+FACES = Card(
+    "panolabel",
+    "network of six faces",
+    "```yaml\ngeometry: {stage: label, kind: cubemap, views: faces, settings: {model: FOLDER}}\n```\n"
+    "with the line for `faces` that `panolabel plan` then tells.",
+)
+
+
+def model_card(about: dict[str, Any], config: TrainOnLabels, card: Card, backbone: str) -> str:
+    """README.md of a network's folder, in the form of the Hugging Face hub.
 
     Parameters
     ----------
     about : what ``panolabel.json`` beside it says
-    config : TrainStudent
+    config : TrainOnLabels
+    card : Card
+    backbone : where its first weights come from
     """
-    parts = [FRONT, *_what(about), *_origin(about, config), *_quality(about, config)]
+    parts = [card.front, *_what(about, card), *_origin(about, backbone), *_quality(about, config)]
     if about["classes"]:
         parts.append(f"Classes: {', '.join(about['classes'])}.")
     return "\n\n".join(parts) + "\n"
 
 
-def _what(about: dict[str, Any]) -> list[str]:
-    """What the student is for, and how it is used."""
+def _what(about: dict[str, Any], card: Card) -> list[str]:
+    """What the network is for, and how it is used."""
     units = {"metre": "metres", "scale": "no unit: their median over a panorama is about 1", "": "the labels' own unit"}
     unit = units.get(about["depth_unit"], about["depth_unit"])
     return [
         f"# {about['name']}",
-        f"A panolabel student for {', '.join(about['tasks'])} of 360-degree panoramas: {about['parameters']:,} parameters, "
+        f"A panolabel {card.kind} for {', '.join(about['tasks'])} of 360-degree panoramas: {about['parameters']:,} parameters, "
         f"trained for {about['steps']} steps at {2 * about['height']}x{about['height']} pixels on labels that "
         "models made, not people.",
         "## Use",
-        "```python\nfrom transformers import AutoModel\n\nimport models.student  # of panolabel: registers the class\n\n"
-        'student = AutoModel.from_pretrained("FOLDER")\noutput = student(pixels)  # (B, 3, H, W), RGB in [0, 1]\n```',
+        card.use,
         "Or `panolabel predict FOLDER --source PANORAMAS --root STORE`. Distances are radial, in "
         f"{unit}; normals are unit vectors in the world frame (x right, y down, z forward) that face the camera.",
     ]
 
 
-def _origin(about: dict[str, Any], config: TrainStudent) -> list[str]:
+def _origin(about: dict[str, Any], backbone: str) -> list[str]:
     """Labels and weights that it comes from, with their licences."""
     return [
         "## Labels",
@@ -63,12 +92,12 @@ def _origin(about: dict[str, Any], config: TrainStudent) -> list[str]:
             ("labels", "teacher", "model", "licence", "sha256"),
             [(one["name"], *(t[key] for key in TEACHER)) for one in about["labels"] for t in one["teachers"]],
         ),
-        f"Backbone: {_backbone(config)}. Licences are those that the configuration or the weights' own model cards state; what "
+        f"Backbone: {backbone}. Licences are those that the configuration or the weights' own model cards state; what "
         f"is {UNKNOWN} must be found out before this model is passed on.",
     ]  # fmt: skip
 
 
-def _quality(about: dict[str, Any], config: TrainStudent) -> list[str]:
+def _quality(about: dict[str, Any], config: TrainOnLabels) -> list[str]:
     """How true it is, and how it was trained."""
     return [
         "## Accuracy",
@@ -77,7 +106,7 @@ def _quality(about: dict[str, Any], config: TrainStudent) -> list[str]:
         "## Training",
         _table(("figure", "value"), sorted(about["figures"].items())),
         f"Supervision: {config.supervision}; split `{config.split}`, scored on `{config.held_out}`. These figures are losses on "
-        "labels that models made: they say how well the student copies them, not how true it is. Settings and digests are in "
+        "labels that models made: they say how well the network copies them, not how true it is. Settings and digests are in "
         f"`panolabel.json`; fingerprint {about['fingerprint']}, weights sha256 {about['weights']}.",
     ]
 
@@ -92,14 +121,6 @@ def _accuracy(held_out: dict[str, Any]) -> str:
     shown = [[figure, *("–" if value is None else f"{value:.3f}" for value in row)] for figure, row in zip(figures, values)]
     told = f"Protocol: {held_out['protocol']}.\n\n" if "protocol" in held_out else ""
     return told + _table(("figure", *compared), shown)
-
-
-def _backbone(config: TrainStudent) -> str:
-    kind = config.settings.get("backbone_config", {}).get("model_type", config.backbone)
-    if config.pretrained is None:
-        return f"{kind}, from scratch"
-    licence = config.licence or stated_licence(config.pretrained)
-    return f"{kind}, from the weights in `{config.pretrained}`; licence: {licence}"
 
 
 def _table(head: tuple[str, ...], rows: list[Any]) -> str:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.cubemap.configuration import face_cameras, small_config
-from models.cubemap.losses import Truth, cubemap_losses
+from models.cubemap.losses import Truth, anchor_loss, cubemap_losses
 from models.cubemap.network import CubemapNetwork, Said, initialise
 from models.cubemap.outputs import compose, world_normals
 
@@ -52,10 +52,23 @@ def test_a_factor_of_a_panorama_costs_nothing_and_nothing_valid_costs_nothing() 
     said = log_z.clone().requires_grad_()
     truth = Truth(log_z + 3, torch.ones_like(log_z, dtype=torch.bool), torch.tensor([True]))
     assert float(cubemap_losses(Said(said, torch.ones_like(log_z)), None, truth)["depth"].detach()) < 1e-6
-    term = cubemap_losses(Said(said, torch.ones_like(log_z)), None, replace(truth, valid=torch.zeros_like(truth.valid)))["depth"]
+    term = cubemap_losses(Said(said, torch.ones_like(log_z)), None, replace(truth, weight=torch.zeros_like(truth.weight)))[
+        "depth"
+    ]
     term.backward()
     assert float(term.detach()) == 0
     assert (said.grad == 0).all()
+
+
+def test_the_factor_of_a_panorama_is_kept_where_prediction_does_not_clamp() -> None:
+    log_z = torch.linspace(-1, 1, 96).reshape(1, 6, 4, 4)
+    counts = torch.ones_like(log_z, dtype=torch.bool)
+    shifts = torch.tensor([-0.9, 0.0, 0.9, 3.0], requires_grad=True)
+    losses = torch.stack([anchor_loss(log_z + shift, counts) for shift in shifts])
+    assert losses.tolist() == pytest.approx([0, 0, 0, 2], abs=1e-6)
+    losses.sum().backward()
+    assert shifts.grad.tolist() == pytest.approx([0, 0, 0, 1])
+    assert float(anchor_loss(log_z + 3, ~counts)) == 0
 
 
 def room(size: int) -> tuple[torch.Tensor, Truth]:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from models.cubemap.configuration import tiny_config
+from models.cubemap.learner import CubemapLearner
 from models.learner import Learner
 from models.seamless.learner import SourceLearner
 from models.seamless.network import SeamlessNetwork
@@ -20,7 +22,10 @@ from tasks.adapt.examples import Examples, Panoramas
 from tasks.adapt.learner import AdaptLearner
 from tasks.seamless.reading import open_seamless_data
 from tasks.train.checkpoints import load_checkpoint
+from tasks.train.cubemap.batches import Faces
+from tasks.train.cubemap.make import make_network
 from tasks.train.labels.data import TrainingData
+from tasks.train.labels.items import ItemSettings
 from tasks.train.loop import Batches, train
 from tasks.train.progress import Diverged, Stopped
 from tasks.train.seamless.batches import PinholeCrops
@@ -39,6 +44,12 @@ Start = Callable[[float], Learner]
 def student(folder: Path) -> tuple[Start, Batches]:
     store = write_label_store(folder / "labels")
     return lambda rate: StudentLearner(fresh(), LossSettings(), rate, frozen_steps=1), TrainingData([store], DATA)
+
+
+def faces(folder: Path) -> tuple[Start, Batches]:
+    store, config = write_label_store(folder / "labels"), tiny_config(16, ("depth", "normals", "scale_indoor"))
+    data = TrainingData([store], replace(DATA, item=ItemSettings(32, ("depth", "normals"))))
+    return lambda rate: CubemapLearner(make_network(config, 0), rate), Faces(data, config, "indoor")
 
 
 def source(folder: Path) -> tuple[Start, Batches]:
@@ -65,7 +76,7 @@ def adapted(folder: Path) -> tuple[Start, Batches]:
     return start, Examples(Panoramas(job), [], job.settings)
 
 
-@pytest.fixture(scope="module", params=[student, source, adapted], ids=lambda make: make.__name__)
+@pytest.fixture(scope="module", params=[student, faces, source, adapted], ids=lambda make: make.__name__)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Start, Batches]:
     found: tuple[Start, Batches] = request.param(tmp_path_factory.mktemp("case"))
     return found

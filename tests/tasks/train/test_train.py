@@ -16,9 +16,10 @@ from configs.settings import ConfigError
 from storage.receipts import damage, read_receipt, write_receipt
 from tasks.pipeline import load
 from tasks.train.checkpoints import load_checkpoint
+from tasks.train.labels.reading import panoramas
 from tasks.train.labels.stores import label_stores
 from tasks.train.progress import Diverged, Stopped
-from tasks.train.train import panoramas, read_data, refuse_misfit, train_block
+from tasks.train.train import read_data, refuse_misfit, train_block
 from tests.support.label_store import CLASSES, write_label_store
 from tests.support.trainings import SMALL, training
 from tests.tasks.train.test_loop import files_of_at_most
