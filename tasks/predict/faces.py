@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.settings import ConfigError
+from geometry.fields import canonical
 from geometry.fusion.fuse import FusionSettings, fuse
 from geometry.resampling.patches import extract_patches
 from models.cubemap.configuration import face_cameras
@@ -61,5 +62,6 @@ def said_of_faces(
         raise OutOfMemory("the device ran out of memory with six faces of a panorama; free memory on it") from error
     if bad := [name for name, one in said.items() if not np.isfinite(one.values).all()]:
         raise BadItem(f"the network's {', '.join(bad)} of this panorama is NaN or infinite")
-    labels = fuse(said, cameras, len(image), image.shape[1], FusionSettings(), observed)
+    world = {name: canonical(one, cameras) for name, one in said.items()}
+    labels = fuse(world, cameras, len(image), image.shape[1], FusionSettings(), observed)
     return labels, next(iter(said.values())).notes
