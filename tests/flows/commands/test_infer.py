@@ -65,7 +65,7 @@ def test_a_network_of_six_faces_is_asked_with_its_views(tmp_path: Path, pictures
     [
         (["--scene", "indoor"], "has one scale"),
         (["--to", "tiff"], "plain files are written as files or pager"),
-        (["--points", "las"], "point clouds are written as"),
+        (["--points", "obj"], "points, surfaces and projects are written as"),
         (["--model", "nowhere/at/all"], "--model nowhere/at/all: model: there is no folder"),
     ],
 )

@@ -9,8 +9,8 @@ import yaml
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
-from flows.pipeline import refuse_missing
 from flows.plan import make_plan
+from flows.running.others import refuse_missing
 from models.adaptation.pseudo_labels import IGNORED
 from models.seamless.network import SMALL, SeamlessNetwork, SeamlessSettings
 from models.seamless.saved import SeamlessModel, save_model
