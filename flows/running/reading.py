@@ -107,7 +107,10 @@ class Reading:
     def _begin(self) -> None:
         """Pass over sources of which nothing is to be read, and begin the next."""
         while self._left and not self._left[0].owes:
+            stage = self._left[0].stage
+            self._events.stage_started(stage)
             self._finish()
+            self._events.stage_ended(stage)
         if self._left:
             self._events.stage_started(self._left[0].stage)
             if wanted := self._left[0].wanted:
@@ -130,8 +133,10 @@ class Reading:
 
     def _stand_for(self, one: SourceReading) -> None:
         """Have a task run in Prefect for the panoramas of a source that have their places."""
-        told = {"stage": one.stage.key, "panoramas": len(self.scans[one.stage.key].known), "read": len(one.nodes), "after": None}
-        self.nodes[one.stage.key] = submit(source_task, "after", told, one.nodes).task_run_id
+        key = one.stage.key
+        told = {"stage": key, "panoramas": len(self.scans[key].known), "read": one.read, "after": None}
+        before = [self.nodes[key]] if key in self.nodes else []  # stands for what was read until then
+        self.nodes[key], one.nodes = submit(source_task, "after", told, before + one.nodes).task_run_id, []
 
     def place(self) -> Mapping[str, Scan]:
         """Give what is read its places, and return what is known of all sources, so far as it is placed."""

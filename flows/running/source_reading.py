@@ -56,6 +56,11 @@ class SourceReading:
         return len(self._groups)
 
     @property
+    def read(self) -> int:
+        """Groups of files that are read."""
+        return self._number - self.flying
+
+    @property
     def over(self) -> bool:
         """Whether all that it owes is read."""
         return not self._groups and not self.flying
