@@ -6,15 +6,13 @@ it held goes last. Whoever is killed in between finds it again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
+from storage.places import block_places
 from storage.receipts import DROPPED, FILE, READERS, Receipt, drop_receipt, read_dropped, read_receipt
-from storage.urls import children, exists, files_below, filesystem, join, read_bytes, remove, write_bytes
-
-MANIFEST = ".parquet"
+from storage.urls import exists, files_below, filesystem, join, read_bytes, remove, write_bytes
 
 
 @dataclass(frozen=True)
@@ -30,21 +28,8 @@ class Stored:
 
 def stored_blocks(root: str) -> list[Stored]:
     """All blocks of all stages and fingerprints of a store, dropped and unfinished ones too."""
-    places = [place for place in _places(root) if not place[-1].endswith(MANIFEST)]
     with ThreadPoolExecutor(READERS, thread_name_prefix="receipts") as pool:
-        return list(pool.map(lambda place: _stored(root, *place), places))
-
-
-def manifests(root: str) -> list[str]:
-    """URLs of all manifests of a store."""
-    return [join(root, "stages", *place) for place in _places(root) if place[-1].endswith(MANIFEST)]
-
-
-def _places(root: str) -> Iterator[tuple[str, str, str]]:
-    for stage in children(join(root, "stages")):
-        for fingerprint in children(join(root, "stages", stage)):
-            for name in children(join(root, "stages", stage, fingerprint)):
-                yield stage, fingerprint, name
+        return list(pool.map(lambda place: _stored(root, *place), block_places(root)))
 
 
 def _stored(root: str, stage: str, fingerprint: str, block: str) -> Stored:

@@ -24,6 +24,8 @@ from storage.names import unsafe_name
 from storage.urls import children, exists, join, read_bytes, write_bytes
 
 ROWS_AT_ONCE = 10_000  # rows become Python objects in batches: a manifest may have millions
+SUFFIX, PARTS = ".parquet", ".parts"
+"""How the names of a manifest end, and of the folder beside it for items that were read since it was written."""
 PLACED = "placed-"
 """How the files begin that hold, beside a manifest, whole blocks which were given their places since it was written."""
 
@@ -102,19 +104,24 @@ def read_manifest(url: str) -> list[Item]:
         The file is damaged, or was written by something else.
     """
     items = _read_file(url)
-    parts = [name for name in sorted(children(parts_url(url))) if name.startswith(PLACED)]
-    return _with_placed(items, [_part(join(parts_url(url), name)) for name in parts]) if parts else items
+    parts = placed_parts(url)
+    return _with_placed(items, [_part(part) for part in parts]) if parts else items
 
 
 def parts_url(url: str) -> str:
     """The folder beside a manifest for items that were read since it was written."""
-    return url.removesuffix(".parquet") + ".parts"
+    return url.removesuffix(SUFFIX) + PARTS
+
+
+def placed_parts(url: str) -> list[str]:
+    """URLs of the files beside a manifest that hold whole blocks which were placed since it was written."""
+    return [join(parts_url(url), name) for name in children(parts_url(url)) if name.startswith(PLACED)]
 
 
 def add_placed(url: str, items: Sequence[Item]) -> None:
     """Note items of whole blocks beside a manifest, at a cost that does not grow with it."""
     name = digest(canonical_json([[item.item, item.digest, item.block, item.slot] for item in items]))[:16]
-    write_manifest(join(parts_url(url), f"{PLACED}{name}.parquet"), items)
+    write_manifest(join(parts_url(url), PLACED + name + SUFFIX), items)
 
 
 def _part(url: str) -> list[Item]:

@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from storage.fingerprint import canonical_json
 from storage.forgotten import Forgotten, as_told, is_forgotten, read_forgotten
-from storage.manifest import ManifestError, read_manifest
+from storage.manifest import SUFFIX, ManifestError, placed_parts, read_manifest
+from storage.places import block_places, manifests
 from storage.receipts import DROPPED, FILE, Receipt, block_url, read_dropped, read_receipt
 from storage.runs import read_run, run_names, run_url
 from storage.tables import current_stamp, write_tables
@@ -25,7 +26,6 @@ from tasks.stage.models import READ
 LAYOUT = "4"
 """Raised when tables or columns change, so that older editions are made anew."""
 
-MANIFEST = ".parquet"
 
 Row = tuple[str, Mapping[str, Any]]
 
@@ -79,27 +79,12 @@ def _stamp(root: str) -> str:
 
 def _sources(root: str) -> Iterator[str]:
     yield from (run_url(root, run) for run in run_names(root))
-    yield from _manifests(root)
+    for manifest in manifests(root):
+        yield from (manifest, *placed_parts(manifest))
     yield from (join(root, "forgotten", name) for name in children(join(root, "forgotten")))
-    for stage, fingerprint, block in _blocks(root):
+    for stage, fingerprint, block in block_places(root):
         yield join(block_url(root, stage, fingerprint, block), FILE)
         yield join(block_url(root, stage, fingerprint, block), DROPPED)
-
-
-def _manifests(root: str) -> Iterator[str]:
-    yield from (join(root, "stages", *place) for place in _made(root) if place[-1].endswith(MANIFEST))
-
-
-def _blocks(root: str) -> Iterator[tuple[str, str, str]]:
-    yield from (place for place in _made(root) if not place[-1].endswith(MANIFEST))
-
-
-def _made(root: str) -> Iterator[tuple[str, str, str]]:
-    """Stage, fingerprint and name of every block, and of every manifest of a stage that reads a source."""
-    for stage in children(join(root, "stages")):
-        for fingerprint in children(join(root, "stages", stage)):
-            for name in children(join(root, "stages", stage, fingerprint)):
-                yield stage, fingerprint, name
 
 
 def _rows(root: str) -> Iterator[Row]:
@@ -111,10 +96,10 @@ def _rows(root: str) -> Iterator[Row]:
     records = read_forgotten(root)
     for record in records:
         yield from _forgotten_rows(record)
-    for url in _manifests(root):
+    for url in manifests(root):
         yield from _manifest_rows(url, records)
     told = set()
-    for stage, fingerprint, block in _blocks(root):
+    for stage, fingerprint, block in block_places(root):
         url = block_url(root, stage, fingerprint, block)
         receipt = read_receipt(url)
         state = "done" if receipt else "dropped"
@@ -159,9 +144,9 @@ def _forgotten_rows(record: Forgotten) -> Iterator[Row]:
 
 def _manifest_rows(url: str, records: Sequence[Forgotten]) -> Iterator[Row]:
     stage, fingerprint, name = url.rsplit("/", 3)[-3:]
-    place = {"stage": stage, "fingerprint": fingerprint, "block": name.removesuffix(MANIFEST)}
+    place = {"stage": stage, "fingerprint": fingerprint, "block": name.removesuffix(SUFFIX)}
     try:
-        items = as_told(read_manifest(url), records, name.removesuffix(MANIFEST))
+        items = as_told(read_manifest(url), records, name.removesuffix(SUFFIX))
     except ManifestError:
         return
     for item in items:

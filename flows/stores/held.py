@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from storage.erasing import Stored, manifests, stored_blocks
+from storage.erasing import Stored, stored_blocks
 from storage.forgotten import Forgotten, as_told
-from storage.manifest import Item, blocks_of, read_manifest
+from storage.manifest import SUFFIX, Item, blocks_of, read_manifest
+from storage.places import manifests
 from tasks.earlier import stage_read
 from tasks.stage.grain import ALL
 
@@ -59,7 +60,7 @@ def wanted(root: str, records: Sequence[Forgotten], all_records: Sequence[Forgot
 
 
 def _source(url: str) -> str:
-    return url.rpartition("/")[2].removesuffix(".parquet")
+    return url.rpartition("/")[2].removesuffix(SUFFIX)
 
 
 def _spare(found: Wanted, items: Sequence[Item], told: Sequence[Item], own: Collection[str]) -> None:

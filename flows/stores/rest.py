@@ -12,9 +12,10 @@ from typing import Any
 
 from storage.arrays import BlockReader, BlockWriter, DamagedBlock
 from storage.entries import refuse_unwritten
-from storage.erasing import Stored, manifests
+from storage.erasing import Stored
 from storage.forgotten import REASON, Forgotten, as_told
-from storage.manifest import Block, Item, read_manifest
+from storage.manifest import SUFFIX, Block, Item, read_manifest
+from storage.places import manifests
 from storage.receipts import ItemRow, Receipt, block_url, read_dropped, read_receipt, write_dropped, write_receipt
 from storage.urls import settle
 from tasks.ingest.ingest import KIND
@@ -34,7 +35,7 @@ class Rests:
         self._known: list[dict[str, tuple[Item, Item]]] = []
         for url in manifests(root):
             items = read_manifest(url)
-            told = as_told(items, records, url.rpartition("/")[2].removesuffix(".parquet"))
+            told = as_told(items, records, url.rpartition("/")[2].removesuffix(SUFFIX))
             self._known.append({item.item: (item, now) for item, now in zip(items, told, strict=True)})
 
     def write(self, stored: Stored) -> int | None:

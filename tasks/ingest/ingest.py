@@ -11,7 +11,7 @@ from storage.addresses import url_at
 from storage.credentials import mask_credentials
 from storage.fingerprint import canonical_json, digest
 from storage.forgotten import as_told, is_forgotten, names_of, read_forgotten
-from storage.manifest import PLACED, Item, ManifestError, add_placed, parts_url, place, read_manifest, write_manifest
+from storage.manifest import PLACED, SUFFIX, Item, ManifestError, add_placed, parts_url, place, read_manifest, write_manifest
 from storage.urls import children, filesystem, is_local, join, remove
 from tasks.ingest.check import NO_RIGHT, judged_otherwise
 from tasks.ingest.datasets.listing import look_at
@@ -48,7 +48,7 @@ def manifest_url(stage: Stage) -> str:
 
 def manifest_name(stage: Stage) -> str:
     """What a source is called in records of its items: the same whatever the version of the code that read it."""
-    return manifest_url(stage).rpartition("/")[2].removesuffix(".parquet")
+    return manifest_url(stage).rpartition("/")[2].removesuffix(SUFFIX)
 
 
 Retry = bool | Collection[str]
