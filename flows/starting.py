@@ -19,7 +19,7 @@ from flows.running.others import refuse_missing
 from flows.running.server.embedded import prefect_server
 from flows.stores.record import new_run_name
 from flows.stores.stored import require_place
-from flows.telling.progress import Silent, TerminalProgress, reporting_to
+from flows.telling.progress import Observer, TerminalProgress, reporting_to
 from flows.text import console
 
 NOTHING = "nothing to run"
@@ -68,7 +68,7 @@ def start_flow(
     with prefect_server(config.execution.log_level):
         from flows.pipeline import pipeline  # Prefect reads its settings, which are those of the server, as it is imported
 
-        progress: Any = nullcontext(Silent()) if quiet else TerminalProgress(console)
+        progress: Any = nullcontext(Observer()) if quiet else TerminalProgress(console)
         with progress as shown, reporting_to(shown), draining_if_main():
             return outcome_of(lambda: pipeline(config, new_run_name(config.name), retry, only, trial, return_state=True))
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -21,8 +20,8 @@ from rich.progress import (
 )
 
 
-class Observer(Protocol):
-    """Receives the events of a run."""
+class Observer:
+    """Receives the events of a run. This one shows nothing of them: who shows any overrides what tells of these."""
 
     def stage_started(self, stage: str, items: int) -> None:
         """A stage begins, with so many items to do."""
@@ -40,26 +39,7 @@ class Observer(Protocol):
         """The run tells how far it is."""
 
 
-class Silent:
-    """Shows nothing."""
-
-    def stage_started(self, stage: str, items: int) -> None:
-        """Nothing to show."""
-
-    def stage_grew(self, stage: str, items: int) -> None:
-        """Nothing to show."""
-
-    def items_done(self, stage: str, done: int, quarantined: int) -> None:
-        """Nothing to show."""
-
-    def said(self, stage: str, line: str) -> None:
-        """Nothing to show."""
-
-    def told(self, line: str) -> None:
-        """Nothing to show."""
-
-
-class TerminalProgress:
+class TerminalProgress(Observer):
     """One live bar a stage, with items per second, time left, and how many items were quarantined."""
 
     def __init__(self, console: Console) -> None:
@@ -123,7 +103,7 @@ _observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
 
 def observer() -> Observer:
     """Where the flows of this context report to."""
-    return _observer.get() or Silent()
+    return _observer.get() or Observer()
 
 
 def line_said(stage: str, line: str) -> None:
