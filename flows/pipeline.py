@@ -19,14 +19,14 @@ from configs.pipeline import Config
 from configs.trial import WHOLE, Trial
 from flows.errors import Interrupted
 from flows.report import write_run_report
-from flows.running.chips import watching_chips
 from flows.running.drain import draining_in_flow, telling_workers
 from flows.running.engine import Engine
+from flows.running.files.reading import Reading, reading_of
 from flows.running.handover import handed_plan
+from flows.running.measures.chips import watching_chips
 from flows.running.nothing_made import refuse_failed_alike
 from flows.running.parameters import ConfigParameter
 from flows.running.planning import Planning
-from flows.running.reading import Reading, reading_of
 from flows.running.server.embedded import outlives_the_run
 from flows.running.watch import stopped_state, watching
 from flows.running.workers import Workers, start_workers

@@ -9,8 +9,8 @@ from typing import Any
 from configs.execution import Execution
 from configs.pipeline import Config
 from configs.trial import WHOLE, Trial
-from flows.comparison import Ahead, Comparison, StagePlan, of_source
-from flows.reasons import source_reasons
+from flows.comparing.comparison import Ahead, Comparison, StagePlan, of_source
+from flows.comparing.reasons import source_reasons
 from flows.receipts import Receipts
 from flows.sources import Source
 from flows.trials import narrowed

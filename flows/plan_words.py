@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from configs.execution import Pools
-from flows.comparison import StagePlan
+from flows.comparing.comparison import StagePlan
 from flows.plan import Plan
 from flows.text import duration, size
 

@@ -9,7 +9,7 @@ from typing import Any
 from configs.pipeline import Config
 from configs.reading import as_mapping, folder_of, lay_over, read_settings
 from configs.trial import WHOLE, Trial
-from flows.cutoff import Cutoff
+from flows.comparing.cutoff import Cutoff
 from flows.plan import Plan, make_plan
 from storage.manifest import Block, blocks_of
 from storage.receipts import Receipt, read_receipt

@@ -28,10 +28,10 @@ from configs.execution import Runner
 from configs.pipeline import Config
 from configs.trial import Trial
 from flows.plan import make_plan
-from flows.running.chips import Chips
 from flows.running.engine import Engine
+from flows.running.files.reading import Reading
+from flows.running.measures.chips import Chips
 from flows.running.planning import Planning
-from flows.running.reading import Reading
 from flows.running.server.embedded import prefect_server
 from flows.running.watch import Watch
 from flows.running.workers import Workers, start_workers

@@ -16,16 +16,16 @@ from configs.pipeline import Config
 from flows.errors import Interrupted, RunFailed
 from flows.report import Found
 from flows.running.block_task import DIED, STOPPED, cached_task, submit
-from flows.running.chips import Chips
 from flows.running.drain import asked_to_stop
 from flows.running.dropping import Dropping
 from flows.running.edges import CACHED, before_block, before_cached
-from flows.running.efficiency import Efficiency
+from flows.running.files.reading import Notes, Reading
 from flows.running.flight import Flight
+from flows.running.measures.chips import Chips
+from flows.running.measures.efficiency import Efficiency
+from flows.running.measures.outlook import Outlook
 from flows.running.nothing_made import NothingMade, refuse_nothing_made
-from flows.running.outlook import Outlook
 from flows.running.planning import Planning
-from flows.running.reading import Notes, Reading
 from flows.running.schedule import Key, Schedule, Work, parts_of, works_of
 from flows.running.stage_run import StageRun
 from flows.running.subflow import in_subflow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.running.reading import Reading
+from flows.running.files.reading import Reading
 from flows.running.schedule import Work
 from flows.running.workers import Workers
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from configs.pipeline import Config
 from configs.trial import Trial
 from flows.plan import Plan, make_plan, refuse_unfit
+from flows.running.files.reading import Reading
 from flows.running.handover import handed_plan
 from flows.running.nothing_made import refuse_empty_source
 from flows.running.others import refuse_missing
-from flows.running.reading import Reading
 from flows.running.schedule import Work
 from flows.stores.record import RunRecord
 from flows.telling.artifacts import publish_plan

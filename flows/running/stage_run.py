@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from configs.pipeline import Config
-from flows.cutoff import Cutoff
+from flows.comparing.cutoff import Cutoff
 from flows.errors import RunFailed
 from flows.plan import Plan
 from flows.running.block_task import BlockTask, block_task

@@ -13,8 +13,8 @@ from typing import Any
 from configs.pipeline import ALWAYS, NEVER, UNTIL_READ, Config
 from configs.settings import ConfigError
 from configs.trial import WHOLE, Trial
-from flows.estimates import measured
-from flows.running.file_groups import FILES_PER_CHECK
+from flows.comparing.estimates import measured
+from flows.running.files.groups import FILES_PER_CHECK
 from flows.sources import Source
 from flows.trials import narrowed
 from storage.receipts import Receipt, block_url, read_dropped, read_receipt, receipt_files

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flows.comparison import Ahead
+from flows.comparing.comparison import Ahead
 from flows.plan import Plan
 from flows.sources import Source
 from flows.stores.items import called_so, different, same_panoramas

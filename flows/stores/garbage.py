@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from configs.pipeline import Config
-from flows.comparison import read_by_all, with_dropped
+from flows.comparing.comparison import read_by_all, with_dropped
 from flows.plan import Plan
 from flows.stores.needed import Made, in_work, needed
 from flows.stores.stored import stored_plan

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from flows.plan import make_plan
-from flows.running.file_groups import file_groups
+from flows.running.files.groups import file_groups
 from storage.manifest import read_manifest
 from tasks.ingest import ingest
 from tasks.ingest.check import check
@@ -32,7 +32,7 @@ from pathlib import Path
 from flows.running.drain import draining_in_flow, draining_on_signals
 from prefect import flow
 from configs.trial import WHOLE
-from flows.running.reading import reading_of
+from flows.running.files.reading import reading_of
 from flows.running.workers import start_workers
 from flows.telling.lineage_events import RunEvents
 from tests.support.pipelines import load

@@ -12,7 +12,7 @@ from benchmarks.runs.changes import MORE, TEACHER, add_column, change_pixel, cha
 from benchmarks.runs.direct import carry_out, ingested
 from configs.pipeline import Config
 from configs.settings import ConfigError
-from flows.comparison import StagePlan
+from flows.comparing.comparison import StagePlan
 from flows.plan import make_plan
 from flows.setup.cost import measured_rate
 from flows.stores.explained import explain_item

@@ -8,8 +8,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from flows.running import chips
-from flows.running.chips import visible, watching_chips
+from flows.running.measures import chips
+from flows.running.measures.chips import visible, watching_chips
 
 
 def test_nothing_is_seen_where_there_is_no_chip() -> None:

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from configs.pipeline import Config
-from flows.reasons import identity_before
+from flows.comparing.reasons import identity_before
 from flows.sources import Part, Source
 from storage.runs import read_runs
 from storage.urls import children, join

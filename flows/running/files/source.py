@@ -10,7 +10,7 @@ from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import quote
 
 from flows.running.block_task import submit
-from flows.running.file_groups import file_groups, files_task
+from flows.running.files.groups import file_groups, files_task
 from flows.running.workers import Workers
 from flows.telling.progress import observer
 from storage.manifest import Item

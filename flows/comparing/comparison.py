@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from configs.pipeline import Config
-from flows.cutoff import Cutoff
-from flows.estimates import estimate
-from flows.lost import Lost
-from flows.reasons import lacking, reasons_of
+from flows.comparing.cutoff import Cutoff
+from flows.comparing.estimates import estimate
+from flows.comparing.lost import Lost
+from flows.comparing.reasons import lacking, reasons_of
+from flows.comparing.runs_before import RunsBefore
 from flows.receipts import Receipts
-from flows.runs_before import RunsBefore
 from flows.sources import Source
 from storage.accepted import read_accepted
 from storage.manifest import Block

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from flows.running import efficiency
-from flows.running.chips import Chips
-from flows.running.efficiency import Efficiency
+from flows.running.measures import efficiency
+from flows.running.measures.chips import Chips
+from flows.running.measures.efficiency import Efficiency
 from storage.receipts import Receipt
 from tests.support.faulty import switch
 from tests.support.pipelines import load, run_pipeline

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flows.running.chips import Chips
+from flows.running.measures.chips import Chips
 from flows.text import duration
 from storage.receipts import Receipt
 from tasks.stage.joined import JOINED

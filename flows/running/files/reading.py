@@ -12,11 +12,11 @@ from prefect.futures import PrefectFuture
 
 from configs.pipeline import Config
 from configs.trial import Trial
-from flows.comparison import of_source
+from flows.comparing.comparison import of_source
 from flows.errors import Interrupted
 from flows.running.block_task import source_task, submit
 from flows.running.drain import asked_to_stop
-from flows.running.source_reading import SourceReading
+from flows.running.files.source import SourceReading
 from flows.running.subflow import in_subflow
 from flows.running.workers import Workers
 from flows.telling.lineage_events import RunEvents
