@@ -24,6 +24,7 @@ from flows.running.engine import Engine
 from flows.running.files.reading import Reading, reading_of
 from flows.running.handover import handed_plan
 from flows.running.measures.chips import watching_chips
+from flows.running.measures.efficiency import Efficiency
 from flows.running.nothing_made import refuse_failed_alike
 from flows.running.parameters import ConfigParameter
 from flows.running.planning import Planning
@@ -101,9 +102,9 @@ def carry_out(
         ):
             reading = _reading(config, retry, only is None, trial, events, workers)
             planning = Planning(config, retry, trial, reading, record)
-            engine = Engine(config, planning, run, only, workers, events, reading, watch, log, chips)
-            found = engine.make()
-        if told := engine.efficiency.as_json():
+            efficiency = Efficiency(workers.settings.workers, chips)
+            found = Engine(config, planning, run, only, workers, events, reading, watch, log, efficiency).make()
+        if told := efficiency.as_json():
             outcome["efficiency"] = told
         outcome |= write_run_report(config, record, found)
         if only is None and record.plan is not None:

@@ -31,6 +31,7 @@ from flows.plan import make_plan
 from flows.running.engine import Engine
 from flows.running.files.reading import Reading
 from flows.running.measures.chips import Chips
+from flows.running.measures.efficiency import Efficiency
 from flows.running.planning import Planning
 from flows.running.server.embedded import prefect_server
 from flows.running.watch import Watch
@@ -134,7 +135,7 @@ def time_to_label(config: Config, workers: int, kind: str = "dask", threads: int
             events, log = RunEvents(config, "scaling"), RunLog(config.root, "scaling")
             reading = Reading({}, [], events, started, config.execution.task_runs_per_flow_run)
             planning = Planning(config, False, Trial(stage=stage.key), reading, RunRecord(config, "scaling"))
-            Engine(config, planning, "scaling", None, started, events, reading, Watch(), log, Chips()).make()
+            Engine(config, planning, "scaling", None, started, events, reading, Watch(), log, Efficiency(1, Chips())).make()
 
         begin, busy = time.monotonic(), processor_time()
         label()

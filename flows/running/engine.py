@@ -21,7 +21,6 @@ from flows.running.dropping import Dropping
 from flows.running.edges import CACHED, before_block, before_cached
 from flows.running.files.reading import Notes, Reading
 from flows.running.flight import Flight
-from flows.running.measures.chips import Chips
 from flows.running.measures.efficiency import Efficiency
 from flows.running.measures.outlook import Outlook
 from flows.running.nothing_made import NothingMade, refuse_nothing_made
@@ -44,7 +43,7 @@ LOOK_SECONDS = 1.0
 
 
 class Engine:
-    """Makes what a plan owes; ``found`` is what its stages show, ``efficiency`` how well networks were kept busy.
+    """Makes what a plan owes; ``found`` is what its stages show.
 
     Parameters
     ----------
@@ -61,8 +60,8 @@ class Engine:
     watch : Watch
         What is asked of the run in Prefect.
     log : RunLog
-    chips : Chips
-        What is seen of the GPUs meanwhile.
+    efficiency : Efficiency
+        Is told of the blocks that run networks.
     """
 
     def __init__(
@@ -76,9 +75,9 @@ class Engine:
         reading: Reading,
         watch: Watch,
         log: RunLog,
-        chips: Chips,
+        efficiency: Efficiency,
     ) -> None:
-        self.found, self.efficiency = Found(), Efficiency(workers.settings.workers, chips)
+        self.found, self._efficiency = Found(), efficiency
         self._config, self._planning, self._run, self._only, self._workers = config, planning, run, only, workers
         self._events, self._reading, self._watch, self._log = events, reading, watch, log
         self._works: list[Work] = []
@@ -197,7 +196,7 @@ class Engine:
     def _submit(self, work: Work) -> PrefectFuture[Any]:
         stage = self._stages[work.step.key]
         stage.begin()
-        self.efficiency.begun(work.step.stage)
+        self._efficiency.begun(work.step.stage)
         after = before_block(work, self._stages, self._reading.nodes)
         future = submit(stage.task, "job", {"job": quote(self._job(work))}, after)
         stage.nodes[work.block.name] = future.task_run_id
@@ -219,7 +218,7 @@ class Engine:
             receipt = future.result()
             stage.done(receipt)
             if maker_of(receipt) == self._run:
-                self.efficiency.done(work.step.stage, receipt)
+                self._efficiency.done(work.step.stage, receipt)
             schedule.done(work)
             self._dropping.made(work)
         elif state.name == DIED and not work.guarded:
@@ -269,8 +268,8 @@ class Engine:
         for stage in self._running:
             if stage.begun:
                 stage.end()
-        self.efficiency.end()
-        if line := self.efficiency.line():
+        self._efficiency.end()
+        if line := self._efficiency.line():
             self._log.tell(line)
         for step in self._shown_last:
             self._show(step)

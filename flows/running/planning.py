@@ -25,6 +25,8 @@ class Planning:
         self._config, self._retry, self._trial, self._reading, self._record = config, retry, trial, reading, record
         handed = handed_plan()
         self._receipts = handed.receipts if handed else None
+        self._copied: dict[tuple[str, str], int] = {}
+        self._reasons: dict[str, tuple[str, ...]] = {}
 
     def plan(self, works: Sequence[Work] = ()) -> Plan:
         """What is to be made of what is read by now. ``works`` were planned before: they stand in it as if it were the first.
@@ -41,7 +43,7 @@ class Planning:
         self._receipts = plan.receipts
         refuse_missing(self._config, plan)
         refuse_unfit(plan, whole)
-        plan = with_planned(plan, works)
+        plan = self._with_planned(plan, works)
         self._record.planned(plan)
         if whole or not works:
             publish_plan(self._config.name, plan)
@@ -49,13 +51,17 @@ class Planning:
             refuse_empty_source(self._config, plan)
         return plan
 
-
-def with_planned(plan: Plan, works: Sequence[Work]) -> Plan:
-    """A plan in which blocks that were planned before, and are made by now, count as they did."""
-    rows = []
-    for row in plan.stages:
-        still = set(plan.owed.get(row.stage, ()))
-        blocks = [work.block for work in works if work.step.key == row.stage and work.block.name not in still]
-        count, items = len(blocks), sum(len(block.items) for block in blocks)
-        rows.append(replace(row, cached=max(0, row.cached - count), to_run=row.to_run + count, items=row.items + items))
-    return replace(plan, stages=tuple(rows))
+    def _with_planned(self, plan: Plan, works: Sequence[Work]) -> Plan:
+        """A plan in which blocks that were planned before, and are made by now, count as they did."""
+        self._copied |= {(key, name): len(rows) for key, found in plan.copies.items() for name, rows in found.items()}
+        rows = []
+        for row in plan.stages:
+            still = set(plan.owed.get(row.stage, ()))
+            blocks = [work.block for work in works if work.step.key == row.stage and work.block.name not in still]
+            copied = sum(self._copied.get((row.stage, block.name), 0) for block in blocks)
+            items = row.items + sum(len(block.items) for block in blocks) - copied
+            counts = (max(0, row.cached - len(blocks)), row.to_run + len(blocks), items)
+            reasons = self._reasons[row.stage] = tuple(dict.fromkeys([*self._reasons.get(row.stage, ()), *row.reasons]))
+            row = replace(row, cached=counts[0], to_run=counts[1], items=counts[2], copied=row.copied + copied, reasons=reasons)
+            rows.append(row)
+        return replace(plan, stages=tuple(rows))

@@ -50,7 +50,19 @@ class Trained:
 
 
 def make_learned(job: Job, learn: str, stop: Callable[[], bool]) -> Receipt:
-    """Train by the function ``learn`` (``module:name``), in all processes, and store what comes of it; then drop checkpoints."""
+    """Train by the function ``learn`` (``module:name``) in all processes, from the newest checkpoint on if there is one.
+
+    The network's folder is stored; then the checkpoints go.
+
+    Raises
+    ------
+    ValueError
+        Labels, network and settings do not fit together, or labels are damaged; the message says what to change.
+    Diverged, Stopped
+        As :func:`tasks.train.loop.train`.
+    OSError
+        The disk is full, or one of several processes was killed, among others; checkpoints that are there stay.
+    """
     about: dict[str, Any] = {}
 
     def make() -> Output:

@@ -70,17 +70,7 @@ KIND = Kind(
 
 
 def train_block(job: Job, stop: Callable[[], bool] = asked_to_stop) -> Receipt:
-    """Train, from the newest checkpoint on if there is one, and store the student's folder; then drop the checkpoints.
-
-    Raises
-    ------
-    ValueError
-        Labels, student and settings do not fit together, or labels are damaged; the message says what to change.
-    Diverged, Stopped
-        As :func:`tasks.train.loop.train`.
-    OSError
-        The disk is full, or one of several processes was killed, among others; checkpoints that are there stay.
-    """
+    """Train a student; see :func:`tasks.train.learned.make_learned`."""
     return make_learned(job, "tasks.train.train:learn", stop)
 
 

@@ -19,7 +19,7 @@ from storage.manifest import read_manifest
 from tasks.ingest import ingest
 from tasks.ingest.check import check
 from tasks.ingest.entries import Entry
-from tests.support.gate import Gate
+from tests.support.gate import Gate, listed
 from tests.support.pipelines import load, write_panoramas, write_pipeline
 from tests.support.processes import until
 from tests.support.stages import source_of
@@ -53,12 +53,8 @@ with draining_on_signals():
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Iterator[Gate]:
-    names = [f"p{number:02d}" for number in range(FILES)]
-    write_panoramas(tmp_path / "served", names, 32)
-    gate = Gate(tmp_path / "served", "p30.png")
-    (tmp_path / "list.csv").write_text("\n".join(["uri", *(f"{gate.url}/{name}.png" for name in names)]))
-    yield gate
-    gate.close()
+    with listed(tmp_path, FILES, "p30.png") as gate:
+        yield gate
 
 
 def start(path: Path, prefect_api: str) -> subprocess.Popen[bytes]:

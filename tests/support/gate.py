@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
+
+from tests.support.pipelines import write_panoramas
 
 
 class Gate:
@@ -45,3 +49,16 @@ class Gate:
     def url(self) -> str:
         """Where the files are."""
         return f"http://127.0.0.1:{self.server.server_port}"
+
+
+@contextmanager
+def listed(folder: Path, count: int, held: str) -> Iterator[Gate]:
+    """Panoramas ``p00``, ``p01``, ... behind a gate that holds back one, and ``list.csv`` in the folder, which names all."""
+    names = [f"p{number:02d}" for number in range(count)]
+    write_panoramas(folder / "served", names, 32)
+    gate = Gate(folder / "served", held)
+    (folder / "list.csv").write_text("\n".join(["uri", *(f"{gate.url}/{name}.png" for name in names)]))
+    try:
+        yield gate
+    finally:
+        gate.close()

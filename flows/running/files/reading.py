@@ -30,7 +30,7 @@ from tasks.pipeline import sources
 Notes = SimpleQueue[Callable[[], None]]
 """What came of task runs that are over, to be noted by the thread of the flow."""
 GROWTH = 10
-"""The plan is made again for a tenth more blocks at least, so that it takes little however many there are."""
+"""The plan is made again for at least a tenth of the blocks that the run has placed: dozens of times, however many there are."""
 
 
 class Reading:

@@ -65,17 +65,7 @@ KIND = Kind(
 
 
 def train_block(job: Job, stop: Callable[[], bool] = asked_to_stop) -> Receipt:
-    """Train, from the newest checkpoint on if there is one, and store the network's folder; then drop the checkpoints.
-
-    Raises
-    ------
-    ValueError
-        Labels, network and settings do not fit together, or labels are damaged; the message says what to change.
-    Diverged, Stopped
-        As :func:`tasks.train.loop.train`.
-    OSError
-        The disk is full, or one of several processes was killed, among others; checkpoints that are there stay.
-    """
+    """Train a cubemap network; see :func:`tasks.train.learned.make_learned`."""
     return make_learned(job, "tasks.train.cubemap.train:learn", stop)
 
 

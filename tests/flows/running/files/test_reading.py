@@ -20,8 +20,8 @@ from flows.errors import RunFailed
 from storage.manifest import blocks_of, read_manifest
 from storage.receipts import existing_receipts
 from tasks.ingest.ingest import manifest_url
-from tests.support.gate import Gate
-from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_panoramas, write_pipeline
+from tests.support.gate import Gate, listed
+from tests.support.pipelines import load, run_pipeline, without_fingerprints, write_pipeline
 from tests.support.processes import until
 from tests.support.stages import source_of
 
@@ -31,12 +31,8 @@ FILES = 48
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Iterator[Gate]:
-    names = [f"p{number:02d}" for number in range(FILES)]
-    write_panoramas(tmp_path / "served", names, 32)
-    gate = Gate(tmp_path / "served", "p40.png")
-    (tmp_path / "list.csv").write_text("\n".join(["uri", *(f"{gate.url}/{name}.png" for name in names)]))
-    yield gate
-    gate.close()
+    with listed(tmp_path, FILES, "p40.png") as gate:
+        yield gate
 
 
 def fused(store: Path) -> list[str]:
@@ -77,6 +73,7 @@ def test_blocks_are_fused_while_a_file_of_others_is_read(
     planned = {row["stage"]: row["to_run"] for row in record["plan"]["stages"] if row["stage"] != "ingest"}
     assert planned == {row["stage"]: row["ran"] for row in record["stages"]}, "the plan of the record is that of the whole run"
     assert set(planned.values()) == {FILES // 4}
+    assert all(row["reasons"] for row in record["plan"]["stages"] if row["to_run"])
 
     undisturbed = load(write_pipeline(tmp_path / "other", 1, **told))
     run_pipeline(undisturbed)
