@@ -50,29 +50,33 @@ def open_once(gate: Gate, store: Path, blocks: int, seen: list[list[str]]) -> No
 
 
 @pytest.mark.parametrize(
-    ("task_runs", "blocks"),
-    [(1000, 6), pytest.param(40, 4, marks=pytest.mark.slow)],
-    ids=["one flow", "flows within it"],
+    ("runner", "size", "task_runs", "blocks"),
+    [
+        ("threads", 8, 1000, 4),
+        pytest.param("threads", 4, 40, 4, marks=pytest.mark.slow),
+        pytest.param("dask", 4, 1000, 6, marks=pytest.mark.slow),
+    ],
+    ids=["one flow", "flows within it", "dask"],
 )
 def test_blocks_are_fused_while_a_file_of_others_is_read(
-    tmp_path: Path, prefect_api: str, gate: Gate, task_runs: int, blocks: int
+    tmp_path: Path, prefect_api: str, gate: Gate, runner: str, size: int, task_runs: int, blocks: int
 ) -> None:
-    told: dict[str, Any] = {"source": {"url": str(tmp_path / "list.csv")}, "block_size": 4}
+    told: dict[str, Any] = {"source": {"url": str(tmp_path / "list.csv")}, "block_size": size}
     path = write_pipeline(tmp_path, 1, **told)
-    config = load(path, execution__task_runs_per_flow_run=task_runs)
+    config = load(path, execution__task_runs_per_flow_run=task_runs, execution__runner__kind=runner)
     store, seen = tmp_path / "store", list[list[str]]()
     opener = threading.Thread(target=open_once, args=(gate, store, blocks, seen))
     opener.start()
     record = run_pipeline(config)
     opener.join()
-    assert len(seen[0]) >= blocks, "p40 is in block 10: eight are whole before it"
+    assert len(seen[0]) >= blocks, "the 32 files before the group of p40 make whole blocks"
     assert record["state"] == "completed"
     placed = [block.name for block in blocks_of(read_manifest(manifest_url(source_of(config))))]
     assert sorted(fused(store)) == placed == record["blocks"]["ingest"]
     assert set(seen[0]) < set(placed), "no block was made twice under other names"
     planned = {row["stage"]: row["to_run"] for row in record["plan"]["stages"] if row["stage"] != "ingest"}
     assert planned == {row["stage"]: row["ran"] for row in record["stages"]}, "the plan of the record is that of the whole run"
-    assert set(planned.values()) == {FILES // 4}
+    assert set(planned.values()) == {FILES // size}
     assert all(row["reasons"] for row in record["plan"]["stages"] if row["to_run"])
 
     undisturbed = load(write_pipeline(tmp_path / "other", 1, **told))
