@@ -195,7 +195,7 @@ class Engine:
 
     def _submit(self, work: Work) -> PrefectFuture[Any]:
         stage = self._stages[work.step.key]
-        stage.begin()
+        stage.begin(more=not self._whole)
         self._efficiency.begun(work.step.stage)
         after = before_block(work, self._stages, self._reading.nodes)
         future = submit(stage.task, "job", {"job": quote(self._job(work))}, after)

@@ -91,11 +91,11 @@ class StageRun:
         """Whether any of its blocks was."""
         return self._progress is not None
 
-    def begin(self) -> None:
-        """Its first block is begun."""
+    def begin(self, more: bool) -> None:
+        """Its first block is begun; there may be ``more`` as files are read."""
         if self._progress is None:
             self._events.stage_started(self.step.stage)
-            self._log.stage_started(self.step.key, len(self.owed), self.items_owed, self.cached)
+            self._log.stage_started(self.step.key, len(self.owed), self.items_owed, self.cached, more)
             self._started = time.monotonic()
             observer().stage_started(self.step.key, self.items_owed)
             self._progress = StageProgress(self._config, self.step.key, len(self.owed))

@@ -48,10 +48,11 @@ class RunLog:
         if time.monotonic() - self._saved > SAVE_SECONDS:
             self.save()
 
-    def stage_started(self, stage: str, blocks: int, items: int, cached: int) -> None:
-        """A stage begins."""
+    def stage_started(self, stage: str, blocks: int, items: int, cached: int, more: bool) -> None:
+        """A stage begins; there may be ``more`` of it as files are read."""
         there = f", {cached} there before" if cached else ""
-        self.tell(f"{stage}: begins {counted(blocks, 'block')} with {counted(items, 'item')}{there}")
+        coming = ", and more as files are read" if more else ""
+        self.tell(f"{stage}: begins {counted(blocks, 'block')} with {counted(items, 'item')}{there}{coming}")
 
     def stage_ended(self, stage: str, items: int, given_up: int, seconds: float, error: str) -> None:
         """A stage has made all that it can."""

@@ -71,6 +71,9 @@ def test_blocks_are_fused_while_a_file_of_others_is_read(
     opener.join()
     assert len(seen[0]) >= blocks, "the 32 files before the group of p40 make whole blocks"
     assert record["state"] == "completed"
+    log = (store / "runs" / f"{record['run']}.log").read_text()
+    assert "fuse: begins" in log
+    assert "and more as files are read" in log
     placed = [block.name for block in blocks_of(read_manifest(manifest_url(source_of(config))))]
     assert sorted(fused(store)) == placed == record["blocks"]["ingest"]
     assert set(seen[0]) < set(placed), "no block was made twice under other names"
