@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from geometry.cameras import refuse_no_rotation, rotation_from_angles
 from tasks.stage.job import BadItem
 
+FARTHEST = 1e4
+"""Metres. Points are of 32 bits, in steps of a millimetre there; positions of maps are often hundreds of kilometres from zero."""
+
 
 @dataclass(frozen=True)
 class Pose:
@@ -50,6 +53,8 @@ def pose_of(metadata: Mapping[str, Any]) -> Pose | None:
         refuse_no_rotation(tuple(rotation.ravel().tolist()))
         if not np.isfinite(position).all():
             raise ValueError("it is not finite")
+        if np.abs(position).max() > FARTHEST:
+            raise ValueError(f"it is more than {FARTHEST / 1000:g} km from zero: take the same numbers off all positions")
     except (TypeError, ValueError) as error:
         raise BadItem(
             "its metadata must say a position of three numbers in metres, and a heading in radians or a rotation of 9 numbers; "

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.solids.poses import Z_UP, pose_of
+from tasks.solids.poses import FARTHEST, Z_UP, pose_of
 
 
 def test_a_heading_turns_to_the_right_in_radians_or_degrees():
@@ -40,3 +40,10 @@ def test_what_is_no_pose_is_refused(said):
 def test_z_up_is_a_rotation():
     assert np.linalg.det(Z_UP) == 1
     np.testing.assert_array_equal(Z_UP @ [0, -1, 0], [0, 0, 1])
+
+
+def test_positions_of_maps_are_refused_where_points_would_lose_millimetres():
+    with pytest.raises(ValueError, match="more than 10 km from zero: take the same numbers off all positions"):
+        pose_of({"position": [447_000.0, 35.0, 5_411_000.0]})
+    assert pose_of({"position": [9_000.0, 35.0, 8_000.0]}) is not None
+    assert np.spacing(np.float32(FARTHEST)) < 1.1e-3
