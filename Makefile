@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 GPU_BLOCKS ?= 1
 STORAGE_BLOCKS ?= 16
 
-.PHONY: demo test test-slow lint advisories ui limits faults teacher benchmarks experiments-adapt experiments-student clean
+.PHONY: demo test test-slow lint advisories ui limits faults teacher cubemap-teacher benchmarks experiments-cubemap experiments-adapt experiments-student clean
 
 demo: $(READY) work/demo/scenes/dataset.json work/demo/dusk/dataset.json
 	$(BIN)/panolabel run configs/street.yaml
@@ -44,6 +44,15 @@ advisories: $(READY)
 
 teacher: $(READY)
 	$(BIN)/python -m scenes.train_demo_teacher --out models/teachers/demo
+
+# The network of six faces: at most an hour on two cores. Killed, it goes on from its newest checkpoint in work/cubemap.
+cubemap-teacher: $(READY)
+	$(BIN)/python -m benchmarks.cubemap.train_teacher --out models/teachers/cubemap
+
+# What it is worth beside the demo teacher: hours on two cores; every training and every panorama's figures are kept.
+experiments-cubemap: $(READY)
+	$(BIN)/python -m benchmarks.cubemap.run > work/cubemap/table.md
+	mv work/cubemap/table.md benchmarks/results/labels/cubemap_teacher.md
 
 ui: $(READY)
 	$(BIN)/python -m flows.deploying.ui

@@ -88,8 +88,10 @@ def lay_over(data: dict[str, Any], overrides: Mapping[str, Any]) -> None:
 
 FRAME = tuple(name for name in Config.model_fields if name != "folder")
 """Keys that a file may have at its top; its folder is where it lies."""
-PLACES = ("root", "url", "truth", "allow", "config", "pretrained", "folder")
+PLACES = ("root", "url", "truth", "allow", "config", "folder")
 """Last parts of the dotted keys whose values are places."""
+NAMES = ("model", "pretrained")
+"""The same of values that are places where there is such a file or folder, and else the names of models."""
 
 
 def _from_here(folder: str, dotted: str, value: Any) -> Any:
@@ -103,7 +105,7 @@ def _from_here(folder: str, dotted: str, value: Any) -> Any:
     last = dotted.rpartition(".")[2]
     if last in PLACES:
         return seen_from(folder, value)
-    is_path = value.startswith(("./", "../")) or (last == "model" and Path(value).exists())
+    is_path = value.startswith(("./", "../")) or (last in NAMES and Path(value).exists())
     return path_from(folder, value) if is_path else value
 
 

@@ -31,13 +31,14 @@ def train(
         str | None, typer.Option(help="Stage that gives the labels; by default the only one.", autocompletion=complete_stage)
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of the optimizer.")] = 180000,
-    name: Annotated[str, typer.Option(help="Name of the file and of its runs.")] = "student",
+    kind: Annotated[str, typer.Option(help="What learns: student, or cubemap, which sees six faces at once.")] = "student",
+    name: Annotated[str | None, typer.Option(help="Name of the file and of its runs; by default the kind.")] = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a student on the finished labels of a pipeline; what is finished is not done again, what was interrupted goes on.
+    """Train a network on the finished labels of a pipeline; what is finished is not done again, what was interrupted goes on.
 
-    Settings of the student and its training are those of a stage: --set train.size=tiny.
+    Settings of the network and its training are those of a stage: --set train.size=tiny.
     """
     from flows.stores.finished import labels_stage
     from tasks.pipeline import load
@@ -45,9 +46,9 @@ def train(
     found = labels_stage(load(config), of, option="--of")
     stages = {
         "labels": {"stage": "from", "config": str(config.resolve()), "of": found},
-        "train": {"labels": "labels", "steps": steps},
+        "train": {**({"kind": kind} if kind != "student" else {}), "labels": "labels", "steps": steps},
     }
-    _carry_out(name, root, stages, settings, as_json)
+    _carry_out(name or kind, root, stages, settings, as_json)
 
 
 def predict(

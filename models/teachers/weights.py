@@ -14,6 +14,9 @@ from typing import Any
 from models.teachers.settings import TransformersSettings
 
 DEMO = Path(__file__).parent / "demo"
+CUBEMAP = Path(__file__).parent / "cubemap"
+SHIPPED = {"demo": DEMO, "cubemap": CUBEMAP}
+"""Folders of the networks that ship with panolabel, by their names: one sees patches, the other six faces."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 TENSORS = ("*.safetensors", "*.bin")

@@ -12,6 +12,8 @@ from tasks.adapt.learner import rate_groups
 from tasks.seamless.model import model_digest, read_model
 from tasks.stage.kind import Stage
 from tasks.stage.models import MODEL, outside_model
+from tasks.train.cubemap.settings import TrainCubemap
+from tasks.train.student.settings import TrainStudent
 
 
 def refuse_misfit(stage: Stage, _blocks: Sequence[Block]) -> None:
@@ -41,6 +43,19 @@ def refuse_pinholes(stage: Stage) -> None:
             f"stages.{over.key}.source.kind: 'cityscapes' is labelled pinhole data, which an adaptation must not see; "
             "give panoramas"
         )
+
+
+def refuse_no_classes(stage: Stage) -> None:
+    """Raise ConfigError if the model that a stage before it will train knows no classes, which alone are adapted."""
+    for read in stage.stages(MODEL):
+        own, told = read.settings, f"stages.{stage.key.partition('.')[0]}.model: {read.key!r}"
+        if isinstance(own, TrainCubemap):
+            raise ConfigError(
+                f"{told} trains a network of six faces, which says geometry and no classes, and adaptation teaches classes; "
+                "name a `train` of kind student or seamless, or drop the stage"
+            )
+        if isinstance(own, TrainStudent) and "semantics" not in own.tasks:
+            raise ConfigError(f"{told} trains a student without semantics, which alone are adapted; add them to its `tasks`")
 
 
 def refuse_source_data(stage: Stage, blocks: Sequence[Block]) -> None:

@@ -13,6 +13,7 @@ from models.seamless.fusion import Detections
 from storage.manifest import Item
 from storage.receipts import Receipt
 from tasks.adapt.arrays import classes_within, objects_within, pack_confidence, pack_objects, pack_observed
+from tasks.adapt.fit import refuse_no_classes
 from tasks.adapt.settings import Found
 from tasks.ingest.observed import Observed, observed_of, require_observed
 from tasks.ingest.panorama import decoded, load_panorama
@@ -42,6 +43,7 @@ KIND = Kind(
     weights=outside_weights,
     facts=decoded,
     network=True,
+    fits=refuse_no_classes,
     check="tasks.adapt.fit:refuse_source_data",
     shows="tasks.adapt.shown:predict",
 )

@@ -11,7 +11,7 @@ from models.seamless.semantic import SemanticNetwork
 from storage.entries import Entries, write_file
 from storage.fingerprint import canonical_json, digest
 from storage.urls import join, read_bytes
-from tasks.seamless.student_model import is_student, student_files, student_of_files
+from tasks.seamless.student_model import is_student, knows_faces, student_files, student_of_files
 from tasks.stage.job import Job
 from tasks.stage.kind import Inputs, Stage
 from tasks.stage.models import MODEL, made_model, model_url, outside_model
@@ -45,6 +45,8 @@ def read_model(url: str, planned: str) -> SeamlessModel:
         Its files are not those of the ``planned`` digest.
     """
     files = _read(url)
+    if knows_faces(files):
+        raise BadModel(f"{url}: holds a network of six faces, which says geometry and no classes, and these alone are adapted")
     if (found := _digest(files)) != planned:
         raise RuntimeError(f"{url}: the model changed since the run was planned ({planned[:12]} -> {found[:12]}); run again")
     try:

@@ -15,17 +15,19 @@ from models.seamless.saved import CONFIG, WEIGHTS, SeamlessModel
 from models.seamless.semantic import SemanticNetwork
 from models.student import StudentConfig, StudentModel
 from storage.urls import exists, join, read_bytes
-from tasks.predict.folder import ABOUT, without_progress_bars
+from tasks.predict.folder import ABOUT, FACES, without_progress_bars
 
 KEPT = ("depth_unit", "normals_frame")
 
 
 def is_student(files: Mapping[str, bytes]) -> bool:
     """Whether the files of a model's folder are those of a student."""
-    try:
-        return json.loads(files[CONFIG]).get("model_type") == StudentConfig.model_type
-    except (ValueError, AttributeError):
-        return False
+    return _model_type(files) == StudentConfig.model_type
+
+
+def knows_faces(files: Mapping[str, bytes]) -> bool:
+    """Whether they are those of a network that sees six faces, which is no source model."""
+    return _model_type(files) == FACES
 
 
 def kept_of_student(url: str) -> dict[str, Any]:
@@ -55,6 +57,13 @@ def student_of_files(files: Mapping[str, bytes]) -> SeamlessModel:
     network = SemanticNetwork(student.eval()).eval()
     # A student normalises its images itself.
     return SeamlessModel(network, tuple((student.config.id2label or {}).values()), (0.0,) * 3, (1.0,) * 3)
+
+
+def _model_type(files: Mapping[str, bytes]) -> Any:
+    try:
+        return json.loads(files[CONFIG]).get("model_type")
+    except (ValueError, AttributeError):
+        return None
 
 
 def _loaded(folder: str) -> tuple[StudentModel, Mapping[str, Any]]:

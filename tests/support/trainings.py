@@ -31,8 +31,9 @@ def training(folder: Path, *stores: LabelStore, root: str = "", **changes: Any) 
 
 
 def face_training(folder: Path, *stores: LabelStore, root: str = "", **changes: Any) -> Job:
-    """The same of a network that sees six faces."""
-    return _training(CUBEMAP, FACES, folder, stores, root, changes)
+    """The same of a network that sees six faces; one that starts from other weights has their sizes."""
+    own = {name: value for name, value in FACES.items() if "pretrained" not in changes or name not in ("size", "settings")}
+    return _training(CUBEMAP, own, folder, stores, root, changes)
 
 
 def _training(

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from models.cubemap.skies import SkySettings
 from models.teachers.settings import TransformersSettings
 from models.teachers.weights import (
+    CUBEMAP,
     DOWNLOADED,
     HUB_ID,
     LOCAL,
@@ -22,6 +23,8 @@ from models.teachers.weights import (
 
 CHECKPOINT = ("model.safetensors", "config.json", "config.yaml")
 """The files that a cubemap network is made of; one of the configs will do, or none."""
+NAME = "cubemap"
+"""Of the network that ships with panolabel."""
 Threes = tuple[float, float, float]
 
 
@@ -71,7 +74,8 @@ class CubemapSettings(_Closed):
     """A cubemap network: PaGeR's checkpoints, Depth Anything 3's, or one of this project's."""
 
     model: str
-    """Local folder with ``model.safetensors``, and ``config.yaml`` or ``config.json`` if it has one; or hub id."""
+    """Local folder with ``model.safetensors``, and ``config.yaml`` or ``config.json`` if it has one; hub id; or ``cubemap`` for
+    the small network shipped with panolabel."""
     revision: str | None = None
     """Commit of the hub repository; required for hub ids."""
     scene: Literal["auto", "indoor", "outdoor"] = "auto"
@@ -94,15 +98,15 @@ def checkpoint_folder(settings: CubemapSettings) -> Path:
     ValueError
         A hub id without a pinned commit.
     """
-    local = Path(settings.model).expanduser()
+    local = CUBEMAP if settings.model == NAME else Path(settings.model).expanduser()
     if local.is_dir():
         if not (local / CHECKPOINT[0]).is_file():
             raise FileNotFoundError(f"model: the folder {local} lacks {CHECKPOINT[0]}; copy all files of the checkpoint there")
         return local
     if not HUB_ID.fullmatch(settings.model):
         raise FileNotFoundError(
-            f"model: there is no folder {local.resolve()}; give the folder of a checkpoint, or a hub id such as 'prs-eth/PaGeR' "
-            "with its revision"
+            f"model: there is no folder {local.resolve()}; give the folder of a checkpoint, a hub id such as 'prs-eth/PaGeR' "
+            f"with its revision, or {NAME!r} for the small network that ships with panolabel"
         )
     wanted = [*DOWNLOADED, "*.yaml", "*.safetensors"]
     return snapshot(settings.model, settings.revision, wanted, lambda folder: (folder / CHECKPOINT[0]).is_file())

@@ -10,7 +10,7 @@ from huggingface_hub import try_to_load_from_cache
 
 from configs.plain_yaml import parse_yaml
 from models.teachers import sees
-from models.teachers.weights import DEMO, HUB_ID
+from models.teachers.weights import HUB_ID, SHIPPED
 from tasks.label.settings import Label
 from tasks.stage.kind import Stage
 from tasks.stage.made import Made
@@ -26,11 +26,12 @@ def stated_licence(place: str, revision: str | None = None) -> str:
     Parameters
     ----------
     place : str
-        A folder or a file on the local disk, a hub id that lies in the local cache, or ``demo``.
+        A folder or a file on the local disk, a hub id that lies in the local cache, or the name of
+        a network that ships with panolabel.
     revision : str, optional
         Of the hub id.
     """
-    local = DEMO if place == "demo" else Path(place).expanduser()
+    local = SHIPPED.get(place) or Path(place).expanduser()
     if local.is_file():
         local = local.parent
     if local.is_dir():

@@ -17,6 +17,7 @@ from models.cubemap.router import SKY_OUTDOORS
 from models.cubemap.saved import save_network
 from storage.entries import Entries
 from tasks.stage.job import Job
+from tasks.train.cubemap.pretrained import beginning, pretrained_config, refuse_other_sizes, start_from
 from tasks.train.cubemap.settings import TrainCubemap
 from tasks.train.labels.data import LabelStore
 from tasks.train.student.folder import stored_folder
@@ -41,7 +42,9 @@ def network_config(settings: TrainCubemap, tasks: Sequence[str], scenes: Sequenc
     scales = {f"scale_{scene}" for scene in scenes} if "depth" in tasks else set()
     heads = tuple(name for name in (*TASKS, *(f"scale_{scene}" for scene in SCENES)) if name in {*tasks, *scales})
     base = {"tiny": tiny_config, "small": small_config, "full": _full}[settings.size]()
-    if "position_grid" not in chosen:
+    if settings.pretrained is not None:
+        base = pretrained_config(settings)
+    elif "position_grid" not in chosen:  # weights that were learned keep their grid: it is resized as faces are
         chosen["position_grid"] = int(chosen.get("face_size", base.face_size)) // int(chosen.get("patch", base.patch))
     try:
         return replace(base, **{**chosen, "modalities": heads})
@@ -51,12 +54,26 @@ def network_config(settings: TrainCubemap, tasks: Sequence[str], scenes: Sequenc
 
 def make_network(config: CubemapConfig, seed: int) -> CubemapNetwork:
     """A network with the fresh weights that follow from the seed. ConfigError if there can be none of such sizes."""
-    try:
-        network = CubemapNetwork(config)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise ConfigError(f"settings: {error}") from error
+    network = _built(config)
     initialise(network, torch.Generator().manual_seed(seed))
     return network
+
+
+def first_network(settings: TrainCubemap, config: CubemapConfig) -> CubemapNetwork:
+    """What a training begins with: fresh weights, or those that it names. ConfigError and ValueError if they do not fit."""
+    network = make_network(config, settings.seed)
+    if settings.pretrained is not None:
+        start_from(network, settings)
+    return network
+
+
+def refuse_impossible(settings: TrainCubemap) -> None:
+    """Raise ConfigError if there can be no network of such settings, whatever the labels have. Makes no weights."""
+    config = network_config(settings, settings.tasks or TASKS, SCENES)
+    with torch.device("meta"):  # sizes without weights
+        _built(config)
+        if settings.pretrained is not None:
+            refuse_other_sizes(config, pretrained_config(settings))
 
 
 def taught(settings: TrainCubemap, stores: Sequence[LabelStore]) -> tuple[str, ...]:
@@ -111,7 +128,14 @@ def save_cubemap(network: CubemapNetwork, job: Job, about: dict[str, Any]) -> tu
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         save_network(network, folder)
-        return stored_folder(folder, job, about, FACES, "from scratch")
+        return stored_folder(folder, job, about, FACES, beginning(job.settings))
+
+
+def _built(config: CubemapConfig) -> CubemapNetwork:
+    try:
+        return CubemapNetwork(config)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ConfigError(f"settings: {error}") from error
 
 
 def _full() -> CubemapConfig:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from configs.settings import PlainSettings
+from configs.places import PlaceField
+from configs.settings import APART, PlainSettings
 from models.cubemap.losses import TermWeights
 from tasks.train.labels.data import DataSettings
 from tasks.train.labels.items import ItemSettings
@@ -32,6 +33,13 @@ class TrainCubemap(TrainOnLabels):
     """0.1 or 2.8 million weights, or as many as PaGeR."""
     settings: PlainSettings = Field(default_factory=dict)
     """Laid over the network of that size, such as ``{face_size: 64}``."""
+    pretrained: Annotated[PlaceField | None, APART] = None
+    """Weights that it starts from: a folder, a hub id with its ``revision``, or ``cubemap`` for those shipped with panolabel.
+    Sizes and conventions are then theirs, their digest enters the fingerprint, and heads that they lack start afresh."""
+    revision: Annotated[str | None, APART] = None
+    """Commit of a hub id."""
+    licence: Annotated[str | None, APART] = None
+    """Of the pretrained weights, for the model card; by default what the card beside them says."""
     batch: Count = 2
     """Panoramas a step and process."""
     learning_rate: float = Field(1e-3, gt=0)
@@ -47,6 +55,8 @@ class TrainCubemap(TrainOnLabels):
     def _consistent(self) -> TrainCubemap:
         if set_elsewhere := sorted({"modalities", "conventions"} & self.settings.keys()):
             raise ValueError(f"settings: {', '.join(set_elsewhere)} follow from the labels and from `tasks`; remove them here")
+        if self.pretrained is not None and "size" in self.model_fields_set:
+            raise ValueError("size: sizes are those of the weights in `pretrained`; remove one of the two")
         if self.tasks is not None and "sky" in self.tasks and "depth" not in self.tasks:
             raise ValueError("tasks: sky reads depth's features; add depth")
         if not 0 <= self.warmup_steps < self.steps:

@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import torch
-
 from configs.settings import ConfigError
-from models.cubemap.configuration import SCENES, CubemapConfig
+from models.cubemap.configuration import CubemapConfig
 from models.cubemap.learner import CubemapLearner
 from models.cubemap.network import CubemapNetwork
 from storage.manifest import Block
@@ -24,7 +22,16 @@ from tasks.stage.job import Job
 from tasks.stage.kind import Edge, Kind, Stage
 from tasks.stage.models import MODEL
 from tasks.train.cubemap.batches import Faces
-from tasks.train.cubemap.make import TASKS, make_network, network_config, rows_of, save_cubemap, scenes_of, taught
+from tasks.train.cubemap.make import (
+    first_network,
+    network_config,
+    refuse_impossible,
+    rows_of,
+    save_cubemap,
+    scenes_of,
+    taught,
+)
+from tasks.train.cubemap.pretrained import pretrained_digest
 from tasks.train.cubemap.settings import TrainCubemap
 from tasks.train.labels.confidence import check_confidences
 from tasks.train.labels.data import LabelStore, TrainingData
@@ -43,8 +50,7 @@ def refuse_misfit(stage: Stage, _blocks: Sequence[Block]) -> None:
     """Raise ConfigError if a network of such settings cannot be, or cannot be told of; what its labels say is not known yet."""
     try:
         check_trackers(stage)
-        with torch.device("meta"):  # sizes without weights
-            CubemapNetwork(network_config(stage.settings, stage.settings.tasks or TASKS, SCENES))
+        refuse_impossible(stage.settings)
     except (ConfigError, ValueError) as error:
         raise ConfigError(f"stages.{stage.key}.{error}") from error
 
@@ -57,6 +63,7 @@ KIND = Kind(
     MODEL,
     make="tasks.train.cubemap.train:train_block",
     grain="all",
+    weights=pretrained_digest,
     network=True,
     check="tasks.train.cubemap.train:refuse_misfit",
     shows="tasks.train.student.shown:shows",
@@ -76,7 +83,7 @@ def learn(job: Job, log: Log, stop: Callable[[], bool]) -> Learned:
     tasks = taught(settings, stores)
     unit = depth_unit(stores) if "depth" in tasks else ""
     scenes = scenes_of(settings, tasks, unit, stores)
-    network = make_network(network_config(settings, tasks, scenes), settings.seed)
+    network = first_network(settings, network_config(settings, tasks, scenes))
     data, held_out = read_data(settings, stores, tasks, network.config)
     learner = CubemapLearner(network, settings.learning_rate, settings.head_rate, settings.losses)
     faces = partial(Faces, config=network.config, scene=None if settings.scene == "auto" else settings.scene)

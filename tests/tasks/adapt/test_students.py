@@ -6,12 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from transformers import AutoModel
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.plan import make_plan, refuse_unfit
 from flows.setup.needs import check_weights
+from models.cubemap.configuration import tiny_config as faces_config
+from models.cubemap.network import CubemapNetwork
+from models.cubemap.saved import save_network
 from models.student import StudentModel
 from models.student.configuration import tiny_config
 from storage.arrays import BlockReader
@@ -20,7 +24,8 @@ from tasks.adapt.compare import figures
 from tasks.predict.folder import ABOUT, student_about
 from tasks.predict.predict import predict
 from tasks.seamless.model import BadModel, model_digest, read_model
-from tests.support.discs import CLASSES, HEIGHT, block_of, make_owed, plan_of, read, scene, write_adaptation
+from tests.support.commands import panolabel
+from tests.support.discs import CLASSES, HEIGHT, block_of, make_owed, plan_of, read, scene, write_adaptation, write_panoramas
 
 
 def write_student(folder: Path, *tasks: str) -> StudentModel:
@@ -127,4 +132,43 @@ def test_what_does_not_fit_is_told_before_anything_runs(tmp_path: Path) -> None:
         refuse_unfit(make_plan(config_of(path)))
     write_student(tmp_path / "student", "depth")
     with pytest.raises(BadModel, match="no semantics, which alone are adapted"):
+        refuse_unfit(make_plan(config_of(path)))
+
+
+def write_training(folder: Path, **said: Any) -> Path:
+    """A pipeline that labels, trains, and adapts what it trained."""
+    write_panoramas(folder / "target", range(1))
+    stages = {
+        "ingest": {"source": {"url": "target/images"}},
+        "project": {"patch_size": 32},
+        "truth": {"stage": "label", "kind": "scenes", "fields": ["depth", "normals", "semantics"]},
+        "fuse": {"height": 64},
+        "train": {"steps": 1, **said},
+        "target": {"stage": "ingest", "source": {"url": "target/images"}},
+        "adapt": {"model": "train", "panoramas": "target"},
+    }
+    path = folder / "pipeline.yaml"
+    path.write_text(yaml.safe_dump({"name": "pipeline", "root": "store", "stages": stages}, sort_keys=False))
+    return path
+
+
+def test_networks_without_classes_that_the_pipeline_trains_are_refused_at_plan(tmp_path: Path) -> None:
+    warmup = {"warmup_steps": 0, "frozen_steps": 0}
+    with pytest.raises(
+        ConfigError, match=r"stages\.adapt\.model: 'train' trains a student without semantics.*add them to its `tasks`"
+    ):
+        plan_of(config_of(write_training(tmp_path, tasks=["depth"], size="tiny", **warmup)))
+    path = write_training(tmp_path, kind="cubemap", size="tiny", warmup_steps=0)
+    done = panolabel("plan", path)
+    assert done.returncode == 2
+    told = " ".join(done.stderr.split())
+    assert "stages.adapt.model: 'train' trains a network of six faces, which says geometry and no classes" in told
+    path.write_text(path.read_text().replace("model: train", "model: gone"))
+    assert "'train'" not in panolabel("plan", path).stderr, "a model from elsewhere is another matter"
+
+
+def test_a_folder_of_a_network_of_six_faces_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    path = write_adaptation(tmp_path, 1, model="faces")
+    save_network(CubemapNetwork(faces_config()), tmp_path / "faces")
+    with pytest.raises(BadModel, match="faces: holds a network of six faces, which says geometry and no classes"):
         refuse_unfit(make_plan(config_of(path)))
