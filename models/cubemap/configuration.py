@@ -145,7 +145,8 @@ class CubemapConfig:
 def face_cameras(config: CubemapConfig) -> tuple[Camera, ...]:
     """The six faces to cut a panorama into: front, right, back, left, up, down. 90.1138 degrees at 504 px for released weights.
 
-    Cut without antialiasing, as PaGeR does: ``extract_patches(panorama, face_cameras(config), antialias=False)``.
+    PaGeR cuts them without antialiasing: ``extract_patches(panorama, face_cameras(config), antialias=False)``. What was trained
+    here knows faces that are smooth, or of panoramas with about as many pixels.
     """
     reach = tan(np.radians(config.conventions.told_fov or 90.0) / 2)
     if config.conventions.edge_centres:

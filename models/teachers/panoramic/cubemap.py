@@ -102,8 +102,10 @@ def wanted_views(settings: Mapping[str, Any]) -> WantedViews:
     config = _config(parse(CubemapSettings, settings, "cubemap"))
     cameras = face_cameras(config)
     fov = round(float(np.degrees(cameras[0].fov)), 4)
-    size = f"patch_size: {config.face_size}, antialias: false"
-    return WantedViews(cameras, f"layout: {{kind: cubemap, fov_degrees: {fov:g}}}, {size}")
+    # PaGeR's faces are cut as they are; this project's networks learn from panoramas that have few more pixels than the faces.
+    as_learned = ", antialias: false" if config.conventions.edge_centres else ""
+    words = f"layout: {{kind: cubemap, fov_degrees: {fov:g}}}, patch_size: {config.face_size}{as_learned}"
+    return WantedViews(cameras, words)
 
 
 def given_fields(settings: Mapping[str, Any]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ def inferring_stages(model: str, revision: str | None, scene: str, height: int) 
 
     Parameters
     ----------
-    model : ``demo``, or the folder or hub id of a cubemap network
+    model : ``demo``; ``cubemap``, or the folder or hub id of another cubemap network
     revision : commit of a hub id
     scene : ``auto``, ``indoor`` or ``outdoor``: which scale head of a cubemap network gives the metres
     height : rows of the labels

@@ -72,7 +72,7 @@ def test_its_folder_is_a_teacher_and_its_digest_is_in_the_receipt(finished: Fini
     folder = Path(one.url, "model")
     settings = {"model": str(folder)}
     assert weights_digest("cubemap", settings) == digest_folder(folder) == receipt.about["weights"]
-    assert wanted_views(settings).words == "layout: {kind: cubemap, fov_degrees: 90}, patch_size: 16, antialias: false"
+    assert wanted_views(settings).words == "layout: {kind: cubemap, fov_degrees: 90}, patch_size: 16"
     teacher = load(settings, "cpu")
     cameras = face_cameras(load_network(folder).config)
     image = np.random.default_rng(0).integers(0, 256, (32, 64, 3), dtype=np.uint8)
