@@ -18,8 +18,11 @@ from benchmarks.cubemap.recipe import Recipe, Shown, trained
 from benchmarks.cubemap.report import goals, report
 from benchmarks.cubemap.train_teacher import judged, write_card
 from geometry.layouts import cubemap
+from metrics.depth import depth_figures
+from metrics.normals import normal_figures
 from models.cubemap.configuration import CubemapConfig, tiny_config
 from models.cubemap.saved import save_network
+from models.teachers import load_teacher
 from scenes import train_demo_teacher as demo
 from scenes.training_faces import Faces, load_faces
 from tasks.stage.attempts.stopping import Stopped
@@ -87,9 +90,19 @@ def test_it_learns_goes_on_after_a_stop_and_is_a_teacher(faces: Faces, tmp_path:
 loop = Recipe.loop
 
 
-def test_untrained_it_is_judged_by_the_truth(faces: Faces) -> None:
-    rows = judged(recipes.made(TINY).eval(), faces)
-    assert all(row["abs_rel"] > 0 and 60 < row["normal_mean_degrees"] < 120 for row in rows)
+def test_the_cards_figures_are_those_of_the_metrics(faces: Faces, tmp_path: Path) -> None:
+    network = recipes.made(TINY).eval()
+    save_network(network, tmp_path)
+    rows, cameras = judged(network, faces), cubemap(16)
+    for index, row in enumerate(rows):
+        said = load_teacher("cubemap", {"model": str(tmp_path)}, "cpu")(faces.image[index], cameras, {})
+        land, alike = faces.depth[index] > 0, np.ones((6, 16, 16))
+        distance = faces.depth[index] / np.stack([camera.rays()[..., 2] for camera in cameras])
+        depth = depth_figures(said["depth"].values, distance, land, alike)
+        normals = normal_figures(said["normals"].values, faces.normals[index] / 127, land, alike)
+        assert row["abs_rel"] == pytest.approx(depth["abs_rel"], rel=1e-3)
+        assert row["delta1"] == pytest.approx(depth["delta1"], abs=1e-3)
+        assert row["normal_mean_degrees"] == pytest.approx(normals["mean"], abs=0.2)
     assert [np.isnan(row["sky_iou"]) for row in rows] == [True, False] * 3, "there is no sky in a room"
 
 
