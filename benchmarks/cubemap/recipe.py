@@ -39,7 +39,7 @@ class Recipe:
     unseen_scenes: int = 60
     steps: int = 1480
     batch: int = 3
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 4e-4
     warmup_steps: int = 90
     weight_decay: float = 0.05
     average: float = 0.99

@@ -21,6 +21,8 @@ from models.cubemap.pose import CameraEncoder, code_tensor
 from models.cubemap.scale import ScaleHead
 from models.cubemap.sky import SkyHead
 
+AFTER_RELU = (".conv1", ".conv2", "output_conv2.2", "fuse.2")
+"""Ends of the names of the convolutions that a ReLU comes before."""
 FIRST_ANSWER = 0.03
 """How much smaller than others the last layers of a fresh network are."""
 
@@ -161,14 +163,15 @@ def normalised(faces: Tensor, config: CubemapConfig) -> Tensor:
 
 @torch.no_grad()
 def initialise(network: CubemapNetwork, generator: torch.Generator) -> None:
-    """Fresh weights to train from: He's for convolutions, a deviation of 1 / sqrt(inputs) for linear layers.
+    """Fresh weights to train from: a deviation of 1 / sqrt(inputs), and He's, sqrt(2) of it, where a ReLU comes before.
 
+    With He's everywhere maps grew to twenty times the unit on their way through a head, and the coarsest drowned the others.
     Residual units of the heads start as identities, the adapters of the scale heads at zero, and last layers small, so that no
     answer is far off before anything is learned.
     """
-    for module in network.modules():
+    for name, module in network.named_modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-            gain = 1.0 if isinstance(module, nn.Linear) else 2.0
+            gain = 2.0 if name.endswith(AFTER_RELU) else 1.0
             fan = module.weight[0].numel() if not isinstance(module, nn.ConvTranspose2d) else module.in_channels
             module.weight.normal_(0, (gain / fan) ** 0.5, generator=generator)
             if module.bias is not None:

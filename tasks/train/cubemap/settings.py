@@ -42,7 +42,7 @@ class TrainCubemap(TrainOnLabels):
     """Of the pretrained weights, for the model card; by default what the card beside them says."""
     batch: Count = 2
     """Panoramas a step and process."""
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(4e-4, gt=0)
     """Of the part that looks. Rises in ``warmup_steps`` and falls as (1 - step / steps)^0.9."""
     head_rate: float = Field(1.0, ge=0)
     """By how much to multiply it for the part that answers."""

@@ -43,7 +43,7 @@ from tasks.train.progress import Log, LogFile
 from tasks.train.student.sources import about_labels, depth_unit
 from tasks.train.student.tracking import check_trackers, tracking
 
-VERSION = "1"
+VERSION = "2"
 
 
 def refuse_misfit(stage: Stage, _blocks: Sequence[Block]) -> None:

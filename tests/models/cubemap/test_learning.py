@@ -132,3 +132,17 @@ def test_metres_do_not_disturb_shape() -> None:
     sum(maps.sum() for maps in said.log_metric.values()).backward()
     reached = {name.split(".heads.")[-1].split(".")[0] for name, one in network.named_parameters() if one.grad is not None}
     assert reached == {"scale_indoor", "scale_outdoor"}
+
+
+def test_maps_of_a_fresh_network_stay_near_the_unit() -> None:
+    """Those of four levels are added up on their way through a head, so the last may be a few times the first, not twenty."""
+    network = CubemapNetwork(small_config(48))
+    initialise(network, torch.Generator().manual_seed(0))
+    seen: dict[str, float] = {}
+    for name, module in network.named_modules():
+        if name.endswith("output_conv2.0"):
+            module.register_forward_hook(lambda _module, given, _said, name=name: seen.update({name: float(given[0].std())}))
+    with torch.no_grad():
+        network(torch.randn(1, 6, 3, 48, 48, generator=torch.Generator().manual_seed(1)), face_cameras(network.config))
+    assert len(seen) == 4, "depth, normals and both scales"
+    assert all(0.5 < deviation < 4 for deviation in seen.values()), seen
