@@ -12,9 +12,6 @@ import yaml
 from typer.testing import CliRunner
 
 from flows.cli import app
-from models.teachers.panoramic.settings import CubemapSettings, checkpoint_folder
-from tasks.label.teachers.inferring import inferring_stages
-from tasks.label.teachers.licences import stated_licence
 from tests.models.teachers.panoramic.checkpoints import write_checkpoint
 from tests.support.commands import panolabel
 from tests.support.pipelines import write_panoramas
@@ -61,16 +58,6 @@ def test_a_network_of_six_faces_is_asked_with_its_views(tmp_path: Path, pictures
     assert stages["faces"] == {"stage": "project", "layout": layout, "patch_size": 56, "antialias": False}
     assert stages["geometry"]["fields"] == ["depth", "sky"]
     assert (out / "labels" / "p1" / "semantics.png").is_file()
-
-
-def test_the_shipped_network_of_six_faces_is_known_by_its_name() -> None:
-    stages = inferring_stages("cubemap", None, "auto", 64)
-    assert stages["faces"] == {"stage": "project", "layout": {"kind": "cubemap", "fov_degrees": 90}, "patch_size": 104}
-    assert stages["geometry"]["fields"] == ["depth", "normals", "sky"]
-    assert stages["geometry"]["settings"] == {"model": "cubemap", "scene": "auto"}
-    assert stated_licence("cubemap") == "apache-2.0"
-    folder = checkpoint_folder(CubemapSettings(model="cubemap"))
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 8_000_000
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from models.cubemap.checkpoint import load_network
 from models.cubemap.configuration import RELEASED, CubemapConfig, tiny_config
 from models.cubemap.network import CubemapNetwork
 from models.cubemap.saved import save_network
-from models.teachers.weights import CUBEMAP, digest_folder
+from models.teachers.weights import digest_folder
 from tasks.train.cubemap.make import first_network, make_network, network_config
 from tasks.train.cubemap.settings import TrainCubemap
 from tasks.train.cubemap.train import refuse_misfit, train_block
@@ -111,9 +111,3 @@ def test_what_is_not_there_or_torn_is_told(tmp_path: Path, store: LabelStore) ->
     one = settings_of(tmp_path / "first")
     with pytest.raises(ValueError, match=r"does not hold the weights of this network; .* of another shape"):
         first_network(one, network_config(one, ("depth",), ()))
-
-
-def test_the_shipped_network_is_known_by_its_name(tmp_path: Path, store: LabelStore) -> None:
-    one = face_training(tmp_path, store, pretrained="cubemap")
-    assert one.identity.weights == {"pretrained": digest_folder(CUBEMAP)}
-    refuse_misfit(one.stage, [])
