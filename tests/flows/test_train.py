@@ -268,3 +268,16 @@ def test_rows_that_the_student_cannot_take_are_told(student, predicted, run: Cal
     code, out, errors = run(*command, "--height", "40", "--name", "wrong")
     assert (code, out) == (1, "")
     assert "height: 40 rows are not a multiple of this student's 16" in errors
+
+
+def test_the_short_command_trains_a_network_of_six_faces_too(labels: Path, tmp_path: Path, run: Callable) -> None:
+    own = ("size=tiny", "settings={face_size: 16}", "held_out=null", "warmup_steps=0", "scene=indoor")
+    command = ["train", labels, "--root", tmp_path / "faces", "--kind", "cubemap", "--steps", "1", "--json"]
+    command += [word for one in own for word in ("--set", f"train.{one}")] + ["--set", "execution.device=cpu"]
+    code, out, errors = run(*command)
+    assert code == 0, errors
+    folder = Path(json.loads(out)["found"]["train"]["model"])
+    assert json.loads((folder / "config.json").read_text())["model_type"] == "panolabel_cubemap"
+    assert yaml.safe_load((tmp_path / "faces" / "cubemap.yaml").read_text())["stages"]["train"]["kind"] == "cubemap"
+    code, _, errors = run(*command, "--set", "train.kind=cubemapp")
+    assert (code, "'student', 'cubemap' or 'seamless'" in errors) == (2, True)
