@@ -213,7 +213,7 @@ def _as_made(root: str, receipt: Receipt | None) -> Receipt | None:
 
 def _rate(receipts: Sequence[Receipt]) -> Rate | None:
     receipts = measured(receipts)
-    done = sum(row.state == "done" for receipt in receipts for row in receipt.items)
+    done = sum(receipt.done for receipt in receipts)
     if not done:
         return None
     seconds = sum(float(receipt.made["seconds"]) for receipt in receipts)

@@ -15,7 +15,7 @@ from geometry.fusion.sky import sky_class
 from geometry.surfaces.auxiliaries import derive_auxiliaries
 from metrics.consistency import consistency_figures
 from metrics.depth_normals import depth_normal_figures
-from storage.manifest import Item
+from storage.items import Item
 from storage.receipts import Receipt
 from tasks.ingest.images.decode import Panorama
 from tasks.ingest.observed import Observed, observed_of, partly_observed, require_observed, share

@@ -12,7 +12,7 @@ from geometry.resampling.patches import extract_patches
 from geometry.spheres import View
 from models.teachers import Teacher, facts_read, load_teacher, sees, weights_digest
 from models.teachers.vocabularies import things_of
-from storage.manifest import Item
+from storage.items import Item
 from storage.receipts import Receipt
 from tasks.ingest.observed import partly_observed, share
 from tasks.ingest.panorama import DECODED, Reading

@@ -16,8 +16,9 @@ from typing import Any
 from storage.arrays import SHARD_ITEMS, BlockWriter, arrays_digest
 from storage.entries import refuse_unwritten
 from storage.forgotten import is_forgotten
-from storage.manifest import Item
-from storage.receipts import ItemRow, Receipt, drop_receipt, write_receipt
+from storage.items import Item
+from storage.receipts import Receipt, drop_receipt, write_receipt
+from storage.rows import ItemRow
 from storage.urls import settle
 from tasks.stage.attempts.stopping import Stopped, out_of_time
 from tasks.stage.job import BadItem, Job, Output

@@ -15,7 +15,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from storage.arrays import arrays_digest
-from storage.receipts import ItemRow, Receipt, read_dropped, read_receipt, write_dropped
+from storage.receipts import Receipt, read_dropped, read_receipt, write_dropped
+from storage.rows import ItemRow
 from tasks.stage.job import BadItem, Job
 from tasks.stage.kind import Stage
 from tasks.stage.making import Making, as_stored, check_as_planned, made_of_block

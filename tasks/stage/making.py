@@ -14,7 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from storage.manifest import Item
+from storage.items import Item
 from tasks.stage.code import code_of, packages_of, versions_of
 from tasks.stage.job import Job, Output
 
