@@ -87,6 +87,11 @@ def cut(field: DeviceField, keep: torch.Tensor) -> DeviceField:
     return replace(field, valid=field.valid & keep)
 
 
+def plain(tensor: torch.Tensor) -> torch.Tensor:
+    """The same bits in a type that all of torch's functions take: it does little with uint16 but hold it."""
+    return tensor.view(torch.int16) if tensor.dtype == torch.uint16 else tensor
+
+
 def _upload(array: Any, device: str) -> torch.Tensor:
     """Through pinned memory where the device is a GPU, so that the copy does not hold up who asks for it."""
     array = np.ascontiguousarray(array)

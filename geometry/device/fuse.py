@@ -30,6 +30,8 @@ from geometry.resampling.patches import extract_nearest
 from geometry.spheres import View
 
 Tensors = dict[str, torch.Tensor]
+ALIGNED = 256
+"""Bytes at whose multiples results begin."""
 
 
 def fuse_on_device(
@@ -74,7 +76,7 @@ def _views(cameras: Sequence[View], height: int, width: int, settings: FusionSet
 
 
 def _room(fields: Mapping[str, Any], pixels: int, settings: FusionSettings, device: str) -> Tensors:
-    """Results (M[, 3]) to be filled."""
+    """Results (M[, 3]) to be filled, in one piece of memory, so that one copy brings all of them back."""
     label = torch.uint8 if settings.classes <= 256 else torch.uint16
     kinds: dict[str, Any] = {"views": torch.uint8}
     if "depth" in fields:
@@ -86,8 +88,11 @@ def _room(fields: Mapping[str, Any], pixels: int, settings: FusionSettings, devi
         kinds |= {f"semantics_{one}": torch.uint8 for one in ("valid", "confidence", "consistency")}
     if _teller(fields, settings) is not None:
         kinds["sky"] = torch.uint8
-    shapes = {name: (pixels, 3) if name == "normals" else (pixels,) for name in kinds}
-    return {name: torch.zeros(shapes[name], dtype=kind, device=device) for name, kind in kinds.items()}
+    sizes = {name: pixels * kind.itemsize * (3 if name == "normals" else 1) for name, kind in kinds.items()}
+    starts = dict(zip(sizes, np.cumsum([0, *(-(-size // ALIGNED) * ALIGNED for size in sizes.values())]).tolist()))
+    memory = torch.empty(starts[name := list(sizes)[-1]] + sizes[name], dtype=torch.uint8, device=device)
+    parts = {name: memory[starts[name] : starts[name] + sizes[name]].view(kind) for name, kind in kinds.items()}
+    return parts | ({"normals": parts["normals"].reshape(pixels, 3)} if "normals" in parts else {})
 
 
 def _teller(fields: Mapping[str, Any], settings: FusionSettings) -> str | None:
@@ -121,7 +126,7 @@ def _sky_of_views(said: DeviceField, settings: FusionSettings) -> torch.Tensor:
     """(N, h, w) uint8: where views see sky."""
     if said.name == "sky":
         return said.valid & (torch.nan_to_num(said.values.float()) >= IS_SKY).to(torch.uint8)
-    return said.valid & torch.eq(said.values[..., 0], settings.sky_class or 0).to(torch.uint8)
+    return said.valid & torch.eq(said.values[..., 0].to(torch.int32), settings.sky_class or 0).to(torch.uint8)
 
 
 @lru_cache(maxsize=4)
