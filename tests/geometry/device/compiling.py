@@ -36,14 +36,19 @@ def _pointer(tensor: torch.Tensor) -> str:
     return "*" + re.sub(r"^(float|uint|int)", lambda found: names[found[1]], str(tensor.dtype).removeprefix("torch."))
 
 
-def compile_instead(kernel: Any, total: int, *arguments: Any, BLOCK: int, **constants: Any) -> None:
-    """Takes the place of :func:`geometry.device.launching.launched`."""
-    constants["BLOCK"] = ON_GPU
+def compiled(kernel: Any, arguments: tuple[Any, ...], constants: dict[str, Any]) -> Any:
+    """A kernel as it would be started with these arguments."""
+    constants = {**constants, "BLOCK": ON_GPU}
     signature = dict(zip(kernel.arg_names, map(signature_of, arguments))) | dict.fromkeys(constants, "constexpr")
     source = ASTSource(
         kernel, signature, constexprs={(kernel.arg_names.index(name),): value for name, value in constants.items()}
     )
-    made = triton.compile(source, target=TARGET, options={"num_warps": 4, "enable_fp_fusion": False})
+    return triton.compile(source, target=TARGET, options={"num_warps": 4, "enable_fp_fusion": False})
+
+
+def compile_instead(kernel: Any, total: int, *arguments: Any, BLOCK: int, **constants: Any) -> None:
+    """Takes the place of :func:`geometry.device.launching.launched`."""
+    made = compiled(kernel, arguments, constants)
     for name, argument in zip(kernel.arg_names, arguments):
         if name in ("out", "distance", "inverse") and isinstance(argument, torch.Tensor):
             argument.fill_(1)  # something that fits can be made to
