@@ -5,8 +5,10 @@ Both say the same within the tolerances of :mod:`geometry.device.fuse`, so the p
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, Protocol
 
@@ -25,6 +27,8 @@ from tasks.stage.job import Job
 from tasks.stage.joined import Joined
 from tasks.stage.kind import Stage
 from tasks.stage.upstream import Upstream
+
+logger = logging.getLogger(__name__)
 
 MOST_SEEN = 8
 """Views of one pixel that kernels hold in registers; layouts in which more meet are fused by numpy."""
@@ -86,7 +90,22 @@ def _device(wanted: str) -> str | None:
 
     device = resolve_device(wanted) if torch.cuda.is_available() else "cpu"
     interpreted = os.environ.get("TRITON_INTERPRET") == "1"
-    return device if device.startswith("cuda") != interpreted else None
+    return device if device.startswith("cuda") != interpreted and not _refused(device) else None
+
+
+@cache
+def _refused(device: str) -> bool:
+    """Whether no kernel can be started on the device, which is said once a process."""
+    from geometry.device.launching import refusal
+
+    if reason := refusal(device):
+        logger.warning(
+            "labels are fused by numpy: no kernel can be started on %s (%s). Triton needs a C compiler (apt-get install gcc "
+            "libc6-dev, or CC) and a folder to write to (TRITON_CACHE_DIR)",
+            device,
+            reason,
+        )
+    return bool(reason)
 
 
 def _fits(settings: Fuse, read: Sequence[Stage], views: Sequence[Stage]) -> bool:

@@ -15,6 +15,7 @@ from configs.execution import Execution
 from storage.arrays import BlockReader
 from storage.manifest import Block
 from storage.receipts import read_receipt
+from tasks.label import paths
 from tasks.label.paths import fuse_path
 from tasks.pipeline import stages
 from tasks.stage.job import Job
@@ -123,12 +124,26 @@ def test_what_kernels_do_not_do_is_left_to_numpy(tmp_path: Path, fuse: dict, lay
 
 
 @pytest.mark.usefixtures("interpreted")
-def test_the_path_is_taken_where_kernels_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_path_is_taken_where_kernels_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from geometry.device import launching
+
+    def no_compiler(*_arguments: object, **_named: object) -> None:
+        raise RuntimeError("Failed to find C compiler.")
+
     (stage,) = (one for one in stages(load(written(tmp_path))) if one.key == "fuse")
     job = Job(stage, Block(0, ()), "test", Execution())
     assert fuse_path(job, stage.stages("labels")).name == "device"
     monkeypatch.delenv("TRITON_INTERPRET")
     assert fuse_path(job, stage.stages("labels")).name == "numpy", "there is no GPU"
     monkeypatch.setenv("TRITON_INTERPRET", "1")
+    with monkeypatch.context() as broken:
+        broken.setattr(paths, "_refused", paths._refused.__wrapped__)
+        broken.setattr("geometry.device.launching.launched", no_compiler)
+        launching.refusal.cache_clear()
+        assert fuse_path(job, stage.stages("labels")).name == "numpy", "kernels cannot be made"
+        assert "Failed to find C compiler" in caplog.text
+    launching.refusal.cache_clear()
     monkeypatch.setitem(sys.modules, "triton", None)
     assert fuse_path(job, stage.stages("labels")).name == "numpy", "there is no Triton"
