@@ -151,7 +151,6 @@ def _launch(
     distance = None if depth is None else _trusted(aligned(depth, views, settings.depth == "align"), depth.confidence)
     sky = fields.get("sky")
     tables = (views.pixel, views.dx, views.dy, views.of_view, views.geometric, views.rays, views.rotation)
-    said = "" if teller is None else "given" if teller not in fields else "field" if teller == "sky" else "class"
     launched(
         fuse_kernel,
         pixels,
@@ -164,27 +163,36 @@ def _launch(
         pixels,
         views.patch,
         views.cameras[0].width,
-        SLOTS=views.slots,
-        RANKS=0 if semantics is None else int(semantics.values.shape[-1]),
         OBSERVED=observed is not None,
         COUNTED=counted,
-        DEPTH=depth is not None,
-        NORMALS=normals is not None,
-        SEMANTICS=semantics is not None,
-        SKY=said,
-        DEPTH_CONFIDENCE=depth is not None and depth.confidence is not None,
-        NORMALS_CONFIDENCE=normals is not None and normals.confidence is not None,
-        NORMALS_SAID=normals is not None and normals.said,
-        CAMERA=normals is not None and normals.frame == "camera",
-        SEMANTICS_SAID=semantics is not None and semantics.said,
-        SKY_CLASS=-1 if settings.sky_class is None else settings.sky_class,
-        SINGLE=settings.depth == "single",
-        EDGE=float(np.log1p(settings.depth_edge)),
-        SCALE=settings.consistency_scale,
-        THRESHOLD=max(settings.normals_threshold, 1e-6),
-        LEAST=settings.min_confidence,
+        SLOTS=views.slots,
+        **_asked(fields, settings, teller),
         BLOCK=block_of(pixels, views.pixel.device),
     )
+
+
+def _asked(fields: Mapping[str, DeviceField], settings: FusionSettings, teller: str | None) -> dict[str, Any]:
+    """What is asked of the kernel, in its own words."""
+    depth, normals, semantics = (fields.get(name) for name in ("depth", "normals", "semantics"))
+    said = "" if teller is None else "given" if teller not in fields else "field" if teller == "sky" else "class"
+    return {
+        "RANKS": 0 if semantics is None else int(semantics.values.shape[-1]),
+        "DEPTH": depth is not None,
+        "NORMALS": normals is not None,
+        "SEMANTICS": semantics is not None,
+        "SKY": said,
+        "DEPTH_CONFIDENCE": depth is not None and depth.confidence is not None,
+        "NORMALS_CONFIDENCE": normals is not None and normals.confidence is not None,
+        "NORMALS_SAID": normals is not None and normals.said,
+        "CAMERA": normals is not None and normals.frame == "camera",
+        "SEMANTICS_SAID": semantics is not None and semantics.said,
+        "SKY_CLASS": -1 if settings.sky_class is None else settings.sky_class,
+        "SINGLE": settings.depth == "single",
+        "EDGE": float(np.log1p(settings.depth_edge)),
+        "SCALE": settings.consistency_scale,
+        "THRESHOLD": max(settings.normals_threshold, 1e-6),
+        "LEAST": settings.min_confidence,
+    }
 
 
 def _trusted(distance: torch.Tensor, confidence: torch.Tensor | None) -> torch.Tensor:
