@@ -13,7 +13,7 @@ import yaml
 
 from configs.execution import Execution
 from storage.arrays import BlockReader
-from storage.manifest import Block
+from storage.items import Block
 from storage.receipts import read_receipt
 from tasks.label import paths
 from tasks.label.paths import fuse_path
