@@ -12,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 
 from storage.fingerprint import canonical_json, digest
-from storage.manifest import Block, Item
+from storage.items import Block, Item
 from tasks.ingest.videos.clip import CLIP, NANOSECONDS, Clip
 from tasks.stage.kind import Stage
 from tasks.video.settings import Drawn, Frames, Rate, Times
@@ -25,7 +25,7 @@ OF_CLIP, TIME = "clip", "time_ns"
 class FrameBlock(Block):
     """Frames as items, and the clips that they are taken from. A frame's ``uri`` is the URL of the block that will hold it."""
 
-    clips: tuple[Item, ...] = ()
+    clips: Sequence[Item] = ()
 
 
 def frame_block(stage: Stage, block: Block) -> FrameBlock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from storage.credentials import HIDDEN
-from storage.manifest import Block, blocks_of
+from storage.items import Block, blocks_of
 from storage.receipts import read_receipt
 from tasks.ingest import ingest
 from tasks.stage.grain import stands_for
