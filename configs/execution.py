@@ -76,7 +76,7 @@ class Runner(Settings):
         if self.cluster == "address" and not self.address:
             raise ValueError("address: is required with cluster: address; give the scheduler's, such as tcp://host:8786")
         if self.address and self.cluster != "address":
-            raise ValueError(f"address: is given but cluster is {self.cluster!r}; write cluster: address, or remove the address")
+            raise ValueError(f"address: is given but cluster is {self.cluster!r}; write cluster: address, or take `address` out")
         if self.cluster not in ("local", "cuda", "address") and ":" not in self.cluster:
             raise ValueError(f"cluster: must be local, cuda, address or package.module:Class, got {self.cluster!r}")
         return self

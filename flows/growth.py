@@ -51,7 +51,8 @@ def growth_of(config: Config, plan: Plan) -> Growth | None:
         counts[ALWAYS] += stored
         counts[UNTIL_READ] += stored * min(at_once, whole) // whole if source else stored
         counts[NEVER] += 0 if source else stored
-    return Growth(tuple(row.stage for row in own), counts, free_at(config.root))
+    keys = dict.fromkeys(row.stage.partition(".")[0] for row in own)  # as the file has them: rotations are their teacher's
+    return Growth(tuple(keys), counts, free_at(config.root))
 
 
 def free_at(root: str) -> int | None:

@@ -256,5 +256,6 @@ def _cluster_class(name: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        install = {"local": "pip install distributed", "cuda": "pip install dask-cuda"}.get(name, f"install {module}")
+        known = {"local": "pip install distributed", "cuda": "pip install dask-cuda"}
+        install = known.get(name, f"install the package that has {module}, or correct the name")
         raise ConfigError(f"execution.runner.cluster: {path} cannot be imported ({error}); {install}") from error

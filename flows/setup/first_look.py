@@ -30,7 +30,7 @@ def figures_in_words(items: Sequence[Item]) -> str:
     for name in dict.fromkeys(name for item in items for name in item.figures):
         values = [item.figures[name] for item in items if isinstance(item.figures.get(name), (int, float))]
         if name == "plain":
-            ranges.append(f"{len(values)} not as any decoder reads them")
+            ranges.append(f"{len(values)} that other decoders read otherwise (turned, cropped, or of another depth)")
         elif values:
             ranges.append(f"{name} {min(values):g} to {max(values):g}" if len(values) > 1 else f"{name} {values[0]:g}")
     return ", ".join(ranges)
