@@ -15,6 +15,7 @@ from tasks.stage.kind import Kind
 
 KINDS = {
     "ingest": "tasks.ingest.ingest:KIND",
+    "cut": "tasks.video.cut:KIND",
     "frames": "tasks.video.frames:KIND",
     "project": "tasks.label.project:KIND",
     "label": "tasks.label.label:KIND",
