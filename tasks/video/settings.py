@@ -51,6 +51,17 @@ class Frames(StoredPanoramas):
         return height
 
 
+class Register(Settings):
+    """The stage that lists clips for whoever trains on them."""
+
+    val: float = Field(0.05, ge=0, le=1)
+    """Share of the groups whose clips are for validation; which they are hangs on each group's own name alone."""
+    group: str = Field("video", min_length=1)
+    """What stays together: ``video``, ``folder`` (of the video), or what the metadata say under another key."""
+    licence: str = ""
+    """Of videos whose metadata say no ``licence``."""
+
+
 class Cut(Settings):
     """The stage that cuts videos into clips."""
 
