@@ -81,7 +81,8 @@ class Cut(Settings):
     most_still: float = Field(0.9, gt=0)
     """Share of a shot or clip that may stand still; above 1 all may."""
     look_seconds: float = Field(2.0, gt=0)
-    """Between two frames of which it is measured whether they are panoramas, by the limits of ``ingest``."""
+    """After so long in a shot, and then each time after four times as long, it is measured whether a frame is a panorama, by the
+    limits of ``ingest``."""
 
     @model_validator(mode="after")
     def _least_fits(self) -> Cut:

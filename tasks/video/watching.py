@@ -32,8 +32,6 @@ BINS = 32
 """Grey levels that a histogram tells apart."""
 FEWEST_SECONDS = 0.1
 """The shortest time for which pictures may be black or stand still to be noted."""
-THREADS = 4
-"""Of a decoder, at most: each holds a frame."""
 SCORE, CHANGE = "lavfi.scd.score", "lavfi.scd.mafd"
 STILL, BLACK = "lavfi.freezedetect.freeze", "lavfi.black"
 
@@ -88,7 +86,7 @@ def watch(url: str, clip: Clip, least_score: float, still_noise: float, look_sec
     still_noise : float
         Mean difference, in shares of white, up to which a picture stands still.
     look_seconds : float
-        Between two frames whose joins are measured.
+        From the beginning of a shot to the frame whose joins are measured; the next ones come after four times as long each.
 
     Raises
     ------
@@ -97,7 +95,7 @@ def watch(url: str, clip: Clip, least_score: float, still_noise: float, look_sec
     FileNotFoundError, PermissionError, StoreError
     """
     numbers = _Numbers(clip)
-    step, next_look = round(look_seconds * NANOSECONDS), clip.times[0]
+    looking = _Looking(round(look_seconds * NANOSECONDS), clip.times[0])
     before: VideoFrame | None = None
     last = -1
     with open_video(url) as (container, stream), _breaking_off():
@@ -112,11 +110,11 @@ def watch(url: str, clip: Clip, least_score: float, still_noise: float, look_sec
             seen.change[number] = float(said.get(CHANGE, 0.0)) if before is not None else 0.0
             if before is not None and (score := float(said.get(SCORE, 0.0))) >= least_score:
                 seen.jumps.append(Jump(number, score, _histogram(before), _histogram(small)))
+                looking.begin(clip.times[number])
             for span in spans:
                 span.see(said, number)
-            if clip.times[number] >= next_look:
+            if looking.is_due(clip.times[number]):
                 seen.looks[number] = _look(frame, clip)
-                next_look = clip.times[number] + step
             before, last = small, number
     if last < 0:
         raise BadClip("no frame of it can be decoded; export it again")
@@ -143,8 +141,6 @@ def _frames(
     from av.error import BlockingIOError as NotYet
     from av.error import InvalidDataError
 
-    stream.thread_type = "AUTO"
-    stream.codec_context.thread_count = THREADS
     graph: Graph | None = None
     size: tuple[int, int, str] | None = None
     for packet in container.demux(stream):
@@ -200,6 +196,25 @@ class _Numbers:
             self._next += 1
         found = tick is not None and self._next < len(self._ticks) and self._ticks[self._next] == tick
         return self._next if found else None
+
+
+class _Looking:
+    """When the next frame is to be looked at: soon after a shot begins, and ever later."""
+
+    def __init__(self, after: int, start: int) -> None:
+        self._after, self._start = after, start
+        self._next = start + after
+
+    def begin(self, time: int) -> None:
+        """A shot may begin."""
+        self._start, self._next = time, time + self._after
+
+    def is_due(self, time: int) -> bool:
+        """Whether it is now; then the next one is four times as far from where the shot began."""
+        due = time >= self._next
+        if due:
+            self._next = self._start + 4 * (time - self._start)
+        return due
 
 
 class _Span:
