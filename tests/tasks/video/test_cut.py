@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import av
 import numpy as np
 import pytest
 
+from flows.stores.held import Wanted
 from scenes.clips import write_clips, write_video
 from storage.manifest import Item
 from storage.receipts import ItemRow
@@ -20,6 +22,7 @@ from tasks.ingest.check import check_entry
 from tasks.ingest.entries import Entry
 from tasks.ingest.settings import Panoramas
 from tasks.ingest.videos.clip import CLIP, Clip
+from tasks.ingest.videos.cut_names import name_in_video
 from tasks.ingest.videos.opened import BadClip
 from tasks.ingest.videos.packets import part_digest
 from tasks.video.clip_block import CLIPS, clips_of_video
@@ -208,3 +211,16 @@ def test_still_and_change_are_told(tmp_path: Path) -> None:
     (clip,) = found[CLIPS]
     assert clip["figures"]["still"] < 0.1
     assert clip["figures"]["change"] > 0.5
+
+
+def test_truth_of_a_frame_is_that_of_its_place_in_the_video() -> None:
+    frame = Item("tour/a/0005000/0000250", "", "d", 32, 64, 0, "", metadata={"video": "tour/a"})
+    assert name_in_video(frame) == "tour/a/0005250"
+    for item, video in (("a/0000250", None), ("tour/a/0005000", "tour/a"), ("0001/0002", "elsewhere"), ("b/0001/0002", "a")):
+        assert name_in_video(replace(frame, item=item, metadata={"video": video})) == item
+
+
+def test_what_is_forgotten_of_a_video() -> None:
+    wanted = Wanted(names={"a", "tour"}, known={"a", "b", "tour", "tour/c"})
+    assert [wanted.is_of(item) for item in ("a", "a/0005000", "a/0005000/0000250", "tour/0000000")] == [True] * 4
+    assert [wanted.is_of(item) for item in ("b", "b/0005000/0000250", "tour/c", "tour/c/0000000", "other")] == [False] * 5
