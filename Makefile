@@ -63,6 +63,7 @@ benchmarks: $(READY)
 	$(BIN)/python -m benchmarks.labels.projection > benchmarks/results/labels/projection.md
 	$(BIN)/python -m benchmarks.labels.fusion > benchmarks/results/labels/fusion.md
 	$(BIN)/python -m benchmarks.labels.cost > benchmarks/results/labels/cost.md
+	$(BIN)/python -m benchmarks.device > benchmarks/results/labels/device.md
 
 experiments-adapt: $(READY)
 	$(BIN)/python -m benchmarks.adaptation.seamless_metrics

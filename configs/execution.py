@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from configs.settings import PlainSettings, Settings
 
@@ -50,14 +50,16 @@ class Runner(Settings):
     @classmethod
     def _pooled(cls, values: Any) -> Any:
         """Pools say how many workers there are."""
-        pools = values.get("pools") if isinstance(values, dict) else None
-        said = [pools.get(name) for name in Pools.model_fields] if isinstance(pools, dict) else []
-        counts = [one for one in said if isinstance(one, int)]
-        if not counts or len(counts) < len(said):
+        if not isinstance(values, dict) or values.get("pools") is None:
             return values
-        if values.get("workers", sum(counts)) != sum(counts):
-            raise ValueError(f"workers: is {values['workers']}, but pools have {sum(counts)}; take `workers` out")
-        return {**values, "workers": sum(counts)}
+        try:
+            pools = Pools.model_validate(values["pools"])
+        except ValidationError:  # is told as that of the field
+            return values
+        count = pools.gpu + pools.cpu
+        if values.get("workers", count) != count:
+            raise ValueError(f"workers: is {values['workers']}, but pools have {count}; take `workers` out")
+        return {**values, "workers": count}
 
     @model_validator(mode="after")
     def _fits_pools(self) -> Runner:

@@ -102,7 +102,7 @@ def carry_out(
         ):
             reading = _reading(config, retry, only is None, trial, events, workers)
             planning = Planning(config, retry, trial, reading, record)
-            efficiency = Efficiency(workers.settings.workers, chips)
+            efficiency = Efficiency(workers.settings, chips)
             found = Engine(config, planning, run, only, workers, events, reading, watch, log, efficiency).make()
         if told := efficiency.as_json():
             outcome["efficiency"] = told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import reduce
 from typing import Any
 
 from configs.execution import Execution
@@ -14,7 +15,7 @@ from flows.comparing.reasons import source_reasons
 from flows.receipts import Receipts
 from flows.sources import Source
 from flows.trials import narrowed
-from storage.manifest import Block, Item
+from storage.items import Block, Items
 from storage.receipts import maker_of
 from tasks.ingest import ingest
 from tasks.ingest.ingest import Retry, Scan
@@ -64,9 +65,9 @@ class Plan:
         return tuple(block for source in self.sources for block in source.blocks)
 
     @property
-    def items(self) -> list[Item]:
+    def items(self) -> Items:
         """All panoramas that the manifests know, those that were given up among them."""
-        return [item for source in self.sources for item in source.scan.known]
+        return reduce(Items.plus, (source.scan.known for source in self.sources), Items.made_of([]))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -119,7 +120,7 @@ class Plan:
             "identities": {stage.key: stage.identity.as_json() for stage in self.definitions},
             "owed": {stage: list(blocks) for stage, blocks in self.owed.items()},
             "missing": {stage: list(blocks) for stage, blocks in self.missing.items()},
-            "files": {source.key: sorted(entry.item for entry in source.scan.to_read) for source in self.sources},
+            "files": {source.key: sorted(source.scan.to_read.names) for source in self.sources},
             "notes": list(self.notes),
         }
 
@@ -192,7 +193,7 @@ def _plan_source(source: Source) -> StagePlan:
     return StagePlan(
         source.key,
         source.stage.identity.fingerprint,
-        cached=len(scan.present) - len(scan.to_read) - len(scan.checked),
+        cached=scan.listed - len(scan.to_read) - len(scan.checked),
         to_run=len(scan.to_read) + len(scan.checked),
         items=len(scan.to_read),
         reasons=tuple(source_reasons(source.stage, scan)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from storage.manifest import Block
+from storage.items import Block
 from storage.receipts import (
     Receipt,
     as_stored,

@@ -3,14 +3,17 @@ panoramas, or of those that a trial takes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 
-from storage.forgotten import is_forgotten
-from storage.manifest import Block, Item, blocks_of, place
-from tasks.ingest.entries import Entry
-from tasks.ingest.ingest import Scan, unchanged
+from storage.columns import column_of, found_in
+from storage.forgotten import forgotten_names
+from storage.items import Block, Item, Items
+from storage.manifest import place
+from tasks.ingest.entries import Entries, Entry
+from tasks.ingest.ingest import NONE, Scan, came_and_changed, unchanged
 from tasks.stage.kind import Stage
 
 
@@ -34,36 +37,43 @@ class Source:
     @cached_property
     def left(self) -> frozenset[str]:
         """Items that are gone from the source, so far as it was looked at, or forgotten: nothing is to be done of them."""
-        return frozenset(self.scan.absent) | {item.item for item in self.scan.known if is_forgotten(item)}
+        return frozenset(self.scan.absent).union(forgotten_names(self.scan.known))
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """The blocks of its manifest."""
-        return tuple(blocks_of(self.scan.known))
+        return tuple(self.scan.known.blocks)
 
     @cached_property
-    def then(self) -> Sequence[Item]:
+    def then(self) -> Items:
         """Its panoramas with their places once all files are read, if all are good; what is not read yet has no digest."""
         return foreseen(self.stage, self.scan)
 
     @cached_property
     def ahead(self) -> tuple[Block, ...]:
         """The blocks once all files are read: those with a file that is not read yet are named as if they had other bytes."""
-        return tuple(blocks_of(self.then)) if self.scan.to_read or self.scan.checked else self.blocks
+        return tuple(self.then.blocks) if self.scan.to_read or self.scan.checked else self.blocks
 
     @cached_property
     def forgotten(self) -> frozenset[str]:
         """Names of its blocks in which an item is forgotten."""
-        return frozenset(block.name for block in self.blocks if any(map(is_forgotten, block.items)))
+        names = set(forgotten_names(self.scan.known))
+        return frozenset(block.name for block in self.blocks if names and not names.isdisjoint(_names(block)))
 
     @property
     def to_come(self) -> list[str]:
         """What of it is not read or placed yet, as reasons of the stages over its panoramas."""
-        names, known = {block.name for block in self.blocks}, {item.item for block in self.blocks for item in block.items}
-        new = [count for block in self.ahead if (count := sum(item.item not in known for item in block.items))]
+        if self.ahead is self.blocks:
+            return []
+        names, known = {block.name for block in self.blocks}, {name for block in self.blocks for name in _names(block)}
+        new = [count for block in self.ahead if (count := sum(name not in known for name in _names(block)))]
         changed = sum(block.name not in names for block in self.ahead) - len(new)
         reasons = [f"new items: {sum(new)} in {len(new)} block{'s' * (len(new) > 1)}"] * bool(new)
         return reasons + [f"changed files: at most {changed} block{'s' * (changed > 1)}"] * bool(changed)
+
+
+def _names(block: Block) -> list[str]:
+    return column_of(block.items, "item")
 
 
 def _as_seen(entry: Entry, known: Item) -> Item:
@@ -80,7 +90,7 @@ class Part(Source):
     """
 
     of: Source = field(repr=False)
-    taken: tuple[Item, ...] = field(repr=False)
+    taken: Items = field(repr=False)
 
     @property
     def whole(self) -> Scan:
@@ -88,7 +98,7 @@ class Part(Source):
         return self.of.scan
 
     @cached_property
-    def then(self) -> Sequence[Item]:
+    def then(self) -> Items:
         """Those that are taken, with the places that they will have among all."""
         return self.taken
 
@@ -99,30 +109,41 @@ def part_of(source: Source, chosen: frozenset[str]) -> Part:
     Those that are read have the places that they will have once all files are: a trial reads no more than its own.
     """
     scan = source.scan
-    to_read = [entry for entry in scan.to_read if entry.item in chosen]
-    taken = tuple(item for item in source.then if item.item in chosen)
-    before = {item.item: item for item in scan.known}
-    unread = {entry.item for entry in to_read}
-    now = [before[item.item] if item.item in unread else item for item in taken if item.item in before or item.item not in unread]
-    came = tuple(item.item for item in now if item.item not in before or item.item in scan.came)
-    changed = tuple(item.item for item in now if item.item in scan.changed or before.get(item.item, item).digest != item.digest)
-    present = scan.present & chosen
-    own = replace(scan, known=now, to_read=to_read, checked=(), present=present, came=came, changed=changed)
+    to_read = scan.to_read.where(found_in(scan.to_read.column("item"), chosen))
+    taken = source.then.where(found_in(source.then.column("item"), chosen))
+    known = scan.known.where(found_in(scan.known.column("item"), chosen))
+    unread = found_in(taken.column("item"), to_read.names)
+    was = known.where(found_in(known.column("item"), to_read.names))
+    now = taken.where(~unread).plus(was).in_order("item")
+    came, changed = came_and_changed(known, now)
+    came, changed = _among(now, {*came, *scan.came}), _among(now, {*changed, *scan.changed})
+    absent = tuple(chosen.intersection(scan.absent))
+    listed = len(chosen.intersection(chain(scan.known.names, scan.to_read.names, scan.checked.names))) - len(absent)
+    own = replace(scan, known=now, to_read=to_read, checked=NONE, listed=listed, absent=absent, came=came, changed=changed)
     return Part(source.stage, own, source, taken)
 
 
-def foreseen(stage: Stage, scan: Scan) -> list[Item]:
+def _among(items: Items, names: Collection[str]) -> tuple[str, ...]:
+    return tuple(items.where(found_in(items.column("item"), names)).names)
+
+
+def foreseen(stage: Stage, scan: Scan) -> Items:
     """All panoramas of a source with their places once all files are read, if all are good; what is not read has no digest."""
-    known = {item.item: item for item in scan.known}
-    coming = list(scan.checked)
-    for entry in scan.to_read:
+    if not scan.to_read and not scan.checked:
+        return scan.known
+    known = {item.item: item for item in scan.known.where(found_in(scan.known.column("item"), scan.to_read.names))}
+    return place(scan.known, chain(scan.checked, _coming(stage, scan.to_read, known)), stage.settings.block_size)
+
+
+def _coming(stage: Stage, to_read: Entries, known: Mapping[str, Item]) -> Iterator[Item]:
+    """What is to be read as it will be."""
+    for entry in to_read:
         before = known.get(entry.item)
         placed = before is not None and before.block >= 0
         if before is not None and unchanged(entry, before) and (placed or stage.settings.rehash):
             continue  # it is read again, to find what is known
         if before is not None and placed:
-            coming.append(_as_seen(entry, before))
+            yield _as_seen(entry, before)
         else:
             told = (entry.size, entry.stamp, entry.split)
-            coming.append(Item(entry.item, entry.uri, "", 0, 0, *told, reason=entry.problem, metadata=entry.metadata))
-    return place(scan.known, coming, stage.settings.block_size) if coming else scan.known
+            yield Item(entry.item, entry.uri, "", 0, 0, *told, reason=entry.problem, metadata=entry.metadata)

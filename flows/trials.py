@@ -7,17 +7,20 @@ trial is the same panoramas before and after its run.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
 from configs.trial import Trial
 from flows.invocation import typed
 from flows.sources import Part, Source, part_of
+from storage.columns import Columns
 from storage.fingerprint import digest
 from tasks.ingest import ingest
-from tasks.ingest.ingest import Scan
+from tasks.ingest.entries import Entries
+from tasks.ingest.ingest import NONE, Scan
 from tasks.pipeline import plain_stages
 from tasks.stage.kind import Stage, upstream_names
 
@@ -78,8 +81,8 @@ def narrowed(trial: Trial, config: Config, sources: Sequence[Stage], look: Calla
 
 def _as_known(source: Source) -> Source:
     """A source that is not read: its files that are not known yet are left alone."""
-    own = replace(source.scan, to_read=[], checked=())
-    return Part(source.stage, own, source, tuple(own.known))
+    own = replace(source.scan, to_read=Entries.made_of([]), checked=NONE)
+    return Part(source.stage, own, source, own.known)
 
 
 def reach(trial: Trial, config: Config) -> Reach:
@@ -138,7 +141,11 @@ def place(item: str) -> float:
 
 def _splits(scan: Scan) -> dict[str, str]:
     """The split of every panorama that is known or listed, as it was told last."""
-    return {one.item: one.split for group in (scan.known, scan.checked, scan.to_read) for one in group}
+    return {item: split for group in (scan.known, scan.checked, scan.to_read) for item, split in _told(group)}
+
+
+def _told(columns: Columns[Any]) -> Iterable[tuple[str, str]]:
+    return zip(columns.names, columns.values("split"), strict=True)
 
 
 def _named(wanted: Sequence[str], known: Mapping[str, Mapping[str, str]]) -> dict[str, set[str]]:

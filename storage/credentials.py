@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, PlainSerializer
 
 HIDDEN = "***"
+MARKS = ("@", "=")
+"""A text with none of these holds no credentials."""
 
 _NAME = r"token|signature|secret|passw(?:or)?d|credentials?|api[-_]?key|access[-_]?key(?:[-_]?id)?"
 _USER = re.compile(r"(://)(?:[^/\s@:?#]*:[^/\s@]+|(?<=http://)[^/\s@?#]+|(?<=https://)[^/\s@?#]+)@")
@@ -18,6 +20,8 @@ _KEY = re.compile(rf"(?:.*[-_.])?(?:{_NAME}|secret[-_]key|pwd)", re.IGNORECASE)
 
 def mask_credentials(text: str) -> str:
     """Text with the passwords, tokens and signatures of its URLs replaced by ``***``; any other text as it is."""
+    if not any(mark in text for mark in MARKS):  # most texts, and there may be millions
+        return text
     return _QUERY.sub(rf"\1{HIDDEN}", _USER.sub(rf"\1{HIDDEN}@", text))
 
 

@@ -7,14 +7,19 @@ record is never removed; one that is lifted says so.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from storage.columns import found_in
 from storage.credentials import mask_credentials
 from storage.fingerprint import digest
-from storage.manifest import Item
+from storage.items import Item, Items
 from storage.urls import children, join, read_bytes, write_bytes
 
 REASON = "forgotten: "
@@ -110,16 +115,26 @@ def names_of(records: Sequence[Forgotten], source: str) -> frozenset[str]:
     return frozenset(record.item for record in records if record.holds and record.source == source)
 
 
-def as_told(items: Sequence[Item], records: Sequence[Forgotten], source: str) -> list[Item]:
+def forgotten_names(items: Items) -> list[str]:
+    """Names of the items that :func:`is_forgotten`."""
+    return items.where(pc.starts_with(items.column("reason"), REASON)).names
+
+
+def as_told(items: Iterable[Item], records: Sequence[Forgotten], source: str) -> Items:
     """The items of a manifest, those that are forgotten given up: by their name, or by their pixels under any name."""
-    held = [record for record in records if record.holds]
+    items, held = Items.made_of(items), [record for record in records if record.holds]
     names = {record.item: record for record in held if record.source == source}
     pixels = {one: record for record in held for one in record.digests}
-    return [_told(item, names.get(item.item) or pixels.get(item.digest)) for item in items] if held else list(items)
+    named = found_in(items.column("item"), names) | found_in(items.column("digest"), pixels)
+    if not named.any():
+        return items
+    reasons = items.values("reason")
+    for row in np.flatnonzero(named):
+        item = items[int(row)]
+        reasons[row] = _reason(item, names.get(item.item) or pixels[item.digest])
+    return items.with_column("reason", pa.array(reasons, pa.string()))
 
 
-def _told(item: Item, record: Forgotten | None) -> Item:
-    if record is None:
-        return item
+def _reason(item: Item, record: Forgotten) -> str:
     same = "" if record.item == item.item else f"the pixels of {record.item}: "
-    return replace(item, reason=f"{REASON}{same}{record.events[-1].because}")
+    return f"{REASON}{same}{record.events[-1].because}"

@@ -9,83 +9,24 @@ from __future__ import annotations
 import io
 import json
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
-from itertools import groupby
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from storage.columns import found_in, json_fields, places_in
 from storage.credentials import mask_credentials
 from storage.fingerprint import canonical_json, digest
+from storage.items import SCHEMA, Item, Items
 from storage.names import unsafe_name
 from storage.urls import children, exists, join, read_bytes, write_bytes
 
-ROWS_AT_ONCE = 10_000  # rows become Python objects in batches: a manifest may have millions
 SUFFIX, PARTS = ".parquet", ".parts"
 """How the names of a manifest end, and of the folder beside it for items that were read since it was written."""
 PLACED = "placed-"
 """How the files begin that hold, beside a manifest, whole blocks which were given their places since it was written."""
-
-SCHEMA = pa.schema(
-    [
-        ("item", pa.string()),
-        ("uri", pa.string()),
-        ("digest", pa.string()),
-        ("height", pa.int32()),
-        ("width", pa.int32()),
-        ("split", pa.string()),
-        ("block", pa.int32()),
-        ("slot", pa.int32()),
-        ("size", pa.int64()),
-        ("stamp", pa.string()),
-        ("metadata", pa.string()),
-        ("figures", pa.string()),
-        ("reason", pa.string()),
-    ]
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One panorama. ``block`` is -1 for a quarantined one, whose ``reason`` says why.
-
-    ``size`` and ``stamp`` (modification time or entity tag) tell whether a file must be read again; ``digest`` is the
-    sha256 of its bytes; ``metadata`` holds what is known of the capture; ``figures`` what ingest found in the pixels, such as
-    ``observed``, the share of the sphere that was photographed (1 where it is not named).
-    """
-
-    item: str
-    uri: str
-    digest: str
-    height: int
-    width: int
-    size: int
-    stamp: str
-    split: str = ""
-    block: int = -1
-    slot: int = -1
-    reason: str = ""
-    metadata: dict[str, Any] = field(default_factory=dict)
-    figures: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Block:
-    """The items of one block in the order of their slots; ``name`` changes when any item's bytes do, or when
-    ingest gives one up, or takes one up again."""
-
-    index: int
-    items: tuple[Item, ...]
-
-    @cached_property
-    def name(self) -> str:
-        """Number and digest of the contents, such as ``000002-3fa9c1d0e5b7``."""
-        given_up = [["given up"] if item.reason else [] for item in self.items]
-        contents = [[item.item, item.digest, item.metadata, *more] for item, more in zip(self.items, given_up, strict=True)]
-        return f"{self.index:06d}-{digest(canonical_json(contents))[:12]}"
 
 
 class ManifestError(ValueError):
@@ -95,8 +36,8 @@ class ManifestError(ValueError):
         super().__init__(mask_credentials(message))
 
 
-def read_manifest(url: str) -> list[Item]:
-    """The items of a manifest file, and those that were placed since it was written; none if there is nothing yet.
+def read_manifest(url: str) -> Items:
+    """The items of a manifest file by name, and those that were placed since it was written; none if there is nothing yet.
 
     Raises
     ------
@@ -124,50 +65,50 @@ def add_placed(url: str, items: Sequence[Item]) -> None:
     write_manifest(join(parts_url(url), PLACED + name + SUFFIX), items)
 
 
-def _part(url: str) -> list[Item]:
+def _part(url: str) -> Items:
     """Items of a file beside the manifest; a damaged one counts as none: what it told is read and placed again."""
     try:
         return _read_file(url)
     except ManifestError:
-        return []
+        return Items.made_of([])
 
 
-def _with_placed(items: Sequence[Item], parts: Iterable[Sequence[Item]]) -> list[Item]:
+def _with_placed(items: Items, parts: Sequence[Items]) -> Items:
     """Items with those that were placed since. Of two runs that gave a place twice, or an item two, the first is right."""
+    every = Items(Item, pa.concat_tables([items.table, *(part.table for part in parts)]))
+    if not _contradiction(every):
+        return every.in_order("item")
     merged = {item.item: item for item in items}
     holders = {_place(item): item.item for item in items if item.block >= 0}
-    for block in (block for part in parts for block in blocks_of(part)):
+    for block in (block for part in parts for block in part.blocks):
         before = [(merged.get(one.item, one), one) for one in block.items]
         stay = all(was.block < 0 or _place(was) == _place(one) for was, one in before)
         if stay and all(holders.get(_place(one), one.item) == one.item for one in block.items):
             merged |= {one.item: one for one in block.items}
             holders |= {_place(one): one.item for one in block.items}
-    return sorted(merged.values(), key=lambda item: item.item)
+    return Items.made_of(merged[name] for name in sorted(merged))
 
 
 def _place(item: Item) -> tuple[int, int]:
     return item.block, item.slot
 
 
-def _read_file(url: str) -> list[Item]:
+def _read_file(url: str) -> Items:
     if not exists(url):
-        return []
+        return Items.made_of([])
     try:
         data = read_bytes(url)
     except FileNotFoundError:
-        return []
+        return Items.made_of([])
     try:
         file = pq.ParquetFile(io.BytesIO(data))
         if not _has_all_columns(file.schema_arrow):
             raise ManifestError(f"its columns are {file.schema_arrow.names}, not {SCHEMA.names}")
-        batches = file.iter_batches(ROWS_AT_ONCE, columns=SCHEMA.names)
-        items = [_item(row) for batch in batches for row in batch.to_pylist()]
-        _refuse_contradictions(items)
+        return _sound(file.read(SCHEMA.names).select(SCHEMA.names).cast(SCHEMA))
     except (ValueError, TypeError, RecursionError, OSError, MemoryError, pa.ArrowException) as error:
         raise ManifestError(
             f"manifest {url}: is damaged ({str(error)[:200]}); restore it from a backup, or remove it to ingest the source anew"
         ) from error
-    return items
 
 
 def _has_all_columns(schema: pa.Schema) -> bool:
@@ -175,27 +116,44 @@ def _has_all_columns(schema: pa.Schema) -> bool:
     return all(field.name in schema.names and schema.field(field.name).type == field.type for field in SCHEMA)
 
 
-def _item(row: dict[str, Any]) -> Item:
-    missing = [name for name, value in row.items() if value is None]
-    if missing:
-        raise ManifestError(f"item {row['item']!r} has no {', '.join(missing)}")
-    if problem := unsafe_name(row["item"]):
-        raise ManifestError(f"item name {row['item'][:80]!r} {problem}")
-    said = {name: json.loads(row[name]) for name in ("metadata", "figures")}
-    for name, value in said.items():
+def _sound(table: pa.Table) -> Items:
+    """The items of a table, by name; ManifestError if something in it cannot be."""
+    for name in SCHEMA.names:
+        if table[name].null_count:
+            row = int(np.flatnonzero(np.asarray(table[name].is_null()))[0])
+            raise ManifestError(f"item {table['item'][row].as_py()!r} has no {name}")
+    items = Items(Item, table)
+    if bad := next((name for name in items.each("item") if unsafe_name(name)), None):
+        raise ManifestError(f"item name {bad[:80]!r} {unsafe_name(bad)}")
+    for name in json_fields(Item):
+        items = items.with_column(name, _checked_json(table, name))
+    if what := _contradiction(items):
+        raise ManifestError(f"two of its items have the same {what}")
+    return items.in_order("item")
+
+
+def _checked_json(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """A column of JSON objects in their canonical form. Most rows say the same: each text is looked at once."""
+    texts = table[name].dictionary_encode()
+    forms: dict[str, str] = {}
+    for text in texts.unify_dictionaries().chunk(0).dictionary.to_pylist() if len(table) else ():
+        value = json.loads(text)
         if not isinstance(value, dict):
-            raise ManifestError(f"the {name} of item {row['item']!r} is no JSON object")
-    return Item(**{**row, **said})
+            row = table["item"][table[name].index(text).as_py()]
+            raise ManifestError(f"the {name} of item {row.as_py()!r} is no JSON object")
+        forms[text] = canonical_json(value)
+    if all(text == form for text, form in forms.items()):
+        return table[name]
+    return pa.chunked_array([pa.array([forms[text] for text in table[name].to_pylist()], pa.string())])
 
 
-def _refuse_contradictions(items: Sequence[Item]) -> None:
-    """Raise ManifestError where two items have one name, or one place."""
-    for what, values in (
-        ("names", [item.item for item in items]),
-        ("places", [_place(item) for item in items if item.block >= 0]),
-    ):
-        if len(set(values)) < len(values):
-            raise ManifestError(f"two of its items have the same {what[:-1]}")
+def _contradiction(items: Items) -> str:
+    """What two items have in common that they may not: a name, or a place."""
+    if pc.count_distinct(items.column("item")).as_py() < len(items):
+        return "name"
+    blocks, slots = items.numbers("block"), items.numbers("slot")
+    places = (blocks << 32 | slots)[blocks >= 0]
+    return "place" if len(np.unique(places)) < len(places) else ""
 
 
 def write_manifest(url: str, items: Sequence[Item]) -> None:
@@ -203,16 +161,9 @@ def write_manifest(url: str, items: Sequence[Item]) -> None:
 
     Columns of a newer version that the file there has are kept for the items that it has.
     """
-    rows = [
-        {
-            **asdict(item),
-            "uri": mask_credentials(item.uri),
-            "metadata": canonical_json(item.metadata),
-            "figures": canonical_json(item.figures),
-        }
-        for item in items
-    ]
-    table = _with_kept_columns(pa.Table.from_pylist(rows, SCHEMA), url)
+    own = Items.made_of(items)
+    masked = own.with_column("uri", pa.array([mask_credentials(uri) for uri in own.values("uri")], pa.string()))
+    table = _with_kept_columns(masked.table, url)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     write_bytes(url, buffer.getvalue())
@@ -237,13 +188,7 @@ def _with_kept_columns(table: pa.Table, url: str) -> pa.Table:
     return table
 
 
-def blocks_of(items: Iterable[Item]) -> list[Block]:
-    """The blocks that the placed items make, in order."""
-    placed = sorted((item for item in items if item.block >= 0), key=lambda item: (item.block, item.slot))
-    return [Block(index, tuple(group)) for index, group in groupby(placed, key=lambda item: item.block)]
-
-
-def place(known: Sequence[Item], checked: Sequence[Item], block_size: int) -> list[Item]:
+def place(known: Iterable[Item], checked: Iterable[Item], block_size: int) -> Items:
     """Merge freshly checked items into those known, giving new ones places in new blocks.
 
     Parameters
@@ -257,32 +202,49 @@ def place(known: Sequence[Item], checked: Sequence[Item], block_size: int) -> li
     ManifestError
         Two items whose names are equal but for case or Unicode form, or a name that is not safe as part of a path.
     """
-    for item in checked:
+    before, came = Items.made_of(known), _last_of_each(Items.made_of(_safe(checked)))
+    rest = before.where(~found_in(before.column("item"), came.names))
+    items = rest.plus(_with_places(before, came, block_size)).in_order("item")
+    refuse_clashes(items.names)
+    return items
+
+
+def _safe(items: Iterable[Item]) -> Iterator[Item]:
+    for item in items:
         if problem := unsafe_name(item.item):
             raise ManifestError(f"item name {item.item[:80]!r} {problem}; rename the file, or give ids in a list")
-    merged = {item.item: item for item in known}
-    next_block = max((item.block for item in known), default=-1) + 1
-    newcomers = []
-    for item in checked:
-        before = merged.get(item.item)
-        if before is not None and before.block >= 0:
-            # Its slot stays taken even if the file is given up: later stages then quarantine it by its reason.
-            merged[item.item] = replace(item, block=before.block, slot=before.slot)
-        else:
-            merged[item.item] = item
-            if not item.reason:
-                newcomers.append(item)
-    for position, item in enumerate(sorted(newcomers, key=lambda item: item.item)):
-        merged[item.item] = replace(item, block=next_block + position // block_size, slot=position % block_size)
-    refuse_clashes(list(merged))
-    return sorted(merged.values(), key=lambda item: item.item)
+        yield item
+
+
+def _last_of_each(items: Items) -> Items:
+    """Of several items of one name the last, by name."""
+    rows = {name: row for row, name in enumerate(items.names)}
+    return items.take(np.array([rows[name] for name in sorted(rows)], np.int64))
+
+
+def _with_places(before: Items, came: Items, block_size: int) -> Items:
+    """Items that came, those that had a place in it again: it stays taken even if a file is given up, and later stages then
+    quarantine it by its reason. Others get places behind all that there are."""
+    at = places_in(came.column("item"), before.column("item"))
+    known = before.take(at[at >= 0])
+    blocks, slots = np.full(len(came), -1), np.full(len(came), -1)
+    blocks[at >= 0], slots[at >= 0] = known.numbers("block"), known.numbers("slot")
+    new = (blocks < 0) & np.asarray(pc.equal(came.column("reason"), ""))
+    count = np.arange(int(new.sum()))
+    blocks[new], slots[new] = next_block(before) + count // block_size, count % block_size
+    return came.with_numbers("block", blocks).with_numbers("slot", slots)
+
+
+def next_block(items: Items) -> int:
+    """The number of the first block that there is not."""
+    return int(items.numbers("block").max(initial=-1)) + 1
 
 
 def refuse_clashes(names: Sequence[str]) -> None:
     """Raise ManifestError if two names would be one on some file systems: equal but for case or Unicode form."""
     seen: dict[str, str] = {}
     for name in names:
-        folded = unicodedata.normalize("NFC", name).casefold()
+        folded = name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
         if folded in seen:
             raise ManifestError(
                 f"items {seen[folded]!r} and {name!r} would get the same name; rename one file, or give both ids in a list"

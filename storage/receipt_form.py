@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
 
 from storage.names import unsafe_name
 
@@ -16,33 +17,30 @@ def _inside_its_folder(name: str) -> str:
 
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+STRICT = ConfigDict(strict=True)
+"""Nothing is converted: the number 1 is no text, and true is no number. What a newer version tells beyond is passed over."""
 
 
-class _Form(BaseModel):
-    """Nothing is converted: the number 1 is no text, and true is no number. What a newer version tells beyond is passed over."""
-
-    model_config = ConfigDict(strict=True, extra="ignore")
-
-
-class _Row(_Form):
+@with_config(STRICT)
+class _Row(TypedDict):
     item: str
     state: Literal["done", "quarantined"]
     reason: str
     figures: dict[str, Any]
-    digest: str = ""
-    given_up_at: str = ""
-    key: str = ""
+    digest: NotRequired[str]
+    given_up_at: NotRequired[str]
+    key: NotRequired[str]
 
 
-class _Entry(_Form):
+@with_config(STRICT)
+class _Entry(TypedDict):
     bytes: Annotated[int, Field(ge=0)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Made(BaseModel):
+@with_config(ConfigDict(strict=True, extra="allow"))
+class _Made(TypedDict):
     """What plans and tables read; a stage may tell more."""
-
-    model_config = ConfigDict(strict=True, extra="allow")
 
     run: str
     seconds: Seconds
@@ -50,16 +48,24 @@ class _Made(BaseModel):
     versions: dict[str, str]
 
 
-class ReceiptForm(_Form):
+@with_config(STRICT)
+class _OfRows(TypedDict):
+    items: list[_Row]
+
+
+@with_config(STRICT)
+class _Receipt(_OfRows):
     """The fields of :class:`storage.receipts.Receipt` as JSON."""
 
     stage: str
     fingerprint: str
     block: str
-    items: list[_Row]
     files: dict[Annotated[str, AfterValidator(_inside_its_folder)], _Entry]
     about: dict[str, Any]
     made: _Made
+
+
+_RECEIPT, _ROWS = TypeAdapter(_Receipt), TypeAdapter(_OfRows)
 
 
 def parse_receipt(raw: bytes) -> dict[str, Any]:
@@ -70,4 +76,9 @@ def parse_receipt(raw: bytes) -> dict[str, Any]:
     ValueError
         It is no JSON, is nested too deeply, lacks a field, holds a value of the wrong kind, or names a file outside its folder.
     """
-    return ReceiptForm.model_validate_json(raw).model_dump()
+    return dict(_RECEIPT.validate_json(raw))
+
+
+def parse_rows(raw: bytes) -> list[dict[str, Any]]:
+    """The rows of a receipt that was found to be sound, and nothing else of it."""
+    return [dict(row) for row in _ROWS.validate_json(raw)["items"]]

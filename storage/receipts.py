@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from storage import attempts
@@ -15,6 +15,7 @@ from storage.credentials import mask_credentials
 from storage.entries import Entries, differences, entry_of
 from storage.receipt_form import parse_receipt
 from storage.retries import StoreError
+from storage.rows import GIVEN_UP, ItemRow, Rows, telling
 from storage.urls import files_below, folders_holding, join, read_bytes, remove, write_bytes
 
 FILE = "receipt.json"
@@ -29,30 +30,6 @@ ROWS = "rows.json"
 """Holds the first rows of a block that is not finished."""
 OURS = frozenset({FILE, DROPPED, ROWS, attempts.FILE})
 """Files in a block's folder that say something of its data."""
-
-
-@dataclass(frozen=True)
-class ItemRow:
-    """What became of one item: ``done``, or ``quarantined`` with the reason. ``figures`` holds what the stage found.
-
-    ``digest`` is that of the item's arrays (:func:`storage.arrays.arrays_digest`), whatever shard they lie in; empty for an item
-    without any, and in receipts older than it. ``given_up_at`` names the earlier stage that gave the item up, so that this one
-    never tried it; empty if it did, and in receipts older than that. ``key`` tells all that the row is made of: rows of equal
-    keys are alike, in whatever block they lie; empty where nothing may be said of that, and in receipts older than it.
-    """
-
-    item: str
-    state: str
-    reason: str = ""
-    figures: Mapping[str, Any] = field(default_factory=dict)
-    digest: str = ""
-    given_up_at: str = ""
-    key: str = ""
-
-    @property
-    def inherited(self) -> bool:
-        """Whether an earlier stage gave the item up: this one had nothing to try."""
-        return bool(self.given_up_at)
 
 
 @dataclass(frozen=True)
@@ -78,7 +55,12 @@ class Receipt:
     @property
     def quarantined(self) -> list[ItemRow]:
         """Rows of the items that were given up."""
-        return [row for row in self.items if row.state == "quarantined"]
+        return [row for row in telling(self.items) if row.state == "quarantined"]
+
+    @property
+    def done(self) -> int:
+        """How many items were made."""
+        return len(self.items) - len(self.quarantined)
 
     @property
     def copied(self) -> int:
@@ -93,7 +75,7 @@ class Receipt:
 
         Such a block has one item of its own, whose figures tell them: ``given_up`` maps items to reasons.
         """
-        left_out = [row.figures.get("given_up") for row in self.items]
+        left_out = [row.figures.get(GIVEN_UP) for row in telling(self.items)]
         rows = [
             ItemRow(item, "quarantined", str(reason))
             for found in left_out
@@ -124,7 +106,7 @@ def read_receipt(url: str) -> Receipt | None:
 def _read(url: str) -> Receipt | None:
     """The receipt in a file. StoreError if it may not be read, or is a folder: only people can mend that."""
     try:
-        data = parse_receipt(read_bytes(url))
+        receipt = _receipt(read_bytes(url))
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     except IsADirectoryError as error:
@@ -134,13 +116,14 @@ def _read(url: str) -> Receipt | None:
         raise StoreError(
             errno.EACCES, f"{shown}: may not be read by the user who runs this; give the right to read it"
         ) from error
-    receipt = _receipt(data)
     place = url.split("/")[-4:-1]
     return receipt if [receipt.stage, receipt.fingerprint, receipt.block] == place else None
 
 
-def _receipt(data: Mapping[str, Any]) -> Receipt:
-    return Receipt(**{**data, "items": tuple(ItemRow(**row) for row in data["items"])})
+def _receipt(raw: bytes) -> Receipt:
+    """A receipt from its bytes; ValueError if they are none."""
+    data = parse_receipt(raw)
+    return Receipt(**{**data, "items": Rows(raw, data["items"])})
 
 
 def write_receipt(url: str, receipt: Receipt) -> None:
@@ -151,13 +134,14 @@ def write_receipt(url: str, receipt: Receipt) -> None:
 def as_stored(receipt: Receipt) -> Receipt | None:
     """A receipt that was just made, as whoever reads it from the store sees it: lists for tuples, and so on."""
     try:
-        return _receipt(parse_receipt(_as_bytes(receipt)))
+        return _receipt(_as_bytes(receipt))
     except ValueError:
         return None
 
 
 def _as_bytes(receipt: Receipt) -> bytes:
-    return json.dumps(asdict(receipt), indent=1, sort_keys=True, ensure_ascii=False).encode()
+    told = {**vars(receipt), "items": [vars(row) for row in receipt.items]}
+    return json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False).encode()
 
 
 def drop_receipt(url: str) -> None:

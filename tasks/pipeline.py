@@ -15,7 +15,7 @@ from configs.pipeline import ALWAYS, NEVER, Config, Entry, Keep, as_entries
 from configs.places import is_relative, placed
 from configs.reading import PLACES, explain, framed, laid_over, read_settings
 from configs.settings import ConfigError
-from storage.manifest import Block, blocks_of
+from storage.items import Block, blocks_of
 from storage.urls import exists
 from tasks.catalogue import kind_named, kind_of_entry, names
 from tasks.elsewhere import newest, those_there

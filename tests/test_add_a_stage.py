@@ -182,7 +182,7 @@ def test_a_worker_with_other_code_of_the_package_refuses(folder: Path, tmp_path:
         import pickle
         from tasks.pipeline import load, steps
         from tasks.ingest import ingest
-        from storage.manifest import blocks_of
+        from storage.items import blocks_of
         from tasks.stage.job import Job
         config = load("horizon.yaml")
         step = steps(config, lambda stage: blocks_of(ingest.recorded(stage).known))[-1]

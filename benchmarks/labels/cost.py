@@ -40,7 +40,7 @@ from metrics.protocols import protocol_named
 from models.teachers.postprocess import depth_field, normals_field, semantic_fields
 from storage.arrays import BlockReader, BlockWriter, arrays_digest
 from storage.fingerprint import digest
-from storage.manifest import Item
+from storage.items import Item
 from storage.urls import read_bytes
 from tasks.ingest.panorama import load_panorama
 from tasks.ingest.settings import Ingest

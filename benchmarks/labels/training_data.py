@@ -29,7 +29,7 @@ from geometry.directions import erp_directions
 from geometry.resampling.augment import Augmentation
 from storage.arrays import BlockReader
 from storage.fingerprint import Identity
-from storage.manifest import Block, Item
+from storage.items import Block, Item
 from storage.published import open_published
 from storage.published.plain import point_at, write_version
 from tasks.label.fuse import encode_labels

@@ -11,7 +11,7 @@ from configs.reading import as_mapping, folder_of, lay_over, read_settings
 from configs.trial import WHOLE, Trial
 from flows.comparing.cutoff import Cutoff
 from flows.plan import Plan, make_plan
-from storage.manifest import Block, blocks_of
+from storage.items import Block, blocks_of
 from storage.receipts import Receipt, read_receipt
 from tasks.ingest import ingest
 from tasks.ingest.check import check

@@ -30,8 +30,10 @@ import yaml
 from benchmarks.runs.direct import ingested, make_all, source_of, steps_over
 from configs.pipeline import Config
 from flows.plan import make_plan
-from storage.manifest import Item, blocks_of, place, write_manifest
-from storage.receipts import ItemRow, Receipt, write_receipt
+from storage.items import Item, blocks_of
+from storage.manifest import place, write_manifest
+from storage.receipts import Receipt, write_receipt
+from storage.rows import ItemRow
 from tasks.ingest.ingest import manifest_url
 from tasks.ingest.sources import list_source
 from tasks.pipeline import load

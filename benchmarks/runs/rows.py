@@ -22,9 +22,12 @@ from benchmarks.runs.changes import write_config
 from configs.pipeline import Config
 from flows.plan import Plan, make_plan
 from storage.fingerprint import digest
-from storage.manifest import Block, Item, blocks_of, write_manifest
-from storage.receipts import ItemRow, Receipt, write_receipt
+from storage.items import Block, Item, Items, blocks_of
+from storage.manifest import write_manifest
+from storage.receipts import Receipt, write_receipt
+from storage.rows import ItemRow
 from tasks.ingest import ingest
+from tasks.ingest.entries import Entries
 from tasks.ingest.ingest import Scan
 from tasks.pipeline import load, sources, steps
 from tasks.stage.kind import Stage
@@ -121,8 +124,8 @@ def receipt_of(stage: Stage, block: Block) -> Receipt:
 def measured(config: Config, known: Sequence[Item], changed: Changed) -> Iterator[str]:
     """The cells of one row."""
     (source,) = sources(config)
-    now = [changed(item) for item in known]
-    scan = Scan(now, [], frozenset(item.item for item in now))
+    now = Items.made_of(changed(item) for item in known)
+    scan = Scan(now, Entries.made_of([]), len(now))
     plan, planned = timed(lambda: make_plan(config, scans={source.key: scan}))
     found, deciding = timed(lambda: decide(plan))
     made = sum(row.items for row in plan.stages)

@@ -39,7 +39,7 @@ from flows.running.workers import Workers, start_workers
 from flows.stores.record import RunRecord
 from flows.telling.lineage_events import RunEvents
 from flows.telling.run_log import RunLog
-from storage.manifest import Block
+from storage.items import Block
 from tasks.pipeline import load
 from tasks.stage.job import Job
 from tasks.stage.kind import Stage

@@ -30,7 +30,8 @@ from configs.pipeline import Config
 from scenes.dataset import write_dataset
 from scenes.vocabulary import CLASSES
 from storage.fingerprint import Identity
-from storage.manifest import Block, Item, blocks_of, read_manifest
+from storage.items import Block, Item, blocks_of
+from storage.manifest import read_manifest
 from storage.receipts import read_receipt
 from tasks.ingest.images.resizing import resize_image
 from tasks.ingest.ingest import manifest_url

@@ -18,7 +18,7 @@ from metrics.weights import row_weights
 from models.student import StudentModel
 from scenes.vocabulary import CLASSES
 from storage.arrays import BlockReader
-from storage.manifest import Item
+from storage.items import Item
 from tasks.label.fuse import decode_labels
 from tasks.predict.predict import predict
 

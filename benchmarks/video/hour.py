@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import machine, span
-from storage.manifest import Item
+from storage.items import Item
 from tasks.ingest.check import check_entry
 from tasks.ingest.entries import Entry
 from tasks.ingest.settings import Panoramas

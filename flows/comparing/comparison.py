@@ -14,7 +14,7 @@ from flows.comparing.runs_before import RunsBefore
 from flows.receipts import Receipts
 from flows.sources import Source
 from storage.accepted import read_accepted
-from storage.manifest import Block
+from storage.items import Block
 from storage.receipts import Receipt, dropped_blocks
 from tasks.ingest.ingest import Retry, wants_retry
 from tasks.stage.grain import read_blocks

@@ -9,7 +9,7 @@ from typing import Any
 
 from flows.receipts import Receipts
 from storage.accepted import read_accepted
-from storage.manifest import Block
+from storage.items import Block
 from storage.receipts import Receipt, block_url, receipt_files
 from storage.urls import children, join
 from tasks.stage.grain import read_blocks

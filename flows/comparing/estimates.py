@@ -32,7 +32,7 @@ def _rates(root: str, stage: str, work: int, receipts: Receipts) -> tuple[list[f
     seconds, sizes = [], []
     for fingerprint in children(join(root, "stages", stage)):
         for receipt in measured(receipts.sample(root, stage, fingerprint, SAMPLE)):
-            done = sum(row.state == "done" for row in receipt.items)
+            done = receipt.done
             took = receipt.about.get("work")
             took = took if isinstance(took, int) and took > 0 else 1  # anything may stand in a store
             seconds.append(receipt.made["seconds"] / (done - receipt.copied) * work / took)
@@ -43,5 +43,5 @@ def _rates(root: str, stage: str, work: int, receipts: Receipts) -> tuple[list[f
 def measured(receipts: Iterable[Receipt]) -> list[Receipt]:
     """The receipts that tell what making an item takes: those without copied rows; where there are none, those that have others
     too. All have items that were made."""
-    made = [receipt for receipt in receipts if sum(row.state == "done" for row in receipt.items) > receipt.copied]
+    made = [receipt for receipt in receipts if receipt.done > receipt.copied]
     return [receipt for receipt in made if not receipt.copied] or made

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from storage.columns import found_in
 from storage.fingerprint import differences
-from storage.manifest import Block
+from storage.items import Block
 from storage.urls import children, join
 from tasks.ingest.ingest import Scan, unchanged
 from tasks.stage.grain import stands_for
@@ -15,7 +16,7 @@ from tasks.stage.kind import Stage
 
 def source_reasons(stage: Stage, scan: Scan) -> list[str]:
     """Why files of a source must be read."""
-    known = {item.item: item for item in scan.known}
+    known = {item.item: item for item in scan.known.where(found_in(scan.known.column("item"), scan.to_read.names))}
     new = [entry.item for entry in scan.to_read if entry.item not in known]
     again = [entry.item for entry in scan.to_read if entry.item in known and unchanged(entry, known[entry.item])]
     changed = [entry.item for entry in scan.to_read if entry.item in known and not unchanged(entry, known[entry.item])]

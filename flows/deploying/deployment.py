@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
@@ -95,6 +96,7 @@ def deployment_name(config: Config, trial: Trial) -> str:
 def _register(config: Config, pool: str, cron: str | None, place: str, trial: Trial, name: str) -> str:
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.deployments.runner import RunnerDeployment
     from prefect.exceptions import ObjectAlreadyExists
     from prefect.flows import EntrypointType
@@ -109,7 +111,12 @@ def _register(config: Config, pool: str, cron: str | None, place: str, trial: Tr
     if trial.words:
         parameters["trial"] = trial.model_dump(mode="json", exclude_defaults=True)
     tags = ["panolabel", config_tag(config.name)]  # with which its runs begin: automations know them by it
-    made = flow.to_deployment(name, parameters=parameters, cron=cron, tags=tags, entrypoint_type=EntrypointType.MODULE_PATH)
+    one_at_a_time = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+    how: dict[str, Any] = {"entrypoint_type": EntrypointType.MODULE_PATH, "concurrency_limit": one_at_a_time}
+    try:
+        made = flow.to_deployment(name, parameters=parameters, cron=cron, tags=tags, **how)
+    except ValidationError as error:
+        raise ConfigError(f"--cron {cron!r}: is no schedule ({error.errors()[0]['msg']}); write one as '0 3 * * *'") from None
     assert isinstance(made, RunnerDeployment), "a coroutine only where an event loop runs"
     made.apply(work_pool_name=pool)
     return f"{flow.name}/{name}"

@@ -18,7 +18,7 @@ from flows.invocation import typed
 from flows.plan import Plan, make_plan
 from flows.stores.finished import NotFinished
 from storage.arrays import BlockReader
-from storage.manifest import Block, Item
+from storage.items import Block, Item
 from storage.receipts import Receipt, damage, withdraw
 from storage.urls import join, read_bytes
 from tasks.ingest.images.resizing import resize_image

@@ -17,9 +17,9 @@ from flows.stores.finished import LABELS, Finished, NotFinished, fingerprints, f
 from storage.about import refuse_other_arrays
 from storage.arrays import BlockReader
 from storage.fingerprint import digest
-from storage.manifest import Item
+from storage.items import Item
 from storage.published.samples import SHARD_BYTES, WRITERS, Sample, Split, export_splits
-from storage.receipts import ItemRow
+from storage.rows import ItemRow
 from storage.urls import read_bytes
 from tasks.ingest.panorama import load_panorama
 from tasks.label.as_files import LAYOUTS

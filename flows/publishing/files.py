@@ -55,7 +55,7 @@ def export_files(
     given_up: dict[str, str] = {}
     for url, block, receipt in finished.blocks:
         finished.refuse_damaged(url, receipt)
-        reader = BlockReader(url, receipt.files) if any(row.state == "done" for row in receipt.items) else None
+        reader = BlockReader(url, receipt.files) if receipt.done else None
         for slot, item, row in finished.of_block(block, receipt):
             if row.state != "done" or reader is None:
                 given_up[item.item] = row.reason

@@ -20,7 +20,7 @@ from flows.stores.finished import Finished, finished_labels
 from flows.stores.items import nearest_item
 from storage.addresses import AddressError
 from storage.arrays import BlockReader
-from storage.manifest import Item
+from storage.items import Item
 from storage.retries import StoreError
 from storage.urls import join, location, write_bytes
 from tasks.ingest.panorama import Reading, load_panorama

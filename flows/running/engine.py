@@ -88,7 +88,7 @@ class Engine:
         self._new = self._look()
         self._running = [*self._stages.values()]
         estimates = {row.stage: row.seconds for row in self._plan.stages}
-        self._outlook = Outlook(self._running, estimates, workers.settings.workers)
+        self._outlook = Outlook([*self._running], estimates, workers.settings)
 
     def _look(self) -> list[Work]:
         """Make the plan, or make it again; what it has more than before."""
@@ -180,7 +180,7 @@ class Engine:
                 break
             with suppress(Empty):
                 self._reading.notes.get(timeout=LOOK_SECONDS)()
-            if line := self._outlook.line():
+            if line := self._outlook.line(more=not self._whole):
                 self._log.tell(line)
         self._lost |= schedule.lost
 

@@ -16,7 +16,8 @@ from flows.invocation import typed
 from flows.plan import Plan
 from flows.stores.failures import cause_of, read_waivers, waiver, without_numbers
 from flows.stores.items import left_behind
-from storage.receipts import ItemRow, Receipt
+from storage.receipts import Receipt
+from storage.rows import ItemRow
 from tasks.stage.kind import Stage, Step
 
 LEAST = 2

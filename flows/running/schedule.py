@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flows.plan import Plan
-from storage.manifest import Block
+from storage.items import Block
 from tasks.stage.grain import read_blocks, waits_for_all
 from tasks.stage.kind import Stage, Step, stages_read
 

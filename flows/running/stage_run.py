@@ -19,7 +19,7 @@ from flows.telling.artifacts import StageProgress
 from flows.telling.lineage_events import RunEvents
 from flows.telling.progress import observer
 from flows.telling.run_log import RunLog, counted
-from storage.manifest import Block
+from storage.items import Block
 from storage.receipts import Receipt
 from tasks.stage.kind import Step
 from tasks.stage.late import is_foreseen

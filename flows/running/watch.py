@@ -11,7 +11,7 @@ from typing import Any
 
 from prefect import get_client
 from prefect.context import FlowRunContext
-from prefect.states import Cancelled, Crashed, State
+from prefect.states import Cancelled, Crashed, Failed, State
 
 from flows.errors import Interrupted
 from tasks.stage.attempts.stopping import ask_to_stop, go_on
@@ -22,11 +22,16 @@ LOOK_SECONDS = 5.0
 logger = logging.getLogger(__name__)
 
 
+class PauseEnded(Interrupted):
+    """The run was paused for a time, and nobody resumed it: the server has called it failed since."""
+
+
 class Watch:
     """What was asked so far."""
 
     def __init__(self) -> None:
         self.cancelled = False
+        self.expired = False
         self._paused = threading.Event()
 
     @property
@@ -41,10 +46,12 @@ class Watch:
         if state.is_cancelled() or state.is_cancelling():
             self.cancelled = True
             ask_to_stop()
-        if state.is_paused():
-            self._paused.set()
-        else:
-            self._paused.clear()
+        if self.paused and state.is_failed():  # the pause had a limit, and nobody resumed the run
+            self.cancelled = self.expired = True
+            ask_to_stop()
+        elif state.is_paused() != self.paused:
+            (self._paused.set if state.is_paused() else self._paused.clear)()
+            logger.warning("paused in Prefect: no block is begun" if self.paused else "goes on: it is paused in Prefect no more")
 
 
 @contextmanager
@@ -71,6 +78,10 @@ def watching() -> Iterator[Watch]:
     thread.start()
     try:
         yield watch
+    except Interrupted as stopped:
+        if watch.expired:
+            raise PauseEnded(f"paused in Prefect, and not resumed in time; {stopped}") from None
+        raise
     finally:
         over.set()
         thread.join(LOOK_SECONDS)  # a server that hangs holds up no run
@@ -81,8 +92,11 @@ def watching() -> Iterator[Watch]:
 def stopped_state(stopped: Interrupted) -> State[Any]:
     """How a run ends in Prefect that was asked to stop: cancelled.
 
-    But a run that a signal took from its worker, which nobody cancelled, has crashed: it should be started again.
+    But one whose pause ended without anybody resuming it has failed, as the server says, and one that a signal took from its
+    worker, which nobody cancelled, has crashed: it should be started again.
     """
+    if isinstance(stopped, PauseEnded):
+        return Failed(message=str(stopped))
     context = FlowRunContext.get()
     if context and context.flow_run and context.flow_run.deployment_id:
         with suppress(Exception), get_client(sync_client=True) as client:

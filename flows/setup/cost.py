@@ -213,7 +213,7 @@ def _as_made(root: str, receipt: Receipt | None) -> Receipt | None:
 
 def _rate(receipts: Sequence[Receipt]) -> Rate | None:
     receipts = measured(receipts)
-    done = sum(row.state == "done" for receipt in receipts for row in receipt.items)
+    done = sum(receipt.done for receipt in receipts)
     if not done:
         return None
     seconds = sum(float(receipt.made["seconds"]) for receipt in receipts)
@@ -247,7 +247,9 @@ def _stage_cost(config: Config, stage: Stage, known: Sequence[Stage], panoramas:
     if rate is None:
         return StageCost(stage.key, blocks, note=MEASURE_FIRST)
     # A block goes through all stages before the next, so workers wait for each other only at the end.
-    wall = rate.seconds * panoramas / min(blocks, workers)
+    pools = config.execution.runner.pools
+    own = workers if pools is None or workers != pools.gpu + pools.cpu else pools.gpu if stage.wants_gpu else pools.cpu
+    wall = rate.seconds * panoramas / min(blocks, own)
     at_once = panoramas if stage.keeps_data else window
     gpu_seconds, note = _gpu_seconds(config, stage, rate, panoramas)
     notes = [one for one in (measured_as, note) if one] + ["keep: until_read, so these bytes at a time"] * (not stage.keeps_data)

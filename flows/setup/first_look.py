@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from storage.manifest import Item
+from storage.items import Item
 from tasks.ingest.check import check_entry
 from tasks.ingest.entries import Entry
 from tasks.ingest.settings import Ingest

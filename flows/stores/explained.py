@@ -10,7 +10,7 @@ from flows.plan import Plan
 from flows.sources import Source
 from flows.stores.items import called_so, different, same_panoramas
 from storage.forgotten import is_forgotten
-from storage.manifest import Block, Item
+from storage.items import Block, Item
 from tasks.stage.grain import stands_for
 from tasks.stage.kind import Stage, upstream_names
 

@@ -17,9 +17,10 @@ from flows.stores.stored import plan_if_listed
 from flows.trials import behind
 from storage.about import common_about, refuse_other_arrays
 from storage.arrays import BlockReader, arrays_digest, damaged
-from storage.forgotten import is_forgotten
-from storage.manifest import Block, Item
-from storage.receipts import ItemRow, Receipt, damage, read_receipts, withdraw
+from storage.forgotten import forgotten_names
+from storage.items import Block, Item
+from storage.receipts import Receipt, damage, read_receipts, withdraw
+from storage.rows import ItemRow
 from tasks.pipeline import plain_stages
 from tasks.stage.kind import Stage, Step
 
@@ -148,9 +149,9 @@ def _left_out(plan: Plan, step: Step, labelled: Collection[str], keep_removed: b
     """Items with a place that are left out of the labels, and those that are gone and kept: of the ``labelled`` ones those that
     are not forgotten."""
     own = [source for source in plan.sources if same_panoramas(source.stage, step.stage.panoramas)][:1]
-    items = [(item, item.item in source.scan.present) for source in own for item in source.scan.known if item.block >= 0]
-    forgotten = {item.item for item, _ in items if is_forgotten(item)}
-    gone = {item.item for item, present in items if not present} - forgotten
+    placed = [known.where(known.numbers("block") >= 0) for known in (source.scan.known for source in own)]
+    forgotten = {name for known in placed for name in forgotten_names(known)}
+    gone = {name for source in own for name in source.scan.absent}.intersection(*(known.names for known in placed)) - forgotten
     kept = gone.intersection(labelled) if keep_removed else set()
     return frozenset(forgotten | gone - kept), tuple(sorted(kept))
 

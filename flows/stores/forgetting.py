@@ -26,7 +26,7 @@ from flows.stores.stored import stored_plan
 from flows.stores.versions_held import blank_versions, expirable
 from storage.erasing import Stored, erase
 from storage.forgotten import Event, Forgotten, read_forgotten, write_forgotten
-from storage.manifest import Item
+from storage.items import Item
 from storage.receipts import Receipt
 from storage.runs import read_runs, run_url
 from storage.urls import location

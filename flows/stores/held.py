@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from storage.erasing import Stored, stored_blocks
 from storage.forgotten import Forgotten, as_told
-from storage.manifest import SUFFIX, Item, blocks_of, read_manifest
+from storage.items import Item, blocks_of
+from storage.manifest import SUFFIX, read_manifest
 from storage.places import manifests
 from tasks.earlier import stage_read
 from tasks.stage.grain import ALL

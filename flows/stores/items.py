@@ -6,6 +6,7 @@ import difflib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeVar
 
 from configs.pipeline import Config
@@ -13,7 +14,7 @@ from configs.settings import ConfigError
 from flows.plan import Plan, Source
 from flows.stores.stored import stored_plan
 from storage.credentials import mask_credentials
-from storage.manifest import Block, Item
+from storage.items import Block, Item
 from storage.receipts import damage, drop_receipt, read_receipt, receipt_files
 from tasks.ingest import ingest
 from tasks.stage.kind import Stage
@@ -43,7 +44,8 @@ def different(sources: Sequence[Source]) -> list[Source]:
 
 def called(plan: Plan) -> Callable[[str, str], str]:
     """What users call an item of a source, by the source's key and the item's name: ``SOURCE/ITEM`` if several have that name."""
-    names = Counter(item.item for source in different(plan.sources) for item in source.scan.known)
+    sources = different(plan.sources)
+    names = Counter(chain.from_iterable(source.scan.known.names for source in sources)) if len(sources) > 1 else Counter()
     return lambda source, item: f"{source}/{item}" if names[item] > 1 else item
 
 
@@ -135,8 +137,9 @@ def given_up(plan: Plan) -> list[GivenUp]:
     left = {(source.key, item) for source in sources for item in source.left}
     rows: dict[tuple[str, str], GivenUp] = {}
     for source in sources:
-        for item in source.scan.known:
-            if item.reason and item.block < 0:
+        known = source.scan.known
+        for item in known.where(known.numbers("block") < 0):
+            if item.reason:
                 own = GivenUp(name(source.key, item.item), item.item, source.stage, source.key, item.reason)
                 rows[source.key, item.item] = own
     told = {item for _, item in rows}

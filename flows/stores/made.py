@@ -5,7 +5,7 @@ from __future__ import annotations
 from configs.pipeline import Config
 from flows.plan import Plan
 from flows.stores.items import same_panoramas
-from storage.manifest import Item
+from storage.items import Item
 from tasks.stage.kind import Stage, Step
 from tasks.stage.made import Made
 

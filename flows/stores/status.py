@@ -14,6 +14,7 @@ from flows.sources import Source
 from flows.stores.failures import causes, read_waivers, waiver
 from flows.stores.items import given_up
 from flows.stores.life import items_told
+from flows.stores.needed import is_going
 from flows.stores.record import made_by, stage_receipts
 from flows.stores.stored import plan_if_listed
 from storage.credentials import mask_credentials
@@ -21,6 +22,8 @@ from storage.forgotten import read_forgotten
 from storage.receipts import Receipt
 from storage.runs import latest_run
 
+DIED = "died"
+"""The state of a run whose process is gone, and which could not say so."""
 RUN_FIELDS = ("run", "state", "reason", "started", "seconds", "user", "prefect", "trial")
 
 
@@ -93,6 +96,8 @@ def _last_run(config: Config, plan: Plan, receipts: Mapping[str, list[Receipt]])
     if record is None:
         return None
     shown: dict[str, Any] = {key: record[key] for key in RUN_FIELDS if key in record}
+    if record["state"] == "running" and not is_going(record):
+        shown["state"] = DIED
     made = [receipt for group in made_by(receipts, record["run"]).values() for receipt in group]
     items = sum(len(receipt.items) for receipt in made)
     owed = sum(len(block.items) for step in plan.steps for block in plan.owed_blocks(step))
@@ -103,5 +108,5 @@ def _last_run(config: Config, plan: Plan, receipts: Mapping[str, list[Receipt]])
         "items_done": items,
         "items_owed": owed,
         "items_per_second": round(rate, 2),
-        "eta_seconds": round(owed / rate) if record["state"] == "running" and rate else None,
+        "eta_seconds": round(owed / rate) if shown["state"] == "running" and rate else None,
     }

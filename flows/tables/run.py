@@ -19,6 +19,7 @@ from flows.plan import Plan
 from flows.plan_words import plan_title, plan_words
 from flows.stores.garbage import Garbage
 from flows.stores.items import Broken
+from flows.stores.status import DIED
 from flows.tables.life import print_life
 from flows.tables.shown import print_places, print_sentences, print_tables
 from flows.text import console, duration, size
@@ -55,7 +56,7 @@ def way_table(item: str, way: Sequence[Mapping[str, str]]) -> Table:
 def print_notes(notes: Sequence[str]) -> None:
     """What else there is to know of a source."""
     for note in notes:
-        console.print(f"[yellow]source:[/] {escape(note)}", soft_wrap=True)
+        console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
 
 
 def print_growth(growth: Growth | None) -> None:
@@ -181,6 +182,8 @@ def _print_last_run(last: dict[str, Any]) -> None:
         console.print(f"  {escape(trial_line(trial))}", soft_wrap=True)
     if reason := last.get("reason"):
         console.print(f"  {escape(reason)}", soft_wrap=True)
+    if last["state"] == DIED:
+        console.print("  its process is gone; the next run goes on where it was", soft_wrap=True)
     rest = f", {last['items_owed']} item-stages to go" + (
         f", about {duration(last['eta_seconds'])} left" if last["eta_seconds"] is not None else ""
     )

@@ -15,7 +15,9 @@ from functools import wraps
 from typing import Any, ParamSpec
 from uuid import UUID
 
+from httpx import HTTPError
 from prefect.artifacts import create_link_artifact, create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.settings import PREFECT_API_REQUEST_TIMEOUT, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from flows.plan import Plan
 from flows.plan_words import plan_title, plan_words
@@ -23,6 +25,9 @@ from storage.urls import is_local
 
 SECONDS_BETWEEN_UPDATES = 5
 MOST_ROWS = 200
+AWAY_SECONDS = 30.0
+"""How long a server that did not answer is told nothing more in passing."""
+ASKED_ONCE = {PREFECT_CLIENT_MAX_RETRIES: 0, PREFECT_API_REQUEST_TIMEOUT: 5.0}
 
 _Parameters = ParamSpec("_Parameters")
 logger = logging.getLogger(__name__)
@@ -41,12 +46,42 @@ def harmless(write: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
     return guarded
 
 
+class _Server:
+    """Until when the server is left alone, since it did not answer."""
+
+    away_until = 0.0
+
+
+def in_passing(write: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
+    """As :func:`harmless`, for what is told while a run works: the server is asked once, and where it does not answer it is told
+    nothing more for a while, so that no block waits for it."""
+
+    @wraps(write)
+    def guarded(*arguments: _Parameters.args, **named: _Parameters.kwargs) -> None:
+        if time.monotonic() < _Server.away_until:
+            return
+        try:
+            with temporary_settings(ASKED_ONCE):
+                write(*arguments, **named)
+        except HTTPError as error:
+            _Server.away_until = time.monotonic() + AWAY_SECONDS
+            logger.warning(
+                "Prefect's server does not answer (%s: %s): the run goes on, and shows its progress there later",
+                type(error).__name__,
+                error,
+            )
+        except Exception as error:  # whatever it is, labels matter more
+            logger.warning("an artifact was not written: %s: %s", type(error).__name__, error)
+
+    return guarded
+
+
 def artifact_key(*parts: str) -> str:
     """A key as Prefect wants it, of the name of a config and more: lower case letters, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
 
 
-@harmless
+@in_passing
 def publish_plan(config: str, plan: Plan) -> None:
     """The plan as a table: what is cached, what runs, why, and how long it should take."""
     rows = [{**row, "why": row["why"].replace("\n", "; ")} for row in plan_words(plan)]
@@ -77,7 +112,7 @@ class StageProgress:
         self._artifact: UUID | None = None
         self._begin(config, stage)
 
-    @harmless
+    @in_passing
     def _begin(self, config: str, stage: str) -> None:
         key = artifact_key(config, "progress", stage)
         created = create_progress_artifact(0.0, key=key, description=f"{stage}: {self._blocks} blocks")
@@ -88,11 +123,15 @@ class StageProgress:
         """There are so many now."""
         self._blocks = blocks
 
-    @harmless
+    @in_passing
+    def _tell(self) -> None:
+        assert self._artifact is not None
+        update_progress_artifact(self._artifact, 100.0 * self._done / self._blocks)
+        self._updated = time.monotonic()
+
     def block_done(self) -> None:
         """Count one block."""
         self._done += 1
         late = time.monotonic() - self._updated > SECONDS_BETWEEN_UPDATES
         if self._artifact and (late or self._done == self._blocks):
-            update_progress_artifact(self._artifact, 100.0 * self._done / self._blocks)
-            self._updated = time.monotonic()
+            self._tell()

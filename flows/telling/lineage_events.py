@@ -34,7 +34,7 @@ from configs.pipeline import Config
 from flows.errors import Interrupted
 from flows.receipts import Receipts
 from flows.telling.emitter import Emitter
-from storage.manifest import Block
+from storage.items import Block
 from storage.receipts import Receipt
 from storage.urls import filesystem, join
 from tasks.pipeline import plain_stages, sources

@@ -19,7 +19,7 @@ from flows.telling.artifacts import harmless
 from flows.telling.progress import observer
 from flows.text import duration
 from storage.credentials import mask_credentials
-from storage.receipts import ItemRow
+from storage.rows import ItemRow
 from storage.urls import join, write_bytes
 from tasks.stage.attempts.telling import Tell
 

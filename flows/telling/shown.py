@@ -8,7 +8,7 @@ from html import escape
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from flows.telling.artifacts import artifact_key, harmless
+from flows.telling.artifacts import artifact_key, in_passing
 from tasks.pages.charts import standalone
 from tasks.pages.shown import Section
 from tasks.stage.tables import SVG, Picture, Pictures, Piece, Table, Words
@@ -31,7 +31,7 @@ def publish_section(config: str, section: Section) -> None:
             _publish(name, piece)
 
 
-@harmless
+@in_passing
 def _publish(key: str, piece: Piece) -> None:
     if isinstance(piece, Table):
         if piece.rows:

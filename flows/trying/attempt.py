@@ -15,7 +15,7 @@ from flows.stores.items import nearest_item
 from flows.stores.stored import stored_plan
 from flows.trials import behind
 from flows.trying.rows import Items, Row
-from storage.manifest import Block
+from storage.items import Block
 from storage.receipts import read_receipt
 from tasks.ingest import ingest
 from tasks.pipeline import sources

@@ -12,8 +12,9 @@ from configs.pipeline import Config
 from flows.plan import Plan
 from flows.reading.versions import versions_of
 from storage.arrays import BlockReader
-from storage.manifest import Block, Item
-from storage.receipts import ItemRow, Receipt, block_url, existing_receipts
+from storage.items import Block, Item
+from storage.receipts import Receipt, block_url, existing_receipts
+from storage.rows import ItemRow
 from storage.runs import latest_run
 from tasks.stage.kind import Step
 from tasks.stage.upstream import sound_arrays

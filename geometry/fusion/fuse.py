@@ -152,7 +152,7 @@ def fuse(
         out |= _depth(land["depth"], fields["depth"].valid, looks["depth"], settings, out.get("sky"))
     _clear_sky(out)
     if settings.enforce_normals and {"depth", "normals"} <= fields.keys():
-        out["depth"] = _enforced(out, settings.depth_edge)
+        out["depth"] = enforced(out, settings.depth_edge)
     return out
 
 
@@ -163,8 +163,8 @@ def _clear_sky(labels: Mapping[str, NDArray]) -> None:
             labels[name][labels["sky"]] = 0
 
 
-def _enforced(labels: Mapping[str, NDArray], depth_edge: float) -> FloatArray:
-    """Fused depth (H, W) whose surfaces face as the fused normals say, the more so the better views agree on these."""
+def enforced(labels: Mapping[str, NDArray], depth_edge: float) -> FloatArray:
+    """Depth (H, W) of fused labels whose surfaces face as their normals say, the more so the better views agree on these."""
     agreement = labels["normals_agreement"].astype(np.float32) / np.float32(255)
     depth: FloatArray = labels["depth"]
     return depth * normal_correction(depth, labels["depth_valid"], labels["normals"], agreement, depth_edge)

@@ -1,8 +1,14 @@
-"""A network's output tensors -> fields at the patches' own resolution."""
+"""A network's output tensors -> fields at the patches' own resolution.
+
+Functions whose names end in ``_tensors`` give fields whose arrays are tensors, on the network's own device; :func:`as_arrays`
+brings them to the CPU, which ``*_field`` do at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +39,32 @@ def resize(values: torch.Tensor, size: tuple[int, int], corners: bool = False) -
     return interpolate(values, size, mode="bilinear", align_corners=False, antialias=shrinks)
 
 
-def depth_field(
+def as_arrays(fields: Mapping[str, Any]) -> dict[str, Field]:
+    """Fields of tensors as fields of numpy arrays; those of arrays as they are."""
+    return {name: one if isinstance(one.valid, np.ndarray) else _as_arrays(one) for name, one in fields.items()}
+
+
+def _as_arrays(one: Any) -> Field:
+    confidence = None if one.confidence is None else one.confidence.cpu().numpy()
+    return replace(one, values=one.values.cpu().numpy(), valid=one.valid.cpu().numpy(), confidence=confidence)
+
+
+def depth_field(*arguments: Any, **named: Any) -> Field:
+    """What :func:`depth_tensors` gives, as arrays."""
+    return _as_arrays(depth_tensors(*arguments, **named))
+
+
+def normals_field(values: torch.Tensor, size: tuple[int, int], axes: str) -> Field:
+    """What :func:`normals_tensors` gives, as arrays."""
+    return _as_arrays(normals_tensors(values, size, axes))
+
+
+def semantic_fields(*arguments: Any, **named: Any) -> dict[str, Field]:
+    """What :func:`semantic_tensors` gives, as arrays."""
+    return as_arrays(semantic_tensors(*arguments, **named))
+
+
+def depth_tensors(
     values: torch.Tensor,
     size: tuple[int, int],
     unit: str,
@@ -41,7 +72,7 @@ def depth_field(
     depth_max: float | None = None,
     border: tuple[int, int] = (0, 0),
     corners: bool = False,
-) -> Field:
+) -> Any:
     """A depth field of (h, w) from a network's depths.
 
     Parameters
@@ -68,8 +99,12 @@ def depth_field(
     valid = _resize_and_crop(usable.float(), size, border, corners) > 0.999
     if depth_max is not None:
         valid = valid & (depth < depth_max)
-    depth = torch.where(valid, depth, 0)
-    return Field("depth", depth.cpu().numpy(), valid.cpu().numpy(), unit, frame)
+    return _field("depth", torch.where(valid, depth, 0), valid, unit, frame)
+
+
+def _field(name: str, values: Any, valid: Any, unit: str, frame: str = "-", confidence: Any = None) -> Any:
+    """A field of tensors, which is one by all that it says."""
+    return Field(name, values, valid, unit, frame, confidence)
 
 
 def _medians(values: torch.Tensor, usable: torch.Tensor) -> torch.Tensor:
@@ -84,7 +119,7 @@ def _resize_and_crop(values: torch.Tensor, size: tuple[int, int], border: tuple[
     return whole[:, 0, rows : rows + height, columns : columns + width]
 
 
-def normals_field(values: torch.Tensor, size: tuple[int, int], axes: str) -> Field:
+def normals_tensors(values: torch.Tensor, size: tuple[int, int], axes: str) -> Any:
     """Unit normals (N, h, w, 3) in the camera frame from a network's (N, 3, H, W) of any length.
 
     ``axes`` says where the network's channels point: see ``TeacherModel.normals_axes``.
@@ -96,7 +131,7 @@ def normals_field(values: torch.Tensor, size: tuple[int, int], axes: str) -> Fie
     for channel in range(3):
         sign = -1 if axes[2 * channel] == "-" else 1
         camera[..., "xyz".index(axes[2 * channel + 1])] = torch.where(valid, sign * vectors[:, channel], 0)
-    return Field("normals", camera.cpu().numpy(), valid.cpu().numpy(), "unit", "camera")
+    return _field("normals", camera, valid, "unit", "camera")
 
 
 def _unit(vectors: torch.Tensor) -> torch.Tensor:
@@ -118,9 +153,9 @@ def semantic_names(classes: Sequence[str]) -> tuple[str, ...]:
     return ("semantics", "sky") if sky_class(classes) is not None else ("semantics",)
 
 
-def semantic_fields(
+def semantic_tensors(
     scores: Iterable[torch.Tensor], classes: Sequence[str], size: tuple[int, int], probability: Callable = torch.softmax
-) -> dict[str, Field]:
+) -> dict[str, Any]:
     """Semantics (best classes first, with their probabilities), and sky, of N patches.
 
     Parameters
@@ -142,16 +177,16 @@ def semantic_fields(
             raise ValueError(f"classes: {len(classes)} are named, but the network scores {len(one)}; name each of them, in order")
         shares = probability(resize(one[None].float(), size), dim=1)[0]
         top = shares.topk(min(RUNNERS_UP, len(shares)), dim=0)
-        best.append(top.indices.permute(1, 2, 0).cpu().numpy().astype(np.uint16))
-        confidence.append(top.values.permute(1, 2, 0).cpu().numpy().astype(np.float32))
-        valid.append(np.isfinite(confidence[-1]).all(axis=-1) & (confidence[-1][..., 0] > 0))
+        best.append(top.indices.permute(1, 2, 0).to(torch.uint16).view(torch.int16))  # torch does little with uint16 but hold it
+        confidence.append(top.values.permute(1, 2, 0))
+        valid.append(torch.isfinite(confidence[-1]).all(dim=-1) & (confidence[-1][..., 0] > 0))
         if index is not None:
-            sky.append(shares[index].clamp(0, 1).cpu().numpy())
-    sure = np.where(np.stack(valid)[..., None], np.stack(confidence), 0)
-    fields = {"semantics": Field("semantics", np.stack(best), np.stack(valid), "class", confidence=sure)}
+            sky.append(shares[index].clamp(0, 1))
+    told = torch.stack(valid)
+    sure = torch.where(told[..., None], torch.stack(confidence), 0)
+    fields = {"semantics": _field("semantics", torch.stack(best).view(torch.uint16), told, "class", confidence=sure)}
     if index is not None:
-        values = np.where(np.stack(valid), np.stack(sky), 0).astype(np.float32)
-        fields["sky"] = Field("sky", values, np.stack(valid), "probability")
+        fields["sky"] = _field("sky", torch.where(told, torch.stack(sky), 0), told, "probability")
     return fields
 
 

@@ -143,7 +143,7 @@ def _size(size: Any, config: Any, rule: SizeRule) -> dict[str, int]:
 
 def prepare(patches: NDArray[np.uint8], spec: ImageSpec, device: torch.device | str) -> torch.Tensor:
     """A network's input (N, 3, H, W) float32 on ``device`` from patches (N, h, w, 3) uint8 RGB."""
-    pixels = torch.from_numpy(np.ascontiguousarray(patches)).to(device).permute(0, 3, 1, 2).float()
+    pixels = _uploaded(torch.from_numpy(np.ascontiguousarray(patches)), torch.device(device)).permute(0, 3, 1, 2).float()
     height, width = pixels.shape[-2:]
     rows, columns = spec.border(height, width)
     if spec.reflect_border:
@@ -155,6 +155,11 @@ def prepare(patches: NDArray[np.uint8], spec: ImageSpec, device: torch.device | 
         pixels = pixels.flip(1)
     mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (spec.mean, spec.std))
     return (pixels * spec.rescale - mean) / std
+
+
+def _uploaded(patches: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Bytes on the device; to a GPU through pinned memory, so that nobody waits for the copy."""
+    return patches.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else patches.to(device)
 
 
 def _resize(pixels: torch.Tensor, size: tuple[int, int], spec: ImageSpec) -> torch.Tensor:

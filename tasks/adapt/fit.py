@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from configs.settings import ConfigError
 from models.seamless.saved import SeamlessModel
 from models.seamless.semantic import SemanticNetwork
-from storage.manifest import Block
+from storage.items import Block
 from tasks.adapt.learner import rate_groups
 from tasks.seamless.model import model_digest, read_model
 from tasks.stage.kind import Stage

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from geometry.instances.boxes import mask_boxes
 from models.adaptation.pseudo_labels import IGNORED, OmniLabels, omni_labels, semantic_labels, thing_area
-from storage.manifest import Item
+from storage.items import Item
 from storage.receipts import Receipt
 from tasks.adapt.arrays import pack_mask, pack_objects, unpack_confidence, unpack_mask, unpack_objects, unpack_observed
 from tasks.adapt.settings import OmniLabels as OmniSettings

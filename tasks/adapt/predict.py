@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.seamless.fusion import Detections
 from models.seamless.network import Finding
-from storage.manifest import Item
+from storage.items import Item
 from storage.receipts import Receipt
 from tasks.adapt.arrays import classes_within, objects_within, pack_confidence, pack_objects, pack_observed
 from tasks.adapt.settings import Found

@@ -21,7 +21,7 @@ from metrics.audit.attribution import LEVELS, PARTS, level_errors, parts
 from metrics.audit.bands import splits
 from metrics.audit.measure import FIGURES, MAP, PATCH_MAP, Measured, make_path, measure, rows_of
 from metrics.semantics import vocabulary_map
-from storage.manifest import Item
+from storage.items import Item
 from storage.receipts import Receipt
 from tasks.evaluate.evaluate import Digests, has_its_truth, read_truth, read_truth_classes, truth_facts, truth_of
 from tasks.evaluate.settings import Audit

@@ -17,8 +17,9 @@ from metrics.protocols import asked_for, for_unit, protocol_named
 from metrics.side_by_side import protocol_rows
 from metrics.summary import summarise
 from storage.fingerprint import digest
-from storage.manifest import Item
-from storage.receipts import ItemRow, Receipt
+from storage.items import Item
+from storage.receipts import Receipt
+from storage.rows import ItemRow
 from storage.urls import exists, join, read_bytes
 from tasks.evaluate.settings import Evaluate as Settings
 from tasks.ingest.datasets import DATA_SETS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from storage.forgotten import is_forgotten
-from storage.manifest import Item
-from storage.receipts import ItemRow
+from storage.items import Item
+from storage.rows import ItemRow
 from storage.urls import exists
 from tasks.evaluate.evaluate import read_truth, truth_url
 from tasks.ingest.datasets.reading import truth_files

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from metrics.audit.attribution import PARTS
 from metrics.audit.measure import FIGURES
 from storage.arrays import BlockReader
-from storage.receipts import ItemRow
+from storage.rows import ItemRow
 from tasks.evaluate.showcase import item_pictures
 from tasks.evaluate.summary import NAMES, Audited, gather, summarise
 from tasks.pages import charts

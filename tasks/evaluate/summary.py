@@ -14,7 +14,7 @@ from metrics.audit.agreement import MEASURES, agreement_rows
 from metrics.audit.attribution import LEVELS, PARTS, level_errors, missing_iou, parts
 from metrics.audit.measure import FIGURES, rows_of
 from metrics.intervals import jackknife_intervals
-from storage.receipts import ItemRow
+from storage.rows import ItemRow
 
 Array = NDArray[np.floating]
 

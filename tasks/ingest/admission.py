@@ -4,11 +4,15 @@ read."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from storage.manifest import Item, refuse_clashes
-from tasks.ingest.entries import Entry
+import numpy as np
+
+from storage.columns import found_in
+from storage.items import Item, Items
+from storage.manifest import next_block, refuse_clashes
+from tasks.ingest.entries import Entries, Entry
 
 
 class Admission:
@@ -19,11 +23,9 @@ class Admission:
 
     Parameters
     ----------
-    known : sequence of Item
-        As the manifest has them.
-    checked : sequence of Item
-        That were read and have no place yet.
-    to_read : sequence of Entry
+    known : items as the manifest has them
+    checked : items that were read and have no place yet
+    to_read : entries
     block_size : int
 
     Raises
@@ -32,73 +34,68 @@ class Admission:
         Two names would be one on some file systems.
     """
 
-    def __init__(self, known: Sequence[Item], checked: Sequence[Item], to_read: Sequence[Entry], block_size: int) -> None:
-        names = {entry.item for entry in to_read}
-        self._known = {item.item: item for item in known}
-        refuse_clashes([*self._known, *sorted((names | {item.item for item in checked}) - self._known.keys())])
-        placed = {item.item: item for item in known if item.block >= 0}
-        self._read = {item.item: item for item in checked if item.item not in names}
-        coming = [*names, *self._read]
-        self._new = sorted(name for name in coming if name not in placed)
+    def __init__(self, known: Iterable[Item], checked: Iterable[Item], to_read: Iterable[Entry], block_size: int) -> None:
+        known, checked, to_read = Items.made_of(known), Items.made_of(checked), Entries.made_of(to_read)
+        self._size, self._next = block_size, next_block(known)
+        checked = checked.where(~found_in(checked.column("item"), to_read.names))
+        names, coming = set(to_read.names), {*to_read.names, *checked.names}
+        refuse_clashes([*known.names, *sorted(coming - set(known.names))])
+        mine = known.where(found_in(known.column("item"), coming))
+        placed = mine.where(mine.numbers("block") >= 0)
+        self._block = dict(zip(placed.names, placed.numbers("block").tolist(), strict=True))
+        self._changing = known.where(np.isin(known.numbers("block"), np.unique(placed.numbers("block"))))
+        self._left = Counter(block for name, block in self._block.items() if name in names)
+        self._new = sorted(name for name in coming if name not in self._block)
         self._at = 0
-        self._good: list[Item] = []
-        self._changing = {placed[name].block for name in coming if name in placed}
-        self._left = Counter(placed[name].block for name in names if name in placed)
-        self._next, self._size = max((item.block for item in known), default=-1) + 1, block_size
-        again = {*self._new}
-        self.settled = [item for item in known if item.block not in self._changing and item.item not in again]
+        self._good = Items.made_of([])
+        self._read = {item.item: item for item in checked}
+        changing = np.isin(known.numbers("block"), self._changing.numbers("block"))
+        self.settled = known.where(~changing & ~found_in(known.column("item"), self._new))
         self._advance()
 
-    def in_order(self, to_read: Sequence[Entry]) -> list[Entry]:
+    def in_order(self, to_read: Iterable[Entry]) -> Entries:
         """Files in the order in which reading them makes blocks whole: those with a place first, block by block."""
-        places = {entry.item: self._known[entry.item] for entry in to_read if entry.item in self._known}
-
-        def order(entry: Entry) -> tuple[bool, int, str]:
-            block = places[entry.item].block if entry.item in places else -1
-            return block < 0, block, entry.item
-
-        return sorted(to_read, key=order)
+        by_name = Entries.made_of(to_read).in_order("item")
+        blocks = np.array([self._block.get(name, self._next) for name in by_name.names], np.int64)
+        return by_name.take(np.argsort(blocks, kind="stable"))
 
     def note(self, items: Sequence[Item]) -> None:
         """Files were read."""
         for item in items:
             self._read[item.item] = item
-            before = self._known.get(item.item)
-            if before is not None and before.block >= 0:
-                self._left[before.block] -= 1
+            if item.item in self._block:
+                self._left[self._block[item.item]] -= 1
         self._advance()
 
     def _advance(self) -> None:
+        ready = []
         while self._at < len(self._new) and self._new[self._at] in self._read:
-            item = self._read[self._new[self._at]]
-            if item.reason:
-                self.settled.append(item)
-            else:
-                self._good.append(item)
+            ready.append(self._read.pop(self._new[self._at]))
             self._at += 1
+        self._good = self._good.plus(Items.made_of(item for item in ready if not item.reason))
+        self.settled = self.settled.plus(Items.made_of(item for item in ready if item.reason))
+
+    @property
+    def _whole(self) -> list[int]:
+        """Blocks that there were, of which all files are read."""
+        return [block for block in np.unique(self._changing.numbers("block")).tolist() if not self._left[block]]
 
     @property
     def blocks(self) -> int:
         """Blocks that are whole, and were not taken yet."""
-        return len(self._good) // self._size + sum(not self._left[block] for block in self._changing)
+        return len(self._good) // self._size + len(self._whole)
 
-    def take(self) -> list[Item]:
+    def take(self) -> Items:
         """The items of these blocks, with their places; of blocks that were known, those that were read. ``settled`` has all."""
-        whole = {block for block in self._changing if not self._left[block]}
-        self._changing -= whole
-        taken: list[Item] = []
-        for item in self._known.values() if whole else ():
-            if item.block not in whole:
-                continue
-            now = self._read.get(item.item)
-            if now is None:
-                self.settled.append(item)
-            else:
-                taken.append(replace(now, block=item.block, slot=item.slot))
-        full = len(self._good) - len(self._good) % self._size
-        for position, item in enumerate(self._good[:full]):
-            taken.append(replace(item, block=self._next + position // self._size, slot=position % self._size))
-        self._next += full // self._size
-        self._good = self._good[full:]
-        self.settled += taken
+        whole = np.isin(self._changing.numbers("block"), self._whole)
+        then, self._changing = self._changing.where(whole), self._changing.where(~whole)
+        read = [self._read.pop(name, None) for name in then.names]
+        self.settled = self.settled.plus(then.where(np.array([item is None for item in read], bool)))
+        changed = [replace(now, block=was.block, slot=was.slot) for was, now in zip(then, read, strict=True) if now is not None]
+        count = np.arange(len(self._good) - len(self._good) % self._size)
+        full, self._good = self._good.take(count), self._good[len(count) :]
+        new = full.with_numbers("block", self._next + count // self._size).with_numbers("slot", count % self._size)
+        self._next += len(count) // self._size
+        taken = Items.made_of(changed).plus(new)
+        self.settled = self.settled.plus(taken)
         return taken

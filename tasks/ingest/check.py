@@ -8,7 +8,7 @@ from typing import Any
 
 from storage.cells import DamagedParquet
 from storage.fingerprint import digest
-from storage.manifest import Item
+from storage.items import Item
 from storage.retries import StoreError
 from storage.urls import is_local, read_bytes
 from tasks.ingest.entries import Entry

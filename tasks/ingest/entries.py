@@ -6,11 +6,14 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
+import pyarrow as pa
+
+from storage.columns import Columns
 from storage.credentials import mask_credentials
 from storage.fingerprint import digest
 from storage.names import unsafe_name
@@ -51,11 +54,33 @@ class Entry:
     problem: str = ""
 
 
+SCHEMA = pa.schema(
+    [
+        ("item", pa.string()),
+        ("uri", pa.string()),
+        ("size", pa.int64()),
+        ("stamp", pa.string()),
+        ("split", pa.string()),
+        ("metadata", pa.string()),
+        ("problem", pa.string()),
+    ]
+)
+
+
+class Entries(Columns[Entry]):
+    """Entries in columns."""
+
+    @classmethod
+    def made_of(cls, entries: Iterable[Entry]) -> Entries:
+        """Entries in columns, whatever they were in."""
+        return cls.of(Entry, SCHEMA, entries)
+
+
 @dataclass(frozen=True)
 class Found:
     """The panoramas of a source, and what else its user should know of it, as sentences."""
 
-    entries: list[Entry]
+    entries: Entries
     notes: tuple[str, ...] = ()
 
 
@@ -70,17 +95,28 @@ def with_safe_name(entry: Entry) -> Entry:
     return replace(entry, item=short, uri="".join(letters), problem=problem)
 
 
-def in_order(url: str, entries: Iterable[Entry]) -> list[Entry]:
+def in_order(url: str, entries: Iterable[Entry]) -> Entries:
     """The entries sorted by item; SourceError if two have one name, or a name is not safe as part of a path."""
-    seen: dict[str, Entry] = {}
+    found = entries if isinstance(entries, Entries) else Entries.made_of(_safe(url, entries))
+    found = found.in_order("item")
+    names = found.names
+    for row, name in enumerate(names):
+        _refuse_unsafe(url, name)
+        if row and name == names[row - 1]:
+            both = f"{found[row - 1].uri} and {found[row].uri}"
+            raise SourceError(f"source {url}: {both} would both be item {name!r}; rename one, or give ids in a list")
+    return found
+
+
+def _safe(url: str, entries: Iterable[Entry]) -> Iterator[Entry]:
     for entry in entries:
-        if entry.item in seen:
-            both = f"{seen[entry.item].uri} and {entry.uri}"
-            raise SourceError(f"source {url}: {both} would both be item {entry.item!r}; rename one, or give ids in a list")
-        seen[entry.item] = entry
-        if problem := unsafe_name(entry.item):
-            raise SourceError(f"source {url}: item name {entry.item[:80]!r} {problem}; rename the file, or give ids in a list")
-    return [seen[item] for item in sorted(seen)]
+        _refuse_unsafe(url, entry.item)
+        yield entry
+
+
+def _refuse_unsafe(url: str, name: str) -> None:
+    if problem := unsafe_name(name):
+        raise SourceError(f"source {url}: item name {name[:80]!r} {problem}; rename the file, or give ids in a list")
 
 
 def without_clashes(url: str, entries: Iterable[Entry]) -> Found:
@@ -94,7 +130,7 @@ def without_clashes(url: str, entries: Iterable[Entry]) -> Found:
         except SourceError as error:
             refused[entry.uri] = str(error)
     told = (f"{len(refused)} files would stop a run; the first: {next(iter(refused.values()))}",) if refused else ()
-    return Found([seen[item] for item in sorted(seen)], told)
+    return Found(Entries.made_of(seen[item] for item in sorted(seen)), told)
 
 
 def refuse_outside(where: str, path: str, folder: str, allow: Sequence[str] = ()) -> None:

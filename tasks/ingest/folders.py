@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
 from storage.addresses import url_at
 from storage.retries import persist
 from storage.urls import filesystem, info, is_local
-from tasks.ingest.entries import Entry, Found, SourceError, refuse_outside, with_safe_name
+from tasks.ingest.absent import listing_errors, refuse_missing
+from tasks.ingest.entries import Entries, Entry, Found, SourceError, refuse_outside, with_safe_name
 from tasks.ingest.images.decode import NOT_READ, SUFFIXES
 from tasks.ingest.leftovers import PARTS, is_left, is_left_folder
+from tasks.ingest.plain import plain_entries
 from tasks.ingest.sidecars import ForeignSidecar, read_sidecar
 from tasks.ingest.stamps import stamp_of
 
@@ -25,6 +27,13 @@ ASKED_AT_ONCE = 16
 SHOWN = 5
 Files = dict[str, Mapping[str, Any]]
 """Path on the file system -> what is known of the file."""
+FILE: Mapping[str, Any] = {"type": "file"}
+LINK: Mapping[str, Any] = {"type": "link"}
+"""What is known of local files before each is looked at: that one is a plain file, or a link, pipe or device."""
+
+
+NOTHING_SAID: tuple[dict[str, Any], str, str] = ({}, "", "")
+"""Metadata and split of a file without a sidecar, and what is wrong with them."""
 
 
 @dataclass(frozen=True)
@@ -91,34 +100,45 @@ def look_at_folder(url: str, allow: Sequence[str] = (), wanted: Wanted = PICTURE
     passed = _Passed(wanted)
     local = is_local(url)
     base, found = _files_of(url, passed)
-    kept, seen = {}, 0
-    for name, about in found.items():
-        path = name.removeprefix(base)
-        seen += 1
-        if not is_left(path) or name == filesystem(url)[1]:
-            kept[name] = about
-        elif path.lower().endswith(wanted.known):
-            passed.left.append(path)
-        elif path.lower().endswith(PARTS):
-            passed.unfinished.append(path)
-    images = {name: about for name, about in kept.items() if name.lower().endswith(wanted.suffixes)}
-    passed.kinds.update(end for name in kept if (end := os.path.splitext(name)[1].lower()) in wanted.not_read)
+    seen = len(found)
+    images = _images(found, base, filesystem(url)[1], passed)
     if not images:
         _refuse_empty(url, seen, passed)
     name_of = url_at(url)
-    if local:
-        images = {name: _looked_at(url, base, name, allow) for name in images}
-    else:
-        images = _asked(images, name_of)
-    entries = []
-    for name, image in images.items():
+    if not local:
+        found |= _asked({name: found[name] for name in images}, name_of)
+
+    def entry(name: str) -> Entry:
+        about = _looked_at(url, base, name, found[name], allow) if local else found[name]
         stem = name.rsplit(".", 1)[0]
-        metadata, split, problem = _sidecar(url, base, f"{stem}.json", kept, name_of, allow, passed)
-        problem = str(image.get("problem") or problem)
-        size = int(image.get("size") or 0)
-        entry = Entry(stem.removeprefix(base), name_of(name), size, stamp_of(image), split, metadata, problem)
-        entries.append(with_safe_name(entry))
-    return Found(entries, passed.notes())
+        sidecar, said = f"{stem}.json", NOTHING_SAID
+        if sidecar in found:
+            said = _sidecar(url, base, sidecar, found[sidecar], name_of, allow, passed)
+        metadata, split, problem = said
+        told = (int(about.get("size") or 0), stamp_of(about), split, metadata, str(about.get("problem") or problem))
+        return with_safe_name(Entry(stem.removeprefix(base), name_of(name), *told))
+
+    plain = [name for name in images if found[name] is FILE and f"{name.rpartition('.')[0]}.json" not in found]
+    entries, left = plain_entries(base, plain)
+    others = left if len(plain) == len(images) else [*left, *(name for name in images if name not in set(plain))]
+    return Found(entries.plus(Entries.made_of(map(entry, others))), passed.notes())
+
+
+def _images(found: Files, base: str, own: str, passed: _Passed) -> list[str]:
+    """The files that are items. What systems and tools left is taken out of those that were found, and told."""
+    images = [name for name in found if name.lower().endswith(passed.wanted.suffixes)]
+    rest = found.keys() - set(images) if len(images) < len(found) else ()
+    left = {name for name in (*rest, *images) if name != own and is_left(name.removeprefix(base))}
+    for path in sorted(name.removeprefix(base) for name in left):
+        if path.lower().endswith(passed.wanted.known):
+            passed.left.append(path)
+        elif path.lower().endswith(PARTS):
+            passed.unfinished.append(path)
+    for name in left:
+        del found[name]
+    ends = (os.path.splitext(name)[1].lower() for name in rest if name not in left)
+    passed.kinds.update(end for end in ends if end in passed.wanted.not_read)
+    return [name for name in images if name not in left] if left else images
 
 
 def _files_of(url: str, passed: _Passed) -> tuple[str, Files]:
@@ -154,15 +174,36 @@ def _local_files(url: str, path: str, passed: _Passed) -> tuple[str, Files]:
         refuse_missing(url, path)
     base = path.rstrip("/") + "/"
     found: Files = {}
-    for folder, names, files in os.walk(path, onerror=listing_errors(url)):
-        within = folder.rstrip("/") + "/"
-        linked = [name for name in names if os.path.islink(within + name)]
-        passed.linked += [(within + name).removeprefix(base) for name in linked]
-        for name in [name for name in names if is_left_folder(name)]:
-            passed.left += _pictures_in(within + name, base, passed.wanted)
-        names[:] = sorted(name for name in names if name not in linked and not is_left_folder(name))
-        found.update((within + name, {}) for name in sorted(files))
+    fail, left = listing_errors(url), [path.rstrip("/")]
+    while left:
+        plain, folders = [], []
+        try:
+            with os.scandir(left.pop() or "/") as listing:
+                for one in listing:
+                    if one.is_file(follow_symlinks=False):
+                        plain.append(one.path)
+                    elif _is_folder(one):
+                        folders.append(one)
+                    else:
+                        found[one.path] = LINK
+        except OSError as error:
+            fail(error)
+        plain.sort()
+        folders.sort(key=attrgetter("name"))
+        found.update(dict.fromkeys(plain, FILE))
+        passed.linked += [one.path.removeprefix(base) for one in folders if one.is_symlink()]
+        for one in folders:
+            if is_left_folder(one.name):
+                passed.left += _pictures_in(one.path, base, passed.wanted)
+        left += [one.path for one in reversed(folders) if not one.is_symlink() and not is_left_folder(one.name)]
     return base, found
+
+
+def _is_folder(one: os.DirEntry[str]) -> bool:
+    try:
+        return one.is_dir()
+    except OSError:  # a link in a circle, or into what may not be entered
+        return False
 
 
 def _pictures_in(folder: str, base: str, wanted: Wanted) -> list[str]:
@@ -172,38 +213,6 @@ def _pictures_in(folder: str, base: str, wanted: Wanted) -> list[str]:
     except OSError:
         return []
     return [f"{folder}/{name}".removeprefix(base) for name in sorted(names) if name.lower().endswith(wanted.known)]
-
-
-def listing_errors(url: str) -> Callable[[OSError], NoReturn]:
-    """What to do with an error of a local listing: a folder that cannot be read must not pass for an empty one."""
-
-    def refuse(error: OSError) -> NoReturn:
-        what = f"source {url}: the folder {error.filename} cannot be listed ({error.strerror})"
-        if error.errno in (errno.EACCES, errno.EPERM):
-            raise SourceError(f"{what}; give the user who runs this the right to read and enter it, or move it out") from error
-        if error.errno in (errno.ENOTCONN, errno.ESTALE, errno.EIO, errno.EHOSTDOWN, errno.ENODEV):
-            raise SourceError(f"{what}; its mount is broken: mount it anew") from error
-        raise SourceError(f"{what}; look at the file system that holds it") from error
-
-    return refuse
-
-
-def refuse_missing(url: str, path: str) -> NoReturn:
-    """Raise SourceError: there is no such place; it tells how far the path leads."""
-    try:
-        os.stat(path)
-    except PermissionError as error:
-        raise SourceError(
-            f"source {url}: may not be entered by the user who runs this ({error.strerror}); give the right to read it, and to "
-            "enter the folders above it"
-        ) from None
-    except OSError:
-        pass
-    there = next(folder for folder in Path(path).parents if folder.exists())
-    raise SourceError(
-        f"source {url}: no panoramas found: there is no such folder or file ({there} is the last that is there); "
-        "correct the path, or mount the disk or share that holds it"
-    )
 
 
 def _refuse_empty(url: str, seen: int, passed: _Passed) -> NoReturn:
@@ -238,9 +247,9 @@ def _mounts_of_fstab() -> set[str]:
     return {line.split()[1] for line in lines if line.strip() and not line.lstrip().startswith("#") and len(line.split()) > 1}
 
 
-def _looked_at(url: str, base: str, path: str, allow: Sequence[str]) -> Mapping[str, Any]:
+def _looked_at(url: str, base: str, path: str, about: Mapping[str, Any], allow: Sequence[str]) -> Mapping[str, Any]:
     """Size and time of a local image. A link must not lead out of the folder."""
-    if os.path.exists(path) and (os.path.islink(path) or not os.path.isfile(path)):
+    if about is not FILE and os.path.exists(path) and (os.path.islink(path) or not os.path.isfile(path)):
         refuse_outside(f"source {url}", path, base, allow)
     try:
         found = os.stat(path)
@@ -260,14 +269,17 @@ def _asked(images: Files, name_of: Callable[[str], str]) -> Files:
 
 
 def _sidecar(
-    url: str, base: str, name: str, kept: Files, name_of: Callable[[str], str], allow: Sequence[str], passed: _Passed
+    url: str,
+    base: str,
+    name: str,
+    about: Mapping[str, Any],
+    name_of: Callable[[str], str],
+    allow: Sequence[str],
+    passed: _Passed,
 ) -> tuple[dict[str, Any], str, str]:
-    """Metadata and split of a sidecar, and what is wrong with them; none where it is not there, or another program's."""
-    if name not in kept:
-        return {}, "", ""
-    about = kept[name]
+    """Metadata and split of a sidecar, and what is wrong with them; none where it is another program's."""
     if is_local(url):
-        if os.path.islink(name) or not os.path.isfile(name):
+        if about is not FILE and (os.path.islink(name) or not os.path.isfile(name)):
             refuse_outside(f"source {url}", name, base, allow)
         about = {"size": os.path.getsize(name) if os.path.exists(name) else 0}
     path = name.removeprefix(base)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from storage.addresses import url_at
-from storage.credentials import mask_credentials
+from storage.columns import Columns, Rows, found_in, places_in
+from storage.credentials import MARKS, mask_credentials
 from storage.fingerprint import canonical_json, digest
-from storage.forgotten import as_told, is_forgotten, names_of, read_forgotten
-from storage.manifest import PLACED, SUFFIX, Item, ManifestError, add_placed, parts_url, place, read_manifest, write_manifest
+from storage.forgotten import as_told, forgotten_names, names_of, read_forgotten
+from storage.items import Item, Items
+from storage.manifest import PLACED, SUFFIX, ManifestError, add_placed, parts_url, place, read_manifest, write_manifest
 from storage.urls import children, filesystem, is_local, join, remove
 from tasks.ingest.check import NO_RIGHT, judged_otherwise
 from tasks.ingest.datasets.listing import look_at
-from tasks.ingest.entries import Entry
+from tasks.ingest.entries import Entries, Entry
 from tasks.ingest.settings import Ingest, Panoramas
 from tasks.stage.kind import Kind, Stage
 
@@ -51,6 +57,7 @@ def manifest_name(stage: Stage) -> str:
     return manifest_url(stage).rpartition("/")[2].removesuffix(SUFFIX)
 
 
+NONE = Items.made_of([])
 Retry = bool | Collection[str]
 """Which given-up items are to be tried again: all, none, or those named."""
 
@@ -64,42 +71,70 @@ def wants_retry(retry: Retry, item: str) -> bool:
 class Scan:
     """A source compared with its manifest: what is known, and what must be read.
 
+    ``listed`` is how many files it has, and ``absent`` names items of the manifest whose file is gone; their labels stay.
     ``checked`` are items that a run read which was then stopped; they have no place yet. ``notes`` say, in sentences, what else a
     user should know of the source, and ``unlisted`` why it was not looked at; empty if it was. ``came`` and ``changed`` are items
     that this run read, and that were not known before, or had other bytes.
     """
 
-    known: list[Item]
-    to_read: list[Entry]
-    present: frozenset[str]
-    checked: tuple[Item, ...] = ()
+    known: Items
+    to_read: Entries
+    listed: int
+    absent: tuple[str, ...] = ()
+    checked: Items = field(default_factory=lambda: NONE)
     notes: tuple[str, ...] = ()
     unlisted: str = ""
     came: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
 
-    @property
-    def absent(self) -> list[str]:
-        """Items of the manifest whose file is gone from the source; their labels stay."""
-        return [item.item for item in self.known if item.item not in self.present]
-
 
 def scan(stage: Stage, retry: Retry = False) -> Scan:
     """Compare the source's listing with the manifest; reads no panorama. ``retry`` names given-up items to read again."""
     found = look_at(stage.settings.source)  # first, since listing takes more memory than what it leaves
-    known = _with_credentials(read_manifest(manifest_url(stage)), found.entries)
-    again = partial(_again, retry, stage.settings)
-    settled = set() if stage.settings.rehash else {_state(item) for item in known if not again(item)}
-    records = read_forgotten(stage.root)
-    forbidden = names_of(records, manifest_name(stage))
-    wanted = (entry for entry in found.entries if entry.item not in forbidden)
-    owed = {_state(entry): entry for entry in wanted if _state(entry) not in settled}
-    kept = () if stage.settings.rehash else _with_credentials(_read_parts(stage), found.entries)
-    checked = {_state(item): item for item in kept if _state(item) in owed and not again(item)}
-    to_read = [entry for state, entry in owed.items() if state not in checked]
-    present = frozenset(entry.item for entry in found.entries)
-    told = as_told(known, records, manifest_name(stage))
-    return Scan(told, to_read, present, tuple(checked.values()), (*found.notes, *_blind_spots(stage, found.entries)))
+    known, records = read_manifest(manifest_url(stage)), read_forgotten(stage.root)
+    owed = found.entries.where(~found_in(found.entries.column("item"), names_of(records, manifest_name(stage))))
+    checked = NONE
+    if not stage.settings.rehash:
+        owed = owed.without(_settled(known, owed, retry, stage.settings))
+        kept = _read_parts(stage)
+        settled = _settled(kept, owed, retry, stage.settings)
+        last = {entry: row for row, entry in enumerate(settled.tolist()) if entry >= 0}
+        checked, owed = kept.take(np.array([*last.values()], np.int64)), owed.without(settled)
+    told = as_told(_with_credentials(known, found.entries), records, manifest_name(stage))
+    notes = (*found.notes, *_blind_spots(stage, found.entries))
+    gone = told.where(places_in(told.column("item"), found.entries.column("item")) < 0).names
+    return Scan(told, owed, len(found.entries), tuple(gone), _with_credentials(checked, found.entries), notes)
+
+
+def _settled(items: Items, entries: Entries, retry: Retry, settings: Ingest) -> Rows:
+    """For every item the row of the entry that it was made of, -1 where there is none, or the file is to be read again."""
+    at = places_in(items.column("item"), entries.column("item"))
+    listed = np.flatnonzero(at >= 0)
+    own, theirs = items.take(listed), entries.take(at[listed])
+    same = np.ones(len(listed), bool)
+    for name in ("size", "stamp", "split", "metadata"):
+        same &= np.asarray(pc.equal(own.column(name), theirs.column(name)))
+    same &= np.asarray(pc.equal(_masked(own), _masked(theirs)))
+    same[[row for row in _telling(own) if _again(retry, settings, own[row])]] = False
+    found = np.full(len(items), -1)
+    found[listed[same]] = at[listed[same]]
+    return found
+
+
+def _telling(items: Items) -> list[int]:
+    """Rows of items of which more is known than that they were read."""
+    told = pc.or_(pc.not_equal(items.column("reason"), ""), pc.not_equal(items.column("figures"), "{}"))
+    return np.flatnonzero(np.asarray(told)).tolist()
+
+
+def _may_hold_credentials(columns: Columns[Any]) -> bool:
+    return any(pc.any(pc.match_substring(columns.column("uri"), mark)).as_py() for mark in MARKS)
+
+
+def _masked(columns: Columns[Any]) -> pa.Array:
+    if not _may_hold_credentials(columns):
+        return columns.column("uri")
+    return pa.array([mask_credentials(uri) for uri in columns.values("uri")], pa.string())
 
 
 def as_read(stage: Stage) -> Stage:
@@ -110,10 +145,10 @@ def as_read(stage: Stage) -> Stage:
 def recorded(stage: Stage, unlisted: str = "not needed") -> Scan:
     """What the manifest alone knows, for whoever asks about a store whose source need not be there."""
     known = _known(stage)
-    return Scan(known, [], frozenset(item.item for item in known), unlisted=unlisted)
+    return Scan(known, Entries.made_of([]), len(known), unlisted=unlisted)
 
 
-def _known(stage: Stage) -> list[Item]:
+def _known(stage: Stage) -> Items:
     """The items of the manifest, those that are forgotten given up."""
     return as_told(read_manifest(manifest_url(stage)), read_forgotten(stage.root), manifest_name(stage))
 
@@ -128,8 +163,9 @@ def _again(retry: Retry, settings: Ingest, item: Item) -> bool:
     return judged_otherwise(item, settings)
 
 
-def _blind_spots(stage: Stage, entries: Sequence[Entry]) -> list[str]:
-    blind = sum(not entry.stamp for entry in entries if not entry.problem)
+def _blind_spots(stage: Stage, entries: Entries) -> list[str]:
+    told = pc.and_(pc.equal(entries.column("stamp"), ""), pc.equal(entries.column("problem"), ""))
+    blind = int(np.asarray(told).sum())
     if not blind or stage.settings.rehash:
         return []
     return [
@@ -138,13 +174,17 @@ def _blind_spots(stage: Stage, entries: Sequence[Entry]) -> list[str]:
     ]
 
 
-def _with_credentials(known: Sequence[Item], entries: Sequence[Entry | Item]) -> list[Item]:
+def _with_credentials(known: Items, entries: Columns[Any]) -> Items:
     """Items whose URIs are those of the listing again: the manifest does not keep what must stay secret, or expires."""
-    listed = {entry.item: entry.uri for entry in entries if mask_credentials(entry.uri) != entry.uri}
-    return [
-        replace(item, uri=listed[item.item]) if mask_credentials(listed.get(item.item, "")) == item.uri else item
-        for item in known
-    ]
+    if not _may_hold_credentials(entries):
+        return known
+    told = zip(entries.names, entries.values("uri"), strict=True)
+    listed = {item: uri for item, uri in told if mask_credentials(uri) != uri}
+    if not listed:
+        return known
+    own = zip(known.names, known.values("uri"), strict=True)
+    uris = [listed[item] if mask_credentials(listed.get(item, "")) == uri else uri for item, uri in own]
+    return known.with_column("uri", pa.array(uris, pa.string()))
 
 
 def _state(one: Entry | Item) -> tuple[str, str, int, str, str, str]:
@@ -168,21 +208,22 @@ def admit(stage: Stage, items: Sequence[Item]) -> None:
     add_placed(manifest_url(stage), items)
 
 
-def _read_parts(stage: Stage) -> list[Item]:
+def _read_parts(stage: Stage) -> Items:
     """Items that stopped runs and trials have read. A part that is damaged counts as none: its files are read again."""
-    items: list[Item] = []
+    items = NONE
     folder = parts_url(manifest_url(stage))
     for name in [name for name in children(folder) if not name.startswith(PLACED)]:
         try:
-            items += read_manifest(join(folder, name))
+            items = items.plus(read_manifest(join(folder, name)))
         except ManifestError:
             continue
     return items
 
 
-def save(stage: Stage, known: Sequence[Item], checked: Sequence[Item]) -> list[Item]:
+def save(stage: Stage, known: Iterable[Item], checked: Iterable[Item]) -> Items:
     """Place the checked items, all in one go, and write the manifest: places do not depend on who read what, and when."""
-    items = place(_as_recorded(stage, known), checked, stage.settings.block_size)
+    checked = Items.made_of(checked)
+    items = place(_as_recorded(stage, Items.made_of(known)), checked, stage.settings.block_size)
     if checked:
         write_manifest(manifest_url(stage), items)
     folder = parts_url(manifest_url(stage))
@@ -191,18 +232,25 @@ def save(stage: Stage, known: Sequence[Item], checked: Sequence[Item]) -> list[I
     return items
 
 
-def _as_recorded(stage: Stage, known: Sequence[Item]) -> Sequence[Item]:
+def _as_recorded(stage: Stage, known: Items) -> Items:
     """Items as the manifest has them: that one is forgotten stands in its own record alone, which may be lifted."""
-    if not any(map(is_forgotten, known)):
+    if not forgotten_names(known):
         return known
-    recorded = {item.item: item for item in read_manifest(manifest_url(stage))}
-    return [recorded.get(item.item, item) for item in known]
+    recorded = read_manifest(manifest_url(stage))
+    here = found_in(recorded.column("item"), known.names)
+    return recorded.where(here).plus(known.where(~found_in(known.column("item"), recorded.names)))
 
 
-def placed(stage: Stage, scan: Scan, items: Sequence[Item]) -> Scan:
+def placed(stage: Stage, scan: Scan, items: Items) -> Scan:
     """A scan after :func:`save` gave its items places: nothing is to be read any more, and the source needs no second look."""
     known = _with_credentials(_known(stage), items)
-    before = {item.item: item.digest for item in scan.known}
-    came = tuple(item.item for item in known if item.item not in before)
-    changed = tuple(item.item for item in known if before.get(item.item, item.digest) != item.digest)
-    return replace(scan, known=known, to_read=[], checked=(), came=came, changed=changed)
+    came, changed = came_and_changed(scan.known, known)
+    return replace(scan, known=known, to_read=Entries.made_of([]), checked=NONE, came=came, changed=changed)
+
+
+def came_and_changed(before: Items, now: Items) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the items that are new, and of those whose bytes are others."""
+    at = places_in(now.column("item"), before.column("item"))
+    there = np.flatnonzero(at >= 0)
+    other = pc.not_equal(now.take(there).column("digest"), before.take(at[there]).column("digest"))
+    return tuple(now.where(at < 0).names), tuple(now.take(there).where(other).names)

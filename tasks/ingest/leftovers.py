@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 FOLDERS = frozenset(
     {
@@ -25,5 +26,10 @@ def is_left_folder(name: str) -> bool:
 
 def is_left(path: str) -> bool:
     """Whether a file at that path below a source was left by a system or a tool, or is not whole."""
-    *folders, name = path.split("/")
-    return name.startswith((".", "~$")) or name.lower().endswith(PARTS) or any(map(is_left_folder, folders))
+    folder, _, name = path.rpartition("/")
+    return name.startswith((".", "~$")) or name.lower().endswith(PARTS) or _is_within_left(folder)
+
+
+@lru_cache(maxsize=1024)
+def _is_within_left(folder: str) -> bool:
+    return any(map(is_left_folder, folder.split("/")))

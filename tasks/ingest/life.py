@@ -9,9 +9,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+import pyarrow.compute as pc
+
+from storage.columns import found_in
 from storage.fingerprint import digest
-from storage.forgotten import is_forgotten
-from storage.manifest import Item
+from storage.forgotten import forgotten_names, is_forgotten
+from storage.items import Item, Items
 from storage.urls import read_bytes
 from tasks.ingest.entries import Entry
 from tasks.ingest.ingest import Scan, unchanged
@@ -41,14 +45,16 @@ class Life:
 
 def life_of(scan: Scan) -> Life:
     """What became of the items of a source. Reads a few files where names went and others of the same size came."""
-    known = {item.item: item for item in scan.known}
-    forgotten = {item.item for item in scan.known if is_forgotten(item)}
-    gone = [known[name] for name in scan.absent if name not in forgotten]
+    names = scan.known.column("item")
+    forgotten = set(forgotten_names(scan.known))
+    gone = list(scan.known.where(found_in(names, set(scan.absent) - forgotten)))
+    coming = {*scan.to_read.names, *scan.checked.names}
+    known = {item.item: item for item in scan.known.where(found_in(names, coming))}
     entries: Sequence[Entry | Item] = [*scan.to_read, *scan.checked]
     fresh = [entry for entry in entries if entry.item not in known]
     seen = [entry.item for entry in scan.to_read if entry.item in known and not unchanged(entry, known[entry.item])]
     seen += [item.item for item in scan.checked if item.item in known]
-    there = [item for item in scan.known if item.item in scan.present and item.item not in forgotten]
+    there = scan.known.where(~found_in(names, forgotten.union(scan.absent)))
     pairs = _told_at_ingest(there, {item.item for item in gone}) | former_names(_with_digests(fresh, gone), gone)
     old = set(pairs.values())
     new = [*(entry.item for entry in fresh), *scan.came]
@@ -63,21 +69,26 @@ def life_of(scan: Scan) -> Life:
     )
 
 
-def doubled(items: Iterable[Item]) -> tuple[tuple[str, ...], ...]:
+def doubled(items: Items) -> tuple[tuple[str, ...], ...]:
     """Names of good items that share their pixels."""
     names: dict[str, list[str]] = defaultdict(list)
-    for item in items:
+    hashes = np.fromiter(map(hash, items.each("digest")), np.int64, len(items))
+    values, counts = np.unique(hashes, return_counts=True)
+    for item in items.where(np.isin(hashes, values[counts > 1])):
         if item.digest and not item.reason:
             names[item.digest].append(item.item)
     return tuple(tuple(sorted(same)) for same in names.values() if len(same) > 1)
 
 
-def with_former_names(scan: Scan, checked: Sequence[Item]) -> list[Item]:
+def with_former_names(scan: Scan, checked: Items) -> Items:
     """Freshly checked items, those that are new with the name that their pixels had, where that name went from the source."""
-    known = {item.item for item in scan.known}
-    gone = [item for item in scan.known if item.item not in scan.present and not is_forgotten(item)]
-    was = former_names([item for item in checked if item.item not in known], gone)
-    return [replace(one, figures={**one.figures, WAS: was[one.item]}) if one.item in was else one for one in checked]
+    gone = scan.known.where(found_in(scan.known.column("item"), scan.absent))
+    came = checked.where(~found_in(checked.column("item"), scan.known.names)) if len(gone) else ()
+    was = former_names(came, [item for item in gone if not is_forgotten(item)])
+    if not was:
+        return checked
+    named = (replace(one, figures={**one.figures, WAS: was[one.item]}) if one.item in was else one for one in checked)
+    return Items.made_of(named)
 
 
 def former_names(came: Iterable[Item], gone: Iterable[Item]) -> dict[str, str]:
@@ -89,8 +100,9 @@ def former_names(came: Iterable[Item], gone: Iterable[Item]) -> dict[str, str]:
     return {item.item: left[item.digest].pop(0) for item in came if left.get(item.digest)}
 
 
-def _told_at_ingest(there: Iterable[Item], gone: set[str]) -> dict[str, str]:
-    was: Mapping[str, str] = {item.item: str(item.figures[WAS]) for item in there if WAS in item.figures}
+def _told_at_ingest(there: Items, gone: set[str]) -> dict[str, str]:
+    renamed = there.where(pc.match_substring(there.column("figures"), f'"{WAS}":')) if gone else ()
+    was: Mapping[str, str] = {item.item: str(item.figures[WAS]) for item in renamed if WAS in item.figures}
     return {item: before for item, before in was.items() if before in gone}
 
 

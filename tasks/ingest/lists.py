@@ -14,7 +14,7 @@ from storage.addresses import ARCHIVES, CACHES
 from storage.credentials import mask_credentials
 from storage.retries import StoreError
 from storage.urls import filesystem, info, is_local, join, read_bytes
-from tasks.ingest.entries import Entry, Found, SourceError, refuse_outside
+from tasks.ingest.entries import Entries, Entry, Found, SourceError, refuse_outside
 from tasks.ingest.metadata import NUMBERS, BadMetadata, Understood, is_missing, text_of, understand
 from tasks.ingest.stamps import stamp_of
 from tasks.ingest.tables import NOT_READ, READ, BadTable, Row, read_table
@@ -78,7 +78,7 @@ def look_at_list(url: str, allow: Sequence[str] = ()) -> Found:
         abouts = pool.map(_asked, uris) if not all(map(is_local, uris)) else map(_asked, uris)
         rows = zip(table.rows, understood, uris, abouts, strict=True)
         entries = [_entry(url, row, said, uri, about) for row, said, uri, about in rows]
-    return Found(entries, (*table.notes, *_left_out(table.rows, understood)))
+    return Found(Entries.made_of(entries), (*table.notes, *_left_out(table.rows, understood)))
 
 
 def _entry(url: str, row: Row, said: Understood, uri: str, about: dict[str, Any] | str | None) -> Entry:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geometry.observed import observed_at
-from storage.manifest import Item
+from storage.items import Item
 from tasks.ingest.images.decode import Panorama
 from tasks.ingest.panorama import Reading, load_panorama
 from tasks.stage.job import BadItem

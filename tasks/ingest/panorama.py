@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from storage.fingerprint import digest
-from storage.manifest import Item
+from storage.items import Item
 from storage.urls import read_bytes
 from tasks.ingest.images.bands import vertical_degrees
 from tasks.ingest.images.decode import BadImage, Panorama, open_panorama

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from storage.credentials import HIDDEN
-from storage.manifest import Block, blocks_of
+from storage.items import Block, blocks_of
 from storage.receipts import read_receipt
 from tasks.ingest import ingest
 from tasks.stage.kind import Stage
@@ -24,7 +24,7 @@ def _blocks(stage: Stage) -> dict[str, Block]:
     The source is listed again only if its URLs hold what the manifest must not keep.
     """
     items = ingest.recorded(stage.origin).known
-    if any(HIDDEN in item.uri for item in items):
+    if any(HIDDEN in uri for uri in items.each("uri")):
         items = ingest.scan(stage.origin).known
     own = [derived_block(stage, block) for block in blocks_of(items)]
     return {block.name: block for block in own}

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from storage.manifest import Item
+from storage.items import Item
 from tasks.ingest.images.decode import Panorama, open_panorama
 from tasks.ingest.panorama import Reading, load_panorama
 from tasks.ingest.settings import Ingest

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from storage.retries import StoreError
-from tasks.ingest.entries import Entry, Found, SourceError, in_order, without_clashes
+from tasks.ingest.entries import Entries, Found, SourceError, in_order, without_clashes
 from tasks.ingest.folders import PICTURES, Wanted, look_at_folder
 from tasks.ingest.lists import is_list, look_at_list
 
 
-def list_source(url: str, allow: Sequence[str] = ()) -> list[Entry]:
+def list_source(url: str, allow: Sequence[str] = ()) -> Entries:
     """All panoramas of a source, sorted by item; see :func:`look_at_source`."""
     return look_at_source(url, allow).entries
 
@@ -32,6 +32,9 @@ def look_at_source(url: str, allow: Sequence[str] = (), strict: bool = True, wan
         found = look_at_list(url, allow) if is_list(url) else look_at_folder(url, allow, wanted)
     except StoreError:  # says itself what is wrong
         raise
+    except UnicodeEncodeError as error:
+        why = "the path of one of its files holds bytes that are no UTF-8; rename the folder that is called so"
+        raise SourceError(f"source {url}: {why}") from error
     except OSError as error:
         raise SourceError(f"source {url}: {_why(error)}") from error
     if strict:

@@ -18,13 +18,13 @@ TIMES = (
 )
 """Names of the time of the last change. ``created`` comes last: in memory a file that is written anew is a new file."""
 
+RANKS = {key: rank for rank, key in enumerate((*TAGS, *TIMES))}
+
 
 def stamp_of(about: Mapping[str, Any]) -> str:
     """Entity tag or modification time of a file, from what fsspec says of it; empty if it says neither."""
-    for key in (*TAGS, *TIMES):
-        if about.get(key) not in (None, "", b""):
-            return str(about[key])
-    return ""
+    told = [key for key, value in about.items() if key in RANKS and value not in (None, "", b"")]
+    return str(about[min(told, key=RANKS.__getitem__)]) if told else ""
 
 
 def changed_at(about: Mapping[str, Any]) -> float | None:

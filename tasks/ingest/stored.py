@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from configs.settings import Settings
-from storage.manifest import Item
+from storage.items import Item
 from tasks.ingest.images.decode import Panorama
 from tasks.stage.upstream import StoredBlock
 

@@ -15,19 +15,19 @@ from geometry.fusion.sky import sky_class
 from geometry.surfaces.auxiliaries import derive_auxiliaries
 from metrics.consistency import consistency_figures
 from metrics.depth_normals import depth_normal_figures
-from storage.manifest import Item
+from storage.items import Item
 from storage.receipts import Receipt
 from tasks.ingest.images.decode import Panorama
 from tasks.ingest.observed import Observed, observed_of, partly_observed, require_observed, share
 from tasks.ingest.panorama import decoded
 from tasks.ingest.shared import shared_panorama
 from tasks.label import instances, label
-from tasks.label.arrays import decode_fields
 from tasks.label.auxiliaries import about_auxiliaries, encode_auxiliaries
 from tasks.label.classes import FIGURE, class_shares
 from tasks.label.consistency import require_consistency
 from tasks.label.fits import refuse_misfit
-from tasks.label.labellings import Labelling, fuse_labellings
+from tasks.label.labellings import Labelling
+from tasks.label.paths import fuse_path
 from tasks.label.ranges import stored_distances
 from tasks.label.rotations import fuse_work
 from tasks.label.settings import Fuse as Settings
@@ -43,8 +43,8 @@ VERSION = "5"
 GRADIENT = "image_gradient"
 """The auxiliary label that is made of the panorama's pixels."""
 
-PatchLabels = tuple[list[Labelling], Panorama | None]
-"""All labellings of a panorama, and itself where its pixels or what was photographed of it are needed."""
+PatchLabels = tuple[list[Labelling], Panorama | None, Any]
+"""All labellings of a panorama, itself where its pixels or what was photographed of it are needed, and the path's mark."""
 
 
 def _says(settings: Settings, inputs: Inputs) -> dict[str, Any]:
@@ -83,29 +83,30 @@ KIND = Kind(
 
 
 def fuse_block(job: Job) -> Receipt:
-    """Fuse the patch labels of every panorama of a block."""
+    """Fuse the patch labels of every panorama of a block, on the device that teachers compute on where that can be."""
     settings: Settings = job.settings
     cameras = Cameras(job)
     read_stages = sorted([*job.stage.stages("labels"), *job.stage.stages("turned")], key=lambda stage: stage.name)
     teachers = [read_block(job, stage) for stage in read_stages]
     told = cache(partial(_told, settings, teachers))  # asked once items are there: teachers that are joined say it then
     rotations = max(teacher.stage.settings.rotation for teacher in teachers)
+    path = fuse_path(job, read_stages)
 
     def read(slot: int, item: Item) -> PatchLabels:
         labellings: list[Labelling] = [({}, {}) for _ in range(rotations + 1)]
         for teacher in teachers:
             fields, views = labellings[teacher.stage.settings.rotation]
-            fields |= (said := decode_fields(teacher.item(slot), teacher.about))
+            fields |= (said := path.fields(teacher, slot))
             views |= dict.fromkeys(said, cameras.of(teacher.stage, slot))
         needed = GRADIENT in settings.auxiliaries or partly_observed(item)
-        return labellings, shared_panorama(item, job.panoramas) if needed else None
+        return labellings, shared_panorama(item, job.panoramas) if needed else None, path.taken()
 
     def fuse_item(_item: Item, patch_labels: PatchLabels) -> Output:
-        labellings, panorama = patch_labels
+        labellings, panorama, mark = patch_labels
         said = told()
         observed = None if panorama is None else observed_of(panorama, settings.height)
         require_observed(observed)
-        labels = fuse_labellings(labellings, settings.height, said.fusion, said.metric, observed)
+        labels = path.fuse(labellings, settings.height, said.fusion, said.metric, observed, mark)
         labels |= distances_to_store(labels, settings, said.metric)
         if said.masks:  # of the layout's own views: an object's score is the teacher's, not a vote over labellings
             fields, views = labellings[0]
@@ -124,7 +125,8 @@ def fuse_block(job: Job) -> Receipt:
         return _about(settings, told(), rotations)
 
     joined = [one for one in teachers if isinstance(one, Joined)]
-    return run_block(job, fuse_item, about, read=read, encode=partial(encode_labels, settings=settings), joined=joined)
+    encode = partial(encode_labels, settings=settings)
+    return run_block(job, fuse_item, about, read=read, encode=encode, device=path.device, joined=joined, path=path.name)
 
 
 @dataclass(frozen=True)

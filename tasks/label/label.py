@@ -12,7 +12,7 @@ from geometry.resampling.patches import extract_patches
 from geometry.spheres import View
 from models.teachers import Teacher, facts_read, load_teacher, sees, weights_digest
 from models.teachers.vocabularies import things_of
-from storage.manifest import Item
+from storage.items import Item
 from storage.receipts import Receipt
 from tasks.ingest.observed import partly_observed, share
 from tasks.ingest.panorama import DECODED, Reading
@@ -125,9 +125,17 @@ def labelling(job: Job) -> Making:
         notes = {name: round(value, 6) for field in fields.values() for name, value in field.notes.items()}
         return Output(fields, notes | {f"{name}_valid": round(share(f.valid, patches.observed), 4) for name, f in fields.items()})
 
+    def label_there(_item: Item, patches: Patches) -> Output:
+        from tasks.label.teachers import staying  # torch, which plans need not load
+
+        fields = staying.look_on_device(teacher(), patches, settings.fields, batch_size)
+        told.update({name: {"unit": f.unit, "frame": staying.CANONICAL.get(name, f.frame)} for name, f in fields.items()})
+        return Output(fields, {f"{name}_valid": round(staying.valid_share(f, patches.observed), 4) for name, f in fields.items()})
+
     weights = dict.fromkeys(job.identity.weights, weights_digest(settings.kind, settings.settings))
     about = partial(_about, settings, teacher, told)
-    return Making(label_item, about, weights, read, encode_fields, device_name(device))
+    stays = label_there if not job.all_copied and hasattr(teacher(), "on_device") else None
+    return Making(label_item, about, weights, read, encode_fields, device_name(device), stays)
 
 
 def _about(settings: Settings, load: Callable[[], Teacher], fields: Mapping[str, Any]) -> dict[str, Any]:

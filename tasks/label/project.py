@@ -11,7 +11,7 @@ from geometry import layouts
 from geometry.cameras import Camera
 from geometry.resampling.patches import extract_patches
 from geometry.spheres import Sphere, View
-from storage.manifest import Item
+from storage.items import Item
 from storage.receipts import Receipt
 from tasks.ingest.panorama import DECODED, load_panorama
 from tasks.label.layouts import Cubemap, Icosahedron, Random, Rings, WholeSphere

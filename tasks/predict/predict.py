@@ -17,7 +17,7 @@ from configs.settings import ConfigError
 from geometry.fusion.sky import sky_class
 from metrics.depth_normals import depth_normal_figures
 from models.teachers.weights import digest_folder
-from storage.manifest import Block, Item
+from storage.items import Block, Item
 from storage.receipts import Receipt
 from tasks.ingest.images.resizing import resize_image
 from tasks.ingest.observed import Observed, observed_of, require_observed, share

@@ -16,8 +16,9 @@ from typing import Any
 from storage.arrays import SHARD_ITEMS, BlockWriter, arrays_digest
 from storage.entries import refuse_unwritten
 from storage.forgotten import is_forgotten
-from storage.manifest import Item
-from storage.receipts import ItemRow, Receipt, drop_receipt, write_receipt
+from storage.items import Item
+from storage.receipts import Receipt, drop_receipt, write_receipt
+from storage.rows import ItemRow
 from storage.urls import settle
 from tasks.stage.attempts.stopping import Stopped, out_of_time
 from tasks.stage.job import BadItem, Job, Output
@@ -43,6 +44,7 @@ def run_block(
     device: str = "cpu",
     holds: Holds = lambda _item, _row: True,
     joined: Sequence[Joined] = (),
+    path: str = "",
 ) -> Receipt:
     """Stream the items of a block through read, compute and encode, and store what comes out; the receipt is written last.
 
@@ -66,6 +68,8 @@ def run_block(
         Whether a row may be copied that has the item's key.
     joined : sequence of Joined
         Those of the blocks that ``read`` reads that are made on the way.
+    path : str, optional
+        Which of several ways to the same output ``compute`` takes, for the receipt.
 
     Raises
     ------
@@ -74,7 +78,7 @@ def run_block(
     RuntimeError
         The weights or the code in use are not those that were planned.
     """
-    return make_items(job, Making(compute, about, weights, read, encode, device), holds, joined)
+    return make_items(job, Making(compute, about, weights, read, encode, device, path=path), holds, joined)
 
 
 def make_items(
@@ -88,7 +92,7 @@ def make_items(
     check_as_planned(job, by.weights)
     started = time.time()
     keys = row_keys(job.stage, job.block.items)
-    saving = Saving(job, keys, made_with(job, by.device), reuse)
+    saving = Saving(job, keys, made_with(job, by.device, by.path), reuse)
     copying = Copying(job, keys, saving.before)
     _get_ready(job, joined, saving.before)
     if job.replaces:  # without it a receipt that is there by now is another run's, whose data are the same
@@ -98,7 +102,7 @@ def make_items(
     if copying.about not in (None, said):  # no block says two things of its outputs
         return make_items(replace(job, copies={}), by, holds, joined, reuse=False)
     refuse_unwritten(job.url, written.files)
-    made = made_of_block(job, started, by.device) | written.spent.told()
+    made = made_of_block(job, started, by.device, by.path) | written.spent.told()
     made |= {"copied": copied} if (copied := copying.told()) else {}
     made |= {JOINED: {one.stage.name: one.told() for one in joined}} if joined else {}
     identity = job.identity

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from storage.fingerprint import canonical_json, digest
-from storage.manifest import Block, Item
+from storage.items import Block, Item
 from tasks.stage.job import Job
 from tasks.stage.kind import Stage, upstream_names
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from configs.pipeline import ALWAYS, Keep
 from configs.settings import ConfigError
 from storage.fingerprint import Identity
-from storage.manifest import Block
+from storage.items import Block
 from tasks.stage.grain import of_all, of_block, stands_for
 from tasks.stage.kind import HUB, OVER, Edge, Inputs, Kind, Outside, Stage, Step, upstream_names
 from tasks.stage.late import stored

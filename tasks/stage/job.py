@@ -10,7 +10,7 @@ from configs.execution import Execution
 from storage.credentials import mask_credentials
 from storage.fingerprint import Identity
 from storage.forgotten import is_forgotten
-from storage.manifest import Block, Item
+from storage.items import Block, Item
 from storage.urls import join
 from tasks.stage.code import code_of
 from tasks.stage.kind import Stage

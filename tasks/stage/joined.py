@@ -1,7 +1,8 @@
 """A stage that is joined to its one reader (``keep: never``): its items are made as the reader asks for them, and never stored.
 
-Their arrays pass through the same encoding as if they were stored, so the reader's bytes are the same. What became of the items
-is left in the store as the receipt of a block whose data was dropped.
+Their arrays pass through the same encoding as if they were stored, so the reader's bytes are the same; or they stay on a device
+that both compute on, where the reader rounds them alike. What became of the items is left in the store as the receipt of a block
+whose data was dropped.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from storage.arrays import arrays_digest
-from storage.receipts import ItemRow, Receipt, read_dropped, read_receipt, write_dropped
-from tasks.stage.job import BadItem, Job
+from storage.fingerprint import canonical_json, digest
+from storage.receipts import Receipt, read_dropped, read_receipt, write_dropped
+from storage.rows import ItemRow
+from tasks.stage.job import BadItem, Job, Output
 from tasks.stage.kind import Stage
-from tasks.stage.making import Making, as_stored, check_as_planned, made_of_block
+from tasks.stage.making import Compute, Making, as_stored, check_as_planned, made_of_block
 from tasks.stage.plain import named_function
 from tasks.stage.reuse.rows import row_keys
 from tasks.stage.spent import Spent
@@ -57,23 +60,46 @@ class Joined:
 
     def item(self, slot: int) -> dict[str, NDArray]:
         """The arrays of one item, made now, as they would be stored; BadItem if it is given up."""
+        output = self._output(slot, self._making.compute)
+        arrays = dict(self._making.encode(output.values))
+        self._refuse_unlike({name: (array.dtype.str, array.shape) for name, array in arrays.items()})
+        self._done(slot, output, arrays_digest(arrays))
+        return arrays
+
+    @property
+    def stays(self) -> bool:
+        """Whether :meth:`values` can be had: what is made of items may stay on the device."""
+        return self._making.stays is not None
+
+    def values(self, slot: int) -> Any:
+        """What is made of one item, left on the device; BadItem if it is given up.
+
+        Its row has no digest of arrays, which were never on the host. In the place of one stands what they were made of: no block
+        of another fingerprint is taken to be like it.
+        """
+        assert self._making.stays is not None
+        output = self._output(slot, self._making.stays)
+        self._refuse_unlike({name: (str(one.values.dtype), tuple(one.values.shape)) for name, one in output.values.items()})
+        item = self._job.block.items[slot]
+        self._done(slot, output, digest(canonical_json([self._job.identity.fingerprint, item.item, item.digest])))
+        return output.values
+
+    def _output(self, slot: int, compute: Compute) -> Output:
         item = self._job.block.items[slot]
         try:
-            making = self._making
             with self._spent.on("input"):
-                inputs = making.read(slot, item)
+                inputs = self._making.read(slot, item)
             with self._spent.on("compute"):
-                output = making.compute(item, inputs)
+                return compute(item, inputs)
         except BadItem as error:
             row = self._rows[slot] = ItemRow(item.item, "quarantined", str(error), given_up_at=error.given_up_at)
             raise given_up_before(row, self.stage.name) from error
-        arrays = dict(self._making.encode(output.values))
-        self._refuse_unlike(arrays)
-        digest = arrays_digest(arrays)
-        self._rows[slot] = ItemRow(item.item, "done", figures=output.figures, digest=digest, key=self._keys[slot])
+
+    def _done(self, slot: int, output: Output, seen: str) -> None:
+        item = self._job.block.items[slot].item
+        self._rows[slot] = ItemRow(item, "done", figures=output.figures, digest=seen, key=self._keys[slot])
         if self._said is None:
             self._said = as_stored(self._making.about)
-        return arrays
 
     def told(self) -> dict[str, Any]:
         """What the reader's receipt says of it."""
@@ -129,8 +155,7 @@ class Joined:
         row = source.items[there] if source and there < len(source.items) else None
         return replace(row, item=self._job.block.items[slot].item, key=self._keys[slot]) if row and row.state == "done" else None
 
-    def _refuse_unlike(self, arrays: Mapping[str, NDArray]) -> None:
-        layout = {name: (array.dtype.str, array.shape) for name, array in arrays.items()}
+    def _refuse_unlike(self, layout: dict[str, tuple[Any, ...]]) -> None:
         self._layout = self._layout or layout
         if layout != self._layout:
             raise ValueError(f"{self._job.key}: items of one block must agree; got {layout}, the first had {self._layout}")

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from configs.pipeline import ALWAYS, NEVER, Keep
 from configs.settings import Settings
 from storage.fingerprint import Identity
-from storage.manifest import Block
+from storage.items import Block
 from storage.receipts import block_url
 from tasks.stage import plain
 

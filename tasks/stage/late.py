@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from storage.manifest import Block
+from storage.items import Block
 from storage.receipts import Receipt, read_receipt
 from tasks.stage.kind import Stage, Step
 from tasks.stage.plain import Found

@@ -8,8 +8,9 @@ from typing import Any
 
 from configs.execution import Execution
 from storage.about import common_about
-from storage.manifest import Block, Item
-from storage.receipts import ItemRow, Receipt
+from storage.items import Block, Item
+from storage.receipts import Receipt
+from storage.rows import ItemRow
 from tasks.stage.kind import Stage
 
 MadeBlock = tuple[str, Block, Receipt]

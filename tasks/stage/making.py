@@ -14,7 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from storage.manifest import Item
+from storage.items import Item
 from tasks.stage.code import code_of, packages_of, versions_of
 from tasks.stage.job import Job, Output
 from tasks.stage.late import is_foreseen
@@ -44,6 +44,10 @@ class Making:
     read: Read
     encode: Encode
     device: str
+    stays: Compute | None = None
+    """As ``compute``, for a reader on the same device: values are left there as they are, and are never encoded."""
+    path: str = ""
+    """Which of several ways to the same output the stage took, for the receipt; empty where there is one."""
 
 
 def as_stored(about: About) -> Mapping[str, Any]:
@@ -73,13 +77,14 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in REPORTED_VERSIONS}
 
 
-def made_with(job: Job, device: str) -> dict[str, Any]:
+def made_with(job: Job, device: str, path: str = "") -> dict[str, Any]:
     """What the bytes of a row depend on beside its inputs."""
     versions = {**_versions(), **versions_of(*packages_of(job.stage))}
-    return {"code": job.code, "device": device, "python": platform.python_version(), "versions": versions}
+    made = {"code": job.code, "device": device, "python": platform.python_version(), "versions": versions}
+    return made | {"path": path} if path else made
 
 
-def made_of_block(job: Job, started: float, device: str) -> dict[str, Any]:
+def made_of_block(job: Job, started: float, device: str, path: str = "") -> dict[str, Any]:
     """What a receipt says of who made a block, when, with what."""
     return {
         "run": job.run,
@@ -87,6 +92,6 @@ def made_of_block(job: Job, started: float, device: str) -> dict[str, Any]:
         "started": round(started, 3),
         "seconds": round(time.time() - started, 3),
         "process": os.getpid(),
-        **made_with(job, device),
+        **made_with(job, device, path),
         "identity": job.identity.as_json(),
     }

@@ -8,7 +8,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from storage.arrays import BlockReader, arrays_digest, damaged
-from storage.receipts import ItemRow, Receipt, read_receipt
+from storage.receipts import Receipt, read_receipt
+from storage.rows import ItemRow
 from tasks.stage.job import BadItem, Job
 from tasks.stage.kind import Stage
 

@@ -10,7 +10,7 @@ import torch
 
 from configs.settings import ConfigError
 from models.teachers.weights import digest_folder
-from storage.manifest import Block
+from storage.items import Block
 from storage.receipts import Receipt
 from storage.urls import join
 from tasks.predict.predict import said_by_student

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from storage.manifest import Block, Item
-from storage.receipts import ItemRow
+from storage.items import Block, Item
+from storage.rows import ItemRow
 from tasks.ingest.videos.clip import CLIP, NANOSECONDS, Clip
 from tasks.ingest.videos.cut_names import VIDEO, below
 from tasks.stage.job import GIVEN_UP_AT
@@ -51,7 +51,7 @@ class CutClip:
 class Clips:
     """The clips of a block; they are foreseen, and not ``known``, while what they are cut from is not cut yet."""
 
-    items: tuple[Item, ...]
+    items: Sequence[Item]
     known: bool
 
 
@@ -120,7 +120,7 @@ def clip_block(stage: Stage, block: Block, found: Found) -> Block:
     return LateBlock(block.index, placed(clips.items), block.name, *(() if clips.known else (block, stage)))
 
 
-def placed(items: Sequence[Item]) -> tuple[Item, ...]:
+def placed(items: Sequence[Item]) -> Sequence[Item]:
     """Items in the slots of a block, in their order."""
     return tuple(replace(item, slot=slot) for slot, item in enumerate(items))
 

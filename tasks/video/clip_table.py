@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from storage.fingerprint import canonical_json, digest
-from storage.manifest import Item
+from storage.items import Item
 from tasks.ingest.videos.clip import CLIP, NANOSECONDS, Clip
 from tasks.ingest.videos.cut_names import VIDEO
 from tasks.video.clip_block import END, SHOT, START

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from configs.settings import ConfigError
-from storage.manifest import Item
+from storage.items import Item
 from storage.receipts import Receipt
 from tasks.ingest.settings import Ingest
 from tasks.ingest.videos.clip import CLIP, Clip

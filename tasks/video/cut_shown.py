@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from storage.receipts import ItemRow
+from storage.rows import ItemRow
 from tasks.stage.made import Made
 from tasks.stage.tables import Column, Piece, Table
 from tasks.video.clip_block import CLIPS

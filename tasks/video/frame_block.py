@@ -12,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 
 from storage.fingerprint import canonical_json, digest
-from storage.manifest import Block, Item
+from storage.items import Block, Item
 from tasks.ingest.videos.clip import CLIP, NANOSECONDS, Clip
 from tasks.ingest.videos.cut_names import below
 from tasks.stage.job import GIVEN_UP_AT
@@ -30,7 +30,7 @@ OF_CLIP, TIME = "clip", "time_ns"
 class FrameBlock(Block):
     """Frames as items, and the clips that they are taken from. A frame's ``uri`` is the URL of the block that will hold it."""
 
-    clips: tuple[Item, ...] = ()
+    clips: Sequence[Item] = ()
 
 
 @dataclass(frozen=True)

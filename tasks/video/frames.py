@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.manifest import Item
+from storage.items import Item
 from storage.receipts import Receipt
 from tasks.ingest.images.resizing import resize_image
 from tasks.ingest.stored import OBSERVED, PIXELS
@@ -61,7 +62,7 @@ def frames_block(job: Job) -> Receipt:
 class _OneByOne:
     """The clips of a block, one of them open at a time: frames come clip by clip."""
 
-    def __init__(self, clips: tuple[Item, ...]) -> None:
+    def __init__(self, clips: Sequence[Item]) -> None:
         self._clips = {clip.item: clip for clip in clips}
         self._opened = ExitStack()
         self._name = ""

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from configs.settings import ConfigError
 from storage.entries import write_file
-from storage.manifest import Item
+from storage.items import Item
 from storage.receipts import Receipt
 from tasks.ingest.placed import derived_block, panorama_blocks
 from tasks.ingest.videos.cut_names import VIDEO

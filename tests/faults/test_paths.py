@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from storage.manifest import SCHEMA, Item, ManifestError, place, read_manifest, write_manifest
+from storage.items import SCHEMA, Item
+from storage.manifest import ManifestError, place, read_manifest, write_manifest
 from storage.names import unsafe_name
 from tasks.ingest.entries import SourceError
 from tasks.ingest.sources import list_source, look_at_source

@@ -15,7 +15,7 @@ from flows.plan import make_plan
 from flows.setup.init import look_at, write_config
 from flows.setup.needs import check_source
 from flows.stores.lineage import trace_item
-from storage.manifest import Item
+from storage.items import Item
 from tasks.evaluate import evaluate
 from tasks.migration import migrated
 from tasks.pipeline import load

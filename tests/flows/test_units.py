@@ -11,7 +11,7 @@ from metrics.protocols import PROTOCOLS, for_unit
 from scenes.dataset import write_dataset
 from storage.arrays import BlockReader
 from storage.fingerprint import Identity
-from storage.manifest import Block
+from storage.items import Block
 from storage.receipts import Receipt, read_receipt
 from tasks.evaluate import evaluate
 from tasks.evaluate.evaluate import summarise_rows

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import strategies as st
 
 from storage.fingerprint import canonical_json
-from storage.manifest import Item, ManifestError, blocks_of, place, read_manifest, write_manifest
+from storage.items import Item, blocks_of
+from storage.manifest import ManifestError, place, read_manifest, write_manifest
 from storage.names import unsafe_name
 from tasks.ingest.entries import SourceError
 from tasks.ingest.sources import list_source

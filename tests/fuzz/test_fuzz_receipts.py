@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from storage.receipts import ItemRow, Receipt, block_url, damage, read_receipt, write_receipt
+from storage.receipts import Receipt, block_url, damage, read_receipt, write_receipt
+from storage.rows import ItemRow
 from tests.fuzz.support import bounded, corpus, fuzz, mutated
 from tests.fuzz.test_fuzz_manifest import JSON
 

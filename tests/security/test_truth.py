@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.manifest import Item
+from storage.items import Item
 from tasks.evaluate.evaluate import read_truth
 from tasks.stage.job import BadItem
 from tests.support.pipelines import load, write_pipeline

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from storage.about import Contradiction, common_about, refuse_other_arrays
-from storage.receipts import ItemRow, Receipt
+from storage.receipts import Receipt
+from storage.rows import ItemRow
 
 
 def receipt(block: str, about: dict[str, Any], *states: str) -> Receipt:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.manifest import Item, ManifestError, blocks_of, place, read_manifest, write_manifest
+from storage.items import Item, blocks_of
+from storage.manifest import ManifestError, place, read_manifest, write_manifest
 
 
 def item(name: str, digest: str = "d", **more: object) -> Item:

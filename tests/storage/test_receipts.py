@@ -1,5 +1,7 @@
 """A block exists when its receipt does, and damage is found file by file."""
 
+import pickle
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +9,6 @@ import numpy as np
 
 from storage.arrays import BlockWriter
 from storage.receipts import (
-    ItemRow,
     Receipt,
     block_url,
     blocks_with_receipts,
@@ -17,6 +18,7 @@ from storage.receipts import (
     read_receipt,
     write_receipt,
 )
+from storage.rows import ItemRow, Rows
 
 
 def make_block(root: str) -> tuple[str, Receipt]:
@@ -72,3 +74,39 @@ def test_every_kind_of_damage_is_found(tmp_path: Path) -> None:
     assert ["bytes differ" in problem for problem in damage(url, receipt)] == [True]
     chunk.unlink()
     assert ["is missing" in problem for problem in damage(url, receipt)] == [True]
+
+
+def rows_of(url: str, rows: list[ItemRow]) -> Rows:
+    receipt = replace(make_block(url)[1], items=rows)
+    write_receipt(block_url(url, "fuse", "f" * 16, "000000-abc"), receipt)
+    read = read_receipt(block_url(url, "fuse", "f" * 16, "000000-abc"))
+    assert read is not None
+    assert isinstance(read.items, Rows)
+    return read.items
+
+
+def test_rows_that_are_read_are_those_that_were_written(tmp_path: Path) -> None:
+    written = [ItemRow(f"{row}", "done", "", {"valid": row / 7}, "d", "", "k") for row in range(40)]
+    written[3] = ItemRow("3", "quarantined", "too dark", {}, "", "label")
+    rows = rows_of(str(tmp_path), written)
+    assert rows == written
+    assert written == rows
+    assert rows != written[:-1]
+    assert rows != [*written[:-1], written[0]]
+    assert [*rows] == [rows[place] for place in range(40)] == written
+    assert rows[2:5] == tuple(written[2:5])
+    assert pickle.loads(pickle.dumps(rows)) == written
+    assert repr(rows) == repr(tuple(written))
+
+
+def test_rows_that_nobody_asks_for_take_a_fraction_of_the_memory(tmp_path: Path) -> None:
+    figures = {f"figure_{number}": number / 7 for number in range(20)}
+    rows = rows_of(str(tmp_path), [ItemRow(f"{row}", "done", "", {**figures, "own": row / 3}, "d" * 32) for row in range(512)])
+    tracemalloc.start()
+    packed = pickle.loads(pickle.dumps(rows))
+    alone = tracemalloc.get_traced_memory()[0]
+    objects = [*packed]
+    asked = tracemalloc.get_traced_memory()[0] - alone
+    tracemalloc.stop()
+    assert len(objects) == 512
+    assert alone < asked / 10

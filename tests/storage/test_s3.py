@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from storage.arrays import BlockReader, BlockWriter
-from storage.receipts import ItemRow, Receipt, block_url, blocks_with_receipts, damage, digest_files, read_receipt, write_receipt
+from storage.receipts import Receipt, block_url, blocks_with_receipts, damage, digest_files, read_receipt, write_receipt
+from storage.rows import ItemRow
 from storage.urls import children, exists, read_bytes, remove, write_bytes
 from tasks.ingest.sources import list_source
 from tests.support.object_store import s3_bucket

@@ -22,7 +22,7 @@ from models.seamless.network import SMALL, SeamlessNetwork, SeamlessSettings
 from models.seamless.proposals import ProposalSettings
 from models.seamless.saved import SeamlessModel, model_files, model_of_files, save_model
 from scenes.amodal import run_lengths
-from storage.manifest import Item, blocks_of
+from storage.items import Item, blocks_of
 from storage.receipts import Receipt, blocks_with_receipts
 from tasks.ingest import ingest
 from tasks.ingest.check import check_entry

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from geometry.directions import erp_directions
 from storage.fingerprint import Identity
-from storage.manifest import Block, Item, write_manifest
+from storage.items import Block, Item
+from storage.manifest import write_manifest
 from tasks.ingest.ingest import manifest_url
 from tasks.ingest.panorama import load_panorama
 from tasks.label.fuse import encode_labels

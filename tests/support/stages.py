@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from configs.pipeline import Config
 from storage.fingerprint import Identity
-from storage.manifest import Block, blocks_of
+from storage.items import Block, blocks_of
 from storage.receipts import Receipt, read_receipt
 from tasks.ingest import ingest
 from tasks.ingest.check import check_entry

@@ -10,7 +10,7 @@ from prefect.tasks import Task
 from flows.running.block_task import passing_fault
 from flows.running.workers import Workers
 from flows.telling.tags import STORAGE
-from storage.manifest import Item
+from storage.items import Item
 from tasks.ingest.check import check
 from tasks.ingest.entries import Entry
 from tasks.ingest.settings import Ingest

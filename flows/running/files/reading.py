@@ -22,7 +22,7 @@ from flows.running.workers import Workers
 from flows.telling.lineage_events import RunEvents
 from flows.telling.progress import observer
 from flows.trials import choose, reach
-from storage.manifest import Item
+from storage.items import Item
 from tasks.ingest import ingest
 from tasks.ingest.ingest import Retry, Scan
 from tasks.pipeline import sources

@@ -13,10 +13,11 @@ from flows.running.block_task import submit
 from flows.running.files.groups import file_groups, files_task
 from flows.running.workers import Workers
 from flows.telling.progress import observer
-from storage.manifest import Item
+from storage.columns import found_in
+from storage.items import Item, Items
 from tasks.ingest import ingest
 from tasks.ingest.admission import Admission
-from tasks.ingest.entries import Entry
+from tasks.ingest.entries import Entries, Entry
 from tasks.ingest.ingest import Scan
 from tasks.ingest.life import with_former_names
 from tasks.stage.kind import Stage
@@ -33,7 +34,7 @@ class SourceReading:
         self.admission: Admission | None = None
         self.wanted = scan.to_read
         if wants is not None:
-            self.wanted = [entry for entry in scan.to_read if entry.item in wants]
+            self.wanted = scan.to_read.where(found_in(scan.to_read.column("item"), wants))
         elif scan.to_read or scan.checked:
             self.admission = Admission(scan.known, scan.checked, scan.to_read, stage.settings.block_size)
             self.wanted = self.admission.in_order(scan.to_read)
@@ -41,8 +42,9 @@ class SourceReading:
         self._scan = scan
         self._groups = deque(file_groups(self.wanted, workers.at_once))
         self._number = 0
-        self._checked = [*scan.checked]
-        self._before = {item.item: item for item in scan.known} if self.wanted else {}
+        self._checked = scan.checked
+        before = scan.known.where(found_in(scan.known.column("item"), self.wanted.names))
+        self._before = {item.item: item for item in before}
         self._task = files_task(stage, workers)
 
     @property
@@ -83,7 +85,7 @@ class SourceReading:
         items = future.result()
         ingest.keep(self.stage, items)
         self.nodes.append(future.task_run_id)
-        self._checked += items
+        self._checked = self._checked.plus(Items.made_of(items))
         if self.admission:
             self.admission.note(items)
         observer().items_done(self.stage.key, len(items), sum(bool(item.reason) for item in items))
@@ -94,13 +96,13 @@ class SourceReading:
             return self._scan
         if taken := self.admission.take():
             ingest.admit(self.stage, with_former_names(self._scan, taken))
-        return replace(self._scan, known=list(self.admission.settled), to_read=[], checked=())
+        return replace(self._scan, known=self.admission.settled, to_read=Entries.made_of([]), checked=ingest.NONE)
 
     def place_all(self) -> Scan:
         """Give all that was read its places, and write the manifest. Returns all that is known of the source."""
         if self.admission is not None:
             checked = with_former_names(self._scan, self._checked)
             return ingest.placed(self.stage, self._scan, ingest.save(self.stage, self._scan.known, checked))
-        names = {entry.item for entry in self.wanted}
-        left = [entry for entry in self._scan.to_read if entry.item not in names]
-        return replace(self._scan, to_read=left, checked=tuple(self._checked)) if names else self._scan
+        names = self.wanted.names
+        left = self._scan.to_read.where(~found_in(self._scan.to_read.column("item"), names))
+        return replace(self._scan, to_read=left, checked=self._checked) if names else self._scan

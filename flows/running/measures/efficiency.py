@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from configs.execution import Runner
 from flows.running.measures.chips import Chips
 from flows.text import duration
 from storage.receipts import Receipt
@@ -19,10 +20,11 @@ from tasks.stage.spent import PARTS, SPENT
 
 
 class Efficiency:
-    """What the blocks of a run's networks tell of their time; ``workers`` make blocks at the same time, on ``chips``."""
+    """What the blocks of a run's networks tell of their time; the workers of ``runner`` make blocks at the same time, on
+    ``chips``."""
 
-    def __init__(self, workers: int, chips: Chips) -> None:
-        self._workers, self._chips = workers, chips
+    def __init__(self, runner: Runner, chips: Chips) -> None:
+        self._runner, self._chips = runner, chips
         self._started = time.monotonic()
         self._first: float | None = None
         self._last = self._started
@@ -58,7 +60,8 @@ class Efficiency:
         gpus = sum(one.startswith("cuda") for one in self._devices)
         bare = sum(one["items"] * one["quickest"] for one in self._stages.values())
         stages = {name: {key: round(value, 3) for key, value in one.items()} for name, one in self._stages.items()}
-        devices = gpus or self._workers
+        pools = self._runner.pools  # each of whose workers calls its GPU by the same name
+        devices = pools.gpu if pools else gpus or self._runner.workers
         chip_use = {"chip_use": round(self._chips.share, 4)} if gpus and self._chips.share is not None else {}
         return {
             "share": round(bare / (wall * devices), 4),

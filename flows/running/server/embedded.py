@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from configs.settings import ConfigError
 from flows.errors import Interrupted, RunFailed
 from flows.running.server.answers import ask_version
 from flows.running.server.proxies import environment_without_proxies, loopback_without_proxies
@@ -28,6 +29,7 @@ from flows.running.server.settings import (
     settings_of_ours,
     settings_of_user,
 )
+from tasks.ingest.entries import SourceError
 
 START_SECONDS = 90
 NAMED_SECONDS = 10
@@ -100,7 +102,7 @@ def _quiet(log_level: str) -> None:
 def _told_without_traceback(record: logging.LogRecord) -> bool:
     """Errors that speak to the user need no traceback through Prefect, and a run that was asked to stop has no error."""
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, (Interrupted, RunFailed)):
+    if isinstance(error, (Interrupted, RunFailed, ConfigError, SourceError)):
         record.exc_info = record.exc_text = None
     return not isinstance(error, Interrupted)
 

@@ -16,7 +16,7 @@ from transformers.utils import logging
 
 from geometry.cameras import Camera
 from geometry.fields import Field
-from models.teachers.postprocess import join
+from models.teachers.postprocess import as_arrays, join
 from models.teachers.preprocess import ImageSpec, prepare, read_spec
 from models.teachers.settings import TransformersSettings
 from models.teachers.sizes import check_answer
@@ -110,14 +110,28 @@ def _quietly() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-Say = Callable[[NDArray[np.uint8], Sequence[Camera]], dict[str, Field]]
+Say = Callable[[NDArray[np.uint8], Sequence[Camera]], dict[str, Any]]
+"""Patches and cameras -> fields, of tensors where they may stay on the device."""
 
 
 def in_batches(say: Say, patches: NDArray[np.uint8], cameras: Sequence[Camera], batch_size: int | None) -> dict[str, Field]:
-    """What ``say`` makes of patches (N, h, w, 3), computed in batches without gradients and with repeatable kernels."""
+    """What ``say`` makes of patches (N, h, w, 3), as arrays."""
+    return join([as_arrays(part) for part in said_in_batches(say, patches, cameras, batch_size)])
+
+
+def tensors_in_batches(
+    say: Say, patches: NDArray[np.uint8], cameras: Sequence[Camera], batch_size: int | None
+) -> list[dict[str, Any]]:
+    """The same, as fields of tensors on the network's device, one for each batch."""
+    return list(said_in_batches(say, patches, cameras, batch_size))
+
+
+def said_in_batches(
+    say: Say, patches: NDArray[np.uint8], cameras: Sequence[Camera], batch_size: int | None
+) -> Iterator[dict[str, Any]]:
+    """What ``say`` makes of patches (N, h, w, 3), batch by batch, without gradients and with repeatable kernels."""
     step = batch_size or len(patches)
-    parts = []
-    with torch.inference_mode(), torch.backends.cudnn.flags(benchmark=False, deterministic=True):
-        for start in range(0, len(patches), step):
-            parts.append(say(patches[start : start + step], cameras[start : start + step]))  # noqa: PERF401
-    return join(parts)
+    for start in range(0, len(patches), step):
+        with torch.inference_mode(), torch.backends.cudnn.flags(benchmark=False, deterministic=True):
+            part = say(patches[start : start + step], cameras[start : start + step])
+        yield part

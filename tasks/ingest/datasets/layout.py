@@ -15,8 +15,8 @@ from storage.addresses import url_at
 from storage.cells import DamagedParquet, cell_url, parquet_errors, split_cell
 from storage.retries import persist
 from storage.urls import filesystem, info, is_local, join, read_bytes
+from tasks.ingest.absent import listing_errors, refuse_missing
 from tasks.ingest.entries import Entry, SourceError, refuse_outside
-from tasks.ingest.folders import listing_errors, refuse_missing
 from tasks.ingest.leftovers import is_left, is_left_folder
 from tasks.ingest.stamps import stamp_of
 
@@ -30,7 +30,7 @@ Splits = Mapping[str, str]
 class Listing:
     """The panoramas of a root or of one of its splits, and for every file of truth how many of all those ``found`` lack it."""
 
-    entries: list[Entry]
+    entries: Sequence[Entry]
     lacking: Counter[str]
     found: int
 

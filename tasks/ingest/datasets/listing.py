@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
+
+import pyarrow.compute as pc
 
 from storage.addresses import url_at
 from storage.urls import filesystem, is_local
 from tasks.ingest.datasets import DATA_SETS
 from tasks.ingest.datasets.layout import Files, Layout, Listing, files_below
-from tasks.ingest.entries import Entry, Found, SourceError, in_order
+from tasks.ingest.entries import Entries, Found, SourceError, in_order
 from tasks.ingest.folders import PICTURES, Wanted, is_pattern
 from tasks.ingest.lists import is_list
 from tasks.ingest.settings import Source
@@ -25,7 +26,7 @@ NOT_GUESSED = frozenset({"cityscapes"})
 """Its own images are no panoramas, though twice as wide as high."""
 
 
-def list_entries(source: Source) -> list[Entry]:
+def list_entries(source: Source) -> Entries:
     """All panoramas of a source, or those of its split, sorted by item.
 
     Raises
@@ -42,7 +43,7 @@ def look_at(source: Source, strict: bool = True) -> Found:
     Without ``strict``, files of one name do not stop it: the first is taken, and the others are told.
     """
     if source.is_data_set:
-        return Found(list_data_set(source).entries)
+        return Found(Entries.made_of(list_data_set(source).entries))
     found = look_at_source(source.url, source.allow, strict, _wanted(source))
     return replace(found, entries=_of_split(source, found.entries))
 
@@ -85,12 +86,13 @@ def guess_kind(url: str) -> str:
     return "files"
 
 
-def _of_split(source: Source, entries: Sequence[Entry], split_files: str = "") -> list[Entry]:
+def _of_split(source: Source, entries: Entries, split_files: str = "") -> Entries:
     if source.split is None:
-        return list(entries)
-    kept = [entry for entry in entries if entry.split == source.split]
-    if not kept:
-        there = ", ".join(f"{split!r} ({count})" for split, count in sorted(Counter(entry.split for entry in entries).items()))
+        return entries
+    splits = entries.column("split")
+    kept = entries.where(pc.equal(splits, source.split))
+    if not len(kept):
+        there = ", ".join(f"{split!r} ({count})" for split, count in sorted(Counter(splits.to_pylist()).items()))
         where = f"; splits are listed in {split_files} below the root" if split_files else ""
         raise SourceError(f"source {source.url}: no panorama is in the split {source.split!r}; there are {there}{where}")
     return kept

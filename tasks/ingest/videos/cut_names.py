@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storage.manifest import Item
+from storage.items import Item
 
 VIDEO = "video"
 """Metadata of a clip that was cut, and of its frames: the item that is its video."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.manifest import Item
+from storage.items import Item
 from tasks.ingest.videos.clip import CLIP, Clip
 from tasks.ingest.videos.opened import BadClip, open_video, told
 

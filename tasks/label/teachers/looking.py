@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from tasks.ingest.observed import Observed
 from tasks.stage.devices import OutOfMemory, free_memory, is_out_of_memory
 from tasks.stage.job import BadItem
 
+Said = TypeVar("Said")
 LESS = {
     False: "lower execution.batch_size or project.patch_size",
     True: "this teacher sees them all at once: take a smaller `dtype` in its settings, or a device with more memory",
@@ -88,7 +90,7 @@ def look(
         The teacher does not give a wanted field, or one with a factor that calls for some of the views cannot share.
     """
     sizes = (len(cameras),) if batch_size is None else (batch_size, max(1, batch_size // 2))
-    batches = _that_fits(partial(_look_in_batches, teacher, pixels, cameras, item, wanted), sizes, LESS[batch_size is None])
+    batches = that_fits(partial(_look_in_batches, teacher, pixels, cameras, item, wanted), sizes, LESS[batch_size is None])
     if batch_size is not None and any(field.unit == "shared" for field in batches[0].values()):
         raise ValueError(
             "the teacher's depth has one factor for all views of a panorama (`shared`), but it is asked for some at a time; say "
@@ -117,9 +119,7 @@ def _look_in_batches(
             said = {name: answer[name] for name in wanted if name in answer}
         except CannotLabel as error:
             raise BadItem(str(error)) from error
-        missing = set(wanted) - set(said)
-        if missing:
-            raise ValueError(f"the teacher does not give {sorted(missing)}, only {sorted(answer)}; change its `fields`")
+        lacking(wanted, said, answer)
         for name in wanted:
             check_said(said[name], some, getattr(teacher, "classes", None))
         batches.append({name: canonical(said[name], some) for name in wanted})
@@ -134,12 +134,7 @@ def check_said(field: Field, cameras: Sequence[View], classes: Sequence[str] | N
     ValueError
         It does not; what it says elsewhere would be taken for another place, or another class.
     """
-    expected = (len(cameras), cameras[0].height, cameras[0].width)
-    if field.values.shape[:3] != expected:
-        raise ValueError(
-            f"the teacher's {field.name} has the shape {field.values.shape}, but its patches are {expected}; give an answer "
-            "of the patches' own size"
-        )
+    refuse_shape(field.name, field.values.shape, cameras)
     if classes is None:
         return
     if field.name == "semantics":
@@ -148,14 +143,35 @@ def check_said(field: Field, cameras: Sequence[View], classes: Sequence[str] | N
         numbers = field.tables.get("segment_class", np.empty(0, np.int32))
     else:
         return
-    if numbers.size and int(numbers.max()) >= len(classes):
+    if numbers.size:
+        refuse_unnamed(field.name, int(numbers.max()), classes)
+
+
+def lacking(wanted: Sequence[str], said: Mapping[str, object], answer: Mapping[str, object]) -> None:
+    """ValueError if a teacher does not say all that is wanted of it."""
+    if missing := set(wanted) - set(said):
+        raise ValueError(f"the teacher does not give {sorted(missing)}, only {sorted(answer)}; change its `fields`")
+
+
+def refuse_shape(name: str, shape: tuple[int, ...], cameras: Sequence[View]) -> None:
+    """ValueError if a field does not lie over the patches of its cameras."""
+    expected = (len(cameras), cameras[0].height, cameras[0].width)
+    if shape[:3] != expected:
         raise ValueError(
-            f"the teacher's {field.name} says class {int(numbers.max())}, but its vocabulary names {len(classes)} (0 to "
+            f"the teacher's {name} has the shape {shape}, but its patches are {expected}; give an answer of the patches' own size"
+        )
+
+
+def refuse_unnamed(name: str, most: int, classes: Sequence[str]) -> None:
+    """ValueError if the largest number of a class that a field says is none of the vocabulary's."""
+    if most >= len(classes):
+        raise ValueError(
+            f"the teacher's {name} says class {most}, but its vocabulary names {len(classes)} (0 to "
             f"{len(classes) - 1}); name every class, in the order of their numbers"
         )
 
 
-def _that_fits(look: Callable[[int], list[dict[str, Field]]], sizes: Sequence[int], less: str) -> list[dict[str, Field]]:
+def that_fits(look: Callable[[int], list[Said]], sizes: Sequence[int], less: str) -> list[Said]:
     """``look`` with the first batch size for which the device's memory is large enough.
 
     If it is for none, OutOfMemory that says how to need ``less``.

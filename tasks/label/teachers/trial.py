@@ -18,7 +18,7 @@ from geometry.resampling.patches import extract_patches
 from geometry.spheres import View
 from models.teachers import load_teacher, sees
 from models.teachers.named_files import URL, local_path, missing_files, settings_strings
-from storage.manifest import Item
+from storage.items import Item
 from tasks.ingest.check import check_entry
 from tasks.ingest.datasets.listing import list_entries
 from tasks.ingest.panorama import load_panorama

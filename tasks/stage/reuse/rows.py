@@ -11,8 +11,9 @@ from typing import Any
 
 from storage.arrays import DATA
 from storage.fingerprint import canonical_json, digest
-from storage.manifest import Block, Item
+from storage.items import Block, Item
 from storage.receipts import Receipt
+from storage.rows import keyed
 from tasks.stage.job import Copies
 from tasks.stage.kind import Facts, Stage
 from tasks.stage.models import MODEL, models_now
@@ -90,6 +91,8 @@ def known_rows(stage: Stage, owed: Sequence[Block], receipts: Mapping[str, Recei
     owed : blocks that it must make
     receipts : by block, those under the stage's fingerprint
     """
+    if not owed:
+        return {}
     making = {block.name for block in owed}
     before = {name: receipts[name] for name in making & receipts.keys() if may_be_copied(receipts[name])}
     sources = [receipt for name, receipt in receipts.items() if name not in making and may_be_copied(receipt)]
@@ -109,7 +112,7 @@ def known_rows(stage: Stage, owed: Sequence[Block], receipts: Mapping[str, Recei
 
 def may_be_copied(receipt: Receipt) -> bool:
     """Whether a block has rows with keys, and no files of which nobody could say whose they are."""
-    return any(row.key for row in receipt.items) and all(name.startswith(f"{DATA}/") for name in receipt.files)
+    return keyed(receipt.items) and all(name.startswith(f"{DATA}/") for name in receipt.files)
 
 
 def _number(block: str) -> str:

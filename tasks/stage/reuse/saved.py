@@ -15,7 +15,8 @@ from typing import Any
 
 from storage.arrays import Begun
 from storage.entries import differences
-from storage.receipts import ROWS, ItemRow, read_receipt
+from storage.receipts import ROWS, read_receipt
+from storage.rows import ItemRow
 from storage.urls import join, read_bytes, remove, write_bytes
 from tasks.stage.job import Job
 from tasks.stage.reuse.adopt import seen_by_readers

@@ -14,7 +14,7 @@ from configs.settings import ConfigError
 from models.cubemap.configuration import SCENES, CubemapConfig
 from models.cubemap.learner import CubemapLearner
 from models.cubemap.network import CubemapNetwork
-from storage.manifest import Block
+from storage.items import Block
 from storage.receipts import Receipt
 from storage.urls import join
 from tasks.predict.faces import said_of_faces, teacher_of

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from models.student.labels import Label
 from storage.about import common_about
 from storage.arrays import SHARD_ITEMS
-from storage.manifest import Block, Item
+from storage.items import Block, Item
 from storage.receipts import Receipt
 from tasks.stage.job import BadItem
 from tasks.stage.kind import Stage

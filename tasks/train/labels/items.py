@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from geometry.resampling.augment import Augmentation, augment
 from storage.arrays import BlockReader, Entries
-from storage.manifest import Item
+from storage.items import Item
 from tasks.ingest.images.resizing import resize_image
 from tasks.ingest.observed import observed_of
 from tasks.ingest.panorama import Reading, load_panorama

@@ -21,7 +21,7 @@ def about_labels(stores: Sequence[LabelStore], licences: Mapping[str, str]) -> l
             "source": mask_credentials(store.stage.origin.settings.source.url),
             "fingerprint": store.stage.identity.fingerprint,
             "blocks": len(store.blocks),
-            "panoramas": sum(row.state == "done" for _, _, receipt in store.blocks for row in receipt.items),
+            "panoramas": sum(receipt.done for _, _, receipt in store.blocks),
             "weight": store.weight,
             "licence": licences.get(store.stage.key, UNKNOWN),
             "teachers": _teachers(store.stage),

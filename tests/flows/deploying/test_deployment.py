@@ -6,11 +6,19 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 from prefect import get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateName,
+)
 from prefect.client.schemas.objects import StateType
 
 from configs.settings import ConfigError
@@ -118,6 +126,22 @@ def test_every_flow_can_be_registered_for_a_config(tmp_path: Path, prefect_api: 
             assert one.entrypoint == place
             assert client.create_flow_run_from_deployment(one.id).state_type == StateType.SCHEDULED
         assert one.parameters["trial"] == {"stage": "adapt", "limit": 2}
+        assert one.global_concurrency_limit is not None
+        assert one.global_concurrency_limit.limit == 1, "as in prefect.yaml: a run that is late waits for the one before"
+        by_schedule = FlowRunFilter(state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["Scheduled"])))
+        of_first = DeploymentFilter(name=DeploymentFilterName(any_=["street"]))
+        deadline = time.monotonic() + 90
+        while not [
+            run for run in client.read_flow_runs(flow_run_filter=by_schedule, deployment_filter=of_first) if run.auto_scheduled
+        ]:
+            assert time.monotonic() < deadline, "the server schedules nothing"
+            time.sleep(1)
+
+
+def test_a_schedule_that_is_none_is_told(tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    with pytest.raises(ConfigError, match="--cron 'every day': is no schedule"):
+        deploy(load(write_pipeline(tmp_path, 1)), NOBODY, "every day")
 
 
 @pytest.mark.slow

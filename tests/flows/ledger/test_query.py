@@ -12,7 +12,8 @@ from configs.settings import ConfigError
 from flows.cli import app
 from flows.ledger.query import QueryError, ask, query
 from flows.ledger.tables import audit_url
-from storage.receipts import ItemRow, Receipt, write_receipt
+from storage.receipts import Receipt, write_receipt
+from storage.rows import ItemRow
 from storage.tables import current_stamp
 from tests.support.pipelines import load, run_pipeline, write_pipeline
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from configs.execution import Pools
+from configs.execution import Pools, Runner
 from configs.settings import ConfigError
 from flows.plan import make_plan
 from flows.plan_words import binding_pool
@@ -80,6 +80,11 @@ def test_networks_and_all_else_go_to_workers_of_their_own(tmp_path: Path) -> Non
 def test_pools_that_cannot_be_are_told(tmp_path: Path, runner: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load(write_pipeline(tmp_path, 1), execution__runner=runner)
+
+
+@pytest.mark.parametrize("pools", [{"gpu": 4.0, "cpu": "30"}, Pools(gpu=4, cpu=30)])
+def test_pools_say_how_many_workers_there_are_however_they_are_written(pools: Any) -> None:
+    assert Runner.model_validate({"kind": "dask", "pools": pools}).workers == 34
 
 
 def test_the_pool_that_a_run_waits_for_is_told(tmp_path: Path, prefect_api: str) -> None:

@@ -10,7 +10,8 @@ from flows.invocation import remember
 from flows.plan import make_plan
 from flows.running import stage_run
 from flows.running.nothing_made import NothingMade, tried
-from storage.receipts import ItemRow, Receipt, blocks_with_receipts
+from storage.receipts import Receipt, blocks_with_receipts
+from storage.rows import ItemRow
 from storage.runs import latest_run
 from tests.support.commands import panolabel
 from tests.support.faulty import switch

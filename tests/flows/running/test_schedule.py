@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flows.running.schedule import Key, Schedule, Work, parts_of
 from storage.fingerprint import Identity
-from storage.manifest import Block, Item
+from storage.items import Block, Item
 from tasks.stage.kind import Edge, Kind, Nothing, Stage, Step
 
 SOURCE = Stage(

@@ -39,7 +39,7 @@ def test_figures_and_doubts_are_told_by_init_and_doctor(tmp_path: Path) -> None:
 def test_only_some_files_are_read_and_what_is_gone_is_left_out(tmp_path: Path) -> None:
     config = source(tmp_path)
     settings = source_of(config).settings
-    entries = list_source(settings.source.url) * 20
+    entries = [*list_source(settings.source.url)] * 20
     items = look_into(entries, settings)
     assert len(items) <= MOST_PICTURES
     assert "poles" in figures_in_words(items)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from flows.stores.garbage import collect, find_garbage
 from flows.stores.items import verify_store
 from flows.stores.lineage import trace_item
 from flows.stores.status import store_status
+from storage.runs import latest_run
 from tests.support.commands import panolabel
 from tests.support.pipelines import data_bytes, keep, load, restore, run_pipeline, write_panoramas, write_pipeline
 
@@ -168,3 +172,18 @@ def test_trace_of_one_stage_and_status_of_the_last_run(path: Path) -> None:
     assert state["last_run"]["items_per_second"] > 0
     assert state["last_run"]["prefect"] == "", "its server ended with the run"
     assert json.dumps(state)
+
+
+def test_a_run_that_was_killed_goes_on_nowhere(path: Path) -> None:
+    record = latest_run(load(path).root, load(path).name)
+    assert record is not None
+    record |= {"state": "running", "run": "killed", "started": "2099-01-01T00:00:00+00:00"}
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    own = Path(load(path).root, "runs", "killed.json")
+    own.write_text(json.dumps({**record, "process": gone.pid, "host": platform.node()}))
+    last = store_status(load(path))["last_run"]
+    shown = panolabel("status", path)
+    own.unlink()
+    assert (last["state"], last["eta_seconds"]) == ("died", None)
+    assert "its process is gone; the next run goes on where it was" in shown.stdout

@@ -16,7 +16,7 @@ from models.seamless.network import SeamlessNetwork, Target, blank_in
 from models.seamless.proposals import ProposalSettings, level_anchors, proposal_loss
 from models.seamless.saved import model_of_files
 from storage.arrays import BlockReader
-from storage.manifest import Block
+from storage.items import Block
 from tasks.adapt.arrays import unpack_mask, unpack_objects
 from tasks.adapt.compare import found_by
 from tasks.adapt.examples import Examples, Panoramas

@@ -8,7 +8,8 @@ import numpy as np
 from configs.pipeline import Config
 from models.adaptation.thresholds import BINS
 from storage.arrays import BlockReader, BlockWriter
-from storage.receipts import ItemRow, Receipt, digest_files, write_receipt
+from storage.receipts import Receipt, digest_files, write_receipt
+from storage.rows import ItemRow
 from tasks.adapt import thresholds
 from tasks.pipeline import validated
 from tasks.stage.grain import of_all, of_block

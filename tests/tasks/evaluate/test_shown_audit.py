@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from storage.receipts import ItemRow
+from storage.rows import ItemRow
 from tasks.evaluate.shown_audit import heat_maps
 from tasks.evaluate.summary import gather
 

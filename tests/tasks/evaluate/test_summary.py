@@ -8,7 +8,7 @@ import pytest
 from metrics.audit.agreement import agreement_rows
 from metrics.audit.attribution import COLUMNS, LEVELS
 from metrics.audit.measure import rows_of
-from storage.receipts import ItemRow
+from storage.rows import ItemRow
 from tasks.evaluate.summary import gather, summarise, worst_items
 
 CLASSES = ("floor", "wall")

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.manifest import Item, ManifestError, add_placed, blocks_of, parts_url, place, read_manifest, write_manifest
+from storage.items import Item, blocks_of
+from storage.manifest import ManifestError, add_placed, parts_url, place, read_manifest, write_manifest
 from storage.urls import children
 from tasks.ingest.admission import Admission
 from tasks.ingest.entries import Entry
@@ -40,6 +41,7 @@ def sources(draw: st.DrawFn) -> tuple[list[Item], list[Item], list[Item], int]:
     return place([], old, size), checked, draw(st.permutations(read)), size
 
 
+@settings(deadline=None)
 @given(source=sources(), data=st.data())
 def test_places_do_not_depend_on_when_they_are_given(
     source: tuple[list[Item], list[Item], list[Item], int], data: st.DataObject
@@ -67,6 +69,7 @@ def test_places_do_not_depend_on_when_they_are_given(
     assert len(missing) < size, "all but the last new block, which only those who know that no more comes may close"
 
 
+@settings(deadline=None)
 @given(source=sources())
 def test_files_are_read_in_an_order_that_makes_blocks_whole(source: tuple[list[Item], list[Item], list[Item], int]) -> None:
     known, checked, to_read, size = source

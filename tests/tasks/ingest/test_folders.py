@@ -15,7 +15,7 @@ from threading import Thread
 import pytest
 
 from flows.setup.init import look_at as survey
-from storage.manifest import Item
+from storage.items import Item
 from storage.retries import StoreError
 from storage.urls import filesystem
 from tasks.ingest.check import check_entry

@@ -11,7 +11,7 @@ from geometry.fields import Field
 from metrics.audit.bands import edges, splits
 from metrics.panorama import coverage_figures, evaluate_item
 from metrics.protocols import protocol_named
-from storage.manifest import Item
+from storage.items import Item
 from tasks.evaluate.audit import truth_labels
 from tasks.ingest.check import check_entry
 from tasks.ingest.entries import Entry

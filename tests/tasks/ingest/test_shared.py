@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from storage.manifest import Item
+from storage.items import Item
 from tasks.ingest import shared
 from tasks.ingest.check import check_entry
 from tasks.ingest.entries import Entry

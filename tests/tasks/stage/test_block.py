@@ -13,7 +13,7 @@ import zarr
 
 from storage.arrays import BlockReader, BlockWriter, DamagedBlock
 from storage.fingerprint import Identity
-from storage.manifest import Block, Item
+from storage.items import Block, Item
 from storage.receipts import damage, read_receipt, strays, withdraw
 from storage.retries import StoreError
 from storage.urls import files_below

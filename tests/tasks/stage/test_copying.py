@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from storage.arrays import BlockReader
-from storage.manifest import Block, Item
+from storage.items import Block, Item
 from storage.receipts import Receipt, as_stored, damage, read_receipt
 from tasks.stage.block import run_block
 from tasks.stage.job import BadItem, Job, Output

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from configs.settings import ConfigError, Settings
 from storage.fingerprint import Identity
-from storage.manifest import Block, Item
+from storage.items import Block, Item
 from tasks.stage.grain import of_all, stands_for
 from tasks.stage.graph import Typed, resolve
 from tasks.stage.kind import Edge, Grain, Inputs, Kind, Outside, Stage, Step

@@ -11,8 +11,9 @@ import pytest
 from models.teachers import facts_read
 from scenes.teacher import CAPTURE
 from storage.fingerprint import Identity
-from storage.manifest import Block, Item
-from storage.receipts import ItemRow, Receipt
+from storage.items import Block, Item
+from storage.receipts import Receipt
+from storage.rows import ItemRow
 from tasks.catalogue import KINDS, kind_named
 from tasks.stage.kind import Edge, Facts, Inputs, Kind, Nothing, Stage
 from tasks.stage.reuse import rows

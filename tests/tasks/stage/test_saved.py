@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from storage import arrays
-from storage.manifest import Item
+from storage.items import Item
 from storage.receipts import ROWS, Receipt
 from tasks.stage.attempts import stopping
 from tasks.stage.attempts.stopping import Stopped, heeding

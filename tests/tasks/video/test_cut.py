@@ -16,8 +16,8 @@ import pytest
 
 from flows.stores.held import Wanted
 from scenes.clips import write_clips, write_video
-from storage.manifest import Item
-from storage.receipts import ItemRow
+from storage.items import Item
+from storage.rows import ItemRow
 from tasks.ingest.check import check_entry
 from tasks.ingest.entries import Entry
 from tasks.ingest.settings import Panoramas

@@ -13,7 +13,7 @@ import pytest
 
 from configs.settings import ConfigError
 from flows.plan import make_plan
-from storage.manifest import Item
+from storage.items import Item
 from storage.receipts import read_receipt
 from storage.urls import join, read_bytes
 from tasks.ingest.videos.clip import CLIP

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from flows.errors import RunFailed
-from storage.manifest import blocks_of, read_manifest
+from storage.items import blocks_of
+from storage.manifest import read_manifest
 from storage.receipts import existing_receipts
 from tasks.ingest.ingest import manifest_url
 from tests.support.gate import Gate, listed

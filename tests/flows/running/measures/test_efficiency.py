@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from configs.execution import Runner
 from flows.running.measures import efficiency
 from flows.running.measures.chips import Chips
 from flows.running.measures.efficiency import Efficiency
@@ -24,14 +25,21 @@ def receipt(device: str, **spent: float) -> Receipt:
     return Receipt("label.geometry", "f", "b", (), {}, {}, made)
 
 
-@pytest.mark.parametrize(("device", "at_a_time"), [("cuda:0", 1), ("cpu", 2)])
+POOLS = Runner.model_validate({"kind": "dask", "pools": {"gpu": 3, "cpu": 5}})
+"""Each worker of the first calls its GPU by the same name."""
+
+
+@pytest.mark.parametrize(
+    ("device", "runner", "at_a_time"),
+    [("cuda:0", Runner(workers=2), 1), ("cpu", Runner(workers=2), 2), ("cuda:0", POOLS, 3), ("cpu", POOLS, 3)],
+)
 def test_it_is_the_quickest_item_over_the_time_that_there_was(
-    device: str, at_a_time: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    device: str, runner: Runner, at_a_time: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
     monkeypatch.setattr(efficiency.time, "monotonic", lambda: now[0])
     stage = stage_of(load(write_faulty_pipeline(tmp_path, 1)), "geometry")
-    found = Efficiency(2, Chips())
+    found = Efficiency(runner, Chips())
     now[0] = 3.0
     found.begun(stage)
     now[0] = 8.0
@@ -43,14 +51,14 @@ def test_it_is_the_quickest_item_over_the_time_that_there_was(
     now[0] = 70.0
     told = found.as_json()
     assert told is not None
-    assert told["share"] == pytest.approx(10 * 0.4 / (10.0 * at_a_time))
+    assert told["share"] == pytest.approx(10 * 0.4 / (10.0 * at_a_time), abs=1e-4)
     assert (told["devices"], told["before_the_first"], told["after_the_last"]) == (at_a_time, 3.0, 1.0)
     assert "Their blocks waited 12% of their time for input and 12% for output" in str(found.line())
 
 
 def test_a_run_without_networks_has_none(tmp_path: Path) -> None:
     stage = stage_of(load(write_faulty_pipeline(tmp_path, 1)), "project")
-    found = Efficiency(1, Chips())
+    found = Efficiency(Runner(workers=1), Chips())
     found.begun(stage)
     found.done(stage, receipt("cpu", input=0.0, compute=1.0, output=0.0, items=1, quickest=1.0))
     assert (found.as_json(), found.line()) == (None, None)

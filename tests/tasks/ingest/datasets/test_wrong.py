@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from storage.manifest import Item
+from storage.items import Item
 from tasks.ingest.check import check_entry
 from tasks.ingest.datasets import DATA_SETS
 from tasks.ingest.datasets.inspection import inspect

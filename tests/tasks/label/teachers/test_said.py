@@ -5,7 +5,8 @@ import pytest
 
 from geometry.cameras import Camera
 from geometry.fields import Field
-from storage.receipts import ItemRow, Receipt
+from storage.receipts import Receipt
+from storage.rows import ItemRow
 from tasks.label.classes import class_shares, never_seen
 from tasks.label.teachers.looking import check_said, look
 

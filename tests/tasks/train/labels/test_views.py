@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from geometry.directions import erp_directions
-from storage.manifest import Block
+from storage.items import Block
 from storage.receipts import drop_data
 from tasks.label import fuse
 from tasks.label.project import choose_views
