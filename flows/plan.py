@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -24,7 +24,8 @@ from tasks.stage.grain import waits_for_all
 from tasks.stage.graph import Weigh
 from tasks.stage.job import Copies, Job
 from tasks.stage.kind import Stage, Step
-from tasks.stage.plain import named_function
+from tasks.stage.late import as_known, is_foreseen, steps_as_known
+from tasks.stage.plain import Found, named_function
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,17 @@ class Plan:
         return [block for block in step.blocks if block.name in owed]
 
     def job(self, step: Step, block: Block, run: str, execution: Execution) -> Job:
-        """What makes a block that a stage owes, with what it may copy."""
+        """What makes a block that a stage owes, with what it may copy. All that it reads is there by now, and tells its items."""
         copies = self.copies.get(step.key, {}).get(block.name, {})
         before = self.receipts.get(step.stage, block.name)
-        return Job(step.stage, block, run, execution, copies=copies, replaces=maker_of(before) if before else "")
+        known = as_known(block, self.receipts.get)
+        return Job(step.stage, known, run, execution, copies=copies, replaces=maker_of(before) if before else "")
+
+    def as_known(self) -> Plan:
+        """The plan with the items of blocks whose makers can tell them by now; itself if it has them all."""
+        if not any(is_foreseen(block) for step in self.steps for block in step.blocks):
+            return self
+        return replace(self, steps=steps_as_known(self.steps, self.receipts.get))
 
     @property
     def anything_to_run(self) -> bool:
@@ -149,18 +157,19 @@ def make_plan(
     def look(one: Stage) -> Scan:
         return scans[one.key] if scans else ingest.scan(one, of_source(retry, one.key))
 
-    part = narrowed(trial, config, given, look)
-    now = _steps(config, {source.key: source.blocks for source in part.sources}, weigh)
+    part, receipts = narrowed(trial, config, given, look), receipts or Receipts()
+    found = receipts.in_list
+    now = _steps(config, {source.key: source.blocks for source in part.sources}, weigh, found)
     any_ahead = any(source.ahead != source.blocks for source in part.sources)
-    ahead = _steps(config, {source.key: source.ahead for source in part.sources}, weigh) if any_ahead else now
-    comparison = Comparison(config, part.sources, now, retry, receipts or Receipts())
+    ahead = _steps(config, {source.key: source.ahead for source in part.sources}, weigh, found) if any_ahead else now
+    comparison = Comparison(config, part.sources, now, retry, receipts)
     plans = [_plan_source(source) for source in part.sources if source.key in part.reach.makes]
     compared = [comparison.compare(step, grown) for step, grown in zip(now, ahead, strict=True) if step.key in part.reach.looks]
     part.refuse_owed(comparison.owed)
     plans += [row for row in compared if row.stage in part.reach.makes]
     owed = {key: blocks for key, blocks in comparison.owed.items() if key in part.reach.makes}
-    found = (comparison.receipts, comparison.missing, comparison.copies)
-    return Plan(tuple(plans), part.sources, owed, tuple(now), *found, trial, comparison.ahead)
+    known = (comparison.receipts, comparison.missing, comparison.copies)
+    return Plan(tuple(plans), part.sources, owed, tuple(now), *known, trial, comparison.ahead)
 
 
 def refuse_unfit(plan: Plan, whole: bool = True) -> None:
@@ -175,8 +184,8 @@ def refuse_unfit(plan: Plan, whole: bool = True) -> None:
             named_function(step.stage.kind.check)(step.stage, step.blocks)
 
 
-def _steps(config: Config, blocks: Mapping[str, tuple[Block, ...]], weigh: Weigh) -> list[Step]:
-    return [step for step in steps(config, lambda stage: blocks[stage.key], weigh) if not step.stage.is_source]
+def _steps(config: Config, blocks: Mapping[str, tuple[Block, ...]], weigh: Weigh, found: Found) -> list[Step]:
+    return [step for step in steps(config, lambda stage: blocks[stage.key], weigh, found) if not step.stage.is_source]
 
 
 def _plan_source(source: Source) -> StagePlan:

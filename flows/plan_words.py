@@ -21,11 +21,11 @@ def plan_words(plan: Plan) -> list[dict[str, str]]:
             "stage": row.stage,
             "cached": str(row.cached),
             "to run": _to_run(row),
-            "items": str(row.items),
+            "items": f"{'about ' * row.about}{row.items}",
             **{name: str(getattr(row, name)) for name in more},
             "time": duration(row.seconds),
             "bytes": size(row.bytes),
-            "why": "\n".join(row.reasons) or "nothing changed",
+            "why": "\n".join([*(row.reasons or ["nothing changed"]), *[f"gives {row.tells}"] * bool(row.tells)]),
         }
         for row in plan.stages
     ]

@@ -16,6 +16,7 @@ from storage.receipts import (
     receipt_files,
 )
 from tasks.stage.kind import Stage, Step
+from tasks.stage.late import is_foreseen
 
 
 class Receipts:
@@ -51,10 +52,14 @@ class Receipts:
         """The receipt of a block, or None if it has none."""
         return self._read(stage, [block])[0]
 
+    def in_list(self, stage: Stage, block: str) -> Receipt | None:
+        """:meth:`get` for whoever asks for all blocks of a stage, one after the other: they are read together."""
+        return self.found(stage).get(block)
+
     def of(self, step: Step) -> list[tuple[Block, Receipt]]:
-        """The finished blocks of a stage, in its order."""
+        """The finished blocks of a stage, in its order; none of which it is not known any more what they hold."""
         found = self._read(step.stage, [block.name for block in step.blocks])
-        return [(block, receipt) for block, receipt in zip(step.blocks, found, strict=True) if receipt]
+        return [(block, one) for block, one in zip(step.blocks, found, strict=True) if one and not is_foreseen(block)]
 
     def sample(self, root: str, stage: str, fingerprint: str, most: int) -> list[Receipt]:
         """The first receipts of any stage that is in a store, whether of this plan or not, as they were when first asked for."""

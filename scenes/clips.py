@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from scenes.processes import in_processes
 from scenes.vocabulary import CLASSES, THINGS
 
 VERSION = "1"
+NEXT_SHOT = 1_000_000
+"""Between the seeds of a clip's shots."""
 LAYOUT = """# A data set of procedural clips
 
     dataset.json                    classes, things, kind, seed, size, rate; written last, so its presence means that all is there
@@ -32,7 +35,8 @@ LAYOUT = """# A data set of procedural clips
                                     sky        bool (H, W)
                                     moving     bool (H, W)        things that move
     truth/<clip>/trajectory.json    for every frame time_ns, rotation (3 x 3) and position (metres), camera to world, the world
-                                    being the camera's frame at the first one
+                                    being the camera's frame at the first one of its shot
+    truth/<clip>/shots.json         of clips of several shots, for each its first frame's number and time_ns, and its scene's seed
 
 The same kind and seed give the same pixels and truth.
 """
@@ -50,8 +54,11 @@ def write_clips(
     things: int = 3,
     supersample: int = 1,
     processes: int | None = None,
+    shots: int = 1,
 ) -> None:
     """Film ``count`` clips of scenes with seeds from ``seed`` on, (height, 2 height) pixels at ``rate`` frames a second.
+
+    Each has so many ``shots`` of so many ``seconds``, one after the other, of scenes that are unlike.
 
     An interrupted run is resumed: clips that are there are complete, and not made again.
 
@@ -68,16 +75,27 @@ def write_clips(
     root = Path(root)
     (root / "clips").mkdir(parents=True, exist_ok=True)
     times = [number / rate for number in range(max(1, round(seconds * rate)))]
-    jobs = [(root, one, seed + index, height, times, rate, path, things, supersample) for index, one in enumerate(kinds)]
+    how = (height, times, rate, path, things, supersample, shots)
+    jobs = [(root, one, seed + index, *how) for index, one in enumerate(kinds)]
     in_processes(_write_clip, jobs, processes)
     about = {"classes": list(CLASSES), "things": sorted(CLASSES[label] for label in THINGS), "kind": kind, "count": count}
     about |= {"seed": seed, "height": height, "width": 2 * height, "rate": rate, "path": path, "version": VERSION}
+    about |= {"shots": shots} if shots > 1 else {}
     (root / "README.md").write_text(LAYOUT, encoding="utf-8")
     (root / "dataset.json").write_text(json.dumps(about, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _write_clip(
-    root: Path, kind: str, seed: int, height: int, times: Sequence[float], rate: int, path: str, things: int, supersample: int
+    root: Path,
+    kind: str,
+    seed: int,
+    height: int,
+    times: Sequence[float],
+    rate: int,
+    path: str,
+    things: int,
+    supersample: int,
+    shots: int,
 ) -> None:
     clip = f"{kind}_{seed:05d}"
     file = root / "clips" / f"{clip}.mkv"
@@ -85,11 +103,18 @@ def _write_clip(
         return
     truth = root / "truth" / clip
     truth.mkdir(parents=True, exist_ok=True)
-    scene = build_clip(kind, seed, path, things, times[-1] + 1 / rate)
-    frames = list(film(scene, times, height, supersample))
+    length, seeds = times[-1] + 1 / rate, [seed + NEXT_SHOT * shot for shot in range(shots)]
+    scenes = [build_clip(kind, one, path, things, length) for one in seeds]
+    taken = [list(film(scene, times, height, supersample)) for scene in scenes]
+    frames = [replace(one, seconds=one.seconds + shot * length) for shot, own in enumerate(taken) for one in own]
     for one in frames:
         (truth / f"{round(one.seconds * 1000):07d}.npz").write_bytes(_truth(one))
-    (truth / "trajectory.json").write_text(json.dumps(_trajectory(frames)) + "\n", encoding="utf-8")
+    trajectory = [pose for shot in range(shots) for pose in _trajectory(frames[shot * len(times) : (shot + 1) * len(times)])]
+    (truth / "trajectory.json").write_text(json.dumps(trajectory) + "\n", encoding="utf-8")
+    if shots > 1:
+        starts = [(shot * len(times), round(shot * length * 1e9), one) for shot, one in enumerate(seeds)]
+        told = [{"frame": frame, "time_ns": time, "seed": one} for frame, time, one in starts]
+        (truth / "shots.json").write_text(json.dumps(told) + "\n", encoding="utf-8")
     capture = {"scene": kind, "seed": seed, "path": path}
     file.with_suffix(".json").write_text(json.dumps(capture, sort_keys=True) + "\n", encoding="utf-8")
     temporary = file.with_name(f".{clip}.tmp.mkv")

@@ -15,7 +15,9 @@ from tasks.stage.kind import Kind
 
 KINDS = {
     "ingest": "tasks.ingest.ingest:KIND",
+    "cut": "tasks.video.cut:KIND",
     "frames": "tasks.video.frames:KIND",
+    "register": "tasks.video.register:KIND",
     "project": "tasks.label.project:KIND",
     "label": "tasks.label.label:KIND",
     "label.views": "tasks.label.label:VIEWS",

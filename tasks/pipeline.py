@@ -23,7 +23,9 @@ from tasks.ingest import ingest
 from tasks.migration import refuse_old_form
 from tasks.stage.graph import Typed, Weigh, resolve
 from tasks.stage.kind import HUB, Edge, Kind, Outside, Part, Stage, Step
+from tasks.stage.late import stored
 from tasks.stage.models import MODEL
+from tasks.stage.plain import Found
 
 FROM = "from"
 """Word of the grammar: a stage of another pipeline, which owes nothing."""
@@ -129,13 +131,13 @@ def as_list(stages: Sequence[Entry]) -> list[dict[str, Any]]:
     ]
 
 
-def steps(config: Config, blocks: BlocksOf, weigh: Weigh = "all") -> list[Step]:
+def steps(config: Config, blocks: BlocksOf, weigh: Weigh = "all", found: Found = stored) -> list[Step]:
     """All stages in the order in which they run, each with its blocks; ``blocks`` gives those of a manifest.
 
-    ``weigh`` as for :func:`tasks.stage.graph.resolve`.
+    ``weigh`` and ``found`` as for :func:`tasks.stage.graph.resolve`.
     """
-    found = {stage.key: tuple(blocks(stage)) for stage in sources(config)}
-    return resolve(entries(config, _recorded, weigh), config.root, found, weigh)
+    own = {stage.key: tuple(blocks(stage)) for stage in sources(config)}
+    return resolve(entries(config, _recorded, weigh), config.root, own, weigh, found)
 
 
 def stages(config: Config) -> list[Stage]:
@@ -186,11 +188,16 @@ def entries(config: Config, elsewhere: BlocksOf | None = None, weigh: Weigh = "a
 def _kept(typed: Sequence[Typed], key: str, keep: Keep) -> list[Typed]:
     """Stages whose data goes once it is read, or is never stored. ConfigError if they make no blocks of panoramas, or only whole
     blocks."""
-    if whole := [one.key for one in typed if one.kind.grain not in ("block", "derived") or one.kind.gives == MODEL]:
+    if whole := [one.key for one in typed if not may_go(one.kind)]:
         raise ConfigError(f"stages.{key}.keep: what {whole[0]} makes is no labels of single panoramas; take `keep` out")
     if keep == NEVER and (whole := [one.key for one in typed if not one.kind.joins]):
         raise ConfigError(f"stages.{key}.keep: never: {whole[0]} makes whole blocks; write `keep: until_read`")
     return [replace(one, keep=keep) for one in typed]
+
+
+def may_go(kind: Kind) -> bool:
+    """Whether the data of a kind's blocks need not stay: it is of single panoramas, and nothing else rests on it."""
+    return kind.grain in ("block", "derived") and kind.gives != MODEL and kind.tells is None
 
 
 def _kind_of(entry: Entry) -> Kind:

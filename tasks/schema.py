@@ -13,9 +13,8 @@ from pydantic.json_schema import models_json_schema
 
 from configs.pipeline import ALWAYS, Config, Keep
 from tasks.catalogue import kind_named, names
-from tasks.pipeline import FROM
+from tasks.pipeline import FROM, may_go
 from tasks.stage.kind import Edge, Kind
-from tasks.stage.models import MODEL
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
@@ -138,12 +137,11 @@ def _one_form(name: str, kind: Kind, settings: Schema, more: Schema) -> Schema:
 
 def _keep(kind: Kind) -> Schema:
     """How long what a stage makes stays, for those that make blocks of panoramas."""
-    of_blocks = kind.grain in ("block", "derived") and kind.gives != MODEL
     told = (
         "How long the data of its blocks stays: always; until every stage of the file that reads them has made its own; or "
         "never: the one stage that reads them makes them item by item."
     )
-    return {"keep": {"enum": [*get_args(Keep)], "default": ALWAYS, "description": told}} if of_blocks else {}
+    return {"keep": {"enum": [*get_args(Keep)], "default": ALWAYS, "description": told}} if may_go(kind) else {}
 
 
 def _input(edge: Edge) -> Schema:

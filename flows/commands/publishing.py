@@ -63,21 +63,33 @@ def export(
     config: ConfigFile,
     folder: Annotated[str, typer.Argument(help="Folder or URL that the shards go to.", show_default=False)],
     to: Annotated[
-        str, typer.Option(help="webdataset or parquet; files: a folder a panorama; pager: as PaGeR writes.", show_default=False)
+        str,
+        typer.Option(
+            help="webdataset or parquet; files: a folder a panorama; pager: as PaGeR; of clips webdataset, cosmos, panoworld.",
+            show_default=False,
+        ),
     ],
     stage: StageOption = None,
     allow_incomplete: IncompleteOption = False,
+    no_pictures: Annotated[bool, typer.Option("--no-pictures", help="Of clips: names, times and labels alone.")] = False,
+    height: Annotated[int | None, typer.Option(help="Of clips: rows of the videos; by default their own.")] = None,
     source: SourceOption = None,
     root: RootOption = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Export finished labels: with their images as WebDataset shards or Hugging Face Parquet, or as plain files."""
+    """Export finished labels: with their images as WebDataset shards or Hugging Face Parquet, or as plain files; or clips."""
+    from flows.publishing.clip_files import How
     from flows.publishing.export import export as export_labels
 
-    index = export_labels(load(config, source, root, settings), to, folder, allow_incomplete, stage=stage)
+    clips = How(not no_pictures, height) if no_pictures or height is not None else None
+    index = export_labels(load(config, source, root, settings), to, folder, allow_incomplete, stage=stage, clips=clips)
     if as_json:
         print_json(index)
+    elif "clips" in index:
+        left_out = index.get("left_out", {})
+        typer.echo(f"{index['clips']} clips in {len(index.get('files') or index['shards'])} files in {folder}")
+        _tell_names(f"left out of some files ({next(iter(left_out.values()), '')})", [*left_out])
     elif "items" in index:
         files = sum(len(one["files"]) for one in index["items"].values())
         typer.echo(f"{len(index['items'])} panoramas in {files} files in {folder}; labels.json says what they are")

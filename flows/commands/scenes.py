@@ -17,15 +17,16 @@ def scenes(
     supersample: Annotated[int, typer.Option(min=1, help="Colour rays per pixel along each side.")] = 2,
     amodal: Annotated[bool, typer.Option(help="Write amodal masks too.")] = True,
     clips: Annotated[bool, typer.Option("--clips", help="Clips of a camera that walks past things that move.")] = False,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Length of each clip.")] = 2.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Length of each clip, or of each of its shots.")] = 2.0,
     rate: Annotated[int, typer.Option(min=1, max=1000, help="Frames a second of each clip.")] = 10,
+    shots: Annotated[int, typer.Option(min=1, help="Shots of each clip, one after the other, each of that length.")] = 1,
     dusk: Annotated[bool, typer.Option("--dusk", help="Another place: dim light, greyer surfaces, a noisy sensor.")] = False,
 ) -> None:
     """Render a data set of procedural panoramas, or of clips, with exact ground truth."""
     if clips:
         from scenes.clips import write_clips
 
-        write_clips(folder, kind, count, seed, height, seconds, rate, supersample=supersample)
+        write_clips(folder, kind, count, seed, height, seconds, rate, supersample=supersample, shots=shots)
         typer.echo(f"{count} clips with ground truth in {folder}")
         return
     from scenes.dataset import write_dataset

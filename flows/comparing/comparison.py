@@ -20,6 +20,7 @@ from tasks.ingest.ingest import Retry, wants_retry
 from tasks.stage.grain import read_blocks
 from tasks.stage.job import Copies
 from tasks.stage.kind import Stage, Step, upstream_names
+from tasks.stage.late import LateBlock, is_foreseen
 from tasks.stage.models import READ, models_now
 from tasks.stage.reuse.rows import known_rows
 
@@ -30,7 +31,8 @@ class StagePlan:
 
     ``at_most``: blocks are there that differ in nothing but what they read; what comes out of that as it was before stops there.
     ``items`` are those of the blocks ``to_run`` that must be made; the rows of ``copied`` others lie in other blocks, and of
-    ``gone`` others, which are forgotten, or whose files are gone, nothing is made.
+    ``gone`` others, which are forgotten, or whose files are gone, nothing is made. ``about``: ``items`` are foreseen, as what it
+    reads is to tell them yet. ``tells`` says how many things its blocks give, where these are no items of them.
     """
 
     stage: str
@@ -44,6 +46,8 @@ class StagePlan:
     at_most: bool = False
     copied: int = 0
     gone: int = 0
+    about: bool = False
+    tells: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,20 @@ class Comparison:
         less = less and (bool(accepted) or Cutoff(grown.stage, self.receipts).may_adopt(to_run))
         seconds, size = estimate(stage, items, self.receipts, copied)
         counts = (len(grown.blocks) - len(to_run), len(to_run), items)
-        return StagePlan(step.key, stage.identity.fingerprint, *counts, tuple(reasons), seconds, size, less, copied, gone)
+        about, tells = any(map(is_foreseen, to_run)), self._tells(grown)
+        made = (step.key, stage.identity.fingerprint, *counts, tuple(reasons))
+        return StagePlan(*made, seconds, size, less, copied, gone, about, tells)
+
+    def _tells(self, step: Step) -> str:
+        """How many things a stage gives, where these are no items of its blocks."""
+        if step.stage.kind.tells is None or not step.blocks:
+            return ""
+        told = [step.stage.kind.tells(step.stage, block, self.receipts.in_list) for block in step.blocks]
+        counts = [one for one in told if one is not None]
+        if len(counts) < len(told):
+            return ""
+        about = "" if all(known for _, known in counts) else "about "
+        return f"{about}{sum(count for count, _ in counts)} {step.stage.kind.gives}"
 
     def _to_run(self, step: Step, grown: Step, missing: list[Block], redo: set[str]) -> list[Block]:
         """What a stage must make once all files are read: ``missing`` itself where they change nothing of it."""
@@ -166,10 +183,16 @@ class Comparison:
         read = upstream_names(stage.inputs).values()
         return any((one.kind.grain == "all" and one.key in keys) or self._learned_anew(one) for one in read)
 
+    def _holds_others(self, stage: Stage, block: Block) -> bool:
+        """Whether a block was made of other items than what it reads says now: that was made again, and came out otherwise."""
+        receipt = None if is_foreseen(block) else self.receipts.found(stage).get(block.name)
+        return receipt is not None and [row.item for row in receipt.items] != [item.item for item in block.items]
+
     def _to_redo(self, step: Step) -> set[str]:
         """Finished blocks with an item to try again, made with another model, or made of one that is made once more."""
         there, stage = self.there[step.key], step.stage
         redo = {block.name for block in step.blocks if self._redone and block.name in there and self._reads_redone(stage, block)}
+        redo |= {block.name for block in step.blocks if isinstance(block, LateBlock) and self._holds_others(stage, block)}
         if retry := of_source(self.retry, stage.origin.key):
             own = {block.name for block in step.blocks}
             receipts = {name: self.receipts.get(stage, name) for name in there & own}

@@ -10,8 +10,10 @@ import cv2
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
+from flows.publishing.clip_files import LAYOUTS as CLIP_LAYOUTS
+from flows.publishing.clip_files import How, export_clips
 from flows.publishing.files import export_files
-from flows.stores.finished import Finished, NotFinished, fingerprints, finished_labels
+from flows.stores.finished import LABELS, Finished, NotFinished, fingerprints, finished_labels
 from storage.about import refuse_other_arrays
 from storage.arrays import BlockReader
 from storage.fingerprint import digest
@@ -21,7 +23,9 @@ from storage.rows import ItemRow
 from storage.urls import read_bytes
 from tasks.ingest.panorama import load_panorama
 from tasks.label.as_files import LAYOUTS
+from tasks.pipeline import plain_stages
 from tasks.stage.job import BadItem
+from tasks.video.register import REGISTER
 
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 98, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 OVERHEAD = 64 << 10  # bytes a sample, for headers and JSON
@@ -34,8 +38,10 @@ def export(
     allow_incomplete: bool = False,
     shard_bytes: int = SHARD_BYTES,
     stage: str | None = None,
+    clips: How | None = None,
 ) -> dict[str, Any]:
-    """Write every panorama that has labels to a folder or URL; returns the index. Plain files go to :func:`export_files`.
+    """Write every panorama that has labels to a folder or URL; returns the index. Plain files go to :func:`export_files`, and
+    clips, ``clips`` saying how, to :func:`export_clips`.
 
     Raises
     ------
@@ -44,10 +50,14 @@ def export(
     ConfigError
         There is no such format.
     """
+    if is_of_clips(config, layout, stage):
+        return export_clips(config, layout, folder, stage, clips or How(shard_bytes=shard_bytes))
+    if clips is not None:
+        raise ConfigError("--no-pictures, --height: are for clips; name the stage that registers them: --stage KEY")
     if layout in LAYOUTS:
         return export_files(config, layout, folder, allow_incomplete, stage)
     if layout not in WRITERS:
-        raise ConfigError(f"--to {layout}: formats are {', '.join([*WRITERS, *LAYOUTS])}")
+        raise ConfigError(f"--to {layout}: formats are {', '.join(dict.fromkeys([*WRITERS, *LAYOUTS, *CLIP_LAYOUTS]))}")
     finished = finished_labels(config, allow_incomplete, stage=stage)
     for url, _, receipt in finished.blocks:
         finished.refuse_damaged(url, receipt)
@@ -72,6 +82,17 @@ def export(
         "complete": not finished.owed,
     }
     return export_splits(folder, splits, layout, about, shard_bytes)
+
+
+def is_of_clips(config: Config, layout: str, stage: str | None) -> bool:
+    """Whether clips are meant. ConfigError if that cannot be told."""
+    giving = {one.key: one.kind.gives for one in plain_stages(config)}
+    if layout not in WRITERS or layout not in CLIP_LAYOUTS:
+        return layout in CLIP_LAYOUTS
+    registers, labels = ([key for key, gives in giving.items() if gives == product] for product in (REGISTER, LABELS))
+    if stage is None and registers and labels:
+        raise ConfigError(f"--to {layout}: clips or panoramas? Say of which stage: --stage {registers[0]} or --stage {labels[0]}")
+    return bool(registers) if stage is None else giving.get(stage) == REGISTER
 
 
 def _label_bytes(finished: Finished) -> int:

@@ -13,7 +13,7 @@ from prefect.futures import PrefectFuture
 from prefect.utilities.annotations import quote
 
 from configs.pipeline import Config
-from flows.errors import Interrupted, RunFailed
+from flows.errors import Interrupted
 from flows.report import Found
 from flows.running.block_task import DIED, STOPPED, cached_task, submit
 from flows.running.drain import asked_to_stop
@@ -26,13 +26,13 @@ from flows.running.measures.outlook import Outlook
 from flows.running.nothing_made import NothingMade, refuse_nothing_made
 from flows.running.planning import Planning
 from flows.running.schedule import Key, Schedule, Work, parts_of, works_of
-from flows.running.stage_run import StageRun
+from flows.running.stage_run import StageRun, as_one
 from flows.running.subflow import in_subflow
 from flows.running.watch import Watch
 from flows.running.workers import Workers
 from flows.stores.made import made_of
 from flows.telling.lineage_events import RunEvents
-from flows.telling.run_log import RunLog, counted
+from flows.telling.run_log import RunLog
 from flows.telling.shown import publish_section
 from storage.receipts import maker_of
 from tasks.stage.job import Job
@@ -240,6 +240,7 @@ class Engine:
             if self._halted or any(one.step.key in read for one in self._running):
                 continue
             self._running.remove(stage)
+            self._tell_items()
             if stage.begun or not stage.owed:
                 stage.end()
             try:
@@ -252,8 +253,14 @@ class Engine:
             else:  # what it shows must not hang on how much of it was dropped by now
                 self._shown_last.append(stage.step)
 
+    def _tell_items(self) -> None:
+        """What stages that are over say of the items of others stands in the plan."""
+        before, self._plan = self._plan, self._planning.as_known(self._plan)
+        for key, stage in self._stages.items() if self._plan is not before else ():
+            stage.grow(self._plan, self._plan.step(key), [])
+
     def _show(self, step: Step) -> None:
-        publish_section(self._config.name, self.found.add(made_of(self._config, self._plan, step)))
+        publish_section(self._config.name, self.found.add(made_of(self._config, self._plan, self._plan.step(step.key))))
 
     def _show_cached(self, stage: StageRun) -> None:
         """One task run in Prefect for the blocks of a stage that were there before."""
@@ -265,6 +272,7 @@ class Engine:
     def _tell_end(self) -> None:
         """Raise what kept the run from making everything."""
         self._reading.wait()
+        self._tell_items()
         for stage in self._running:
             if stage.begun:
                 stage.end()
@@ -280,19 +288,11 @@ class Engine:
         if asked_to_stop() or left:
             at = ", ".join(stage.step.key for stage in self._running if stage.begun)
             raise Interrupted("; ".join([f"stopped at stage {at}" if at else "stopped", *left[:1], "what is done stays done"]))
-        errors = [error for stage in stages if (error := stage.error)]
-        if errors:
-            raise _as_one(errors, sum(stage.lost for stage in stages))
+        if error := as_one(stages):
+            raise error
         if self._refused:
             raise self._refused
         self._reading.refuse_end()
-
-
-def _as_one(errors: Sequence[RunFailed], lost: int) -> RunFailed:
-    """All that kept a run from making everything, and how many blocks were not tried for it."""
-    told = [str(error) for error in errors]
-    told += [f"not tried, since they are made from these: {counted(lost, 'block')}"] if lost else []
-    return RunFailed("\n".join(told), [failure for error in errors for failure in error.failures])
 
 
 def _put(notes: Notes, note: Callable[[PrefectFuture[Any]], None], future: PrefectFuture[Any]) -> None:

@@ -51,6 +51,11 @@ class Planning:
             refuse_empty_source(self._config, plan)
         return plan
 
+    def as_known(self, plan: Plan) -> Plan:
+        """The plan with the items of blocks that can be told by now; the run's record goes by it."""
+        self._record.plan = plan.as_known()
+        return self._record.plan
+
     def _with_planned(self, plan: Plan, works: Sequence[Work]) -> Plan:
         """A plan in which blocks that were planned before, and are made by now, count as they did."""
         self._copied |= {(key, name): len(rows) for key, found in plan.copies.items() for name, rows in found.items()}

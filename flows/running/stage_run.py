@@ -18,10 +18,11 @@ from flows.stores.items import left_behind
 from flows.telling.artifacts import StageProgress
 from flows.telling.lineage_events import RunEvents
 from flows.telling.progress import observer
-from flows.telling.run_log import RunLog
+from flows.telling.run_log import RunLog, counted
 from storage.items import Block
 from storage.receipts import Receipt
 from tasks.stage.kind import Step
+from tasks.stage.late import is_foreseen
 
 LEAST_TRIED = 20  # items, before a share of quarantined ones means anything
 HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
@@ -44,6 +45,7 @@ class StageRun:
         self.left: list[str] = []
         self.stop = ""
         self.items, self.seconds, self.items_owed = 0, 0.0, 0
+        self._foreseen: dict[str, int] = {}
         self._config, self._workers, self._events, self._log = config.name, workers, events, log
         self._max_quarantined = config.execution.max_quarantined
         self._unsettled = self._quarantined = self._tried = 0
@@ -56,6 +58,7 @@ class StageRun:
         self.step, self._plan = step, plan
         self.owed += [work.block for work in works]
         self.items_owed += sum(len(work.block.items) for work in works)
+        self._foreseen |= {work.block.name: len(work.block.items) for work in works if is_foreseen(work.block)}
         self._unsettled += len(works)
         self.cutoff = Cutoff(step.stage, plan.receipts)
         self.task: BlockTask = block_task(step.stage, self._workers, observer())
@@ -114,6 +117,9 @@ class StageRun:
         self._plan.receipts.keep(self.step.stage, receipt)
         self._unsettled -= 1
         own = [row for row in receipt.quarantined if not row.inherited]
+        if foreseen := self._foreseen.pop(receipt.block, 0):
+            self.items_owed += len(receipt.items) - foreseen
+            observer().stage_grew(self.step.key, self.items_owed)
         self.items += len(receipt.items)
         self.seconds += receipt.made["seconds"]
         bad = [row for row in own if row.item not in self._left_behind]
@@ -141,3 +147,11 @@ class StageRun:
         """A block was not tried, since one that it reads could not be made."""
         self._unsettled -= 1
         self.lost += 1
+
+
+def as_one(stages: Sequence[StageRun]) -> RunFailed | None:
+    """All that kept stages from making everything, and how many blocks were not tried for it; None if nothing did."""
+    errors, lost = [error for stage in stages if (error := stage.error)], sum(stage.lost for stage in stages)
+    told = [str(error) for error in errors]
+    told += [f"not tried, since they are made from these: {counted(lost, 'block')}"] if lost else []
+    return RunFailed("\n".join(told), [failure for error in errors for failure in error.failures]) if errors else None

@@ -35,8 +35,10 @@ class Wanted:
     known: set[str] = field(default_factory=set)
 
     def is_of(self, item: str) -> bool:
-        """Whether an item is called as one of them, or was taken from one: frames are named below their clip."""
-        return item in self.names or (item.rpartition("/")[0] in self.names and item not in self.known)
+        """Whether an item is called as one of them, or was taken from one: frames are named below their clip or video."""
+        while item and item not in self.names and item not in self.known:
+            item = item.rpartition("/")[0]
+        return item in self.names
 
     def is_row(self, item: str, digest: str) -> bool:
         """Whether a row of a published version is one of them: by its pixels, or, older ones of them, by its name."""

@@ -93,11 +93,14 @@ def _given(plan: Plan) -> Iterator[tuple[Stage, Item, Block | None]]:
     for source in different(plan.sources):
         blocks = {block.index: block for block in source.blocks}
         yield from ((source.stage, item, blocks.get(item.block)) for item in source.scan.known)
-    for step in plan.steps:
-        if step.stage.kind.derive is not None:
-            names = {item.item for source in plan.sources for item in source.scan.known}
-            own = ((item, block) for block in step.blocks for item in block.items)
-            yield from ((step.stage, item, block) for item, block in own if item.item not in names)
+    known = {("", item.item) for source in plan.sources for item in source.scan.known}
+    for step in (one for one in plan.steps if one.stage.kind.derive is not None):
+        own = [(item, block) for block in step.blocks for item in block.items]
+        for item, block in own:
+            place = (block.name, item.item)
+            if known.isdisjoint({place, ("", item.item)}):  # a clip that several stages work on is one
+                known.add(place)
+                yield step.stage, item, block
 
 
 def refuse_ambiguous(name: str, sources: Sequence[str]) -> None:
@@ -139,9 +142,13 @@ def given_up(plan: Plan) -> list[GivenUp]:
             if item.reason:
                 own = GivenUp(name(source.key, item.item), item.item, source.stage, source.key, item.reason)
                 rows[source.key, item.item] = own
+    told = {item for _, item in rows}
     for step in plan.chosen:
         for _, receipt in plan.receipts.of(step):
             for row in receipt.given_up:
+                if row.inherited and row.item in told:  # of a video whoever works on its frames would tell once more
+                    continue
+                told.add(row.item)
                 of, key = _source_of(step.stage, row.item, sources)
                 rows.setdefault((key, row.item), GivenUp(name(key, row.item), row.item, of, step.key, row.reason))
     return sorted((one for place, one in rows.items() if place not in left), key=lambda one: one.name)

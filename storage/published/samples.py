@@ -43,14 +43,32 @@ class Sample:
         """The labels as files by extension: PNG for ``semantics``, ``.npy`` for all others; both lossless."""
         return {_part(name): _png(value) if name == "semantics" else _npy(value) for name, value in sorted(self.labels.items())}
 
+    @property
+    def files(self) -> dict[str, bytes]:
+        """All its files but what is told, by extension."""
+        return {self.extension: self.image, **self.parts}
+
+
+@dataclass(frozen=True)
+class FileSample:
+    """Anything as ``files`` by extension, and what is told of it (JSON values)."""
+
+    item: str
+    files: Mapping[str, bytes]
+    about: Mapping[str, Any]
+
+
+AnySample = Sample | FileSample
+
 
 @dataclass(frozen=True)
 class Split:
-    """The samples of one split, streamed, and the bytes that each takes at most, which decide where shards begin."""
+    """The samples of one split, streamed, and the bytes that each takes at most, which decide where shards begin; where ``sizes``
+    are not known beforehand, what they take does."""
 
     name: str
-    sizes: Sequence[int]
-    samples: Iterable[Sample]
+    sizes: Sequence[int] | None
+    samples: Iterable[AnySample]
 
 
 def export_splits(
@@ -81,11 +99,9 @@ def export_splits(
     for split in splits:
         if not SPLIT.fullmatch(split.name):
             raise ValueError(f"split {split.name!r}: may hold letters, digits, _ and . only; rename it in the list of the source")
-        counts = shard_counts(split.sizes, shard_bytes)
-        samples = iter(split.samples)
-        for number, count in enumerate(counts):
-            group = list(islice(samples, count))
-            name, data = write(split.name, number, len(counts), group)
+        groups, of = _groups(split, shard_bytes)
+        for number, group in enumerate(groups):
+            name, data = write(split.name, number, of, group)
             write_bytes(join(folder, name), data)
             shards.append({"file": name, "split": split.name, "items": len(group), "bytes": len(data), "sha256": digest(data)})
     index = {**about, "format": layout, "shards": shards}
@@ -93,6 +109,29 @@ def export_splits(
         remove(join(folder, name))
     write_bytes(join(folder, INDEX), json.dumps(index, indent=1, sort_keys=True, ensure_ascii=False).encode())
     return index
+
+
+def _groups(split: Split, limit: int) -> tuple[Iterator[list[AnySample]], int]:
+    """The samples of each shard, and how many shards there are; 0 where that is seen as they come."""
+    samples = iter(split.samples)
+    if split.sizes is None:
+        return _as_they_come(samples, limit), 0
+    counts = shard_counts(split.sizes, limit)
+    return (list(islice(samples, count)) for count in counts), len(counts)
+
+
+def _as_they_come(samples: Iterable[AnySample], limit: int) -> Iterator[list[AnySample]]:
+    group: list[AnySample] = []
+    filled = 0
+    for sample in samples:
+        size = sum(map(len, sample.files.values()))
+        if group and filled + size > limit:
+            yield group
+            group, filled = [], 0
+        group.append(sample)
+        filled += size
+    if group:
+        yield group
 
 
 def shard_counts(sizes: Sequence[int], limit: int) -> list[int]:
@@ -115,13 +154,13 @@ def _shards_of(folder: str) -> set[str]:
         return set()
 
 
-def _tar(split: str, number: int, _of: int, samples: Sequence[Sample]) -> tuple[str, bytes]:
+def _tar(split: str, number: int, _of: int, samples: Sequence[AnySample]) -> tuple[str, bytes]:
     """Keys are positions in the split and shard: item names may hold dots and slashes, which WebDataset would split."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for position, sample in enumerate(samples):
             about = {**sample.about, "item": sample.item}
-            files = {sample.extension: sample.image, **sample.parts, "json": canonical_json(about).encode()}
+            files = {**sample.files, "json": canonical_json(about).encode()}
             for extension, data in files.items():
                 entry = tarfile.TarInfo(f"{split.replace('.', '_')}-{number:05d}-{position:05d}.{extension}")
                 entry.size = len(data)
@@ -129,8 +168,8 @@ def _tar(split: str, number: int, _of: int, samples: Sequence[Sample]) -> tuple[
     return f"{split}-{number:05d}.tar", buffer.getvalue()
 
 
-def _parquet(split: str, number: int, of: int, samples: Sequence[Sample]) -> tuple[str, bytes]:
-    rows = list(_rows(samples))
+def _parquet(split: str, number: int, of: int, samples: Sequence[AnySample]) -> tuple[str, bytes]:
+    rows = list(_rows([sample for sample in samples if isinstance(sample, Sample)]))
     features = {name: _feature(name) for name in rows[0]}
     fields = [pa.field(name, IMAGE if feature == {"_type": "Image"} else _arrow(feature)) for name, feature in features.items()]
     schema = pa.schema(fields, {"huggingface": json.dumps({"info": {"features": features}})})
@@ -175,4 +214,4 @@ def _png(value: NDArray) -> bytes:
     return bytes(cv2.imencode(".png", value)[1])
 
 
-WRITERS: dict[str, Callable[[str, int, int, Sequence[Sample]], tuple[str, bytes]]] = {"webdataset": _tar, "parquet": _parquet}
+WRITERS: dict[str, Callable[[str, int, int, Sequence[AnySample]], tuple[str, bytes]]] = {"webdataset": _tar, "parquet": _parquet}

@@ -27,6 +27,7 @@ from tasks.ingest.datasets.reading import read_data_set_truth, truth_files
 from tasks.ingest.observed import Observed, read_observed
 from tasks.ingest.panorama import DECODED
 from tasks.ingest.settings import Source
+from tasks.ingest.videos.cut_names import name_in_video
 from tasks.label.fuse import decode_labels
 from tasks.stage.block import run_block
 from tasks.stage.job import BadItem, Job, Output
@@ -169,7 +170,7 @@ def has_its_truth(source: Source) -> Holds:
 
 def truth_url(source: Source, item: Item) -> str:
     """Where the file of truth of an item is to lie, in a source that names a folder of truth."""
-    return join(source.truth or "", "truth", f"{item.item}.npz")
+    return join(source.truth or "", "truth", f"{name_in_video(item)}.npz")
 
 
 def _truth_file(source: Source, item: Item) -> bytes | None:

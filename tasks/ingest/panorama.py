@@ -12,7 +12,7 @@ from tasks.ingest.images.bands import vertical_degrees
 from tasks.ingest.images.decode import BadImage, Panorama, open_panorama
 from tasks.ingest.settings import Ingest
 from tasks.ingest.stored import StoredPanoramas, stored_panorama
-from tasks.stage.job import BadItem
+from tasks.stage.job import BadItem, given_up
 from tasks.stage.kind import Facts, Inputs
 
 DECODED: Facts = ("metadata.vertical_degrees",)
@@ -31,7 +31,7 @@ Reading = Ingest | StoredPanoramas
 def load_panorama(item: Item, settings: Reading, decode: Callable[[bytes, Ingest, float], Panorama] = open_panorama) -> Panorama:
     """The decoded panorama of an item; BadItem if it was given up, or its file is not the one that ``ingest`` saw."""
     if item.reason:
-        raise BadItem(item.reason)
+        raise given_up(item)
     if isinstance(settings, StoredPanoramas):
         return stored_panorama(item)
     try:

@@ -17,6 +17,8 @@ from storage.fingerprint import Identity
 from storage.items import Block
 from tasks.stage.grain import of_all, of_block, stands_for
 from tasks.stage.kind import HUB, OVER, Edge, Inputs, Kind, Outside, Stage, Step, upstream_names
+from tasks.stage.late import stored
+from tasks.stage.plain import Found
 
 Given = tuple[Stage | Outside, ...]
 Weigh = Literal["all", "here", "none"]
@@ -40,7 +42,9 @@ class Typed:
     keep: Keep = ALWAYS
 
 
-def resolve(entries: Iterable[Typed], root: str, blocks: Mapping[str, Sequence[Block]], weigh: Weigh = "all") -> list[Step]:
+def resolve(
+    entries: Iterable[Typed], root: str, blocks: Mapping[str, Sequence[Block]], weigh: Weigh = "all", found: Found = stored
+) -> list[Step]:
     """The stages in order, each with its inputs, its identity and its blocks.
 
     Parameters
@@ -52,6 +56,8 @@ def resolve(entries: Iterable[Typed], root: str, blocks: Mapping[str, Sequence[B
         By the key of a stage that reads a source, the blocks of its manifest.
     weigh : Weigh
         With ``none`` identities are not those of a plan: enough to know who reads whom. With ``here`` a stage says what it lacks.
+    found : Found
+        The receipts that say what blocks of some stages hold; by default those in the store.
 
     Raises
     ------
@@ -63,10 +69,9 @@ def resolve(entries: Iterable[Typed], root: str, blocks: Mapping[str, Sequence[B
     for entry in entries:
         if entry.key in steps:
             raise ConfigError(f"stages.{entry.key}: stands twice; give each stage its own key")
-        steps[entry.key] = entry.given or _resolve(entry, steps, root, blocks, weigh)
-    found = list(steps.values())
-    _refuse_joined_to_many([step.stage for step in found])
-    return found
+        steps[entry.key] = entry.given or _resolve(entry, steps, root, blocks, weigh, found)
+    _refuse_joined_to_many([step.stage for step in steps.values()])
+    return list(steps.values())
 
 
 def _refuse_joined_to_many(stages: Sequence[Stage]) -> None:
@@ -81,7 +86,9 @@ def _refuse_joined_to_many(stages: Sequence[Stage]) -> None:
             )
 
 
-def _resolve(entry: Typed, before: Mapping[str, Step], root: str, blocks: Mapping[str, Sequence[Block]], weigh: Weigh) -> Step:
+def _resolve(
+    entry: Typed, before: Mapping[str, Step], root: str, blocks: Mapping[str, Sequence[Block]], weigh: Weigh, receipts: Found
+) -> Step:
     kind = entry.kind
     if kind.grain == "source":
         identity = Identity(kind.stored_name(entry.key), kind.version, dict(kind.says(entry.settings, {})))
@@ -102,7 +109,7 @@ def _resolve(entry: Typed, before: Mapping[str, Step], root: str, blocks: Mappin
     stage = Stage(entry.key, kind, entry.settings, inputs, identity, root, over, True, like_name, lacks, entry.keep)
     if kind.fits is not None:
         kind.fits(stage)
-    return Step(stage, _blocks(stage, before))
+    return Step(stage, _blocks(stage, before, receipts))
 
 
 def _named(entry: Typed, name: str, keys: Sequence[str | Outside], before: Mapping[str, Step]) -> Given:
@@ -204,7 +211,7 @@ def _since_given(here: Sequence[Stage], over: Stage | None, before: Mapping[str,
     return since or list(here)
 
 
-def _blocks(stage: Stage, before: Mapping[str, Step]) -> tuple[Block, ...]:
+def _blocks(stage: Stage, before: Mapping[str, Step], receipts: Found) -> tuple[Block, ...]:
     """The blocks of a stage: its panoramas' own, one for each of them, or one for all that it reads."""
     kind, inputs, over = stage.kind, stage.inputs, stage.over
     read = [one for found in inputs.values() for one in found if isinstance(one, Stage)]
@@ -215,7 +222,7 @@ def _blocks(stage: Stage, before: Mapping[str, Step]) -> tuple[Block, ...]:
     if kind.grain == "block":
         return own
     if kind.derive is not None:
-        return tuple(kind.derive(stage, block) for block in own)
+        return tuple(kind.derive(stage, block, receipts) for block in own)
     names = [name for block in own for name in stands_for(block)]
     if kind.grain == "derived":
         return tuple(of_block(name) for name in names)

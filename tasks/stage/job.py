@@ -10,7 +10,7 @@ from configs.execution import Execution
 from storage.credentials import mask_credentials
 from storage.fingerprint import Identity
 from storage.forgotten import is_forgotten
-from storage.items import Block
+from storage.items import Block, Item
 from storage.urls import join
 from tasks.stage.code import code_of
 from tasks.stage.kind import Stage
@@ -29,6 +29,15 @@ class BadItem(ValueError):
     def __init__(self, reason: str, given_up_at: str = "") -> None:
         super().__init__(mask_credentials(reason))
         self.given_up_at = given_up_at
+
+
+GIVEN_UP_AT = "given_up_at"
+"""Figure of an item that an earlier stage gave up before it was one: the name of that."""
+
+
+def given_up(item: Item) -> BadItem:
+    """What whoever works on an item raises that was given up before."""
+    return BadItem(item.reason, str(item.figures.get(GIVEN_UP_AT, "")))
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,6 @@ class Nothing(Settings):
     """Settings of a stage that has none."""
 
 
-def _always(_panoramas: Stage) -> bool:
-    return True
-
-
 @dataclass(frozen=True)
 class Edge:
     """What a stage reads: a ``product``, by default of the nearest stage before it that gives it over the same panoramas.
@@ -54,7 +50,7 @@ class Edge:
     parts_of: str = ""
     read_by: str = ""
     weighted: bool = False
-    when: Callable[[Stage], bool] = _always
+    when: Callable[[Stage], bool] = plain.always
 
 
 @dataclass(frozen=True)
@@ -103,8 +99,11 @@ class Kind:
         The parts of an entry that is several stages.
     becomes : function of settings
         Another kind that an entry is, where what it gives depends on what it says; None for this one.
-    derive : function of (stage, block)
-        Of grain ``derived``: the block that it makes of one that it reads, from its items; by default one that stands for it.
+    derive : function of (stage, block, found)
+        Of grain ``derived``: the block that it makes of one that it reads; by default one that stands for it. What hangs on
+        receipts, which ``found`` gives, is a :class:`tasks.stage.late.LateBlock`.
+    tells : function of (stage, block, found)
+        How many things it gives of a block, where these are no items of it, and whether that is more than foreseen; None if not.
     fits : function of a stage
         Raises ConfigError if its settings do not fit what it reads. Reads nothing.
     notes : str
@@ -142,7 +141,8 @@ class Kind:
     network: bool = False
     expand: Callable[[Any, Mapping[str, Any]], Sequence[Part]] | None = None
     becomes: Callable[[Any], Kind | None] | None = None
-    derive: Callable[[Stage, Block], Block] | None = None
+    derive: Callable[[Stage, Block, plain.Found], Block] | None = None
+    tells: Callable[[Stage, Block, plain.Found], tuple[int, bool] | None] | None = None
     fits: Callable[[Stage], None] | None = None
     notes: str = ""
     check: str = ""

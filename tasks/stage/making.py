@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from storage.items import Item
 from tasks.stage.code import code_of, packages_of, versions_of
 from tasks.stage.job import Job, Output
+from tasks.stage.late import is_foreseen
 
 REPORTED_VERSIONS = ("panolabel", "torch", "transformers", "zarr", "opencv-python-headless", "numpy", "prefect")
 
@@ -56,7 +57,9 @@ def as_stored(about: About) -> Mapping[str, Any]:
 
 
 def check_as_planned(job: Job, weights: Mapping[str, str] | None) -> None:
-    """RuntimeError if the code or the weights in use are not those that were planned."""
+    """RuntimeError if the code or the weights in use are not those that were planned, or the block's items are not told yet."""
+    if is_foreseen(job.block):
+        raise RuntimeError(f"{job.key}: what it reads is to tell its items yet; make that first, and take the job of Plan.job")
     if job.code != (own := code_of(job.stage)):
         packages = " and ".join(["panolabel", *versions_of(*packages_of(job.stage))])
         raise RuntimeError(

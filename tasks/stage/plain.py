@@ -6,6 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from storage.receipts import Receipt
+
+Found = Callable[[Any, str], Receipt | None]
+"""The receipt of a stage's block, by the block's name; None if there is none yet."""
 PANORAMAS = "panoramas"
 """What a stage gives that others may be over."""
 
@@ -46,3 +50,8 @@ def plainest(_inputs: Any) -> int:
 def like_none(_settings: Any, _key: str) -> str:
     """No other stage does the same work."""
     return ""
+
+
+def always(_panoramas: Any) -> bool:
+    """Whatever gave the panoramas."""
+    return True

@@ -1,6 +1,6 @@
-"""The block of panoramas that a block of clips becomes: a pure function of what the manifest knows of the clips.
+"""The block of panoramas that a block of clips becomes: a pure function of what the manifest, or ``cut``, knows of the clips.
 
-So plan, run and every reader know each frame by name before, and without, anything being decoded.
+So plan, run and every reader know each frame by name before, and without, anything being decoded; behind ``cut``, once that ran.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ import numpy as np
 from storage.fingerprint import canonical_json, digest
 from storage.items import Block, Item
 from tasks.ingest.videos.clip import CLIP, NANOSECONDS, Clip
+from tasks.ingest.videos.cut_names import below
+from tasks.stage.job import GIVEN_UP_AT
 from tasks.stage.kind import Stage
+from tasks.stage.late import LateBlock
+from tasks.stage.plain import Found
+from tasks.video.clip_block import clips_of, placed
 from tasks.video.settings import Drawn, Frames, Rate, Times
 
 OF_CLIP, TIME = "clip", "time_ns"
@@ -28,10 +33,20 @@ class FrameBlock(Block):
     clips: Sequence[Item] = ()
 
 
-def frame_block(stage: Stage, block: Block) -> FrameBlock:
+@dataclass(frozen=True)
+class LateFrameBlock(LateBlock, FrameBlock):
+    """The same of clips that were cut."""
+
+
+def frame_block(stage: Stage, block: Block, found: Found) -> FrameBlock:
     """The frames of a block of clips, in the order of the clips and then of time; the number of the block stays."""
-    items = [frame for clip in block.items for frame in _frames(clip, stage.settings)]
-    frames = FrameBlock(block.index, tuple(replace(item, slot=slot) for slot, item in enumerate(items)), block.items)
+    clips = clips_of(stage, block, found)
+    items = placed([frame for clip in clips.items for frame in _frames(clip, stage.settings)])
+    if clips.items is block.items:
+        frames = FrameBlock(block.index, items, block.items)
+    else:
+        foreseen = () if clips.known else (block, stage)
+        frames = LateFrameBlock(block.index, items, clips.items, block.name, *foreseen)
     url = stage.block_url(frames.name)
     return replace(frames, items=tuple(replace(item, uri=url) for item in frames.items))
 
@@ -39,7 +54,8 @@ def frame_block(stage: Stage, block: Block) -> FrameBlock:
 def _frames(clip: Item, settings: Frames) -> list[Item]:
     """The frames of one clip. One that was given up, is not read yet, or has none has one item in their place."""
     if clip.reason or CLIP not in clip.figures:
-        return [replace(clip, digest="", metadata={OF_CLIP: clip.item}, figures={})]
+        at = {name: value for name, value in clip.figures.items() if name == GIVEN_UP_AT}
+        return [replace(clip, digest="", metadata={OF_CLIP: clip.item}, figures=at)]
     known = Clip.from_json(clip.figures[CLIP])
     chosen = choose_frames(known, settings.sampling, clip.digest)
     if not chosen:
@@ -50,10 +66,11 @@ def _frames(clip: Item, settings: Frames) -> list[Item]:
 
 def _frame(clip: Item, start: int, time: int, height: int) -> Item:
     """A frame is named by its clip and the milliseconds since the first: however frames are chosen, it has the same name."""
+    own = digest(canonical_json([clip.digest, time])) if clip.digest else ""
     return replace(
         clip,
-        item=f"{clip.item}/{(time - start) // 1_000_000:07d}",
-        digest=digest(canonical_json([clip.digest, time])),
+        item=below(clip.item, time - start),
+        digest=own,
         height=height,
         width=2 * height,
         size=0,

@@ -15,9 +15,10 @@ from tasks.ingest.stored import OBSERVED, PIXELS
 from tasks.ingest.videos.clip import CLIP, Clip
 from tasks.ingest.videos.demux import demux
 from tasks.ingest.videos.opened import BadClip
+from tasks.ingest.videos.packets import part_digest
 from tasks.ingest.videos.reader import ClipReader
 from tasks.stage.block import run_block
-from tasks.stage.job import BadItem, Job, Output
+from tasks.stage.job import BadItem, Job, Output, given_up
 from tasks.stage.kind import Edge, Kind
 from tasks.video.frame_block import OF_CLIP, TIME, FrameBlock, frame_block
 from tasks.video.settings import Frames
@@ -44,7 +45,7 @@ def frames_block(job: Job) -> Receipt:
 
         def read(_slot: int, item: Item) -> NDArray[np.uint8]:
             if item.reason:
-                raise BadItem(item.reason)
+                raise given_up(item)
             try:
                 pixels = clips.panorama(item.metadata[OF_CLIP], item.metadata[TIME])
             except BadClip as error:
@@ -89,13 +90,13 @@ class _OneByOne:
 
     def _open(self, item: Item) -> tuple[ClipReader, Clip]:
         changed = f"{item.uri}: the file changed while the run was going; run again to ingest it anew"
+        clip = Clip.from_json(item.figures[CLIP])
         try:
-            found = demux(item.uri).digest
+            found = demux(item.uri).digest if clip.whole else part_digest(item.uri, clip)
         except FileNotFoundError as error:
             raise BadItem(f"{item.uri}: the file is gone since it was ingested") from error
         except BadClip as error:
             raise BadItem(changed) from error
         if found != item.digest:
             raise BadItem(changed)
-        clip = Clip.from_json(item.figures[CLIP])
         return self._opened.enter_context(ClipReader(item.uri, clip)), clip

@@ -81,6 +81,25 @@ def make_owed(config: Config) -> dict[str, int]:
     return made
 
 
+def make_all(config: Config) -> dict[str, int]:
+    """:func:`make_owed` of stages whose items others tell as they are made: each is planned once those before it are made."""
+    from flows.plan import make_plan
+
+    for source in sources(config):
+        scan = ingest.scan(source)
+        if scan.to_read:
+            ingest.save(source, scan.known, [check_entry(entry, source.settings) for entry in scan.to_read])
+    made: dict[str, int] = {}
+    while True:
+        plan = make_plan(config)
+        step = next((step for step in plan.steps if plan.owed_blocks(step)), None)
+        if step is None:
+            return made
+        for block in plan.owed_blocks(step):
+            step.stage.make(plan.job(step, block, "test", config.execution))
+            made[step.key] = made.get(step.key, 0) + 1
+
+
 def keep(path: Path) -> None:
     """Keep a pipeline's folder as it is now, beside it."""
     shutil.copytree(path.parent, path.parent.with_suffix(".kept"))

@@ -74,7 +74,7 @@ def _seam(across: NDArray[np.float32], usable: NDArray[np.bool_]) -> dict[str, f
     rows = usable[:, -1]
     if rows.sum() * 4 < max(1, usable.any(axis=1).sum()):
         return {}
-    inner = [across[rows & use, column].mean() for column, use in enumerate(usable.T[:-1]) if (rows & use).any()]
+    inner = _means(across[rows, :-1].T, usable[rows, :-1].T)
     return {"seam": (across[rows, -1].mean() + COLUMN_ROUNDING) / (np.percentile(inner, 95) + COLUMN_ROUNDING)}
 
 
@@ -83,7 +83,7 @@ def _poles(across: NDArray[np.float32], usable: NDArray[np.bool_]) -> dict[str, 
     ends = [across[end].mean() for end in (0, -1) if usable[end].all()]
     if not ends:
         return {}
-    typical = np.median([row[use].mean() for row, use in zip(across, usable, strict=True) if use.any()])
+    typical = np.median(_means(across, usable))
     return {"poles": (min(ends) + ROW_ROUNDING) / (typical + ROW_ROUNDING)}
 
 
@@ -91,8 +91,15 @@ def _is_grain(small: NDArray[np.float32], across: NDArray[np.float32], usable: N
     """Whether what a typical row varies by is gone once the rows are smoothed: walls and skies with the noise of a sensor."""
     smooth = cv2.GaussianBlur(small, (0, 0), sigmaX=2, sigmaY=1e-3)
     even = np.abs(np.roll(smooth, -1, axis=1) - smooth).mean(axis=2)
-    typical = [np.median([row[use].mean() for row, use in zip(one, usable, strict=True) if use.any()]) for one in (across, even)]
+    typical = [np.median(_means(one, usable)) for one in (across, even)]
     return bool(typical[0] > GRAIN * typical[1])
+
+
+def _means(values: NDArray[np.float32], use: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The mean of what counts in each row, of the rows in which anything does."""
+    counts = use.sum(axis=1)
+    sums = np.where(use, values, 0).sum(axis=1, dtype=np.float64)
+    return sums[counts > 0] / counts[counts > 0]
 
 
 def refusal(figures: dict[str, float], settings: Ingest) -> str:

@@ -62,7 +62,7 @@ def check_clip(url: str, settings: Ingest) -> CheckedClip:
         _refuse_shape(pixels, clip, settings)
         reader.frame(clip.ticks[-1])
     figures = join_figures(pixels, np.ones(pixels.shape[:2], np.bool_))
-    if _side_data(first, "SPHERICAL", 1):  # it says itself whether it is a stereo pair; rooms may well have two halves alike
+    if is_said_spherical(first):  # it says itself whether it is a stereo pair; rooms may well have two halves alike
         figures.pop("halves", None)
     if reason := refusal(figures, settings):
         raise BadClip(reason)
@@ -92,6 +92,11 @@ def _side_data(frame: VideoFrame, name: str, length: int) -> tuple[int, ...]:
     except KeyError:
         return ()
     return struct.unpack(f"={length}i", data[: 4 * length]) if len(data) >= 4 * length else ()
+
+
+def is_said_spherical(frame: VideoFrame) -> bool:
+    """Whether the file of a frame says that it lies on a sphere, and how."""
+    return bool(_side_data(frame, "SPHERICAL", 1))
 
 
 def _stereo(frame: VideoFrame) -> str:

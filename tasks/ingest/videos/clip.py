@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate, groupby, pairwise
@@ -17,7 +17,7 @@ NANOSECONDS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip as a full demux finds it.
+    """A clip as a full demux finds it, or a part of it.
 
     Parameters
     ----------
@@ -32,6 +32,8 @@ class Clip:
         Degrees, a multiple of 90, by which a picture is to be turned anticlockwise before it is shown.
     stereo : str
         ``none``, ``top_bottom`` or ``left_right``; the first half is the left eye's.
+    whole : bool
+        Whether the file begins and ends with it; the first key of a part may come before its first frame.
     """
 
     ticks: tuple[int, ...]
@@ -40,6 +42,7 @@ class Clip:
     codec: str
     rotation: int = 0
     stereo: str = "none"
+    whole: bool = True
 
     @cached_property
     def times(self) -> tuple[int, ...]:
@@ -76,6 +79,25 @@ class Clip:
         place = bisect_right(self.keys, tick)
         return self.keys[place - 1] if place else self.ticks[0]
 
+    def nearest(self, seconds: float) -> int:
+        """Number of the frame whose presentation time is nearest to one in seconds."""
+        wanted = round(seconds * NANOSECONDS)
+        place = bisect_right(self.times, wanted)
+        near = [number for number in (place - 1, place) if 0 <= number < len(self.times)]
+        return min(near, key=lambda number: abs(self.times[number] - wanted))
+
+    def end_of(self, number: int) -> int:
+        """When a frame is shown no more, in nanoseconds; the last for as long as the one before it."""
+        if number + 1 < len(self.times):
+            return self.times[number + 1]
+        return self.times[-1] + (self.times[-1] - self.times[-2] if len(self.times) > 1 else 0)
+
+    def part(self, first: int, count: int) -> Clip:
+        """So many frames from a number on, as a clip of its own."""
+        ticks = self.ticks[first : first + count]
+        inner = self.keys[bisect_right(self.keys, ticks[0]) : bisect_right(self.keys, ticks[-1])]
+        return replace(self, ticks=ticks, keys=(self.governing_key(ticks[0]), *inner), whole=False)
+
     def as_json(self) -> dict[str, Any]:
         """JSON values; times as run lengths of their steps, which of a constant rate are one pair."""
         return {
@@ -85,12 +107,13 @@ class Clip:
             "codec": self.codec,
             "rotation": self.rotation,
             "stereo": self.stereo,
+            **({} if self.whole else {"whole": False}),
         }
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> Clip:
         """The clip of :meth:`as_json`."""
-        rest = {name: values[name] for name in ("codec", "rotation", "stereo")}
+        rest = {name: values[name] for name in ("codec", "rotation", "stereo", "whole") if name in values}
         return Clip(_unrolled(values["ticks"]), _unrolled(values["keys"]), Fraction(*values["time_base"]), **rest)
 
 

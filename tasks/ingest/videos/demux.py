@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tasks.ingest.videos.opened import BadClip, open_video, told
+from tasks.ingest.videos.packets import head_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -55,9 +56,9 @@ def demux(url: str) -> Demuxed:
     with open_video(url) as (container, stream):
         if stream.time_base is None:
             raise BadClip("its container gives no unit of time; re-mux it, as with ffmpeg -i IN -c copy OUT.mp4")
-        codec, sha256 = stream.codec_context, hashlib.sha256()
+        codec = stream.codec_context
+        sha256 = hashlib.sha256(head_of(codec))
         found = Demuxed(stream.time_base, codec.name, (codec.height, codec.width))
-        sha256.update(f"{codec.name} ".encode() + bytes(codec.extradata or b""))
         count = 0
         try:
             for packet in container.demux(stream):

@@ -60,7 +60,7 @@ class ClipReader:
         found = self._decoded_until(tick)
         if found is None:  # the seek led past it, or its key was none: once more from the beginning
             self.__exit__()
-            self._seek(self._clip.ticks[0])
+            self._begin(None)
             found = self._decoded_until(tick, seek=False)
         if found is None:
             raise BadClip(f"the decoder gives no frame for the time {self._clip.nanoseconds(tick) / 1e9:.3f} s")
@@ -73,7 +73,7 @@ class ClipReader:
 
         key = self._clip.governing_key(tick)
         if seek and (self._last is None or self._last >= tick or key > self._last):
-            self._seek(key)
+            self._begin(key)
         try:
             for frame in self._frames:
                 if frame.pts is not None:
@@ -85,12 +85,13 @@ class ClipReader:
             raise BadClip(f"cannot be decoded at {self._clip.nanoseconds(tick) / 1e9:.3f} s ({told(error)})") from error
         return None
 
-    def _seek(self, key: int) -> None:
+    def _begin(self, key: int | None) -> None:
+        """Decode from a key on; from the beginning of the file, which is just opened, if none is given."""
         from av.error import FFmpegError
 
-        at_the_beginning = self._file is None and key == self._clip.ticks[0]
+        first = self._clip.whole and self._file is None and key == self._clip.ticks[0]
         container, stream = self._file = self._file or self._opened.enter_context(open_video(self._url))
-        if not at_the_beginning:
+        if key is not None and not first:
             try:
                 container.seek(key, stream=stream, backward=True)
             except FFmpegError as error:
