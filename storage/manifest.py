@@ -118,6 +118,7 @@ def _has_all_columns(schema: pa.Schema) -> bool:
 
 def _sound(table: pa.Table) -> Items:
     """The items of a table, by name; ManifestError if something in it cannot be."""
+    table.validate(full=True)  # texts that are none, above all: nobody reads them before they are asked for
     for name in SCHEMA.names:
         if table[name].null_count:
             row = int(np.flatnonzero(np.asarray(table[name].is_null()))[0])
