@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from scenes.training_shards import UNSEEN
 from scenes.training_views import Views, load_views
 from scenes.vocabulary import CLASSES
 
 log = logging.getLogger("train_demo_teacher")
-UNSEEN = 50_000
 MEAN = STD = (0.5, 0.5, 0.5)
 MAX_DEPTH = 80.0
 

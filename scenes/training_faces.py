@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from geometry.cameras import rotation_from_angles
 from geometry.layouts import cubemap
 from scenes.build import build_scene
-from scenes.processes import in_processes
 from scenes.render import render_camera
+from scenes.training_shards import load_shards
 
-SCENES_PER_SHARD = 25
 KINDS = ("room", "street")
 LEVEL = 4
 """Front, right, back, left; then up and down."""
@@ -64,12 +63,7 @@ def render_scene_faces(seed: int, size: int) -> Faces:
 
 def load_faces(folder: Path, first_seed: int, scenes: int, size: int, processes: int = 2) -> Faces:
     """Panoramas of ``scenes`` scenes from ``first_seed`` on; shards that are not in ``folder`` yet are rendered first."""
-    starts = range(first_seed, first_seed + scenes, SCENES_PER_SHARD)
-    folder.mkdir(parents=True, exist_ok=True)
-    stops = [min(start + SCENES_PER_SHARD, first_seed + scenes) for start in starts]
-    paths = in_processes(_shard, [(folder, start, stop, size) for start, stop in zip(starts, stops)], processes)
-    shards = [dict(np.load(path)) for path in paths]
-    return Faces(**{name: np.concatenate([shard[name] for shard in shards]) for name in shards[0]})
+    return Faces(**load_shards(_arrays, folder, first_seed, scenes, size, processes))
 
 
 def turned(faces: Faces, quarters: int) -> Faces:
@@ -89,12 +83,5 @@ def mirrored(faces: Faces) -> Faces:
     return Faces(found["image"], found["depth"], found["normals"] * np.array([-1, 1, 1], np.int8))
 
 
-def _shard(folder: Path, start: int, stop: int, size: int) -> Path:
-    path = folder / f"{size}-{start:06d}-{stop:06d}.npz"
-    if not path.exists():
-        parts = [vars(render_scene_faces(seed, size)) for seed in range(start, stop)]
-        temporary = path.with_suffix(".tmp.npz")
-        arrays: dict[str, Any] = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        np.savez(temporary, **arrays)
-        temporary.replace(path)
-    return path
+def _arrays(seed: int, size: int) -> dict[str, NDArray]:
+    return vars(render_scene_faces(seed, size))

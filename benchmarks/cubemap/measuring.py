@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.cubemap.arms import Arm
-from benchmarks.cubemap.recipe import UNSEEN
 from geometry.cameras import Camera
 from geometry.fields import Field
 from geometry.resampling.patches import extract_nearest, extract_patches
@@ -29,6 +28,7 @@ from models.teachers.panoramic.cubemap import CubemapTeacher, face_cameras
 from scenes.build import build_scene
 from scenes.render import render_erp
 from scenes.training_faces import kind_of
+from scenes.training_shards import UNSEEN
 from scenes.vocabulary import CLASSES
 from tasks.label.fuse import fusion_settings
 from tasks.label.labellings import fuse_labellings

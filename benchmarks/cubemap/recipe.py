@@ -25,8 +25,6 @@ from tasks.train.progress import LogFile
 from tasks.train.settings import LoopSettings
 
 log = logging.getLogger("cubemap")
-UNSEEN = 50_000
-"""Training scenes have seeds from 0, unseen ones from here."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.cubemap.recipe import UNSEEN, Recipe, trained
+from benchmarks.cubemap.recipe import Recipe, trained
 from geometry.cameras import Camera
 from models.cubemap.configuration import face_cameras
 from models.cubemap.network import CubemapNetwork
@@ -22,6 +22,7 @@ from models.cubemap.router import scene_by_sky
 from models.cubemap.saved import save_network
 from models.teachers.weights import CUBEMAP
 from scenes.training_faces import Faces, kind_of, load_faces
+from scenes.training_shards import UNSEEN
 from tasks.predict.faces import teacher_of
 
 log = logging.getLogger("cubemap")
