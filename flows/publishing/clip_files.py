@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.publishing.clips import Clips, Labelled, Row, registered_clips
-from storage.credentials import mask_credentials
+from flows.publishing.earlier import earlier_files
 from storage.fingerprint import digest
-from storage.names import unsafe_name
 from storage.published.samples import SHARD_BYTES, FileSample, Split, export_splits
-from storage.urls import exists, join, read_bytes, remove, write_bytes
+from storage.urls import join, remove, write_bytes
 from tasks.label.fuse import decode_labels
 from tasks.video.clip_table import SCHEMA, master_csv
 from tasks.video.encoding import encode_clip
@@ -190,7 +189,7 @@ class _Files:
 
     def __init__(self, folder: str) -> None:
         self._folder, self._written = folder, dict[str, dict[str, Any]]()
-        self._before = _earlier(folder)
+        self._before = earlier_files(folder, INDEX, lambda index: index["files"])
         remove(join(folder, INDEX))
 
     def write(self, path: str, data: bytes) -> None:
@@ -205,23 +204,6 @@ class _Files:
         index = {"fingerprint": clips.fingerprint, "clips": len(clips.rows), "left_out": dict(left_out), "files": self._written}
         write_bytes(join(self._folder, INDEX), (json.dumps(index, indent=1, sort_keys=True) + "\n").encode())
         return index
-
-
-def _earlier(folder: str) -> set[str]:
-    """The files of an earlier export to the folder; they may be removed, so ConfigError for a list that names any others."""
-    place = join(folder, INDEX)
-    if not exists(place):
-        return set()
-    try:
-        files = {str(path) for path in json.loads(read_bytes(place))["files"]}
-    except (ValueError, TypeError, KeyError):
-        files = {""}
-    if any(unsafe_name(path) for path in files):
-        raise ConfigError(
-            f"{mask_credentials(place)}: is no list of an earlier export of this kind, so nothing there is replaced; move it "
-            "away, or give another folder"
-        )
-    return files
 
 
 def _one_column(name: str, values: list[str]) -> bytes:

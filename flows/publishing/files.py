@@ -7,11 +7,10 @@ from typing import Any
 
 from configs.pipeline import Config
 from configs.settings import ConfigError
+from flows.publishing.earlier import earlier_files
 from flows.stores.finished import fingerprints, finished_labels
 from storage.arrays import BlockReader
-from storage.credentials import mask_credentials
-from storage.names import unsafe_name
-from storage.urls import exists, join, read_bytes, remove, write_bytes
+from storage.urls import join, remove, write_bytes
 from tasks.label.as_files import LABELS, LAYOUTS
 
 
@@ -47,7 +46,7 @@ def export_files(
         Blocks are owed or damaged, and ``allow_incomplete`` is false.
     """
     finished = finished_labels(config, allow_incomplete, need_source=False, stage=stage)
-    before = _files_of(folder)
+    before = earlier_files(folder, LABELS, _listed)
     remove(join(folder, LABELS))  # it comes last: with it the export is whole
     classes = list(finished.about.get("classes", ()))
     told: dict[str, Any] = {"layout": layout, "classes": classes, "depth_unit": finished.about.get("depth_unit", "")}
@@ -71,18 +70,5 @@ def export_files(
     return told
 
 
-def _files_of(folder: str) -> set[str]:
-    """The files of an earlier export to the folder; they are to be removed, so ConfigError for a list that names any others."""
-    place = join(folder, LABELS)
-    if not exists(place):
-        return set()
-    try:
-        files = {str(path) for one in json.loads(read_bytes(place))["items"].values() for path in one["files"]}
-    except (ValueError, TypeError, KeyError, AttributeError):
-        files = {""}
-    if any(unsafe_name(path) for path in files):
-        raise ConfigError(
-            f"{mask_credentials(place)}: is no list of an earlier export, so nothing there is replaced; move it away, or give "
-            "another folder"
-        )
-    return files
+def _listed(told: Any) -> list[str]:
+    return [path for one in told["items"].values() for path in one["files"]]
