@@ -101,7 +101,7 @@ def _is_new(name: str, source: CubemapConfig) -> bool:
 
 
 def _found(settings: TrainCubemap) -> CubemapSettings:
-    """Where the weights are: a folder that is there, by the name of a shipped network, or on the hub."""
+    """Where the weights are: a folder that is there, by the name of the network that is made here, or on the hub."""
     assert settings.pretrained is not None, "asked for only where there are some"
     told = _written(settings)
     is_folder = told != NAME and Path(settings.pretrained).expanduser().is_dir()
