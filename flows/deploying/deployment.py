@@ -72,7 +72,7 @@ def deploy(
     Raises
     ------
     ConfigError
-        There is no such flow or stage, or a flow other than the pipeline should take a trial.
+        There is no such flow or stage, a flow other than the pipeline should take a trial, or ``cron`` is no schedule.
     ServerError
         No server is named, or it does not answer: what is registered on a server that ends with this command is lost.
     """
@@ -81,10 +81,20 @@ def deploy(
     if trial.words and flow != "pipeline":
         raise ConfigError(f"{trial.told}: is for --flow pipeline; {flow} takes all that the config has")
     reach(trial, config)  # refuses stages that are not there
+    _refuse_no_schedule(cron)
     server = server_that_must_be_named()
     ask_version(server)
     with loopback_without_proxies(), settings_of_user(server, {}):
         return _register(config, pool, cron, FLOWS[flow], trial, name or deployment_name(config, trial))
+
+
+def _refuse_no_schedule(cron: str | None) -> None:
+    from prefect.client.schemas.schedules import CronSchedule
+
+    try:
+        CronSchedule(cron=cron or "0 3 * * *")
+    except ValidationError as error:
+        raise ConfigError(f"--cron {cron!r}: is no schedule ({error.errors()[0]['msg']}); write one as '0 3 * * *'") from None
 
 
 def deployment_name(config: Config, trial: Trial) -> str:
@@ -113,10 +123,7 @@ def _register(config: Config, pool: str, cron: str | None, place: str, trial: Tr
     tags = ["panolabel", config_tag(config.name)]  # with which its runs begin: automations know them by it
     one_at_a_time = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
     how: dict[str, Any] = {"entrypoint_type": EntrypointType.MODULE_PATH, "concurrency_limit": one_at_a_time}
-    try:
-        made = flow.to_deployment(name, parameters=parameters, cron=cron, tags=tags, **how)
-    except ValidationError as error:
-        raise ConfigError(f"--cron {cron!r}: is no schedule ({error.errors()[0]['msg']}); write one as '0 3 * * *'") from None
+    made = flow.to_deployment(name, parameters=parameters, cron=cron, tags=tags, **how)
     assert isinstance(made, RunnerDeployment), "a coroutine only where an event loop runs"
     made.apply(work_pool_name=pool)
     return f"{flow.name}/{name}"

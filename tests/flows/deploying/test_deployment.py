@@ -25,7 +25,7 @@ from configs.settings import ConfigError
 from configs.trial import Trial
 from flows.deploying.deployment import FLOWS, anywhere, deploy
 from flows.plan import make_plan
-from storage.runs import latest_run
+from storage.records.runs import latest_run
 from tasks.pipeline import load, stages, validated
 from tests.support.pipelines import write_pipeline
 
@@ -107,6 +107,7 @@ def test_stages_that_are_not_there_are_refused_before_the_server_is_asked(
         ({"trial": Trial(stage="fuze")}, "fuze"),
         ({"flow": "publich"}, "--flow publich: must be one of pipeline, publish, verify, gc"),
         ({"flow": "gc", "trial": Trial(limit=1)}, "--limit 1: is for --flow pipeline"),
+        ({"cron": "every day"}, "--cron 'every day': is no schedule"),
     ):
         with pytest.raises(ConfigError, match=said):
             deploy(config, "panolabel", **wrong)  # type: ignore[arg-type]
@@ -136,12 +137,6 @@ def test_every_flow_can_be_registered_for_a_config(tmp_path: Path, prefect_api: 
         ]:
             assert time.monotonic() < deadline, "the server schedules nothing"
             time.sleep(1)
-
-
-def test_a_schedule_that_is_none_is_told(tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
-    with pytest.raises(ConfigError, match="--cron 'every day': is no schedule"):
-        deploy(load(write_pipeline(tmp_path, 1)), NOBODY, "every day")
 
 
 @pytest.mark.slow
