@@ -17,7 +17,7 @@ from uuid import UUID
 
 from httpx import HTTPError
 from prefect.artifacts import create_link_artifact, create_progress_artifact, create_table_artifact, update_progress_artifact
-from prefect.settings import PREFECT_API_REQUEST_TIMEOUT, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.settings import PREFECT_API_REQUEST_TIMEOUT, PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from flows.plan import Plan
 from flows.plan_words import plan_title, plan_words
@@ -46,10 +46,8 @@ def harmless(write: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
     return guarded
 
 
-class _Server:
-    """Until when the server is left alone, since it did not answer."""
-
-    away_until = 0.0
+_away_until: dict[str | None, float] = {}
+"""By URL of a server that did not answer, until when it is told nothing in passing."""
 
 
 def in_passing(write: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
@@ -58,22 +56,18 @@ def in_passing(write: Callable[_Parameters, None]) -> Callable[_Parameters, None
 
     @wraps(write)
     def guarded(*arguments: _Parameters.args, **named: _Parameters.kwargs) -> None:
-        if time.monotonic() < _Server.away_until:
+        server = PREFECT_API_URL.value()
+        if time.monotonic() < _away_until.get(server, 0.0):
             return
         try:
             with temporary_settings(ASKED_ONCE):
                 write(*arguments, **named)
         except HTTPError as error:
-            _Server.away_until = time.monotonic() + AWAY_SECONDS
-            logger.warning(
-                "Prefect's server does not answer (%s: %s): the run goes on, and shows its progress there later",
-                type(error).__name__,
-                error,
-            )
-        except Exception as error:  # whatever it is, labels matter more
-            logger.warning("an artifact was not written: %s: %s", type(error).__name__, error)
+            _away_until[server] = time.monotonic() + AWAY_SECONDS
+            why = f"{type(error).__name__}: {error}"
+            logger.warning("Prefect's server does not answer (%s): the run goes on, and shows its progress there later", why)
 
-    return guarded
+    return harmless(guarded)
 
 
 def artifact_key(*parts: str) -> str:

@@ -12,7 +12,7 @@ from flows.telling.artifacts import StageProgress
 
 @pytest.fixture(autouse=True)
 def _asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artifacts._Server, "away_until", 0.0)
+    monkeypatch.setattr(artifacts, "_away_until", {})
 
 
 def test_progress_that_cannot_be_shown_costs_a_run_no_time(caplog: pytest.LogCaptureFixture) -> None:
@@ -29,9 +29,12 @@ def test_progress_that_cannot_be_shown_costs_a_run_no_time(caplog: pytest.LogCap
     assert "the run goes on" in told[0]
 
 
-def test_a_server_that_answers_again_is_told(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_answers_again_is_told(prefect_api: str) -> None:
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
         StageProgress("hall", "label", 2)
-    assert StageProgress("hall", "label", 2)._artifact is None, "left alone"
-    monkeypatch.setattr(artifacts._Server, "away_until", time.monotonic())
-    assert StageProgress("hall", "label", 2)._artifact is not None
+    with temporary_settings({PREFECT_API_URL: prefect_api}):
+        assert StageProgress("hall", "label", 2)._artifact is not None, "another one was away"
+        artifacts._away_until[prefect_api] = time.monotonic() + 60
+        assert StageProgress("hall", "label", 2)._artifact is None, "left alone"
+        artifacts._away_until[prefect_api] = time.monotonic()
+        assert StageProgress("hall", "label", 2)._artifact is not None
