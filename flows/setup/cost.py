@@ -247,9 +247,7 @@ def _stage_cost(config: Config, stage: Stage, known: Sequence[Stage], panoramas:
     if rate is None:
         return StageCost(stage.key, blocks, note=MEASURE_FIRST)
     # A block goes through all stages before the next, so workers wait for each other only at the end.
-    pools = config.execution.runner.pools
-    own = workers if pools is None or workers != pools.gpu + pools.cpu else pools.gpu if stage.wants_gpu else pools.cpu
-    wall = rate.seconds * panoramas / min(blocks, own)
+    wall = rate.seconds * panoramas / min(blocks, _workers_of(config, stage, workers))
     at_once = panoramas if stage.keeps_data else window
     gpu_seconds, note = _gpu_seconds(config, stage, rate, panoramas)
     notes = [one for one in (measured_as, note) if one] + ["keep: until_read, so these bytes at a time"] * (not stage.keeps_data)
@@ -264,6 +262,14 @@ def _stage_cost(config: Config, stage: Stage, known: Sequence[Stage], panoramas:
         note="; ".join(notes),
         kept=kept,
     )
+
+
+def _workers_of(config: Config, stage: Stage, workers: int) -> int:
+    """How many workers make blocks of a stage: those of its pool, unless other workers than the config's are asked about."""
+    runner = config.execution.runner
+    if runner.pools is None or workers != runner.workers:
+        return workers
+    return runner.pools.gpu if stage.wants_gpu else runner.pools.cpu
 
 
 def _kept(rate: Rate, panoramas: int, window: int) -> dict[str, int]:

@@ -16,10 +16,9 @@ class Outlook:
     """Looks at the stages of a run from time to time; ``estimates`` are the seconds that the plan gave each, None if unknown."""
 
     def __init__(self, stages: Sequence[StageRun], estimates: Mapping[str, float | None], runner: Runner) -> None:
-        self._every, self._estimates, self._runner = stages, estimates, runner
+        self._stages, self._estimates, self._runner = stages, estimates, runner
         self._last = time.monotonic()
         self._before: dict[str, float] = {}
-        self._stages: list[StageRun] = []
 
     def line(self, more: bool) -> str | None:
         """What to say now; None if it was said less than a minute ago. There may be ``more`` to make as files are read."""
@@ -27,20 +26,20 @@ class Outlook:
         if now - self._last < EVERY_SECONDS:
             return None
         self._last = now
-        self._stages = [stage for stage in self._every if stage.owed]
-        spent = {stage.step.key: stage.seconds - self._before.get(stage.step.key, 0.0) for stage in self._stages}
-        self._before = {stage.step.key: stage.seconds for stage in self._stages}
+        stages = [stage for stage in self._stages if stage.owed]
+        spent = {stage.step.key: stage.seconds - self._before.get(stage.step.key, 0.0) for stage in stages}
+        self._before = {stage.step.key: stage.seconds for stage in stages}
         busiest = max(spent, key=lambda key: spent[key], default="")
-        told = [f"{stage.step.key} {stage.items}/{stage.items_owed}" for stage in self._stages if stage.begun and not stage.over]
+        told = [f"{stage.step.key} {stage.items}/{stage.items_owed}" for stage in stages if stage.begun and not stage.over]
         told += [f"{busiest} takes {spent[busiest] / sum(spent.values()):.0%} of the time"] if sum(spent.values()) else []
-        left = self._left()
+        left = self._left(stages)
         so_far = " for what is read so far" * more
         return ", ".join([*told, f"about {duration(left)} left{so_far}" if left is not None else "time left unknown"])
 
-    def _left(self) -> float | None:
+    def _left(self, stages: Sequence[StageRun]) -> float | None:
         """Seconds until all is made, if all workers are busy; None while nothing is known of some stage."""
         left = {True: 0.0, False: 0.0}
-        for stage in self._stages:
+        for stage in stages:
             if stage.over:
                 continue
             whole = stage.seconds / stage.items * stage.items_owed if stage.items else self._estimates.get(stage.step.key)
