@@ -241,7 +241,7 @@ def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[str, FlakyProxy]]:
-    with flaky_bucket("flaky") as served:
+    with flaky_bucket("flaky-versions") as served:
         yield served
 
 
