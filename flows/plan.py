@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import reduce
 from typing import Any
 
 from configs.execution import Execution
@@ -67,7 +66,7 @@ class Plan:
     @property
     def items(self) -> Items:
         """All panoramas that the manifests know, those that were given up among them."""
-        return reduce(Items.plus, (source.scan.known for source in self.sources), Items.made_of([]))
+        return ingest.NONE.plus(*(source.scan.known for source in self.sources))
 
     @property
     def notes(self) -> tuple[str, ...]:

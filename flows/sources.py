@@ -9,9 +9,9 @@ from functools import cached_property
 from itertools import chain
 
 from storage.columns import column_of, found_in
-from storage.forgotten import forgotten_names
 from storage.items import Block, Item, Items
 from storage.manifest import place
+from storage.records.forgotten import forgotten_names
 from tasks.ingest.entries import Entries, Entry
 from tasks.ingest.ingest import NONE, Scan, came_and_changed, unchanged
 from tasks.stage.kind import Stage

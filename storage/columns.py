@@ -125,11 +125,12 @@ class Columns(Sequence[Row], Generic[Row]):
         """As :meth:`with_column`, of a field that is a number."""
         return self.with_column(name, pa.array(values, self._table.schema.field(name).type))
 
-    def plus(self, others: Self) -> Self:
+    def plus(self, *others: Self) -> Self:
         """These, and then others; nothing is copied of whole tables."""
-        if not len(self) or not len(others):
-            return others if len(others) else self
-        return type(self)(self._kind, pa.concat_tables([self.table, others.table]))
+        parts = [part for part in (self, *others) if len(part)]
+        if len(parts) < 2:
+            return parts[0] if parts else self
+        return type(self)(self._kind, pa.concat_tables([part.table for part in parts]))
 
     def in_order(self, name: str) -> Self:
         """The same objects in the order of a field."""
@@ -176,7 +177,7 @@ def places_in(column: pa.ChunkedArray, others: pa.ChunkedArray) -> NDArray[np.in
 
 def found_in(column: pa.ChunkedArray, values: Collection[str]) -> NDArray[np.bool_]:
     """Which values of a column are among these."""
-    return np.asarray(pc.is_in(column, value_set=pa.array(sorted(values), pa.string())))
+    return np.asarray(pc.is_in(column, value_set=pa.array([*values], pa.string())))
 
 
 def _objects(kind: type[Row], table: pa.Table) -> Iterator[Row]:

@@ -135,9 +135,8 @@ def _sound(table: pa.Table) -> Items:
 
 def _checked_json(table: pa.Table, name: str) -> pa.ChunkedArray:
     """A column of JSON objects in their canonical form. Most rows say the same: each text is looked at once."""
-    texts = table[name].dictionary_encode()
     forms: dict[str, str] = {}
-    for text in texts.unify_dictionaries().chunk(0).dictionary.to_pylist() if len(table) else ():
+    for text in table[name].unique().to_pylist():
         value = json.loads(text)
         if not isinstance(value, dict):
             row = table["item"][table[name].index(text).as_py()]
@@ -203,18 +202,30 @@ def place(known: Iterable[Item], checked: Iterable[Item], block_size: int) -> It
     ManifestError
         Two items whose names are equal but for case or Unicode form, or a name that is not safe as part of a path.
     """
-    before, came = Items.made_of(known), _last_of_each(Items.made_of(_safe(checked)))
+    before, came = Items.made_of(known), _last_of_each(_with_safe_names(checked))
     rest = before.where(~found_in(before.column("item"), came.names))
     items = rest.plus(_with_places(before, came, block_size)).in_order("item")
     refuse_clashes(items.names)
     return items
 
 
-def _safe(items: Iterable[Item]) -> Iterator[Item]:
-    for item in items:
-        if problem := unsafe_name(item.item):
-            raise ManifestError(f"item name {item.item[:80]!r} {problem}; rename the file, or give ids in a list")
-        yield item
+def _with_safe_names(items: Iterable[Item]) -> Items:
+    if isinstance(items, Items):
+        for name in items.each("item"):
+            _refuse_unsafe(name)
+        return items
+
+    def seen() -> Iterator[Item]:  # before they are in columns, which take no text that is none
+        for item in items:
+            _refuse_unsafe(item.item)
+            yield item
+
+    return Items.made_of(seen())
+
+
+def _refuse_unsafe(name: str) -> None:
+    if problem := unsafe_name(name):
+        raise ManifestError(f"item name {name[:80]!r} {problem}; rename the file, or give ids in a list")
 
 
 def _last_of_each(items: Items) -> Items:

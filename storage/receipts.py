@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from storage import attempts
 from storage.credentials import mask_credentials
 from storage.entries import Entries, differences, entry_of
 from storage.receipt_form import parse_receipt
+from storage.records import attempts
 from storage.retries import StoreError
 from storage.rows import GIVEN_UP, ItemRow, Rows, telling
 from storage.urls import files_below, folders_holding, join, read_bytes, remove, write_bytes

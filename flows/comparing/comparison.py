@@ -13,9 +13,9 @@ from flows.comparing.reasons import lacking, reasons_of
 from flows.comparing.runs_before import RunsBefore
 from flows.receipts import Receipts
 from flows.sources import Source
-from storage.accepted import read_accepted
 from storage.items import Block
 from storage.receipts import Receipt, dropped_blocks
+from storage.records.accepted import read_accepted
 from tasks.ingest.ingest import Retry, wants_retry
 from tasks.stage.grain import read_blocks
 from tasks.stage.job import Copies

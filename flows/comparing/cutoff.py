@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from flows.receipts import Receipts
-from storage.accepted import read_accepted
 from storage.items import Block
 from storage.receipts import Receipt, block_url, receipt_files
+from storage.records.accepted import read_accepted
 from storage.urls import children, join
 from tasks.stage.grain import read_blocks
 from tasks.stage.job import Job

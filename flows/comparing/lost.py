@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from flows.receipts import Receipts
 from flows.sources import Source
-from storage.forgotten import is_forgotten
 from storage.items import Block
+from storage.records.forgotten import is_forgotten
 from tasks.stage.job import Copies
 from tasks.stage.kind import Stage, stages_read
 

@@ -9,7 +9,7 @@ from typing import Any
 from configs.pipeline import Config
 from flows.comparing.reasons import identity_before
 from flows.sources import Part, Source
-from storage.runs import read_runs
+from storage.records.runs import read_runs
 from storage.urls import children, join
 from tasks.stage.kind import Stage
 

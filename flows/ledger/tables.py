@@ -13,11 +13,11 @@ from typing import Any
 import pyarrow as pa
 
 from storage.fingerprint import canonical_json
-from storage.forgotten import Forgotten, as_told, is_forgotten, read_forgotten
 from storage.manifest import SUFFIX, ManifestError, placed_parts, read_manifest
 from storage.places import block_places, manifests
 from storage.receipts import DROPPED, FILE, Receipt, block_url, read_dropped, read_receipt
-from storage.runs import read_run, run_names, run_url
+from storage.records.forgotten import Forgotten, as_told, is_forgotten, read_forgotten
+from storage.records.runs import read_run, run_names, run_url
 from storage.tables import current_stamp, write_tables
 from storage.urls import children, filesystem, join
 from tasks.earlier import LABELS, blocks, product, sources, stage_read

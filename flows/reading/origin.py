@@ -9,7 +9,7 @@ from configs.places import seen_from
 from configs.settings import ConfigError
 from flows.plan import Plan
 from flows.stores.stored import stored_plan
-from storage.runs import read_runs
+from storage.records.runs import read_runs
 from tasks.migration import migrated
 from tasks.pipeline import validated
 from tasks.stage.kind import Step

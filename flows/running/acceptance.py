@@ -8,9 +8,9 @@ from configs.pipeline import Config
 from configs.settings import ConfigError
 from flows.plan import Plan
 from flows.stores.record import user_name
-from storage.accepted import write_accepted
 from storage.fingerprint import differences
-from storage.runs import latest_run
+from storage.records.accepted import write_accepted
+from storage.records.runs import latest_run
 from tasks.stage.kind import OVER
 
 

@@ -9,8 +9,8 @@ from flows.comparing.comparison import Ahead
 from flows.plan import Plan
 from flows.sources import Source
 from flows.stores.items import called_so, different, same_panoramas
-from storage.forgotten import is_forgotten
 from storage.items import Block, Item
+from storage.records.forgotten import is_forgotten
 from tasks.stage.grain import stands_for
 from tasks.stage.kind import Stage, upstream_names
 

@@ -14,7 +14,7 @@ from configs.settings import ConfigError
 from flows.stores.items import GivenUp, given_up, nearest_item, refuse_ambiguous
 from flows.stores.record import user_name
 from flows.stores.stored import plan_if_listed, stored_plan
-from storage.runs import latest_run
+from storage.records.runs import latest_run
 from storage.urls import exists, join, read_bytes, write_bytes
 from tasks.ingest import ingest
 from tasks.stage.kind import Stage

@@ -17,9 +17,9 @@ from flows.stores.stored import plan_if_listed
 from flows.trials import behind
 from storage.about import common_about, refuse_other_arrays
 from storage.arrays import BlockReader, arrays_digest, damaged
-from storage.forgotten import forgotten_names
 from storage.items import Block, Item
 from storage.receipts import Receipt, damage, read_receipts, withdraw
+from storage.records.forgotten import forgotten_names
 from storage.rows import ItemRow
 from tasks.pipeline import plain_stages
 from tasks.stage.kind import Stage, Step

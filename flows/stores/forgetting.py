@@ -25,10 +25,10 @@ from flows.stores.rest import Rests
 from flows.stores.stored import stored_plan
 from flows.stores.versions_held import blank_versions, expirable
 from storage.erasing import Stored, erase
-from storage.forgotten import Event, Forgotten, read_forgotten, write_forgotten
 from storage.items import Item
 from storage.receipts import Receipt
-from storage.runs import read_runs, run_url
+from storage.records.forgotten import Event, Forgotten, read_forgotten, write_forgotten
+from storage.records.runs import read_runs, run_url
 from storage.urls import location
 from tasks.ingest import ingest
 

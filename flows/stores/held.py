@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from storage.erasing import Stored, stored_blocks
-from storage.forgotten import Forgotten, as_told
 from storage.items import Item, blocks_of
 from storage.manifest import SUFFIX, read_manifest
 from storage.places import manifests
+from storage.records.forgotten import Forgotten, as_told
 from tasks.earlier import stage_read
 from tasks.stage.grain import ALL
 

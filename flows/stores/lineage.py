@@ -12,9 +12,9 @@ from flows.plan import Plan
 from flows.stores.items import find_item, same_panoramas
 from flows.stores.stored import stored_plan
 from storage.credentials import mask_credentials
-from storage.forgotten import read_forgotten
 from storage.items import Block, Item
 from storage.receipts import Receipt, read_dropped, read_receipt
+from storage.records.forgotten import read_forgotten
 from tasks.ingest import ingest
 from tasks.stage.grain import stands_for
 from tasks.stage.kind import Stage, Step, upstream_names

@@ -16,7 +16,7 @@ from typing import Any
 from configs.pipeline import Config
 from flows.plan import Plan
 from storage.receipts import block_url, read_dropped, read_receipt, receipt_files
-from storage.runs import read_runs
+from storage.records.runs import read_runs
 from storage.urls import children, join
 from tasks.earlier import stage_read
 from tasks.stage.models import MODEL

@@ -17,7 +17,7 @@ from flows.stores.items import left_behind
 from flows.text import duration
 from storage.credentials import mask_credentials, mask_settings
 from storage.receipts import Receipt
-from storage.runs import write_run
+from storage.records.runs import write_run
 from tasks.stage.reuse.adopt import ADOPTED
 
 MOST_NAMES = 100

@@ -13,11 +13,11 @@ from typing import Any
 from storage.arrays import BlockReader, BlockWriter, DamagedBlock
 from storage.entries import refuse_unwritten
 from storage.erasing import Stored
-from storage.forgotten import REASON, Forgotten, as_told
 from storage.items import Block, Item
 from storage.manifest import SUFFIX, read_manifest
 from storage.places import manifests
 from storage.receipts import Receipt, block_url, read_dropped, read_receipt, write_dropped, write_receipt
+from storage.records.forgotten import REASON, Forgotten, as_told
 from storage.rows import ItemRow
 from storage.urls import settle
 from tasks.ingest.ingest import KIND

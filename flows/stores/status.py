@@ -18,9 +18,9 @@ from flows.stores.needed import is_going
 from flows.stores.record import made_by, stage_receipts
 from flows.stores.stored import plan_if_listed
 from storage.credentials import mask_credentials
-from storage.forgotten import read_forgotten
 from storage.receipts import Receipt
-from storage.runs import latest_run
+from storage.records.forgotten import read_forgotten
+from storage.records.runs import latest_run
 
 DIED = "died"
 """The state of a run whose process is gone, and which could not say so."""

@@ -9,9 +9,9 @@ from typing import Any
 import zarr
 
 from flows.stores.held import Wanted
-from storage.forgotten import REASON, Forgotten
 from storage.published import open_published, plain
 from storage.published.contents import ICECHUNK
+from storage.records.forgotten import REASON, Forgotten
 from storage.urls import children, join
 
 

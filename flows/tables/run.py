@@ -23,7 +23,7 @@ from flows.stores.status import DIED
 from flows.tables.life import print_life
 from flows.tables.shown import print_places, print_sentences, print_tables
 from flows.text import console, duration, size
-from storage.runs import latest_run
+from storage.records.runs import latest_run
 from tasks.stage.tables import from_json
 
 SHOWN_ITEMS = 10

@@ -15,7 +15,7 @@ from flows.stores.items import quarantined_items
 from flows.telling.artifacts import harmless
 from storage.credentials import mask_credentials
 from storage.receipts import maker_of
-from storage.runs import read_runs
+from storage.records.runs import read_runs
 from storage.urls import is_local
 from tasks.stage.models import MODEL
 

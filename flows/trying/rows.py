@@ -14,8 +14,8 @@ from flows.reading.versions import versions_of
 from storage.arrays import BlockReader
 from storage.items import Block, Item
 from storage.receipts import Receipt, block_url, existing_receipts
+from storage.records.runs import latest_run
 from storage.rows import ItemRow
-from storage.runs import latest_run
 from tasks.stage.kind import Step
 from tasks.stage.upstream import sound_arrays
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from storage.forgotten import is_forgotten
 from storage.items import Item
+from storage.records.forgotten import is_forgotten
 from storage.rows import ItemRow
 from storage.urls import exists
 from tasks.evaluate.evaluate import read_truth, truth_url

@@ -43,13 +43,14 @@ class Admission:
         mine = known.where(found_in(known.column("item"), coming))
         placed = mine.where(mine.numbers("block") >= 0)
         self._block = dict(zip(placed.names, placed.numbers("block").tolist(), strict=True))
-        self._changing = known.where(np.isin(known.numbers("block"), np.unique(placed.numbers("block"))))
+        self._changing = set(self._block.values())
+        changing = np.isin(known.numbers("block"), [*self._changing])
+        self._waiting = known.where(changing)
         self._left = Counter(block for name, block in self._block.items() if name in names)
         self._new = sorted(name for name in coming if name not in self._block)
         self._at = 0
         self._good = Items.made_of([])
         self._read = {item.item: item for item in checked}
-        changing = np.isin(known.numbers("block"), self._changing.numbers("block"))
         self.settled = known.where(~changing & ~found_in(known.column("item"), self._new))
         self._advance()
 
@@ -78,7 +79,7 @@ class Admission:
     @property
     def _whole(self) -> list[int]:
         """Blocks that there were, of which all files are read."""
-        return [block for block in np.unique(self._changing.numbers("block")).tolist() if not self._left[block]]
+        return [block for block in self._changing if not self._left[block]]
 
     @property
     def blocks(self) -> int:
@@ -87,8 +88,9 @@ class Admission:
 
     def take(self) -> Items:
         """The items of these blocks, with their places; of blocks that were known, those that were read. ``settled`` has all."""
-        whole = np.isin(self._changing.numbers("block"), self._whole)
-        then, self._changing = self._changing.where(whole), self._changing.where(~whole)
+        whole = np.isin(self._waiting.numbers("block"), self._whole)
+        self._changing.difference_update(self._whole)
+        then, self._waiting = self._waiting.where(whole), self._waiting.where(~whole)
         read = [self._read.pop(name, None) for name in then.names]
         self.settled = self.settled.plus(then.where(np.array([item is None for item in read], bool)))
         changed = [replace(now, block=was.block, slot=was.slot) for was, now in zip(then, read, strict=True) if now is not None]

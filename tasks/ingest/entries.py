@@ -97,8 +97,7 @@ def with_safe_name(entry: Entry) -> Entry:
 
 def in_order(url: str, entries: Iterable[Entry]) -> Entries:
     """The entries sorted by item; SourceError if two have one name, or a name is not safe as part of a path."""
-    found = entries if isinstance(entries, Entries) else Entries.made_of(_safe(url, entries))
-    found = found.in_order("item")
+    found = Entries.made_of(entries if isinstance(entries, Entries) else _safe(url, entries)).in_order("item")
     names = found.names
     for row, name in enumerate(names):
         _refuse_unsafe(url, name)

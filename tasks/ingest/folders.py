@@ -118,10 +118,13 @@ def look_at_folder(url: str, allow: Sequence[str] = (), wanted: Wanted = PICTURE
         told = (int(about.get("size") or 0), stamp_of(about), split, metadata, str(about.get("problem") or problem))
         return with_safe_name(Entry(stem.removeprefix(base), name_of(name), *told))
 
-    plain = [name for name in images if found[name] is FILE and f"{name.rpartition('.')[0]}.json" not in found]
+    plain: list[str] = []
+    others: list[str] = []
+    for name in images:
+        alone = found[name] is FILE and f"{name.rpartition('.')[0]}.json" not in found
+        (plain if alone else others).append(name)
     entries, left = plain_entries(base, plain)
-    others = left if len(plain) == len(images) else [*left, *(name for name in images if name not in set(plain))]
-    return Found(entries.plus(Entries.made_of(map(entry, others))), passed.notes())
+    return Found(entries.plus(Entries.made_of(map(entry, [*left, *others]))), passed.notes())
 
 
 def _images(found: Files, base: str, own: str, passed: _Passed) -> list[str]:

@@ -15,9 +15,9 @@ from storage.addresses import url_at
 from storage.columns import Columns, Rows, found_in, places_in
 from storage.credentials import MARKS, mask_credentials
 from storage.fingerprint import canonical_json, digest
-from storage.forgotten import as_told, forgotten_names, names_of, read_forgotten
 from storage.items import Item, Items
 from storage.manifest import PLACED, SUFFIX, ManifestError, add_placed, parts_url, place, read_manifest, write_manifest
+from storage.records.forgotten import as_told, forgotten_names, names_of, read_forgotten
 from storage.urls import children, filesystem, is_local, join, remove
 from tasks.ingest.check import NO_RIGHT, judged_otherwise
 from tasks.ingest.datasets.listing import look_at
@@ -210,14 +210,14 @@ def admit(stage: Stage, items: Sequence[Item]) -> None:
 
 def _read_parts(stage: Stage) -> Items:
     """Items that stopped runs and trials have read. A part that is damaged counts as none: its files are read again."""
-    items = NONE
+    parts: list[Items] = []
     folder = parts_url(manifest_url(stage))
     for name in [name for name in children(folder) if not name.startswith(PLACED)]:
         try:
-            items = items.plus(read_manifest(join(folder, name)))
+            parts.append(read_manifest(join(folder, name)))
         except ManifestError:
             continue
-    return items
+    return NONE.plus(*parts)
 
 
 def save(stage: Stage, known: Iterable[Item], checked: Iterable[Item]) -> Items:

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from storage.columns import found_in
 from storage.fingerprint import digest
-from storage.forgotten import forgotten_names, is_forgotten
 from storage.items import Item, Items
+from storage.records.forgotten import forgotten_names, is_forgotten
 from storage.urls import read_bytes
 from tasks.ingest.entries import Entry
 from tasks.ingest.ingest import Scan, unchanged

@@ -15,9 +15,9 @@ from typing import Any
 
 from storage.arrays import SHARD_ITEMS, BlockWriter, arrays_digest
 from storage.entries import refuse_unwritten
-from storage.forgotten import is_forgotten
 from storage.items import Item
 from storage.receipts import Receipt, drop_receipt, write_receipt
+from storage.records.forgotten import is_forgotten
 from storage.rows import ItemRow
 from storage.urls import settle
 from tasks.stage.attempts.stopping import Stopped, out_of_time

@@ -9,8 +9,8 @@ from typing import Any
 from configs.execution import Execution
 from storage.credentials import mask_credentials
 from storage.fingerprint import Identity
-from storage.forgotten import is_forgotten
 from storage.items import Block, Item
+from storage.records.forgotten import is_forgotten
 from storage.urls import join
 from tasks.stage.code import code_of
 from tasks.stage.kind import Stage

@@ -19,7 +19,7 @@ import pytest
 
 from flows.plan import make_plan
 from flows.running.server.embedded import _die_with_parent
-from storage.runs import latest_run
+from storage.records.runs import latest_run
 from tasks.pipeline import load
 from tasks.stage.attempts import stopping
 from tasks.stage.attempts.guard import run_guarded

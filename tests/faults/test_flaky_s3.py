@@ -11,8 +11,9 @@ import pytest
 from configs.pipeline import Config
 from flows.errors import RunFailed
 from flows.plan import make_plan
-from storage import attempts, retries
+from storage import retries
 from storage.receipts import FILE
+from storage.records import attempts
 from storage.retries import StoreError
 from storage.urls import files_below, read_bytes, write_bytes
 from tasks.ingest.check import check_entry

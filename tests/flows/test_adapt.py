@@ -11,7 +11,7 @@ from configs.settings import ConfigError
 from flows.cli import app
 from flows.plan import make_plan
 from storage.fingerprint import digest
-from storage.runs import latest_run
+from storage.records.runs import latest_run
 from tasks.seamless.model import BadModel
 from tests.support.discs import read, write_adaptation, write_source_model
 from tests.support.pipelines import run_pipeline

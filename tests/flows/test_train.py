@@ -21,7 +21,7 @@ from flows.stores.finished import finished_labels
 from flows.stores.garbage import find_garbage
 from geometry.surfaces.incidence import torn
 from storage.receipts import read_receipt
-from storage.runs import latest_run
+from storage.records.runs import latest_run
 from tasks.label.fuse import decode_labels
 from tests.support.commands import in_process
 from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline

@@ -42,7 +42,7 @@ class SourceReading:
         self._scan = scan
         self._groups = deque(file_groups(self.wanted, workers.at_once))
         self._number = 0
-        self._checked = scan.checked
+        self._checked = [scan.checked]
         before = scan.known.where(found_in(scan.known.column("item"), self.wanted.names))
         self._before = {item.item: item for item in before}
         self._task = files_task(stage, workers)
@@ -85,7 +85,7 @@ class SourceReading:
         items = future.result()
         ingest.keep(self.stage, items)
         self.nodes.append(future.task_run_id)
-        self._checked = self._checked.plus(Items.made_of(items))
+        self._checked.append(Items.made_of(items))
         if self.admission:
             self.admission.note(items)
         observer().items_done(self.stage.key, len(items), sum(bool(item.reason) for item in items))
@@ -100,9 +100,10 @@ class SourceReading:
 
     def place_all(self) -> Scan:
         """Give all that was read its places, and write the manifest. Returns all that is known of the source."""
+        checked = ingest.NONE.plus(*self._checked)
         if self.admission is not None:
-            checked = with_former_names(self._scan, self._checked)
+            checked = with_former_names(self._scan, checked)
             return ingest.placed(self.stage, self._scan, ingest.save(self.stage, self._scan.known, checked))
         names = self.wanted.names
         left = self._scan.to_read.where(~found_in(self._scan.to_read.column("item"), names))
-        return replace(self._scan, to_read=left, checked=self._checked) if names else self._scan
+        return replace(self._scan, to_read=left, checked=checked) if names else self._scan

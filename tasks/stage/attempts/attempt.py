@@ -6,9 +6,9 @@ import errno
 import logging
 import shutil
 
-from storage import attempts
 from storage.arrays import DamagedBlock
 from storage.receipts import Receipt, maker_of, read_receipt
+from storage.records import attempts
 from storage.urls import existing_folder, is_local
 from tasks.stage.attempts.guard import run_guarded
 from tasks.stage.attempts.stopping import heeding

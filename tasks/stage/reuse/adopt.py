@@ -10,11 +10,11 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from storage.accepted import read_accepted
 from storage.arrays import DATA
 from storage.entries import copy_files, refuse_unwritten
 from storage.fingerprint import canonical_json, digest
 from storage.receipts import Receipt, read_receipt, write_receipt
+from storage.records.accepted import read_accepted
 from storage.urls import settle
 from tasks.stage.job import Job
 from tasks.stage.reuse.rows import row_keys

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from storage.arrays import DATA, BlockReader, DamagedBlock
 from storage.entries import copy_files
-from storage.forgotten import is_forgotten
 from storage.items import Item
 from storage.receipts import Receipt, read_receipt
+from storage.records.forgotten import is_forgotten
 from storage.rows import ItemRow
 from tasks.stage.job import Job
 from tasks.stage.kind import stages_read

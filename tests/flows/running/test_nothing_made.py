@@ -11,8 +11,8 @@ from flows.plan import make_plan
 from flows.running import stage_run
 from flows.running.nothing_made import NothingMade, tried
 from storage.receipts import Receipt, blocks_with_receipts
+from storage.records.runs import latest_run
 from storage.rows import ItemRow
-from storage.runs import latest_run
 from tests.support.commands import panolabel
 from tests.support.faulty import switch
 from tests.support.pipelines import load, run_pipeline, write_panoramas, write_pipeline

@@ -24,10 +24,10 @@ from flows.stores.life import items_told
 from flows.stores.lineage import trace_item
 from flows.stores.status import store_status
 from flows.stores.verification import verify_others
-from storage.forgotten import ForgottenError, read_forgotten
 from storage.published import open_published
 from storage.receipts import read_receipt
-from storage.runs import write_run
+from storage.records.forgotten import ForgottenError, read_forgotten
+from storage.records.runs import write_run
 from tests.support.commands import panolabel
 from tests.support.forks import forked
 from tests.support.pipelines import data_bytes, keep, load, restore, run_pipeline, write_pipeline

@@ -17,7 +17,7 @@ from flows.plan import make_plan
 from flows.stores.garbage import collect, find_garbage
 from flows.stores.needed import is_going, needed
 from storage.receipts import Receipt, write_receipt
-from storage.runs import latest_run, write_run
+from storage.records.runs import latest_run, write_run
 from tests.support.faulty import switch
 from tests.support.pipelines import data_bytes, load, run_pipeline, write_pipeline
 from tests.support.processes import holder, start_run, write_faulty_pipeline

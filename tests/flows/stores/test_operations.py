@@ -18,7 +18,7 @@ from flows.stores.garbage import collect, find_garbage
 from flows.stores.items import verify_store
 from flows.stores.lineage import trace_item
 from flows.stores.status import store_status
-from storage.runs import latest_run
+from storage.records.runs import latest_run
 from tests.support.commands import panolabel
 from tests.support.pipelines import data_bytes, keep, load, restore, run_pipeline, write_panoramas, write_pipeline
 

@@ -20,7 +20,7 @@ from flows.pipeline import pipeline
 from flows.plan import make_plan
 from flows.running import watch
 from flows.telling.events import QUARANTINED
-from storage.runs import latest_run
+from storage.records.runs import latest_run
 from tasks.pipeline import load as load_pipeline
 from tasks.pipeline import validated
 from tasks.stage.attempts import stopping

@@ -1,0 +1,1 @@
+"""What people and runs wrote down in a store, beside its blocks."""
