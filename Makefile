@@ -45,7 +45,7 @@ advisories: $(READY)
 teacher: $(READY)
 	$(BIN)/python -m scenes.train_demo_teacher --out models/teachers/demo
 
-# The network of six faces: at most an hour on two cores. Killed, it goes on from its newest checkpoint in work/cubemap.
+# The network of six faces: about an hour on a free core. Killed, it goes on from its newest checkpoint in work/cubemap.
 cubemap-teacher: $(READY)
 	$(BIN)/python -m benchmarks.cubemap.train_teacher --out models/teachers/cubemap
 

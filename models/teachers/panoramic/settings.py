@@ -104,9 +104,7 @@ def checkpoint_folder(settings: CubemapSettings) -> Path:
             raise FileNotFoundError(f"model: the folder {local} lacks {CHECKPOINT[0]}; copy all files of the checkpoint there")
         return local
     if settings.model == NAME:
-        raise FileNotFoundError(
-            f"model: {NAME}: is not trained yet; `make cubemap-teacher` in a checkout trains it, within an hour"
-        )
+        raise FileNotFoundError(f"model: {NAME}: is not trained yet; `make cubemap-teacher` in a checkout does that")
     if not HUB_ID.fullmatch(settings.model):
         raise FileNotFoundError(
             f"model: there is no folder {local.resolve()}; give the folder of a checkpoint, or a hub id such as 'prs-eth/PaGeR' "
