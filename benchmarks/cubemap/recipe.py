@@ -127,4 +127,4 @@ def trained(recipe: Recipe, faces: Faces, url: Path, stop: Callable[[], bool] = 
 
 def told(step: int, figures: Mapping[str, float]) -> None:
     """Log the terms of a step."""
-    log.info("step %d: %s", step, ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
+    log.info("step %d: %s", step, ", ".join(f"{name} {value:.3g}" for name, value in figures.items()))

@@ -50,7 +50,7 @@ def fuse_on_device(
         All on one device. ``instances`` are not fused here.
     cameras : by the name of each field, its views
     height, width, settings, observed
-        As :func:`geometry.fusion.fuse.fuse` takes them; see :mod:`geometry.device.fits` for what is not done here.
+        As :func:`geometry.fusion.fuse.fuse` takes them, but for a depth of kind ``gradient``.
 
     Returns
     -------

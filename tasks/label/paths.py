@@ -95,8 +95,9 @@ def _device(wanted: str) -> str | None:
 
 @cache
 def _refused(device: str) -> bool:
-    """Whether no kernel can be started on the device, which is said once a process."""
+    """Whether no kernel can be started on the device, or one fuses otherwise than numpy, which is said once a process."""
     from geometry.device.launching import refusal
+    from geometry.device.trial import disagreement
 
     if reason := refusal(device):
         logger.warning(
@@ -105,7 +106,16 @@ def _refused(device: str) -> bool:
             device,
             reason,
         )
-    return bool(reason)
+    elif label := disagreement(device):
+        logger.warning(
+            "labels are fused by numpy: %s fuses %s of a small panorama otherwise than numpy does. Please report it, with what "
+            "`panolabel doctor` prints",
+            device,
+            label,
+        )
+    else:
+        return False
+    return True
 
 
 def _fits(settings: Fuse, read: Sequence[Stage], views: Sequence[Stage]) -> bool:

@@ -26,6 +26,12 @@ pytest.importorskip("triton", reason="needs Triton: pip install panolabel[device
 LAYOUT = {"kind": "icosahedron", "fov_degrees": 80}
 
 
+@pytest.fixture(autouse=True)
+def _as_users_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of the kernels set the variable for their whole process."""
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+
+
 @pytest.fixture
 def interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels are made when they are first imported, in the form that the variable asks for."""
@@ -147,3 +153,25 @@ def test_the_path_is_taken_where_kernels_run(
     launching.refusal.cache_clear()
     monkeypatch.setitem(sys.modules, "triton", None)
     assert fuse_path(job, stage.stages("labels")).name == "numpy", "there is no Triton"
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("label", ["depth", "semantics", "normals_consistency"])
+def test_a_device_that_fuses_otherwise_is_not_used(
+    tmp_path: Path, label: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from geometry.device import trial
+
+    fuse = trial.fuse_on_device
+
+    def off(*arguments: Any) -> dict[str, Any]:
+        found = fuse(*arguments)
+        found[label].view(-1)[:100] += 2
+        return found
+
+    (stage,) = (one for one in stages(load(written(tmp_path))) if one.key == "fuse")
+    monkeypatch.setattr(paths, "_refused", paths._refused.__wrapped__)
+    monkeypatch.setattr(trial, "disagreement", trial.disagreement.__wrapped__)
+    monkeypatch.setattr(trial, "fuse_on_device", off)
+    assert fuse_path(Job(stage, Block(0, ()), "test", Execution()), stage.stages("labels")).name == "numpy"
+    assert f"fuses {label} of a small panorama otherwise" in caplog.text
