@@ -71,6 +71,7 @@ benchmarks: $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt ".[benchmarks]"
 	$(BIN)/python -m benchmarks.labels.projection > benchmarks/results/labels/projection.md
 	$(BIN)/python -m benchmarks.labels.fusion > benchmarks/results/labels/fusion.md
+	$(BIN)/python -m benchmarks.labels.way_back > benchmarks/results/labels/way_back.md
 	$(BIN)/python -m benchmarks.labels.cost > benchmarks/results/labels/cost.md
 	$(BIN)/python -m benchmarks.device > benchmarks/results/labels/device.md
 
