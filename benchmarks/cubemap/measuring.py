@@ -39,7 +39,7 @@ from tasks.label.teachers.looking import look
 
 IMAGE, HEIGHT = 512, 256
 """Rows of the panorama that networks look at, and of the labels."""
-FUSIONS = {
+FUSIONS: dict[str, dict[str, dict[str, Any]]] = {
     "views": {"align": {"depth": "align"}, "blend": {"depth": "blend", "depth_edge": 0.3}},
     "faces": {"default": {}},
 }

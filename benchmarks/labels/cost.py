@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 from benchmarks.machine import machine
-from geometry.fields import Field, canonical
+from geometry.fields import Field, canonical, concatenate
 from geometry.fusion.fuse import fuse
 from geometry.layouts import icosahedron
 from geometry.resampling.patches import extract_patches
@@ -46,7 +46,7 @@ from tasks.ingest.panorama import load_panorama
 from tasks.ingest.settings import Ingest
 from tasks.label.arrays import decode_fields, encode_fields
 from tasks.label.fuse import decode_labels, encode_labels, fusion_settings
-from tasks.label.label import concatenate, cut_patches
+from tasks.label.label import cut_patches
 from tasks.label.settings import Fuse
 
 SIZE, HEIGHT, INPUT, BATCH = 504, 1024, 512, 4

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -126,7 +126,7 @@ def measured(what: str, config: Config, folder: Path, trial: Trial = WHOLE) -> C
 
 
 @contextmanager
-def new_version(of: ModuleType) -> Iterator[None]:
+def new_version(of: Any) -> Iterator[None]:
     """Let the kind of a module have another version, as new code does; what it gives has the same bytes."""
     before: Kind = of.KIND
     of.KIND = replace(before, version=f"{before.version}, and what follows")

@@ -135,7 +135,7 @@ def time_to_label(config: Config, workers: int, kind: str = "dask", threads: int
             events, log = RunEvents(config, "scaling"), RunLog(config.root, "scaling")
             reading = Reading({}, [], events, started, config.execution.task_runs_per_flow_run)
             planning = Planning(config, False, Trial(stage=stage.key), reading, RunRecord(config, "scaling"))
-            Engine(config, planning, "scaling", None, started, events, reading, Watch(), log, Efficiency(1, Chips())).make()
+            Engine(config, planning, "scaling", None, started, events, reading, Watch(), log, Efficiency(runner, Chips())).make()
 
         begin, busy = time.monotonic(), processor_time()
         label()
