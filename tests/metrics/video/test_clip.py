@@ -1,6 +1,9 @@
 """The figures over a rendered clip: its truth has no error in any of them, and known errors have their values."""
 
+import re
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from metrics.video.seams import flow_seam_ratios, seam_ratios
 from metrics.video.static import CANNOT_TELL, MOVING, STATIC, static_figures
 from metrics.video.tracks import after_birth, point_figures, strata, track_figures
 from metrics.video.trajectory import Trajectory, absolute_error, relative_error
+from scenes.clips import write_clips
 from scenes.filming import Filmed, Tracks, film, true_tracks
 from scenes.moving import build_clip
 
@@ -97,3 +101,15 @@ def test_the_seams() -> None:
     assert flow_seam_ratios(flow)["wrap_ratio"] < 2
     cut = flow + [0.5, 0] * (np.arange(2 * HEIGHT) < HEIGHT)[None, :, None]
     assert flow_seam_ratios(cut)["wrap_ratio"] > 3
+
+
+def test_the_page_says_what_they_are(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs/video.md").read_text()
+    found = re.search("^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    write_clips(tmp_path, "room", 1, 0, 32, seconds=0.8, processes=1)
+    told: dict[str, Any] = {}
+    exec(found[1].replace("work/video", str(tmp_path)), told)
+    assert told["flicker"]["flicker"] == pytest.approx(np.log(1.1), abs=1e-6)
+    assert (told["absolute"].ate, told["relative"].rotation) == pytest.approx((0, 0), abs=1e-5)
+    assert [row.metric for row in told["values"]] == ["ate", "flicker", "flicker_per_second", "judged", "motion"]
