@@ -12,15 +12,16 @@ Array = NDArray[np.floating]
 
 
 def sampled_along(values: Array, bearings: Array) -> Array:
-    """Values (...) float64 of an ERP map (H, W) along finite bearings (..., 3), linear between the centres of pixels.
+    """Values (...) float64 of an ERP map (H, W) along bearings (..., 3), linear between the centres of pixels.
 
-    Round the seam and over the poles they go on as the sphere does. Next to a pixel that is NaN they are NaN: what is unknown
-    does not bleed.
+    Round the seam and over the poles they go on as the sphere does. Next to a pixel that is NaN they are NaN, so what is unknown
+    does not bleed; along a bearing that is NaN too.
     """
     column, row = directions_to_erp(bearings, *values.shape)
     padded = pad_sphere(values.astype(np.float64), 1)
-    left, top = (np.floor(one + 0.5).astype(np.intp) for one in (column, row))  # a centre has the fraction 0.5, padding adds 1
-    right, down = column + 0.5 - left, row + 0.5 - top
+    column, row = column + 0.5, row + 0.5  # a pixel's centre has the fraction 0.5, and lies at 1 more where it is padded
+    left, top = (np.floor(np.nan_to_num(one)).astype(np.intp) for one in (column, row))
+    right, down = column - left, row - top
     upper = padded[top, left] * (1 - right) + padded[top, left + 1] * right
     lower = padded[top + 1, left] * (1 - right) + padded[top + 1, left + 1] * right
     blended: Array = upper * (1 - down) + lower * down

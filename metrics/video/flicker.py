@@ -34,7 +34,8 @@ def flicker(depth: Sequence[Array] | Array, poses: Trajectory, counted: Sequence
     depth : T of (H, W)
         Radial distance in the unit of the poses; what is not finite and positive does not count.
     poses : Trajectory
-        Of the T frames, true or estimated. Errors of theirs are part of the figure.
+        Of the T frames, true or estimated. Errors of theirs are part of the figure; from and to a frame without a pose nothing is
+        judged.
     counted : T of (H, W) bool, optional
         Such as what was observed, without things that move; all by default.
 

@@ -27,17 +27,19 @@ MICROSECOND = 1e-6
 class Trajectory:
     """Poses of T frames: ``seconds`` (T,) ascending, ``rotation`` (T, 3, 3) camera to world, ``position`` (T, 3) in the world.
 
-    Where an estimate has no pose its position is NaN.
+    Where an estimate has no pose its position is NaN. ValueError if the shapes are others.
     """
 
     seconds: Array
     rotation: Array
     position: Array
 
-    @property
-    def posed(self) -> NDArray[np.bool_]:
-        """Which frames (T,) have a pose."""
-        return np.all(np.isfinite(self.position), axis=1)
+    def __post_init__(self) -> None:
+        shapes, frames = (self.rotation.shape, self.position.shape), len(self.seconds)
+        if shapes != ((frames, 3, 3), (frames, 3)):
+            raise ValueError(
+                f"rotations and positions of {frames} frames must be ({frames}, 3, 3) and ({frames}, 3), got {shapes}"
+            )
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ def absolute_error(estimate: Trajectory, truth: Trajectory, depth: float, with_s
     Parameters
     ----------
     estimate, truth : Trajectory
-        Of the same frames. Frames without an estimated pose do not count; ``posed`` says how many do.
+        Of the same frames; ValueError if their times are others. Frames without an estimated pose do not count; ``posed`` says
+        how many do.
     depth : float
         Median distance of what the camera sees, in the truth's unit.
     with_scale : bool
@@ -83,7 +86,7 @@ def absolute_error(estimate: Trajectory, truth: Trajectory, depth: float, with_s
 
     Source: Sturm et al., "A benchmark for the evaluation of RGB-D SLAM systems", IROS 2012, eq. 3; S: Umeyama, 1991.
     """
-    path, posed = path_length(truth.position), estimate.posed
+    path, posed = path_length(truth.position), _posed(estimate, truth)
     reason = _not_judged(path, depth, posed)
     if reason:
         return AbsoluteError(float("nan"), float("nan"), path, float(posed.mean()), reason)
@@ -105,7 +108,7 @@ def relative_error(estimate: Trajectory, truth: Trajectory, step: float, depth: 
 
     Source: Sturm et al., IROS 2012, eq. 1 and 2.
     """
-    posed = estimate.posed
+    posed = _posed(estimate, truth)
     first, second = pairs_apart(truth.seconds, step)
     both = posed[first] & posed[second]
     first, second = first[both], second[both]
@@ -143,6 +146,13 @@ def pairs_apart(seconds: Array, step: float) -> tuple[NDArray[np.intp], NDArray[
     most = min(float(np.median(np.diff(seconds))) / 2, STEP_TOLERANCE * step) + MICROSECOND
     near = np.abs(seconds[second] - wanted) <= most
     return np.flatnonzero(near), second[near]
+
+
+def _posed(estimate: Trajectory, truth: Trajectory) -> NDArray[np.bool_]:
+    """Which frames (T,) have an estimated pose."""
+    if len(estimate.seconds) != len(truth.seconds) or np.abs(estimate.seconds - truth.seconds).max(initial=0) > MICROSECOND:
+        raise ValueError("the estimate is of other times than the truth: take the true poses at its frames first")
+    return np.all(np.isfinite(estimate.position), axis=1)
 
 
 def _not_judged(path: float, depth: float, posed: NDArray[np.bool_]) -> str:

@@ -36,6 +36,7 @@ def test_the_unknown_does_not_bleed() -> None:
     holed = MAP.copy()
     holed[5, 0] = np.nan
     found, whole = sampled_along(holed, bearings(2000)), sampled_along(MAP, bearings(2000))
+    assert np.isnan(sampled_along(MAP, np.full((1, 3), np.nan))).all()
     known = np.isfinite(found)
     np.testing.assert_array_equal(found[known], whole[known])
     column, row = directions_to_erp(bearings(2000)[~known], 16, 32)

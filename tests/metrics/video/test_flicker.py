@@ -115,6 +115,9 @@ def test_what_does_not_count_does_not_count() -> None:
     assert true_flicker(said, depth, poses)["flicker"] == 0
     share = (counted[0] * erp_area_weights(HEIGHT)[:, None]).sum() / erp_area_weights(HEIGHT).sum() / (2 * HEIGHT)
     assert flicker(said, poses)["judged"] == pytest.approx(share, abs=0.03)
+    lost = Trajectory(poses.seconds, poses.rotation, np.where(np.arange(6)[:, None] == 3, np.nan, poses.position))
+    assert flicker(depth, lost)["judged"] == pytest.approx(3 / 5)
+    assert flicker(depth, lost)["flicker"] == pytest.approx(flicker(depth, poses)["flicker"], rel=0.5)
     nothing = flicker(np.zeros_like(depth), poses)
     assert np.isnan([nothing["flicker"], nothing["flicker_per_second"], nothing["motion"]]).all()
     assert nothing["judged"] == 0

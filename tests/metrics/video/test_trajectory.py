@@ -169,3 +169,13 @@ def test_steps_are_in_seconds_at_any_rate() -> None:
     assert (len(first), set(second - first)) == (48, {2})  # 0.2 is as near as 0.3
     for seconds in (np.arange(9.0), np.zeros(1), np.zeros(0)):
         assert [len(one) for one in pairs_apart(seconds, 0.25)] == [0, 0]
+
+
+def test_other_shapes_and_times_are_refused() -> None:
+    truth = walk(0)
+    with pytest.raises(ValueError, match=r"must be \(40, 3, 3\) and \(40, 3\), got"):
+        Trajectory(truth.seconds, np.zeros((40, 4, 4)), truth.position)
+    for seconds in (truth.seconds + 0.05, truth.seconds[:30]):
+        other = Trajectory(seconds, truth.rotation[: len(seconds)], truth.position[: len(seconds)])
+        with pytest.raises(ValueError, match="other times than the truth"):
+            absolute_error(other, truth, DEPTH)
