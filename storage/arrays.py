@@ -1,13 +1,14 @@
 """The Zarr arrays of one block: written whole shard by whole shard, read item by item.
 
-Arrays are ``(items, ...)`` with chunks of one item (512-pixel tiles of a large one). A shard holds as many items as fit a
-fixed number of bytes, 16 at most: memory stays bounded however large the block is, and no shard is written twice.
+Arrays are ``(items, ...)`` with chunks of one item (512-pixel tiles of a large one), each channel of a vector by itself. A shard
+holds as many items as fit a fixed number of bytes, 16 at most: memory stays bounded however large the block is, and no shard is
+written twice.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,10 @@ DATA = "data.zarr"
 SHARD_BYTES = 64 << 20
 SHARD_ITEMS = 16
 TILE = 512
+CHANNELS = 4
+"""At most so many numbers of a pixel are compressed apart: x, y and z of a normal have little in common."""
+PICTURES = ("pixels",)
+"""Arrays whose channels are alike, and smaller together."""
 Entries = Mapping[str, Mapping[str, Any]]
 """Files by their path in a block's folder -> size and sha256, as receipts list them."""
 
@@ -150,7 +155,7 @@ def _metadata(arrays: Mapping[str, NDArray], count: int, shard_items: Mapping[st
     group = zarr.open_group(MemoryStore(documents), mode="w", zarr_format=3)
     for name, value in arrays.items():
         sides = [max(size, 1) for size in value.shape]  # a table of no class is one of a side of none, and its chunk of one
-        tile = tuple(min(size, TILE) if axis < 2 and value.ndim >= 2 else size for axis, size in enumerate(sides))
+        tile = _tile(name, sides)
         padded = tuple(-(-size // step) * step for size, step in zip(sides, tile, strict=True))
         group.create_array(
             name,
@@ -162,6 +167,14 @@ def _metadata(arrays: Mapping[str, NDArray], count: int, shard_items: Mapping[st
             fill_value=0,
         )
     return documents
+
+
+def _tile(name: str, sides: Sequence[int]) -> tuple[int, ...]:
+    """What of an item is compressed together."""
+    tile = [min(size, TILE) if axis < 2 and len(sides) >= 2 else size for axis, size in enumerate(sides)]
+    if len(sides) >= 3 and sides[-1] <= CHANNELS and name not in PICTURES:
+        tile[-1] = 1
+    return tuple(tile)
 
 
 class RecordedStore(WrapperStore[Store]):

@@ -139,6 +139,7 @@ def _facts(finished: Finished) -> dict[str, Any]:
         "complete": not finished.owed,
         "owed": dict(finished.owed),
         "normals_scale": 127 if finished.stage.settings.normals_dtype == "int8" else 1,
+        "errors": finished.stage.settings.errors,
         **finished.about,
     }
 

@@ -30,7 +30,10 @@ def version_of(contents: Any) -> str:
 def write_arrays(
     url: str, store: Store, items: Iterable[Mapping[str, NDArray] | None], rows: Sequence[Row], attributes: Mapping[str, Any]
 ) -> None:
-    """Write the group of a version into the root of a store; the same group wherever it is kept. ``url`` is for messages."""
+    """Write the group of a version into the root of a store; the same group wherever it is kept. ``url`` is for messages.
+
+    What ``errors`` of the attributes says of an array, by its name, becomes that array's attribute ``error`` too.
+    """
     writer = BlockWriter(url, len(rows), store)
     for arrays in items:
         writer.append(arrays)
@@ -41,4 +44,6 @@ def write_arrays(
         dtype: Any = bool if isinstance(values[0], bool) else str
         array = group.create_array(name, shape=(len(rows),), chunks=(len(rows),), dtype=dtype, overwrite=True)
         array[:] = np.array(values, dtype=bool if dtype is bool else np.dtypes.StringDType())
+    for name in attributes.get("errors", {}).keys() & group.keys():
+        group[name].attrs["error"] = attributes["errors"][name]
     group.attrs.put(dict(attributes))

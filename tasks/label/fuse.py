@@ -28,7 +28,7 @@ from tasks.label.consistency import require_consistency
 from tasks.label.fits import refuse_misfit
 from tasks.label.labellings import Labelling
 from tasks.label.paths import fuse_path
-from tasks.label.ranges import stored_distances
+from tasks.label.ranges import in_fours, in_steps, stored_distances, with_bits
 from tasks.label.rotations import fuse_work
 from tasks.label.settings import Fuse as Settings
 from tasks.label.settings import StoredLabels
@@ -40,6 +40,8 @@ from tasks.stage.kind import Edge, Inputs, Kind, stages_of
 from tasks.stage.upstream import Upstream
 
 VERSION = "5"
+DEPTH_BITS, STEPS = 9, 15
+"""Of compact storage: bits of a distance's mantissa, which errs by 0.098 % at most, and steps of a share."""
 GRADIENT = "image_gradient"
 """The auxiliary label that is made of the panorama's pixels."""
 
@@ -224,12 +226,27 @@ def _figures(labels: Mapping[str, NDArray], depth_edge: float, observed: Observe
 def encode_labels(labels: Mapping[str, NDArray], settings: StoredLabels) -> dict[str, NDArray]:
     """ERP labels (H, W[, C]) in the dtypes of the store. Depths beyond float16's range become invalid."""
     arrays = encode_auxiliaries(labels)
+    if settings.storage == "compact":
+        arrays |= compacted(arrays, settings.depth_dtype)
     if "depth" in arrays:
         arrays["depth"], arrays["depth_valid"] = stored_distances(arrays["depth"], arrays["depth_valid"], settings.depth_dtype)
     if "normals" in arrays:
         scaled = arrays["normals"] * 127 if settings.normals_dtype == "int8" else arrays["normals"]
         arrays["normals"] = (np.round(scaled) if settings.normals_dtype == "int8" else scaled).astype(settings.normals_dtype)
     return instances.with_room(arrays, settings) if isinstance(settings, Settings) and "instances" in arrays else arrays
+
+
+def compacted(labels: Mapping[str, NDArray], depth_dtype: str) -> dict[str, NDArray]:
+    """Those of ERP labels that compact storage rounds, rounded: distances that become float16, and shares of 255."""
+    found: dict[str, NDArray] = {}
+    for name, array in labels.items():
+        if name == "depth" and depth_dtype == "float16":
+            found[name] = with_bits(array, DEPTH_BITS)
+        elif name == "semantics_confidence":
+            found[name] = in_steps(array, STEPS)
+        elif name == "normals_agreement" or name.endswith("_consistency"):
+            found[name] = in_fours(array, STEPS)
+    return found
 
 
 def decode_labels(arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:

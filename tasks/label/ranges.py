@@ -1,4 +1,8 @@
-"""Distances and confidences in few bytes: what a stored type cannot hold is not valid, never infinite, zero or coarse."""
+"""Distances and confidences in few bytes: what a stored type cannot hold is not valid, never infinite, zero or coarse.
+
+What is rounded further, for storage that is ``compact``, stays in the type and in the range that it had: readers see no
+difference but coarser steps.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +40,35 @@ def view_factors(distance: NDArray[np.floating], valid: Valid) -> NDArray[np.flo
     """
     medians = [np.median(one[here]) if here.any() else 1.0 for one, here in zip(distance, valid)]
     return np.exp2(np.clip(np.rint(np.log2(medians)), -126, 127)).astype(np.float32)
+
+
+def with_bits(values: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
+    """Values (...) to the nearest of those that need no more bits of the mantissa; they err by 2 ** -(bits + 1) at most."""
+    drop = np.finfo(np.float32).nmant - bits
+    whole = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    return ((whole + np.uint32(1 << drop >> 1)) & np.uint32(0xFFFFFFFF << drop & 0xFFFFFFFF)).view(np.float32)
+
+
+def in_steps(shares: NDArray[np.uint8], steps: int) -> NDArray[np.uint8]:
+    """Shares (...) of 255 to the nearest of so many steps, a divisor of 255; what is not zero stays one step at least."""
+    step = 255 // steps
+    table = np.maximum(np.rint(np.arange(256) / step), 1) * step
+    table[0] = 0
+    return table.astype(np.uint8)[shares]
+
+
+def in_fours(shares: NDArray[np.uint8], steps: int) -> NDArray[np.uint8]:
+    """Shares (H, W) of 255, the mean over those of two by two pixels that are not zero, in so many steps; zeros stay."""
+    height, width = shares.shape
+    even = np.pad(shares, ((0, height % 2), (0, width % 2))) if height % 2 or width % 2 else shares
+
+    def summed(values: NDArray[np.integer]) -> NDArray[np.integer]:
+        rows = values[::2] + values[1::2]
+        return rows[:, ::2] + rows[:, 1::2]
+
+    total, told = summed(even.astype(np.uint16)), np.maximum(summed((even > 0).view(np.uint8)), 1)
+    mean = in_steps(((total + told // 2) // told).astype(np.uint8), steps)
+    return mean.repeat(2, axis=1).repeat(2, axis=0)[:height, :width] * (shares > 0)
 
 
 def stored_finite(values: NDArray, valid: Valid) -> tuple[NDArray, Valid]:

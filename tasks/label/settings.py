@@ -70,6 +70,23 @@ class StoredLabels(Settings):
     """float16 rounds distances by at most 0.05 %."""
     normals_dtype: Literal["int8", "float16"] = "int8"
     """int8 costs 0.2 degrees on average and 0.5 at most; float16 0.003 degrees at twice the bytes or more."""
+    storage: Annotated[Literal["exact", "compact"], ADDED] = "exact"
+    """``compact`` rounds what is stored further, in the same types: distances in float16 by at most 0.1 %, confidences to 15
+    steps, consistencies and agreement to 15 steps of two by two pixels. About half of the bytes; see docs/concepts.md."""
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """What storing changes in each array, in words for who reads it."""
+        compact = self.storage == "compact"
+        of_normals = {"int8": "0.2 degrees in the mean, 0.5 at most", "float16": "0.05 degrees at most"}
+        found = {"normals": of_normals[self.normals_dtype]}
+        if self.depth_dtype == "float16":
+            found["depth"] = f"{0.1 if compact else 0.05} % at most"
+        if compact:
+            found["semantics_confidence"] = "steps of 17, one at least where it is not 0"
+            names = ("depth_consistency", "normals_consistency", "semantics_consistency", "normals_agreement")
+            found |= dict.fromkeys(names, "means of 2 x 2 pixels in steps of 17, one at least where it is not 0")
+        return found
 
 
 class Fuse(StoredLabels):

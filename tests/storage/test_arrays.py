@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 
 from storage import arrays
 from storage.arrays import BlockReader, BlockWriter
@@ -50,6 +51,20 @@ def test_large_items_are_tiled_and_come_back(tmp_path: Path) -> None:
     some = items(2, height=600)
     write(str(tmp_path), some)
     np.testing.assert_array_equal(BlockReader(str(tmp_path)).item(1)["normals"], some[1]["normals"])
+
+
+def test_channels_are_compressed_apart_but_for_pictures(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    one = {name: generator.integers(0, 9, (40, 80, 3)).astype(np.uint8) for name in ("normals", "pixels")}
+    wide = {"scores": generator.random((40, 80, 9)), "views": generator.random((5, 40, 80, 3))}
+    write(str(tmp_path), [one | wide])
+    group = zarr.open_group(tmp_path / "data.zarr", mode="r")
+    chunks = {name: group[name].chunks for name in group}
+    assert chunks == {
+        "normals": (1, 40, 80, 1), "pixels": (1, 40, 80, 3), "scores": (1, 40, 80, 9), "views": (1, 5, 40, 80, 1)
+    }  # fmt: skip
+    for name, array in (one | wide).items():
+        np.testing.assert_array_equal(BlockReader(str(tmp_path)).item(0)[name], array)
 
 
 def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -63,6 +63,8 @@ def test_arrays_are_those_of_the_store_and_publishing_twice_is_a_no_op(path: Pat
     assert group["valid"][:].tolist() == [False, True, True, True, True]
     assert "too much for the teacher" in str(group["reason"][0])
     assert group.attrs["classes"] == ["dark", "bright"]
+    errors = {"depth": "0.05 % at most", "normals": "0.2 degrees in the mean, 0.5 at most"}
+    assert {name: array.attrs["error"] for name, array in group.arrays() if "error" in array.attrs} == errors
     position = 0
     for receipt in sorted((path.parent / "store/stages/fuse").rglob("receipt.json")):
         reader = BlockReader(str(receipt.parent))
@@ -158,7 +160,7 @@ def test_killed_while_publishing_the_former_version_stays(path: Path) -> None:
     changed = path.with_name("changed.yaml")
     changed.write_text(path.read_text().replace("height: 32", "height: 40"))
     run_pipeline(load(changed))
-    expected = publish(load(changed), "undisturbed")["version"]
+    expected = publish(load(changed), name="undisturbed")["version"]
     kills, partial = 0, 0
     for wanted in (0, 1, 2, 4, 8, 12):  # files of the new version that are there when the kill comes
         process = subprocess.Popen([sys.executable, "-c", PUBLISH, str(changed)], stdout=subprocess.PIPE, env=dict(os.environ))

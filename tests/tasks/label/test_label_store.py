@@ -1,5 +1,7 @@
 """What label and fuse store comes back within the stated errors."""
 
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from tasks.label import project
 from tasks.label.arrays import decode_fields, encode_fields
 from tasks.label.fuse import decode_labels, distances_to_store, encode_labels
 from tasks.label.project import choose_views, decode_cameras, encode_cameras
+from tasks.label.ranges import in_fours, with_bits
 from tasks.label.settings import Fuse, Project
 
 GENERATOR = np.random.default_rng(0)
@@ -44,6 +47,56 @@ def test_depth_keeps_the_stated_accuracy(dtype: str, most: float) -> None:
     back = decode_labels(encode_labels(arrays, Fuse(depth_dtype=dtype)))
     assert (np.abs(back["depth"] / depth - 1)).max() <= most
     assert back["depth_valid"].all()
+
+
+def test_compact_storage_rounds_within_what_it_says_and_is_half_as_large() -> None:
+    rows, columns = np.mgrid[0:128, 0:256] / 40
+    share = np.clip(160 + 60 * np.sin(rows) * np.cos(columns) + GENERATOR.normal(0, 20, rows.shape), 1, 255).astype(np.uint8)
+    share[GENERATOR.random(share.shape) < 0.1] = 0
+    names = ("depth_consistency", "normals_consistency", "semantics_consistency", "normals_agreement", "semantics_confidence")
+    depth = np.exp(np.sin(rows) + GENERATOR.normal(0, 0.01, rows.shape)).astype(np.float32)
+    labels = {"depth": depth, "depth_valid": depth > 0, "instance_agreement": share[0], **dict.fromkeys(names, share)}
+    settings = Fuse(storage="compact")
+    stored, exact = encode_labels(labels, settings), encode_labels(labels, Fuse())
+    assert {name: one.dtype for name, one in stored.items()} == {name: one.dtype for name, one in exact.items()}
+    assert np.abs(stored["depth"].astype(np.float64) / depth - 1).max() <= 0.001
+    for name in names:
+        assert set(np.unique(stored[name])) <= set(range(0, 256, 17))
+        np.testing.assert_array_equal(stored[name] == 0, share == 0)
+        assert settings.errors[name]
+        assert name not in Fuse().errors
+    fours = np.where(share > 0, share, np.nan).reshape(64, 2, 128, 2)
+    with np.testing.suppress_warnings() as quiet:
+        quiet.filter(RuntimeWarning, "Mean of empty slice")
+        means = np.nanmean(fours, axis=(1, 3)).repeat(2, axis=0).repeat(2, axis=1)
+    judged = (share > 0) & (means > 17)
+    assert np.abs(stored["depth_consistency"] - means)[judged].max() <= 9
+    assert np.abs(stored["semantics_confidence"] - share.astype(int))[share >= 9].max() <= 8
+    np.testing.assert_array_equal(stored["instance_agreement"], share[0])
+    small, large = (sum(len(zlib.compress(one[name].tobytes())) for name in names) for one in (stored, exact))
+    assert small < 0.4 * large
+
+
+@given(st.integers(0, 2**31), st.integers(1, 9), st.integers(1, 9))
+def test_fours_are_means_of_what_is_there(seed: int, height: int, width: int) -> None:
+    generator = np.random.default_rng(seed)
+    share = np.where(generator.random((height, width)) < 0.3, 0, generator.integers(1, 256, (height, width))).astype(np.uint8)
+    found = in_fours(share, 255)
+    for row in range(height):
+        for column in range(width):
+            four = share[row // 2 * 2 : row // 2 * 2 + 2, column // 2 * 2 : column // 2 * 2 + 2]
+            mean = four[four > 0].mean() if share[row, column] else 0
+            assert abs(float(found[row, column]) - mean) <= 0.5
+
+
+@given(st.floats(2.0**-14, 2.0**15), st.integers(1, 20))
+def test_bits_are_the_nearest(value: float, bits: int) -> None:
+    one = np.float32(value)
+    fraction, exponent = np.frexp(np.float64(one))
+    assert float(with_bits(np.array([one]), bits)[0]) in {
+        np.ldexp(np.floor(fraction * 2 ** (bits + 1) + 0.5), exponent - bits - 1),
+        np.ldexp(np.ceil(fraction * 2 ** (bits + 1) - 0.5), exponent - bits - 1),
+    }
 
 
 def test_depth_beyond_the_range_becomes_invalid_not_infinite() -> None:
