@@ -97,7 +97,7 @@ def adapt(
 def infer(
     pictures: Annotated[list[str], typer.Argument(help="Panoramas: files, or one folder, glob or URL.", show_default=False)],
     out: Annotated[str, typer.Option(help="Folder for labels, store and report.", show_default=False)],
-    model: Annotated[str, typer.Option(help="demo, or folder or hub id of a network that sees six faces at once.")] = "demo",
+    model: Annotated[str, typer.Option(help="demo, or of six faces at once: cubemap, a folder, a hub id.")] = "demo",
     revision: Annotated[str | None, typer.Option(help="Commit of a hub id.")] = None,
     scene: Annotated[str, typer.Option(help="auto, indoor or outdoor: which scale of such a network is believed.")] = "auto",
     height: Annotated[int, typer.Option(help="Rows of the labels.")] = 1024,

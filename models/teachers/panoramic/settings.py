@@ -75,7 +75,7 @@ class CubemapSettings(_Closed):
 
     model: str
     """Local folder with ``model.safetensors``, and ``config.yaml`` or ``config.json`` if it has one; hub id; or ``cubemap`` for
-    the small network that ``make cubemap-teacher`` trains in a checkout."""
+    the small network that ships with panolabel."""
     revision: str | None = None
     """Commit of the hub repository; required for hub ids."""
     scene: Literal["auto", "indoor", "outdoor"] = "auto"
@@ -103,12 +103,10 @@ def checkpoint_folder(settings: CubemapSettings) -> Path:
         if not (local / CHECKPOINT[0]).is_file():
             raise FileNotFoundError(f"model: the folder {local} lacks {CHECKPOINT[0]}; copy all files of the checkpoint there")
         return local
-    if settings.model == NAME:
-        raise FileNotFoundError(f"model: {NAME}: is not trained yet; `make cubemap-teacher` in a checkout does that")
     if not HUB_ID.fullmatch(settings.model):
         raise FileNotFoundError(
-            f"model: there is no folder {local.resolve()}; give the folder of a checkpoint, or a hub id such as 'prs-eth/PaGeR' "
-            "with its revision"
+            f"model: there is no folder {local.resolve()}; give the folder of a checkpoint, a hub id such as 'prs-eth/PaGeR' "
+            f"with its revision, or '{NAME}'"
         )
     wanted = [*DOWNLOADED, "*.yaml", "*.safetensors"]
     return snapshot(settings.model, settings.revision, wanted, lambda folder: (folder / CHECKPOINT[0]).is_file())

@@ -34,7 +34,7 @@ class TrainCubemap(TrainOnLabels):
     settings: PlainSettings = Field(default_factory=dict)
     """Laid over the network of that size, such as ``{face_size: 64}``."""
     pretrained: Annotated[PlaceField | None, APART] = None
-    """Weights that it starts from: a folder, a hub id with its ``revision``, or ``cubemap``: of ``make cubemap-teacher``.
+    """Weights that it starts from: a folder, a hub id with its ``revision``, or ``cubemap``, the one that ships.
     Sizes and conventions are then theirs, their digest enters the fingerprint, and heads that they lack start afresh."""
     revision: Annotated[str | None, APART] = None
     """Commit of a hub id."""
