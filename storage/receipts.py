@@ -16,7 +16,7 @@ from storage.receipt_form import parse_receipt
 from storage.records import attempts
 from storage.retries import StoreError
 from storage.rows import GIVEN_UP, ItemRow, Rows, telling
-from storage.urls import files_below, folders_holding, join, read_bytes, remove, write_bytes
+from storage.urls import files_below, folders_holding, join, read_bytes, remove, remove_empty_folders, write_bytes
 
 FILE = "receipt.json"
 READERS = 16
@@ -216,6 +216,7 @@ def drop_data(url: str) -> int:
     drop_receipt(url)
     for name in receipt.files:
         remove(join(url, name))
+    remove_empty_folders(url, receipt.files)
     return receipt.bytes
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 from zarr.abc.store import Store
+from zarr.core.buffer import Buffer
 from zarr.storage import FsspecStore, LocalStore
 
 from storage.addresses import filesystem
@@ -21,6 +24,9 @@ from storage.credentials import mask_credentials
 from storage.retries import persist, teach_s3
 
 teach_s3()
+
+FOLDER_TRIES = 50
+"""Times that a folder is made for a file: whoever removes empty ones may take it before the file is in it."""
 
 
 def is_local(url: str) -> bool:
@@ -72,8 +78,7 @@ def write_bytes(url: str, data: bytes) -> None:
 
 
 def _write_local(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, temporary = _temporary_beside(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -84,6 +89,21 @@ def _write_local(path: Path, data: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _temporary_beside(path: Path) -> tuple[int, str]:
+    """Descriptor and name of a new file, in the folder of another; from then on nobody takes that for empty."""
+    for once in _folder_tries():
+        with once:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    raise AssertionError("unreachable")
+
+
+def _folder_tries() -> Iterator[AbstractContextManager[None]]:
+    """Within each but the last it does not matter that a folder which was just made is gone again."""
+    yield from repeat(suppress(FileNotFoundError, FileExistsError), FOLDER_TRIES - 1)
+    yield nullcontext()
 
 
 def settle(url: str) -> None:
@@ -116,6 +136,20 @@ def remove(url: str) -> None:
         return
     with suppress(FileNotFoundError):  # gone by now, or by an earlier attempt whose answer was lost
         persist(url, files.rm_file, path)
+
+
+def remove_empty_folders(url: str, names: Iterable[str]) -> None:
+    """Of the folders below a local one that files of these names lay in, remove what is empty; an object store has none.
+
+    A folder that somebody has put a file into stays, whenever that was; who is about to do so makes it again.
+    """
+    if not is_local(url):
+        return
+    base = Path(filesystem(url)[1])
+    found = {folder for name in names for folder in (base / name).parents if folder.is_relative_to(base) and folder != base}
+    for folder in sorted(found, reverse=True):  # what lies in it first
+        with suppress(OSError):  # it is not empty, or gone
+            folder.rmdir()
 
 
 def children(url: str) -> list[str]:
@@ -156,5 +190,15 @@ def zarr_store(url: str, read_only: bool = False) -> Store:
     Of the errors of a store, only FileNotFoundError means that there is nothing.
     """
     if is_local(url):
-        return LocalStore(filesystem(url)[1], read_only=read_only)
+        return _Disk(filesystem(url)[1], read_only=read_only)
     return FsspecStore.from_url(url, read_only=read_only, allowed_exceptions=(FileNotFoundError,))
+
+
+class _Disk(LocalStore):
+    """Zarr's own store, which makes a folder again that was removed while it was empty."""
+
+    async def set(self, key: str, value: Buffer) -> None:
+        for once in _folder_tries():
+            with once:
+                await super().set(key, value)
+                return

@@ -2,6 +2,8 @@
 
 import tracemalloc
 from pathlib import Path
+from shutil import rmtree
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ import zarr
 
 from storage import arrays
 from storage.arrays import BlockReader, BlockWriter
+from storage.entries import entry_of
 from storage.receipts import digest_files
+from storage.urls import remove_empty_folders, write_bytes
 
 
 def items(count: int, height: int = 40, seed: int = 0) -> list[dict[str, np.ndarray]]:
@@ -128,3 +132,29 @@ def test_a_table_of_no_rows_comes_back(tmp_path: Path) -> None:
     writer.close()
     read = BlockReader(str(tmp_path), writer.written).item(1)
     assert {name: (one.shape, one.dtype) for name, one in read.items()} == {n: (a.shape, a.dtype) for n, a in arrays.items()}
+
+
+def test_a_folder_that_is_removed_while_it_is_empty_is_made_again(tmp_path: Path) -> None:
+    """As somebody drops what lay there, while somebody else writes it anew."""
+    url, some = str(tmp_path / "block"), items(3, height=8)
+    write(str(tmp_path / "undisturbed"), some)
+    expected = digest_files(str(tmp_path / "undisturbed"))
+    over, rounds = Event(), [0]
+
+    def drop() -> None:
+        while not over.is_set():
+            remove_empty_folders(url, [*expected, "more/file"])
+            rounds[0] += 1
+
+    dropper = Thread(target=drop)
+    dropper.start()
+    try:
+        for _ in range(20):
+            write(url, some)
+            write_bytes(f"{url}/more/file", b"whole")
+            assert digest_files(url) == {**expected, "more/file": entry_of(b"whole")}
+            rmtree(url, ignore_errors=True)
+    finally:
+        over.set()
+        dropper.join()
+    assert rounds[0] > 20

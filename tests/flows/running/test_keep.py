@@ -44,6 +44,8 @@ def test_labels_are_the_same_and_what_they_were_made_from_goes_as_it_is_read(
     assert kept == fused
     kept = data_bytes(until_read.parent / "store")
     assert not [name for name in kept if "label." in name or "/project/" in name]
+    stored = list((until_read.parent / "store" / "stages").glob("[lp]*/*/*/**/"))
+    assert not [folder for folder in stored if not any(folder.iterdir())], "folders of what was dropped go too"
     assert most == [1], "of four blocks one is there at a time"
     assert {row["stage"]: row["ran"] for row in record["stages"]}["geometry"] == 4
     assert not make_plan(config).anything_to_run
