@@ -31,6 +31,7 @@ from flows.running.planning import Planning
 from flows.running.server.embedded import outlives_the_run
 from flows.running.watch import stopped_state, watching
 from flows.running.workers import Workers, start_workers
+from flows.stores.at_work import at_work_words, others_at_work
 from flows.stores.record import RunRecord, made_in_words, new_run_name
 from flows.telling.artifacts import publish_outcome
 from flows.telling.events import report_models, report_quarantined
@@ -89,6 +90,8 @@ def carry_out(
     record = RunRecord(config, run, _page_in_prefect(), trial)
     events, log = RunEvents(config, run), RunLog(config.root, run)
     events.started()
+    for line in at_work_words(others_at_work(config.root)):
+        log.tell(line, everywhere=True)
     tag_this_run(config_tag(config.name), *[TRIAL] * bool(trial.words))
     outcome: dict[str, Any] = {}
     try:

@@ -57,6 +57,7 @@ def plan(
     from flows.plan import make_plan, refuse_unfit
     from flows.plan_words import binding_pool
     from flows.running.acceptance import accept as accept_change
+    from flows.stores.at_work import at_work_words, others_at_work
     from flows.stores.explained import explain_item
     from flows.stores.life import items_told
     from flows.tables.life import print_life
@@ -74,12 +75,13 @@ def plan(
         print_json({"item": explain, "way": way}) if as_json else console.print(way_table(explain, way))
     elif as_json:
         grows = growth_of(wanted, made)
-        print_json({**made.as_json(), "life": items_told(made), "store": grows and dict(grows.bytes)})
+        told = {"life": items_told(made), "store": grows and dict(grows.bytes), "at_work": others_at_work(wanted.root)}
+        print_json({**made.as_json(), **told})
     else:
         console.print(plan_table(made))
         print_growth(growth_of(wanted, made))
         print_life(items_told(made))
-        print_notes(made.notes)
+        print_notes([*made.notes, *at_work_words(others_at_work(wanted.root))])
         if (pools := wanted.execution.runner.pools) and (binds := binding_pool(made, pools)):
             print_notes([binds])
         print_lacks(made)

@@ -35,8 +35,8 @@ class Observer:
     def said(self, stage: str, line: str) -> None:
         """A block of a stage tells how far it is."""
 
-    def told(self, line: str) -> None:
-        """The run tells how far it is."""
+    def told(self, line: str, everywhere: bool = False) -> None:
+        """The run tells how far it is, or what should be seen ``everywhere``."""
 
 
 class TerminalProgress(Observer):
@@ -92,9 +92,9 @@ class TerminalProgress(Observer):
         else:
             self.told(f"{stage}: {line}")
 
-    def told(self, line: str) -> None:
-        """As a line where there are no live bars."""
-        if not self._console.is_terminal:
+    def told(self, line: str, everywhere: bool = False) -> None:
+        """As a line where there are no live bars, or ``everywhere``."""
+        if everywhere or not self._console.is_terminal:
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -39,11 +39,11 @@ class RunLog:
         self._log = api_log("prefect.flow_runs.progress")
 
     @harmless
-    def tell(self, line: str) -> None:
-        """Say a line."""
+    def tell(self, line: str, everywhere: bool = False) -> None:
+        """Say a line; ``everywhere`` also on a terminal that shows live bars."""
         line = mask_credentials(line)
         self._log(line)
-        observer().told(line)
+        observer().told(line, everywhere)
         self._lines.append(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}")
         if time.monotonic() - self._saved > SAVE_SECONDS:
             self.save()
