@@ -29,6 +29,7 @@ from flows.running.nothing_made import refuse_failed_alike
 from flows.running.parameters import ConfigParameter
 from flows.running.planning import Planning
 from flows.running.server.embedded import outlives_the_run
+from flows.running.server.leaving import is_told
 from flows.running.watch import stopped_state, watching
 from flows.running.workers import Workers, start_workers
 from flows.stores.at_work import at_work_words, others_at_work
@@ -118,12 +119,14 @@ def carry_out(
         log.tell(f"{type(error).__name__}: {error}")
         log.save()
         _note_failure(record, error, outcome)
-        publish_outcome(config.name, record.as_json())
+        if is_told(config.root, record.as_json(), error):
+            publish_outcome(config.name, record.as_json())
         events.ended(error)
         report_quarantined(config, record.plan, record.run)
         raise
     events.ended()
-    publish_outcome(config.name, record.as_json())
+    if is_told(config.root, record.as_json()):
+        publish_outcome(config.name, record.as_json())
     report_quarantined(config, record.plan, record.run)
     report_models(config, record.plan, record.run)
     return record.as_json()

@@ -17,6 +17,7 @@ from flows.running.handover import handing_over
 from flows.running.nothing_made import refuse_empty_source, refuse_failed_alike, refuse_nothing_made
 from flows.running.others import refuse_missing
 from flows.running.server.embedded import prefect_server
+from flows.running.server.leaving import ending_without_server, give_up_telling
 from flows.stores.record import new_run_name
 from flows.stores.stored import require_place
 from flows.telling.progress import Observer, TerminalProgress, reporting_to
@@ -77,10 +78,16 @@ def outcome_of(flow: Callable[[], Any]) -> dict[str, Any]:
     """What a flow returns whose state is asked for. Interrupted if it was asked to stop; else what it raised."""
     from prefect.exceptions import Abort
 
-    try:
-        state = flow()
-    except Abort as error:  # the server has the run as cancelled, and takes no other word
-        raise Interrupted(f"cancelled in Prefect; what is done stays done ({error})") from error
+    with ending_without_server() as ending:
+        try:
+            state = flow()
+        except Abort as error:  # the server has the run as cancelled, and takes no other word
+            raise Interrupted(f"cancelled in Prefect; what is done stays done ({error})") from error
+        except Exception:
+            if not ending.done():
+                raise
+            give_up_telling()
+            return ending.result()
     if state.is_cancelled():
         raise Interrupted(state.message or "cancelled in Prefect")
     record: dict[str, Any] = state.result()

@@ -19,6 +19,7 @@ from pathlib import Path
 from configs.settings import ConfigError
 from flows.errors import Interrupted, RunFailed
 from flows.running.server.answers import ask_version
+from flows.running.server.leaving import is_left
 from flows.running.server.proxies import environment_without_proxies, loopback_without_proxies
 from flows.running.server.settings import (
     NamedServer,
@@ -100,11 +101,12 @@ def _quiet(log_level: str) -> None:
 
 
 def _told_without_traceback(record: logging.LogRecord) -> bool:
-    """Errors that speak to the user need no traceback through Prefect, and a run that was asked to stop has no error."""
+    """Errors that speak to the user need no traceback through Prefect. A run that was asked to stop has no error, and what one
+    that ends without its server cannot tell it has been said."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, (Interrupted, RunFailed, ConfigError, SourceError)):
         record.exc_info = record.exc_text = None
-    return not isinstance(error, Interrupted)
+    return not isinstance(error, Interrupted) and not is_left()
 
 
 def _free_port() -> int:
