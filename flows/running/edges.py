@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from uuid import UUID
 
-from flows.running.schedule import Work
+from flows.running.schedule import Key, Work
 from flows.running.stage_run import StageRun
 from tasks.stage.grain import read_blocks
 from tasks.stage.kind import Stage, stages_read
@@ -19,11 +19,21 @@ def before_block(work: Work, stages: Mapping[str, StageRun], sources: Mapping[st
     return {node for read in stages_read(work.step.stage) for node in _of(work, read, stages, sources)}
 
 
-def _of(work: Work, read: Stage, stages: Mapping[str, StageRun], sources: Mapping[str, UUID]) -> Iterator[UUID]:
+def before_part(works: Sequence[Work], stages: Mapping[str, StageRun], sources: Mapping[str, UUID]) -> set[UUID]:
+    """Of what the blocks of a part read that is not in it."""
+    own = {work.key for work in works}
+    return {node for work in works for read in stages_read(work.step.stage) for node in _of(work, read, stages, sources, own)}
+
+
+def _of(
+    work: Work, read: Stage, stages: Mapping[str, StageRun], sources: Mapping[str, UUID], but: Container[Key] = ()
+) -> Iterator[UUID]:
     if read.key in sources:
         yield sources[read.key]
     elif stage := stages.get(read.key):
         for name in read_blocks(work.step.stage, work.block, read):
+            if (read.identity.fingerprint, name) in but:
+                continue
             if node := stage.nodes.get(name) or stage.nodes.get(CACHED):
                 yield node
 

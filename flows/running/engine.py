@@ -18,7 +18,7 @@ from flows.report import Found
 from flows.running.block_task import DIED, STOPPED, cached_task, submit
 from flows.running.drain import asked_to_stop
 from flows.running.dropping import Dropping
-from flows.running.edges import CACHED, before_block, before_cached
+from flows.running.edges import CACHED, before_block, before_cached, before_part
 from flows.running.files.reading import Notes, Reading
 from flows.running.flight import Flight
 from flows.running.measures.efficiency import Efficiency
@@ -187,7 +187,8 @@ class Engine:
     def _make_in_subflow(self, works: Sequence[Work], number: int, parts: int) -> None:
         """Make works in a flow run of their own."""
         files = max(0, self._config.execution.task_runs_per_flow_run - len(works))
-        node = in_subflow("blocks", f"{self._run} {number} of {parts}", len(works), lambda: self._make(works, files))
+        after = before_part(works, self._stages, self._reading.nodes)
+        node = in_subflow("blocks", f"{self._run} {number} of {parts}", len(works), lambda: self._make(works, files), after)
         if node:  # later edges cannot begin at a task run of another flow run
             for work in works:
                 self._stages[work.step.key].nodes[work.block.name] = node

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from uuid import UUID
 
 from prefect import flow
+from prefect.client.schemas.objects import StateDetails
 from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.states import Completed, State
 
 from flows.running.drain import draining_in_flow
 
 
-def in_subflow(name: str, title: str, task_runs: int, work: Callable[[], object]) -> UUID | None:
+def in_subflow(name: str, title: str, task_runs: int, work: Callable[[], object], after: Collection[UUID] = ()) -> UUID | None:
     """Do some work in a flow run of its own, called ``title``; returns the task run that stands for it in the flow run around.
+
+    The task runs ``after`` which it comes are drawn as edges to it; none of them is waited for.
 
     The work is no parameter: Prefect would store it with the flow run.
     """
@@ -25,6 +29,8 @@ def in_subflow(name: str, title: str, task_runs: int, work: Callable[[], object]
         context = FlowRunContext.get()
         return context.flow_run.parent_task_run_id if context and context.flow_run else None
 
+    # States that have a result: for one without Prefect raises.
+    over: list[State] = [Completed(data=True, state_details=StateDetails(task_run_id=one)) for one in after]
     # The flow run around it tells Prefect that it lives, and ending a heartbeat takes up to a second.
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        return part(task_runs)
+        return part(task_runs, wait_for=over)  # type: ignore[call-overload]  # Prefect leaves wait_for out

@@ -54,7 +54,7 @@ class Reading:
     ) -> None:
         self.scans, self.nodes, self.notes = dict(scans), dict[str, UUID](), Notes()
         self.error: BaseException | None = None
-        self._left, self._events, self._workers = deque(left), events, workers
+        self._left, self._read, self._events, self._workers = deque(left), deque[SourceReading](), events, workers
         self._most = task_runs_per_flow_run
         self._planned, self._ended = 0, False
         for one in left:
@@ -128,8 +128,7 @@ class Reading:
     def _finish(self) -> None:
         one = self._left[0]
         self.scans[one.stage.key] = one.place_all()
-        self._stand_for(one)
-        self._left.popleft()
+        self._read.append(self._left.popleft())
 
     def _stand_for(self, one: SourceReading) -> None:
         """Have a task run in Prefect for the panoramas of a source that have their places."""
@@ -139,8 +138,14 @@ class Reading:
         self.nodes[key], one.nodes = submit(source_task, "after", told, before + one.nodes).task_run_id, []
 
     def place(self) -> Mapping[str, Scan]:
-        """Give what is read its places, and return what is known of all sources, so far as it is placed."""
+        """Give what is read its places, and return what is known of all sources, so far as it is placed.
+
+        Task runs that stand for it are begun here, since blocks come after them, and only in the flow run of the run itself they
+        are seen by all of these.
+        """
         self._ended = False
+        while self._read:
+            self._stand_for(self._read.popleft())
         if self._left:
             self._planned += self.blocks
             self.scans[self._left[0].stage.key] = self._left[0].place_whole()
@@ -152,11 +157,11 @@ class Reading:
         while not self.ready and (self.more or self.flying):
             if self.groups > self._most:
                 title = f"{self._left[0].stage.key}, {self.groups} groups left"
-                in_subflow("files", title, self._most, partial(self._read, self._most))
+                in_subflow("files", title, self._most, partial(self._read_on, self._most))
             else:
-                self._read()
+                self._read_on()
 
-    def _read(self, most: int | None = None) -> None:
+    def _read_on(self, most: int | None = None) -> None:
         """Read until there is enough; if at most so many groups are to be read, the last of them is waited for."""
         count = 0
         while True:

@@ -16,6 +16,7 @@ from prefect.exceptions import ParameterTypeError
 from prefect.states import Cancelling, Paused
 from prefect.utilities.importtools import import_object
 
+from configs.trial import Trial
 from flows.pipeline import pipeline
 from flows.plan import make_plan
 from flows.running import watch
@@ -110,6 +111,19 @@ def test_more_task_runs_than_a_flow_run_should_have_go_into_several(tmp_path: Pa
         by_flow_run[names[str(task.flow_run_id)]].add(task.name)
     assert by_flow_run[f"{record['run']} 1 of 2"] == {f"{stage} {first}" for stage in STAGES[1:]}
     assert by_flow_run[f"{record['run']} 2 of 2"] == {f"{stage} {second}" for stage in STAGES[1:]}
+    graph = graph_of(record["run"], prefect_api)
+    assert [graph[f"blocks / {record['run']} {number} of 2"] for number in (1, 2)] == [{"ingest 4"}] * 2
+
+
+def test_flow_runs_within_a_run_come_after_the_files_that_they_need(tmp_path: Path, prefect_api: str) -> None:
+    """The last files are read while blocks of the first ones are made, in a flow run within the run."""
+    config = load(write_pipeline(tmp_path, 80), execution__task_runs_per_flow_run=8)
+    pipeline(config, "read-meanwhile", trial=Trial(until=("project",)))
+    task_runs_of("read-meanwhile")
+    graph = graph_of("read-meanwhile", prefect_api)
+    parts = {name: before for name, before in graph.items() if name.startswith("blocks / ")}
+    assert len(parts) > 3
+    assert all(before and before <= {name for name in graph if name.startswith("ingest ")} for before in parts.values())
 
 
 def test_blocks_keep_to_the_limits_of_the_server(tmp_path: Path, prefect_api: str) -> None:
