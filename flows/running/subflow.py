@@ -15,7 +15,9 @@ from flows.running.drain import draining_in_flow
 
 
 def in_subflow(name: str, title: str, task_runs: int, work: Callable[[], object], after: Collection[UUID] = ()) -> UUID | None:
-    """Do some work in a flow run of its own, called ``title``; returns the task run that stands for it in the flow run around.
+    """Do some work in a flow run of its own, called ``title``; returns what edges from it begin at.
+
+    In Prefect's graph of the flow run around it, that is its own id, not the one of the task run that stands for it there.
 
     The task runs ``after`` which it comes are drawn as edges to it; none of them is waited for.
 
@@ -27,7 +29,7 @@ def in_subflow(name: str, title: str, task_runs: int, work: Callable[[], object]
         with draining_in_flow():
             work()
         context = FlowRunContext.get()
-        return context.flow_run.parent_task_run_id if context and context.flow_run else None
+        return context.flow_run.id if context and context.flow_run else None
 
     # States that have a result: for one without Prefect raises.
     over: list[State] = [Completed(data=True, state_details=StateDetails(task_run_id=one)) for one in after]

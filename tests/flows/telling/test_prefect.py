@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from prefect import get_client
+from prefect import flow, get_client
 from prefect.exceptions import ParameterTypeError
 from prefect.states import Cancelling, Paused
 from prefect.utilities.importtools import import_object
@@ -20,6 +20,8 @@ from configs.trial import Trial
 from flows.pipeline import pipeline
 from flows.plan import make_plan
 from flows.running import watch
+from flows.running.block_task import cached_task, submit
+from flows.running.subflow import in_subflow
 from flows.telling.events import QUARANTINED
 from storage.records.runs import latest_run
 from tasks.pipeline import load as load_pipeline
@@ -124,6 +126,18 @@ def test_flow_runs_within_a_run_come_after_the_files_that_they_need(tmp_path: Pa
     parts = {name: before for name, before in graph.items() if name.startswith("blocks / ")}
     assert len(parts) > 3
     assert all(before and before <= {name for name in graph if name.startswith("ingest ")} for before in parts.values())
+
+
+def test_an_edge_leads_from_a_flow_run_within_a_run_to_what_reads_it(prefect_api: str) -> None:
+    @flow(flow_run_name="around")
+    def around() -> None:
+        node = in_subflow("blocks", "a part", 1, lambda: None)
+        assert node is not None
+        submit(cached_task, "after", {"stage": "train", "blocks": 1, "after": None}, {node}).wait()
+
+    around()
+    task_runs_of("around")
+    assert graph_of("around", prefect_api)["train cached 1"] == {"blocks / a part"}
 
 
 def test_blocks_keep_to_the_limits_of_the_server(tmp_path: Path, prefect_api: str) -> None:
