@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.cubemap.recipe import Recipe, trained
 from models.cubemap.saved import save_network
-from models.teachers.weights import CUBEMAP, DEMO
+from models.teachers.weights import CUBEMAP, DEMO, digest_folder, digest_settings
 from scenes import train_demo_teacher as demo
 from scenes.training_faces import Faces, load_faces
 from scenes.training_views import Views, load_views
@@ -56,16 +56,33 @@ def model_of(arm: Arm, seed: int, folder: Path = FOLDER) -> Path:
     return arm.shipped or folder / "arms" / f"{arm.name.replace(', ', '-').replace(' ', '-')}-{seed}"
 
 
+def recipe_of(arm: Arm, seed: int) -> Recipe | demo.Recipe:
+    """How an arm is trained."""
+    if arm.sees == "views":
+        return replace(demo.Recipe(), seed=seed, steps=round(demo.Recipe().steps / SHARE))
+    full = Recipe()
+    steps, warmup = round(full.steps / SHARE), round(full.warmup_steps / SHARE)
+    return replace(full, seed=seed, steps=steps, warmup_steps=warmup, cross_view=arm.cross_view)
+
+
+def identity(arm: Arm, seed: int) -> str:
+    """What the figures of a training stand for: the weights of one that ships, the recipe of another."""
+    if arm.shipped is not None:
+        return digest_folder(arm.shipped)[:12]
+    return digest_settings(vars(recipe_of(arm, seed)))[:12]
+
+
 def make(arm: Arm, seed: int, folder: Path = FOLDER) -> None:
     """Train an arm, unless it is there; a cubemap network goes on from its newest checkpoint."""
     out = model_of(arm, seed, folder)
     if arm.shipped is None and not out.exists():
         log.info("%s, seed %d", arm.name, seed)
-        part = out.with_name(f"{out.name}.part")
-        if arm.sees == "faces":
-            _train_faces(arm, seed, folder, part)
+        part, recipe = out.with_name(f"{out.name}.part"), recipe_of(arm, seed)
+        if isinstance(recipe, Recipe):
+            checkpoints = folder / "checkpoints" / part.name
+            save_network(trained(recipe, _faces(folder), checkpoints), part, torch.float16)
+            shutil.rmtree(checkpoints)
         else:
-            recipe = replace(demo.Recipe(), seed=seed, steps=round(demo.Recipe().steps / SHARE))
             demo.save(demo.train(recipe, _views(folder))[0], recipe, part)
         part.replace(out)
 
@@ -76,15 +93,6 @@ def unchanged(arm: Arm) -> bool:
     told = next(line for line in (arm.shipped / "README.md").read_text().splitlines() if line.startswith("Recipe: "))
     recipe = json.loads(told.removeprefix("Recipe: ").strip("`"))
     return bool(recipe == vars(Recipe() if arm.sees == "faces" else demo.Recipe()))
-
-
-def _train_faces(arm: Arm, seed: int, folder: Path, out: Path) -> None:
-    full = Recipe()
-    steps, warmup = round(full.steps / SHARE), round(full.warmup_steps / SHARE)
-    recipe = replace(full, seed=seed, steps=steps, warmup_steps=warmup, cross_view=arm.cross_view)
-    checkpoints = folder / "checkpoints" / out.name
-    save_network(trained(recipe, _faces(folder), checkpoints), out, torch.float16)
-    shutil.rmtree(checkpoints)
 
 
 @cache
