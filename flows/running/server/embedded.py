@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from httpx import HTTPError
+
 from configs.settings import ConfigError
 from flows.errors import Interrupted, RunFailed
 from flows.running.server.answers import ask_version
@@ -101,10 +103,10 @@ def _quiet(log_level: str) -> None:
 
 
 def _told_without_traceback(record: logging.LogRecord) -> bool:
-    """Errors that speak to the user need no traceback through Prefect. A run that was asked to stop has no error, and what one
-    that ends without its server cannot tell it has been said."""
+    """Errors that speak to the user, or of a server that is not there, need no traceback through Prefect. A run that was asked to
+    stop has no error, and what one that ends without its server cannot tell it has been said."""
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, (Interrupted, RunFailed, ConfigError, SourceError)):
+    if isinstance(error, (Interrupted, RunFailed, ConfigError, SourceError, HTTPError)):
         record.exc_info = record.exc_text = None
     return not isinstance(error, Interrupted) and not is_left()
 

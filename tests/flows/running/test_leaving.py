@@ -35,14 +35,22 @@ def server(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         process.wait()
 
 
-@pytest.mark.parametrize("by", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)], ids=["killed", "stopped"])
+@pytest.mark.parametrize(
+    ("by", "task_runs"),
+    [
+        (signal.SIGKILL, 1000),
+        pytest.param(signal.SIGSTOP, 1000, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, 2, marks=pytest.mark.slow),
+    ],
+    ids=["killed", "stopped", "in-parts"],
+)
 def test_the_command_ends_soon_after_its_work_and_says_what_was_not_told(
-    by: signal.Signals, tmp_path: Path, server: tuple[str, subprocess.Popen[bytes]]
+    by: signal.Signals, task_runs: int, tmp_path: Path, server: tuple[str, subprocess.Popen[bytes]]
 ) -> None:
     url, process = server
     path, root = write_faulty_pipeline(tmp_path, 12), str(tmp_path / "store")
     switch(tmp_path, hold_on="p03")
-    command = [sys.executable, "-m", "flows.cli", "run", str(path)]
+    command = [sys.executable, "-m", "flows.cli", "run", str(path), "--set", f"execution.task_runs_per_flow_run={task_runs}"]
     environment = {**os.environ, "PREFECT_API_URL": url}
     with (tmp_path / "stderr").open("w") as errors:
         run = subprocess.Popen(
