@@ -17,6 +17,7 @@ KINDS = {
     "ingest": "tasks.ingest.ingest:KIND",
     "cut": "tasks.video.cut:KIND",
     "frames": "tasks.video.frames:KIND",
+    "caption": "tasks.caption.caption:KIND",
     "register": "tasks.video.register:KIND",
     "project": "tasks.label.project:KIND",
     "label": "tasks.label.label:KIND",

@@ -186,8 +186,7 @@ def entries(config: Config, elsewhere: BlocksOf | None = None, weigh: Weigh = "a
 
 
 def _kept(typed: Sequence[Typed], key: str, keep: Keep) -> list[Typed]:
-    """Stages whose data goes once it is read, or is never stored. ConfigError if they make no blocks of panoramas, or only whole
-    blocks."""
+    """Stages whose data goes once it is read, or is never stored. ConfigError if what they make must stay, or be stored."""
     if whole := [one.key for one in typed if not may_go(one.kind)]:
         raise ConfigError(f"stages.{key}.keep: what {whole[0]} makes is no labels of single panoramas; take `keep` out")
     if keep == NEVER and (whole := [one.key for one in typed if not one.kind.joins]):
@@ -220,6 +219,8 @@ def _typed(key: str, kind: Kind, values: Mapping[str, Any], folder: str) -> list
         called = {f"shares.{number}": name for number, name in enumerate(shares)}
         raise ConfigError(explain(error, kind.settings, f"stages.{key}.", kind.reads, called=called)) from error
     kind = (kind.becomes and kind.becomes(settings)) or kind
+    if unread := [name for name in given if name not in kind.reads]:
+        raise ConfigError(f"stages.{key}.{unread[0]}: is not read where the settings are these; take it out")
     if kind.expand is not None:
         return [one for part in kind.expand(settings, given) for one in _part(key, part, folder)]
     named = {name: _references(key, name, kind.reads[name], value, folder) for name, value in given.items()}

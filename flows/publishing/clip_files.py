@@ -23,6 +23,7 @@ from storage.fingerprint import digest
 from storage.published.samples import SHARD_BYTES, FileSample, Split, export_splits
 from storage.urls import join, remove, write_bytes
 from tasks.label.fuse import decode_labels
+from tasks.video.captions import Captions
 from tasks.video.clip_table import SCHEMA, master_csv
 from tasks.video.encoding import encode_clip
 
@@ -88,8 +89,10 @@ def _samples(clips: Clips, split: str, how: How) -> Iterator[FileSample]:
 
 def _told(row: Row) -> dict[str, Any]:
     """A row as JSON values, without what lies elsewhere in the sample."""
-    own = {name: value for name, value in row.items() if name not in ("video_path", "annotation_dir", "frames_ns")}
-    return own | {name: json.loads(row[name]) for name in ("metadata", "figures")}
+    own = {
+        name: value for name, value in row.items() if name not in ("video_path", "annotation_dir", "caption_path", "frames_ns")
+    }
+    return own | {name: row[name] and json.loads(row[name]) for name in ("metadata", "figures", "captions")}
 
 
 def _stacked(row: Row, labelled: Labelled | None) -> dict[str, NDArray]:
@@ -103,7 +106,8 @@ def _stacked(row: Row, labelled: Labelled | None) -> dict[str, NDArray]:
 
 
 def cosmos(clips: Clips, folder: str, how: How) -> dict[str, Any]:
-    """``videos/<name>.mp4`` at 16 frames a second by presentation time, and ``train.csv`` and ``val.csv`` with their names."""
+    """``videos/<name>.mp4`` at 16 frames a second by presentation time, ``captions/<name>.json`` of those that have some, and
+    ``train.csv`` and ``val.csv`` with their names."""
     files = _Files(folder)
     left_out: dict[str, str] = {}
     names: dict[str, list[str]] = {"train": [], "val": []}
@@ -118,10 +122,18 @@ def cosmos(clips: Clips, folder: str, how: How) -> dict[str, Any]:
         if how.pictures:
             pictures = clips.pictures(row, numbers, how.height)
             files.write(row["video_path"], encode_clip(pictures, range(len(numbers)), Fraction(1, COSMOS_RATE)))
+        _write_captions(files, row)
         names.setdefault(row["split"], []).append(row["video_path"].rpartition("/")[2].removesuffix(".mp4"))
     for split, own in names.items():
         files.write(f"{split}.csv", _one_column("video_basename", own))
     return files.end(clips, left_out)
+
+
+def _write_captions(files: _Files, row: Row) -> None:
+    """The captions of a clip, below the name of who wrote them, as loaders of Cosmos and PanoWorld look for them."""
+    if row["caption_path"]:
+        captions = Captions(json.loads(row["captions"]), row["caption_kind"], row["caption_model"] or "")
+        files.write(row["caption_path"], (json.dumps({captions.key: dict(captions.texts)}, indent=1) + "\n").encode())
 
 
 def at_rate(clips: Clips, row: Row, rate: int) -> list[int]:
@@ -145,6 +157,7 @@ def panoworld(clips: Clips, folder: str, how: How) -> dict[str, Any]:
             own |= {"resolution": f"{2 * how.height}x{how.height}"} if how.height else {}
         else:
             own["video_path"] = None
+        _write_captions(files, row)
         labelled = clips.labelled(row)
         if labelled is not None and labelled.about.get("depth_unit") == METRES:
             _annotate(files, own, labelled)

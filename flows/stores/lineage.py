@@ -79,8 +79,8 @@ def _behind(stage: Stage, plan: Plan) -> set[str]:
 
 
 def _may_have(stage: Stage, giver: Stage) -> bool:
-    """Whether a stage is over the panoramas that another gives, or over those of whatever it reads."""
-    return stage.over is None or same_panoramas(stage.panoramas, giver)
+    """Whether a stage gives an item itself, is over the panoramas that another gives, or over those of whatever it reads."""
+    return stage is giver or stage.over is None or same_panoramas(stage.panoramas, giver)
 
 
 def _stood_for(step: Step) -> set[str]:
@@ -115,9 +115,16 @@ def _of_item(step: Step, item: Item, block: Block) -> dict[str, Any]:
     entry: dict[str, Any] = {**_identity(step), "url": url, "state": "not run"}
     if receipt is None:
         return entry
-    row = receipt.row(item.item if item in own.items else own.items[0].item)
+    row = receipt.row(_stands_for(own, item).item)
     made = {name: value for name, value in receipt.made.items() if name != "identity"}
     return entry | {"state": row.state, "reason": row.reason, "figures": row.figures, "made": made, "files": receipt.files}
+
+
+def _stands_for(block: Block, item: Item) -> Item:
+    """The item of a block that an item is, or was taken from; the one item of a block that stands for many."""
+    if item in block.items:
+        return item
+    return next((one for one in block.items if item.item.startswith(f"{one.item}/")), block.items[0])
 
 
 def _of_all(step: Step, plan: Plan) -> dict[str, Any]:

@@ -11,11 +11,15 @@ import pyarrow as pa
 
 from storage.fingerprint import canonical_json, digest
 from storage.items import Item
+from storage.rows import ItemRow
 from tasks.ingest.videos.clip import CLIP, NANOSECONDS, Clip
 from tasks.ingest.videos.cut_names import VIDEO
+from tasks.video.captions import Captions
 from tasks.video.clip_block import END, SHOT, START
 from tasks.video.settings import Register
 
+COLUMNS_OF_CAPTIONS = ("captions", "caption_kind", "caption_model", "caption_status")
+"""By length the texts as JSON; who wrote them; and ``done``, or why there are none."""
 _TEXT, _COUNT, _NUMBER, _YES = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 _COLUMNS: tuple[tuple[pa.DataType, str], ...] = (
     (_TEXT, "clip_id split video_path annotation_dir caption_path"),
@@ -31,20 +35,21 @@ _COLUMNS: tuple[tuple[pa.DataType, str], ...] = (
     (_COUNT, "labelled_frames"),
     (_NUMBER, "change still"),
     (_TEXT, "licence digest video_digest metadata figures"),
+    (_TEXT, " ".join(COLUMNS_OF_CAPTIONS)),
 )
 SCHEMA = pa.schema([(name, kind) for kind, names in _COLUMNS for name in names.split()])
 """The first 16 are PanoWorld's, in their order; null is what nobody knows. Paths are those that every export of clips has."""
 MASTER_COLUMNS = SCHEMA.names[:16]
 ESTIMATED = "panolabel_estimated"
 """Kind of depth that was labelled."""
-VIDEOS, CAPTIONS, ANNOTATIONS = "videos", "captions", "annotations"
+VIDEOS, CAPTION_FILES, ANNOTATIONS = "videos", "captions", "annotations"
 """Folders of an export."""
 OWN = (VIDEO, START, END, SHOT)
 """Metadata that have columns."""
 
 
-def clip_row(clip: Item, video: Item, settings: Register, labelled: int) -> dict[str, Any]:
-    """The row of a clip of a video; so many of its frames are ``labelled`` with depth."""
+def clip_row(clip: Item, video: Item, settings: Register, labelled: int, captioned: ItemRow | None = None) -> dict[str, Any]:
+    """The row of a clip of a video; so many of its frames are ``labelled`` with depth, and that became of its captions."""
     known = Clip.from_json(clip.figures[CLIP])
     times, file, metadata = known.times, file_name(clip.item), clip.metadata
     group = group_of(video, settings.group)
@@ -54,7 +59,7 @@ def clip_row(clip: Item, video: Item, settings: Register, labelled: int) -> dict
         "split": clip.split or split_of(group, settings.val),
         "video_path": f"{VIDEOS}/{file}.mp4",
         "annotation_dir": f"{ANNOTATIONS}/{file}" if labelled else None,
-        "caption_path": None,
+        "caption_path": f"{CAPTION_FILES}/{file}.json" if captioned and captioned.state == "done" else None,
         "n_frames": len(times),
         "fps": true_rate(times),
         "resolution": f"{clip.width}x{clip.height}",
@@ -80,7 +85,17 @@ def clip_row(clip: Item, video: Item, settings: Register, labelled: int) -> dict
         "video_digest": video.digest,
         "metadata": canonical_json({name: value for name, value in metadata.items() if name not in OWN}),
         "figures": canonical_json(figures),
+        **_captions(captioned),
     }
+
+
+def _captions(captioned: ItemRow | None) -> dict[str, str | None]:
+    """Columns of captions: those of a clip without any are null, or say why."""
+    if captioned is None or captioned.state != "done":
+        return dict.fromkeys(COLUMNS_OF_CAPTIONS) | {"caption_status": captioned and captioned.reason}
+    found = Captions.of(captioned.figures)
+    values = (canonical_json(found.texts), found.kind, found.model or None, captioned.state)
+    return dict(zip(COLUMNS_OF_CAPTIONS, values, strict=True))
 
 
 def file_name(clip: str) -> str:

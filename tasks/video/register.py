@@ -14,6 +14,7 @@ from configs.settings import ConfigError
 from storage.entries import write_file
 from storage.items import Item
 from storage.receipts import Receipt
+from storage.rows import ItemRow
 from tasks.ingest.placed import derived_block, panorama_blocks
 from tasks.ingest.videos.cut_names import VIDEO
 from tasks.stage.block import make_whole
@@ -22,11 +23,12 @@ from tasks.stage.job import Job, Output
 from tasks.stage.kind import Edge, Kind, Stage
 from tasks.stage.late import stored
 from tasks.stage.upstream import open_block
+from tasks.video.captions import CAPTIONS
 from tasks.video.clip_block import CLIPS, clips_of
 from tasks.video.clip_table import SCHEMA, clip_row, master_csv
 from tasks.video.settings import Register
 
-VERSION = "1"
+VERSION = "2"
 LABELS = "labels"
 TABLE, MASTER = "clips.parquet", "master.csv"
 """Files in its block."""
@@ -35,20 +37,21 @@ REGISTER = "clip table"
 
 
 def refuse_other_videos(stage: Stage) -> None:
-    """Raise ConfigError if the labels that it reads are of other videos."""
-    for labels in stage.stages(LABELS):
-        if labels.origin.identity != stage.origin.identity or labels.origin.settings.source != stage.origin.settings.source:
-            raise ConfigError(
-                f"stages.{stage.key}: {labels.key} labels {labels.origin.key}, not {stage.origin.key}; name labels of these "
-                f"videos: {stage.key}: {{labels: STAGE}}, or put it before that stage"
-            )
+    """Raise ConfigError if the labels or captions that it reads are of other videos."""
+    for name, does in ((LABELS, "labels"), (CAPTIONS, "captions")):
+        for read in stage.stages(name):
+            if read.origin.identity != stage.origin.identity or read.origin.settings.source != stage.origin.settings.source:
+                raise ConfigError(
+                    f"stages.{stage.key}: {read.key} {does} {read.origin.key}, not {stage.origin.key}; name {name} of these "
+                    f"videos: {stage.key}: {{{name}: STAGE}}, or put it before that stage"
+                )
 
 
 KIND = Kind(
     "register",
     VERSION,
     Register,
-    {CLIPS: Edge(CLIPS), LABELS: Edge(LABELS, maybe=True, anywhere=True)},
+    {CLIPS: Edge(CLIPS), **{name: Edge(name, maybe=True, anywhere=True) for name in (LABELS, CAPTIONS)}},
     REGISTER,
     make="tasks.video.register:register_block",
     grain="all",
@@ -82,12 +85,17 @@ def clip_rows(job: Job) -> list[dict[str, Any]]:
         raise RuntimeError(f"{job.stage.root}: the videos of block {missing[0]} changed since the run was planned; run again")
     rows = []
     for name in names:
-        labelled = Counter[str]()
+        labelled, captioned = Counter[str](), dict[str, ItemRow]()
         for labels in job.stage.stages(LABELS):
             labelled.update(_labelled(labels, derived_block(labels, blocks[name]).name))
+        for captions in job.stage.stages(CAPTIONS):
+            _, receipt = open_block(captions, derived_block(captions, blocks[name]).name)
+            captioned |= {row.item: row for row in receipt.items}
         videos = {video.item: video for video in blocks[name].items}
         clips = [clip for clip in clips_of(job.stage, blocks[name], stored).items if not clip.reason]
-        rows += [clip_row(clip, _video(clip, videos), job.settings, labelled[clip.item]) for clip in clips]
+        rows += [
+            clip_row(clip, _video(clip, videos), job.settings, labelled[clip.item], captioned.get(clip.item)) for clip in clips
+        ]
     return sorted(rows, key=lambda row: str(row["clip_id"]))
 
 

@@ -13,6 +13,7 @@ import av
 import numpy as np
 import pytest
 import webdataset
+import yaml
 from numpy.typing import NDArray
 
 from configs.pipeline import Config
@@ -125,6 +126,24 @@ def test_cosmos(config: Config, tmp_path: Path) -> None:
     assert len(times) == 112
     for number in (0, 1, 5, 50, 111):
         assert near(shown[number], filmed("a")[70 + int(number * 10 / 16 + 1e-6)]), "what is shown at that time"
+
+
+def test_captions_lie_where_the_loaders_look(config: Config, tmp_path: Path) -> None:
+    """Cosmos's loader takes the first model's texts of ``captions/<name>.json``."""
+    said = {"kind": "tests.support.captioners:load", "views": {"width": 16, "height": 16, "times": 1}}
+    order = [{"ingest": None}, {"cut": None}, {"frames": None}, {"caption": said}, {"register": {}}]
+    path = Path(config.root).parent / "captioned.yaml"
+    own = yaml.safe_load((path.parent / "videos.yaml").read_text())
+    own["stages"] = [{key: said or own["stages"][key]} for one in order for key, said in one.items()]
+    path.write_text(yaml.safe_dump(own, sort_keys=False))
+    make_all(load(path))
+    export(load(path), "cosmos", str(tmp_path / "cosmos"))
+    for video in CosmosVideos(tmp_path / "cosmos").paths:
+        texts = next(iter(json.loads((tmp_path / f"cosmos/captions/{video.stem}.json").read_text()).values()))
+        assert set(texts) == {"short", "medium", "long"}
+    index = export(load(path), "webdataset", str(tmp_path / "shards"), stage="register", clips=How(pictures=False))
+    samples = [sample for shard in index["shards"] for sample in read_webdataset(tmp_path / "shards", shard["split"])]
+    assert all(json.loads(sample["json"])["captions"]["short"] for sample in samples)
 
 
 def test_cosmos_says_why_a_clip_is_too_short(config: Config, tmp_path: Path) -> None:

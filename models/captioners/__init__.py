@@ -1,0 +1,1 @@
+"""Captioners: models that say in words what views of a clip show."""
