@@ -74,7 +74,9 @@ class Plan:
         scanned = [note for source in self.sources for note in source.scan.notes]
         telling = [step.stage for step in self.chosen if step.stage.kind.notes]
         told = [note for stage in telling for note in named_function(stage.kind.notes)(stage)]
-        return tuple(dict.fromkeys([*scanned, *told]))
+        owing = [(step.stage, blocks) for step in self.chosen if step.stage.kind.outlook and (blocks := self.owed_blocks(step))]
+        ahead = [note for stage, blocks in owing for note in named_function(stage.kind.outlook)(stage, blocks)]
+        return tuple(dict.fromkeys([*scanned, *told, *ahead]))
 
     @property
     def definitions(self) -> tuple[Stage, ...]:

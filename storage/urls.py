@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import repeat
@@ -75,6 +76,21 @@ def write_bytes(url: str, data: bytes) -> None:
         _write_local(Path(path), data)
     else:
         persist(url, files.pipe_file, path, data)
+
+
+def write_if_absent(url: str, data: bytes) -> None:
+    """:func:`write_bytes` unless there is a file. Of two writers at once the first wins on a local disk, any elsewhere."""
+    files, path = filesystem(url)
+    if exists(url):
+        return
+    if not isinstance(files, LocalFileSystem):
+        write_bytes(url, data)
+        return
+    own = f"{path}.{os.getpid()}.{threading.get_ident()}.partial"
+    _write_local(Path(own), data)
+    with suppress(FileExistsError):
+        os.link(own, path)
+    Path(own).unlink()
 
 
 def _write_local(path: Path, data: bytes) -> None:

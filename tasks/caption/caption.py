@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from configs.settings import ConfigError
 from storage.items import Item
 from storage.receipts import Receipt
-from tasks.caption.asking import Asking
+from tasks.caption.asking import Asking, Chosen
 from tasks.caption.checked import Faulty, refuse_faulty
 from tasks.caption.clips import ClipsOfFrames, clips_of_frames
 from tasks.caption.described import describe
 from tasks.caption.kinds import captioner_digest
-from tasks.caption.settings import DESCRIBED, Caption
+from tasks.caption.settings import DESCRIBED, OPENAI, Caption
 from tasks.caption.surroundings import surroundings
 from tasks.label.fuse import decode_labels
 from tasks.stage.block import run_block
@@ -30,18 +31,16 @@ FRAMES, LABELS = "frames", "labels"
 ASKED = ("settings", "prompt", "forbidden", "seed", "views")
 """Settings that say what a model is asked."""
 METRES = "metre"
-Say = Callable[[Item, Sequence[Item]], Output]
-"""What becomes of a clip, by some of its frames."""
 
 
 def _says(settings: Caption, _inputs: Inputs) -> dict[str, Any]:
     if settings.kind != DESCRIBED:
-        return settings.fingerprinted()
+        return settings.fingerprinted() | {"settings": settings.settings_said}
     return settings.fingerprinted(exclude=ASKED) | {"times": settings.views.times}
 
 
 def _weights(settings: Caption, _inputs: Inputs) -> dict[str, str]:
-    return {} if settings.kind == DESCRIBED else {"{key}": captioner_digest(settings.kind, settings.settings)}
+    return {} if settings.kind in (DESCRIBED, OPENAI) else {"{key}": captioner_digest(settings.kind, settings.settings)}
 
 
 def refuse_no_clips(stage: Stage) -> None:
@@ -67,6 +66,8 @@ KIND = Kind(
     says=_says,
     weights=_weights,
     fits=refuse_no_clips,
+    outlook="tasks.caption.outlook:outlook",
+    looks="tasks.caption.outlook:look",
     shows="tasks.caption.shown:show",
     summary="tasks.caption.shown:summary",
 )
@@ -82,27 +83,31 @@ def caption_block(job: Job) -> Receipt:
     of_labels = settings.kind == DESCRIBED
     read = Upstream(job, job.input(LABELS if of_labels else FRAMES))
     usable = frozenset(slot for slot, row in enumerate(read.receipt.items) if row.state == "done")
-    say = _describing(settings, read) if of_labels else Asking(job, read)
+    good = [clip for clip in clips.items if not clip.reason and clip.item not in job.given_up]
+    chosen = {clip.slot: (clip, clips.chosen(clip, usable, settings.views.times)) for clip in good}
+    chosen = {slot: one for slot, one in chosen.items() if one[1]}
+    with _describing(settings, read, chosen) if of_labels else Asking(job, read).ahead(chosen) as say:
 
-    def compute(clip: Item, _inputs: None) -> Output:
-        if clip.reason:
-            raise given_up(clip)
-        frames = clips.chosen(clip, usable, settings.views.times)
-        if not frames:
-            raise BadItem(f"none of its frames has {'labels' if of_labels else 'a picture'}")
-        return say(clip, frames)
+        def compute(clip: Item, _inputs: None) -> Output:
+            if clip.reason:
+                raise given_up(clip)
+            if clip.slot not in chosen:
+                raise BadItem(f"none of its frames has {'labels' if of_labels else 'a picture'}")
+            return say(clip.slot)
 
-    return run_block(job, compute, {"kind": settings.kind}, dict(job.identity.weights))
+        return run_block(job, compute, {"kind": settings.kind}, dict(job.identity.weights))
 
 
-def _describing(settings: Caption, labels: Upstream) -> Say:
+@contextmanager
+def _describing(settings: Caption, labels: Upstream, chosen: Chosen) -> Iterator[Callable[[int], Output]]:
     """Sentences from the labels of frames. RuntimeError if these know no classes."""
     classes, lengths = list(labels.about.get("classes", ())), settings.words.ranges
     metric = labels.about.get("depth_unit") == METRES
     if not classes:
         raise RuntimeError(f"caption: the labels of {labels.stage.key} have no classes to speak of; add a teacher of semantics")
 
-    def say(_clip: Item, frames: Sequence[Item]) -> Output:
+    def say(slot: int) -> Output:
+        _, frames = chosen[slot]
         texts = describe(surroundings([decode_labels(labels.item(one.slot)) for one in frames], classes, metric), lengths)
         try:
             refuse_faulty(texts, lengths)
@@ -110,4 +115,4 @@ def _describing(settings: Caption, labels: Upstream) -> Say:
             raise BadItem(f"{error}; change `words`") from error
         return Output(figures=Captions(texts, DESCRIBED).as_figures())
 
-    return say
+    yield say

@@ -10,7 +10,7 @@ from models.teachers import weights_digest
 from tasks.caption.settings import DESCRIBED
 from tasks.stage.plain import named_function
 
-KINDS: dict[str, str] = {}
+KINDS = {"openai": "tasks.caption.endpoint.client:load"}
 """Where the loader of each kind is; names, so that nothing is imported before it is needed."""
 
 

@@ -9,7 +9,7 @@ from tasks.stage.tables import Column, Piece, Table
 from tasks.video.captions import Captions
 
 MOST = 20
-SPENT = ("answers", "tries", "tokens_in", "tokens_out")
+SPENT = ("answers", "tries", "tokens_in", "tokens_out", "cost")
 """Figures of clips that are summed."""
 
 
@@ -24,10 +24,10 @@ def show(made: Made) -> list[Piece]:
     """A table of short captions."""
     told = [(row.item, _shortest(Captions.of(row.figures))) for _, _, _, row in made.done()]
     counts = summary(made)
-    note = "{answers} answers: {tokens_in} tokens read, {tokens_out} written".format(**counts) if "answers" in counts else ""
+    note = "{answers} answers: {tokens_in} tokens read, {tokens_out} written; cost {cost:.4f}" if "answers" in counts else ""
     title = f"Captions of {counts['clips']} clips, by {made.settings.kind}"
     columns = (Column("clip", text=True), Column("caption", text=True))
-    return [Table("captions", title, columns, tuple(told[:MOST]), note)] if told else []
+    return [Table("captions", title, columns, tuple(told[:MOST]), note.format(**counts))] if told else []
 
 
 def _shortest(captions: Captions) -> str:

@@ -91,8 +91,7 @@ class Kind:
     facts : function of (settings, inputs)
         What it reads of an item beyond pixels and earlier stages, by default name and metadata: rows of alike ones are copied.
     opens : function of (settings, inputs)
-        Whether it opens the panoramas' own files, by default whether it reads what gives them: a plan counts none of it for those
-        that are gone.
+        Whether it opens the panoramas' own files, by default if it reads what gives them: a plan counts none that are gone.
     network : bool
         Runs a network, and so wants a GPU, though no weights of it may be known beforehand.
     expand : function of (settings, named inputs)
@@ -108,6 +107,8 @@ class Kind:
         Raises ConfigError if its settings do not fit what it reads. Reads nothing.
     notes : str
         ``module:function`` of a stage: what its plan should tell, in sentences, such as the licence of its weights.
+    outlook : str
+        ``module:function`` of (stage, the blocks that it owes): what making them takes outside the machine, in sentences.
     check : str
         ``module:function`` of (stage, its blocks) that may refuse a run before any stage runs, by ConfigError.
     looks : str
@@ -145,6 +146,7 @@ class Kind:
     tells: Callable[[Stage, Block, plain.Found], tuple[int, bool] | None] | None = None
     fits: Callable[[Stage], None] | None = None
     notes: str = ""
+    outlook: str = ""
     check: str = ""
     looks: str = ""
     tries: str = ""
