@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
 from typing import Any
+from uuid import uuid4
 
 from models.captioners.base import CaptionAnswer, Usage
 from storage.fingerprint import canonical_json, digest
@@ -16,7 +17,8 @@ from storage.urls import children, join, read_bytes, remove, write_bytes, write_
 from tasks.stage.job import BadItem
 
 FOLDER, SPENT = "captions", "spent"
-"""Below the root: answers by the sha256 of what was asked; and what each cost, by stage, in names of empty files."""
+"""Below the root: answers by the sha256 of what was asked; and by stage what each cost, in names of empty files: a request that
+somebody wanted tried again has two."""
 MILLION = 1_000_000
 
 
@@ -35,9 +37,12 @@ class Answers:
         """The answer to a request; None if there is none."""
         try:
             values = json.loads(read_bytes(self._url(request)))
+            return CaptionAnswer(values["said"], values["finish"], Usage(**values["usage"]), values["tries"])
         except FileNotFoundError:
             return None
-        return CaptionAnswer(values["said"], values["finish"], Usage(**values["usage"]), values["tries"])
+        except (ValueError, KeyError, TypeError):  # damaged: in its place nothing would ever be kept
+            self.forget(request)
+            return None
 
     def put(self, request: str, answer: CaptionAnswer) -> CaptionAnswer:
         """Keep an answer; of several to one request the first is kept, which is returned."""
@@ -67,7 +72,7 @@ class Budget:
     def look(self) -> None:
         """See what others have spent."""
         names = children(self._folder) if self._most is not None else []
-        costs = {request: int(cost) / MILLION for request, _, cost in (name.partition("-") for name in names)}
+        costs = {name: int(name.partition("-")[0]) / MILLION for name in names}
         with self._lock:
             self._spent = costs | self._spent
 
@@ -88,12 +93,13 @@ class Budget:
             with self._lock:
                 self._under_way -= 1
 
-    def pay(self, request: str, cost: float) -> None:
+    def pay(self, cost: float) -> None:
         """Note what a request cost."""
+        name = f"{round(cost * MILLION)}-{uuid4().hex}"
         if cost:
-            write_bytes(join(self._folder, f"{request}-{round(cost * MILLION)}"), b"")
+            write_bytes(join(self._folder, name), b"")
         with self._lock:
-            self._spent[request] = cost
+            self._spent[name] = cost
 
 
 @cache

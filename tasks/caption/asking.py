@@ -15,7 +15,7 @@ from tasks.caption.answers import Answers, budget_of, request_digest
 from tasks.caption.checked import Faulty, schema_of, texts_of
 from tasks.caption.clips import seconds_into
 from tasks.caption.kinds import load_captioner
-from tasks.caption.looking import views_of
+from tasks.caption.looking import VIEWS_VERSION, views_of
 from tasks.caption.settings import Caption
 from tasks.ingest.stored import PIXELS
 from tasks.stage.devices import resolve_device
@@ -95,24 +95,24 @@ class Asking:
         answer = self._answers.get(key)
         if answer is None:
             self._fresh.add(key)
-            answer = self._answers.put(key, self._paid(key, request()))
+            answer = self._answers.put(key, self._paid(request()))
         if answer.finish == "refused":
             raise OfNoUse(f"the model refused: {' '.join(answer.said.split())[:200] or 'it gave no reason'}")
         return answer
 
-    def _paid(self, key: str, request: CaptionRequest) -> CaptionAnswer:
+    def _paid(self, request: CaptionRequest) -> CaptionAnswer:
         if self._endpoint is None or self._budget is None:
             return self._captioner(request)
         with self._budget.hold(self._endpoint.cost(*self._settings.tokens)):
             answer = self._captioner(request)
-            self._budget.pay(key, self._cost(answer))
+            self._budget.pay(self._cost(answer))
         return answer
 
     def _asked(self, clip: Item, frames: Sequence[Item]) -> Asked:
         own, rows = self._settings, self._frames.receipt.items
         return {
             "captioner": [own.kind, own.settings_said, self._weights],
-            "prompt": [own.told, own.seed, own.views.fingerprinted()],
+            "prompt": [own.told, own.seed, own.views.fingerprinted(), VIEWS_VERSION],
             "frames": [[seconds_into(clip, one), rows[one.slot].digest] for one in frames],
         }
 

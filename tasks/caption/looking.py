@@ -12,6 +12,8 @@ from geometry.resampling.patches import extract_patches
 from models.captioners.base import LabelledView
 from tasks.caption.settings import Views
 
+VIEWS_VERSION = "1"
+"""Raised when the same frames would give other views: what was asked of these is no answer then."""
 QUARTERS: dict[float, str] = {0: "ahead", 90: "to the right", 180: "behind", 270: "to the left"}
 
 
