@@ -69,7 +69,7 @@ def test_a_folder_of_two_parts_is_no_hub_id(tmp_path: Path, monkeypatch: pytest.
     [
         ({"fusee": {}}, r"stages\.fusee: no stage is of the kind 'fusee'; did you mean 'fuse'\?; or say of which kind it is"),
         ({"second": {"stage": "evaluat"}}, r"stages\.second: no stage is of the kind 'evaluat'; did you mean 'evaluate'\?$"),
-        ({"second": {"stage": "zzz"}}, r"stages\.second: no stage is of the kind 'zzz'; kinds are adapt, audit, compare, "),
+        ({"second": {"stage": "zzz"}}, r"stages\.second: no stage is of the kind 'zzz'; kinds are adapt, audit, caption, "),
         ({"second": {"stage": "adapt.omni"}}, r"stages\.second: no stage is of the kind 'adapt\.omni'"),
         ({"evaluate": {"label": "fuse"}}, r"stages\.evaluate\.label: unknown key; did you mean 'labels'\?"),
         ({"train": {}}, r"^config: stages\.train\.steps: is required; add it$"),
