@@ -35,13 +35,10 @@ def server(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         process.wait()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("by", "task_runs"),
-    [
-        (signal.SIGKILL, 1000),
-        pytest.param(signal.SIGSTOP, 1000, marks=pytest.mark.slow),
-        pytest.param(signal.SIGKILL, 2, marks=pytest.mark.slow),
-    ],
+    [(signal.SIGKILL, 1000), (signal.SIGSTOP, 1000), (signal.SIGKILL, 2)],
     ids=["killed", "stopped", "in-parts"],
 )
 def test_the_command_ends_soon_after_its_work_and_says_what_was_not_told(
