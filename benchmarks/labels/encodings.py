@@ -1,7 +1,7 @@
-"""Bytes and processor milliseconds of ways to store a panorama's distances and normals: what the stores do today, and others.
+"""Bytes and processor milliseconds of ways to store a panorama's labels: what the stores do today, and others.
 
 The labels are those of ``benchmarks.labels.cost``: a photograph that the demo's network saw. Chunks are those of the stores;
-Zarr's own work and files are not counted. Nothing here is used by the stages. Run from the project's root::
+Zarr's own work and files are not counted but in the last table, of whole fused labels. Run from the project's root::
 
     python -m benchmarks.labels.encodings > benchmarks/results/labels/encodings.md
 """
@@ -13,27 +13,30 @@ import os
 import platform
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 import numpy as np
 import torch
 from numcodecs import Blosc, blosc
 from numpy.typing import NDArray
+from zarr.core.buffer import Buffer
+from zarr.storage import MemoryStore
 
 from benchmarks.labels.cost import CAMERAS, HEIGHT, Clock, label, prepare
 from benchmarks.machine import machine
 from geometry.fusion.fuse import fuse
-from storage.arrays import TILE
+from storage.arrays import TILE, BlockWriter
 from tasks.label.arrays import decode_fields
-from tasks.label.fuse import fusion_settings
+from tasks.label.fuse import DEPTH_BITS, encode_labels, fusion_settings
+from tasks.label.ranges import with_bits
 from tasks.label.settings import Fuse
 
-KEPT_BITS = 9
-"""Of float16's mantissa: rounding to these errs by 2 ** -10 at most, which is 0.098 %."""
 ROUNDS = 5
 
 
@@ -76,10 +79,7 @@ def halves(values: NDArray) -> NDArray:
 
 def rounded(values: NDArray) -> NDArray:
     """As float16 whose last bits are zero, to the nearest that is left."""
-    # From float32 at once: a second rounding would add its own error.
-    bits, drop = values.astype(np.float32).view(np.uint32), 23 - KEPT_BITS
-    kept = (bits + np.uint32(1 << drop >> 1)) & np.uint32(0xFFFFFFFF << drop & 0xFFFFFFFF)
-    return kept.view(np.float32).astype(np.float16)
+    return with_bits(values, DEPTH_BITS).astype(np.float16)  # from float32 at once: a second rounding would add its own error
 
 
 def scaled(steps: int, dtype: type) -> tuple[Callable[[NDArray], NDArray], Callable[[NDArray], NDArray]]:
@@ -96,29 +96,55 @@ BITS = Blosc.BITSHUFFLE
 DEPTH = [
     Encoding("float16, shuffle", halves, as_float),
     Encoding("float16, bitshuffle", halves, as_float, BITS),
-    Encoding(f"float16 of {KEPT_BITS} bits, shuffle", rounded, as_float),
-    Encoding(f"float16 of {KEPT_BITS} bits, bitshuffle", rounded, as_float, BITS),
+    Encoding(f"float16 of {DEPTH_BITS} bits, shuffle", rounded, as_float),
+    Encoding(f"float16 of {DEPTH_BITS} bits, bitshuffle", rounded, as_float, BITS),
 ]
 NORMALS = [
     Encoding("float16, shuffle", halves, as_float),
+    Encoding("float16, planes, shuffle", halves, as_float, planes=True),
     Encoding("int8 / 127, shuffle", *scaled(127, np.int8)),
     Encoding("int8 / 127, planes, shuffle", *scaled(127, np.int8), planes=True),
     Encoding("int8 / 127, planes, bitshuffle", *scaled(127, np.int8), BITS, planes=True),
     Encoding("int16 / 511, planes, bitshuffle", *scaled(511, np.int16), BITS, planes=True),
     Encoding("int16 / 2047, planes, bitshuffle", *scaled(2047, np.int16), BITS, planes=True),
 ]
-TODAY = {"depth of the views": 0, "normals of the views": 0, "fused depth": 0, "fused normals": 1}
+TODAY = {"depth of the views": 0, "normals of the views": 1, "fused depth": 0, "fused normals": 3}
 
 
-def labels(folder: Path) -> dict[str, NDArray]:
-    """Distances (N, h, w) and normals (N, h, w, 3) of the views, and those of the panorama (H, W[, 3]); float32."""
+def labels(folder: Path) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
+    """Distances (N, h, w) and normals (N, h, w, 3) of the views, float32; and all fused labels of the panorama (H, W[, 3])."""
     said = torch.load(folder / "said.pt")
     arrays = label(Clock(), folder, said, str(folder), 0)
     fields = decode_fields(arrays, json.loads((folder / "about.json").read_text()))
     settings = fusion_settings(Fuse(height=HEIGHT, depth="blend", depth_edge=0.3), said["classes"])
     fused = fuse(fields, CAMERAS, HEIGHT, 2 * HEIGHT, settings)
-    views = {f"{name} of the views": fields[name].values for name in ("depth", "normals")}
-    return views | {f"fused {name}": fused[name] for name in ("depth", "normals")}
+    return {name: fields[name].values for name in ("depth", "normals")}, fused
+
+
+def stored(fused: dict[str, NDArray], storage: Literal["exact", "compact"]) -> tuple[dict[str, int], float]:
+    """Bytes of each array of fused labels as a store has them, and the least processor milliseconds to encode and write all."""
+    spent = []
+    for _ in range(ROUNDS):
+        files: dict[str, Buffer] = {}
+        start = time.process_time()
+        writer = BlockWriter("memory", 1, MemoryStore(files))
+        writer.append(encode_labels(fused, Fuse(storage=storage)))
+        writer.close()
+        spent.append(1e3 * (time.process_time() - start))
+    sizes = Counter[str]()
+    for name, data in files.items():
+        sizes[name.split("/")[0]] += len(data)
+    return dict(sizes), min(spent)
+
+
+def print_stored(fused: dict[str, NDArray]) -> None:
+    """All arrays of fused labels, exact and compact."""
+    (exact, slow), (compact, fast) = stored(fused, "exact"), stored(fused, "compact")
+    print("\nFused labels as `fuse.storage` has them, MB:\n\n| array | exact | compact |\n|---|---|---|")
+    for name in sorted(fused):
+        print(f"| {name} | {exact[name] / 1e6:.2f} | {compact[name] / 1e6:.2f} |")
+    print(f"| all | {sum(exact.values()) / 1e6:.2f} | {sum(compact.values()) / 1e6:.2f} |")
+    print(f"| encode and write, CPU ms | {slow:.0f} | {fast:.0f} |")
 
 
 def measure(values: NDArray, encoding: Encoding) -> tuple[float, float, float, str]:
@@ -156,7 +182,9 @@ def main() -> None:
     """Measure and print."""
     blosc.set_nthreads(1)
     with tempfile.TemporaryDirectory() as folder:
-        what, found = prepare(Path(folder)), labels(Path(folder))
+        what, (views, fused) = prepare(Path(folder)), labels(Path(folder))
+    found = {f"{name} of the views": values for name, values in views.items()}
+    found |= {f"fused {name}": fused[name] for name in views}
     print(
         f"# Encodings of distances and normals\n\n{what}; the stores' chunks, Blosc with zstd 1, one thread; median of {ROUNDS} "
         "rounds, conversions included. *Today* is in bold.\n\n"
@@ -167,6 +195,7 @@ def main() -> None:
             size, encode, decode, wrong = measure(values, encoding)
             shown = f"**{encoding.name}**" if number == TODAY[name] else encoding.name
             print(f"| {name} | {shown} | {size:.2f} | {encode:.0f} | {decode:.0f} | {wrong} |", flush=True)
+    print_stored(fused)
     print(
         f"\n{machine()}; load average of the last 5 minutes {os.getloadavg()[1]:.1f}. {date.today()}, Python "
         f"{platform.python_version()}, numpy {np.__version__}.\n"
