@@ -242,12 +242,12 @@ def test_a_training_tells_how_far_it_is_on_the_terminal_and_in_prefects_log(path
     told = [line for line in console.file.getvalue().splitlines() if line.startswith("train: step")]
     assert [line.removeprefix("train: ")[: len(steps[0])] for line in told] == steps
     assert all(", total " in line for line in told)
-    until(lambda: len(logged("step ", begun)) == 4)
+    until(lambda: len(logged("step ", begun)) >= 4)
     assert logged("step ", begun) == [line.removeprefix("train: ") for line in told]
 
 
 def logged(start: str, begun: datetime) -> list[str]:
-    """Lines that the server has of task runs since then, in their order; other tests have trained there before."""
+    """Lines that the server has of task runs since then, in order, each once: Prefect sends again what had no answer."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import LogFilter, LogFilterTimestamp
     from prefect.client.schemas.sorting import LogSort
@@ -255,4 +255,4 @@ def logged(start: str, begun: datetime) -> list[str]:
     since = LogFilter(timestamp=LogFilterTimestamp(after_=begun))
     with get_client(sync_client=True) as client:
         found = client.read_logs(log_filter=since, sort=LogSort.TIMESTAMP_ASC)
-    return [log.message for log in found if log.task_run_id and log.message.startswith(start)]
+    return list(dict.fromkeys(log.message for log in found if log.task_run_id and log.message.startswith(start)))
