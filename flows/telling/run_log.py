@@ -87,7 +87,7 @@ def api_log(name: str) -> Tell:
     if shown.isEnabledFor(logging.INFO):
         return shown.info
     quiet = logging.getLogger(name)
-    if not any(isinstance(handler, APILogHandler) for handler in quiet.handlers):
+    if not quiet.handlers:
         quiet.setLevel(logging.INFO)
         quiet.propagate = False
         quiet.addHandler(APILogHandler())

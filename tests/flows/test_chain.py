@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from tasks.pipeline import load
 from tasks.stage.reuse.adopt import seen_by_readers
 from tests.support.chains import ADAPTATION, ADAPTED, BLOCKS, LABELLING, STUDENT, write_chain
 from tests.support.pipelines import data_bytes, keep, restore, run_pipeline, write_panoramas
-from tests.support.prefect_runs import blocks_made
+from tests.support.prefect_runs import blocks_made, flow_run_of
 from tests.support.processes import until
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
@@ -234,25 +233,25 @@ def test_a_removed_panorama_leaves_its_labels_and_nothing_runs(path: Path) -> No
 def test_a_training_tells_how_far_it_is_on_the_terminal_and_in_prefects_log(path: Path) -> None:
     from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
-    config, begun = load(path, {"train.seed": 1}), datetime.now(UTC)
+    config = load(path, {"train.seed": 1})
     console = Console(file=StringIO(), width=200)
     with temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: True}), TerminalProgress(console) as shown, reporting_to(shown):
-        run_pipeline(config, only={"train": list(make_plan(config).owed["train"])})
+        run = run_pipeline(config, only={"train": list(make_plan(config).owed["train"])})["run"]
     steps = [f"step {step} of 4: depth " for step in range(1, 5)]
     told = [line for line in console.file.getvalue().splitlines() if line.startswith("train: step")]
     assert [line.removeprefix("train: ")[: len(steps[0])] for line in told] == steps
     assert all(", total " in line for line in told)
-    until(lambda: len(logged("step ", begun)) >= 4)
-    assert logged("step ", begun) == [line.removeprefix("train: ") for line in told]
+    until(lambda: len(logged("step ", run)) >= 4)
+    assert logged("step ", run) == [line.removeprefix("train: ") for line in told]
 
 
-def logged(start: str, begun: datetime) -> list[str]:
-    """Lines that the server has of task runs since then, in order, each once: Prefect sends again what had no answer."""
+def logged(start: str, run: str) -> list[str]:
+    """Lines that the server has of the task runs of a run, in their order."""
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import LogFilter, LogFilterTimestamp
+    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
     from prefect.client.schemas.sorting import LogSort
 
-    since = LogFilter(timestamp=LogFilterTimestamp(after_=begun))
+    of_run = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[flow_run_of(run).id]))
     with get_client(sync_client=True) as client:
-        found = client.read_logs(log_filter=since, sort=LogSort.TIMESTAMP_ASC)
-    return list(dict.fromkeys(log.message for log in found if log.task_run_id and log.message.startswith(start)))
+        found = client.read_logs(log_filter=of_run, sort=LogSort.TIMESTAMP_ASC)
+    return [log.message for log in found if log.task_run_id and log.message.startswith(start)]
