@@ -108,6 +108,7 @@ class StageRun:
         if self._progress is None:
             self._events.stage_started(self.step.stage)
         else:
+            self._progress.ended()
             error = str(self.error or "").partition("\n")[0]
             self._log.stage_ended(self.step.key, self.items, self._quarantined, time.monotonic() - self._started, error)
         self._events.stage_ended(self.step.stage, self.step.blocks, self.owed, self._plan.receipts, self.error)

@@ -10,14 +10,16 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec
 from uuid import UUID
 
 from httpx import HTTPError
 from prefect.artifacts import create_link_artifact, create_progress_artifact, create_table_artifact, update_progress_artifact
-from prefect.settings import PREFECT_API_REQUEST_TIMEOUT, PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.context import SettingsContext, get_settings_context
+from prefect.settings import PREFECT_API_REQUEST_TIMEOUT, PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, Settings
 
 from flows.plan import Plan
 from flows.plan_words import plan_title, plan_words
@@ -27,7 +29,8 @@ SECONDS_BETWEEN_UPDATES = 5
 MOST_ROWS = 200
 AWAY_SECONDS = 30.0
 """How long a server that did not answer is told nothing more in passing."""
-ASKED_ONCE = {PREFECT_CLIENT_MAX_RETRIES: 0, PREFECT_API_REQUEST_TIMEOUT: 5.0}
+ANSWER_SECONDS = 5.0
+"""How long a server may take to answer what is told in passing."""
 
 _Parameters = ParamSpec("_Parameters")
 logger = logging.getLogger(__name__)
@@ -60,7 +63,7 @@ def in_passing(write: Callable[_Parameters, None]) -> Callable[_Parameters, None
         if time.monotonic() < _away_until.get(server, 0.0):
             return
         try:
-            with temporary_settings(ASKED_ONCE):
+            with _asking_once():
                 write(*arguments, **named)
         except HTTPError as error:
             _away_until[server] = time.monotonic() + AWAY_SECONDS
@@ -68,6 +71,22 @@ def in_passing(write: Callable[_Parameters, None]) -> Callable[_Parameters, None
             logger.warning("Prefect's server does not answer (%s): the run goes on, and shows its progress there later", why)
 
     return harmless(guarded)
+
+
+_last_copy: tuple[Settings, Settings] | None = None
+"""Settings of Prefect, and their copy by which a server is asked once."""
+
+
+@contextmanager
+def _asking_once() -> Iterator[None]:
+    """As Prefect's ``temporary_settings``, which makes the same copy each time, and takes a twentieth of a second for it."""
+    global _last_copy
+    context = get_settings_context()
+    if _last_copy is None or _last_copy[0] is not context.settings:
+        once = context.settings.copy_with_update({PREFECT_CLIENT_MAX_RETRIES: 0, PREFECT_API_REQUEST_TIMEOUT: ANSWER_SECONDS})
+        _last_copy = context.settings, once
+    with SettingsContext(profile=context.profile, settings=_last_copy[1]):
+        yield
 
 
 def artifact_key(*parts: str) -> str:
@@ -99,7 +118,7 @@ def publish_outcome(config: str, record: Mapping[str, Any]) -> None:
 
 
 class StageProgress:
-    """One progress bar a stage in the UI, moved at most every few seconds."""
+    """One progress bar a stage in the UI, moved at most every few seconds, and at its end."""
 
     def __init__(self, config: str, stage: str, blocks: int) -> None:
         self._blocks, self._done, self._updated = blocks, 0, time.monotonic()
@@ -124,8 +143,12 @@ class StageProgress:
         self._updated = time.monotonic()
 
     def block_done(self) -> None:
-        """Count one block."""
+        """Count one block. That none is left says little: more come as files are read."""
         self._done += 1
-        late = time.monotonic() - self._updated > SECONDS_BETWEEN_UPDATES
-        if self._artifact and (late or self._done == self._blocks):
+        if self._artifact and time.monotonic() - self._updated > SECONDS_BETWEEN_UPDATES:
+            self._tell()
+
+    def ended(self) -> None:
+        """No more come."""
+        if self._artifact:
             self._tell()

@@ -162,6 +162,9 @@ def test_artifacts_are_a_few_a_run(shown: dict[str, Any], prefect_api: str) -> N
     assert {f"small-{key}" for key in ("plan", "stages", "quarantined", "report", "preview")} <= set(by_key)
     assert "p01" in str(by_key["small-quarantined"]["data"])
     assert "data:image/webp;base64," in str(by_key["small-preview"]["data"])
+    bars = {key: artifact["data"] for key, artifact in by_key.items() if key.startswith("small-progress-")}
+    assert "small-progress-fuse" in bars
+    assert set(bars.values()) == {100.0}
 
 
 def test_the_run_form_knows_the_config_and_a_mistake_is_told_in_its_words(tmp_path: Path, prefect_api: str) -> None:
